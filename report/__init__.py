@@ -1,0 +1,1 @@
+"""The living documentation: from what behave ran to one page that anyone can open."""
