@@ -1,0 +1,30 @@
+"""What an image is made from, as one hash: the same hash means there is nothing to build."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+# Neither changes an image.
+_IGNORED = ("__pycache__", "README.md", ".pytest_cache")
+
+
+def files_below(directory: Path) -> list[Path]:
+    """Files that count as input, sorted by path."""
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and not any(part in _IGNORED for part in path.parts)
+    )
+
+
+def hash_of(root: Path, *directories: str) -> str:
+    """Hash of the names, modes and contents of all input files in `directories` below `root`."""
+    digest = hashlib.sha256()
+    for directory in directories:
+        for path in files_below(root / directory):
+            content = path.read_bytes()
+            executable = bool(path.stat().st_mode & 0o100)
+            digest.update(f"{path.relative_to(root)}\0{executable}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()

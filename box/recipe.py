@@ -1,0 +1,143 @@
+"""What is in each image: packages, what is done to them, and how a container of it starts.
+
+Data only. `images` builds from it; a virtual machine's box shares NODE_PACKAGES and the node's
+customisation with the docker provider's image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SUITE = "trixie"
+
+NODE_PACKAGES = (
+    # A machine that Vagrant can start, enter and provision.
+    "systemd",
+    "systemd-sysv",
+    "dbus",  # the engine asks systemd for its containers' cgroups over it
+    "openssh-server",
+    "sudo",
+    "rsync",
+    "iproute2",
+    "procps",
+    "less",
+    "curl",
+    "ca-certificates",
+    # The engine and the commands of the story.
+    "docker.io",
+    "docker-cli",
+    "docker-compose",
+    "iptables",
+    # What the driver stands on.
+    "btrfs-progs",
+    "kmod",
+    "etcd-server",
+    "etcd-client",
+    "python3-cryptography",
+    "python3-etcd3gw",
+    "python3-fastapi",
+    "python3-httpx",
+    "python3-prometheus-client",
+    "python3-pydantic",
+    "python3-requests",
+    "python3-rich",
+    "python3-typer",
+    "python3-uvicorn",
+)
+
+# Paths no package may bring: what nobody reads on a node, and programs nothing here calls.
+EXCLUDED_PATHS = (
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/doc/*",
+    "/usr/share/lintian/*",
+    "/usr/share/bash-completion/*",
+    "/usr/bin/ctr",
+    "/usr/bin/containerd-shim",
+    "/usr/bin/containerd-shim-runc-v1",
+)
+INCLUDED_PATHS = ("/usr/share/doc/*/copyright",)  # a licence travels with the program
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Attributes:
+        tag: the name the engine knows it by.
+        variant: of mmdebstrap: `minbase` is a Debian with a package manager; `extract` is only
+            the files of the packages and of what they depend on, a third of the size.
+        config: the `config` object of the image (entry point, ports, user ...).
+        app: directory below the repository that is copied to /srv, if any.
+    """
+
+    name: str
+    tag: str
+    variant: str
+    packages: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    app: str | None = None
+
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+NODE = Image(
+    name="node",
+    tag="volume-plugins-demo/node:latest",
+    variant="minbase",
+    packages=NODE_PACKAGES,
+    config={"Cmd": ["/sbin/init"], "Env": [PATH], "StopSignal": "SIGRTMIN+3"},
+)
+
+STORY = (
+    Image(
+        name="busybox",
+        tag="busybox:latest",
+        variant="extract",
+        packages=("busybox-static",),
+        config={"Cmd": ["sh"], "Env": [PATH]},
+    ),
+    Image(
+        name="redis",
+        tag="redis:latest",
+        variant="extract",
+        packages=("base-files", "coreutils", "dash", "findutils", "redis-server", "util-linux"),
+        # As the registry's image of that name, VOLUME included: the driver has to live with the
+        # engine copying the image's /data into a new volume.
+        config={
+            "Entrypoint": ["docker-entrypoint.sh"],
+            "Cmd": ["redis-server"],
+            "Env": [PATH],
+            "ExposedPorts": {"6379/tcp": {}},
+            "Volumes": {"/data": {}},
+            "WorkingDir": "/data",
+        },
+    ),
+    Image(
+        name="moby-counter",
+        tag="binocarlos/moby-counter:latest",
+        variant="extract",
+        packages=(
+            "base-files",
+            "coreutils",
+            "dash",
+            "python3",
+            "python3-psycopg",
+            "python3-redis",
+            "python3-starlette",
+            "python3-uvicorn",
+        ),
+        config={
+            "Cmd": ["python3", "-m", "moby_counter"],
+            "Env": [PATH, "PYTHONUNBUFFERED=1"],
+            "ExposedPorts": {"80/tcp": {}},
+            "User": "65534:65534",
+            "WorkingDir": "/srv",
+        },
+        app="app/web",
+    ),
+)
+
+IMAGES = (NODE, *STORY)
