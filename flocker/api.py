@@ -1,0 +1,158 @@
+"""The engine's side of the daemon: Docker's volume plugin protocol, and what `flocker` asks.
+
+Translates only: JSON in, one call of the driver, JSON out. The engine names a
+content type of its own, and dockerd's Host header is a dummy, so neither is looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from flocker.driver import Description, Driver
+from flocker.errors import BadRequest, FlockerError
+from flocker.ownership import Ownership
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
+LARGEST_BODY_BYTES = 1 << 20
+
+Answer = dict[str, Any]
+
+
+class Nothing(BaseModel):
+    """A call without arguments; what is sent along is not looked at."""
+
+
+class CreateRequest(BaseModel):
+    """Opts is null when no option was given."""
+
+    Name: str
+    Opts: dict[str, str] | None = None
+
+
+class NameRequest(BaseModel):
+    """A call about one volume."""
+
+    Name: str
+
+
+class MountRequest(BaseModel):
+    """ID is the engine's for one use of the volume; older engines send none."""
+
+    Name: str
+    ID: str = Field(default="")
+
+
+Asked = TypeVar("Asked", bound=BaseModel)
+
+
+def serve_engine(driver: Driver, ownership: Ownership) -> FastAPI:
+    """The application behind the plugin socket."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    def on(call: str, asked: type[Asked], answer: Callable[[Asked], Answer]) -> None:
+        async def endpoint(request: Request) -> JSONResponse:
+            body = _parse(asked, await _read(request))
+            return _json(await run_in_threadpool(answer, body))
+
+        app.add_api_route(f"/{call}", endpoint, methods=["POST"])
+
+    def create(asked: CreateRequest) -> Answer:
+        driver.create(asked.Name, asked.Opts or {})
+        return {"Err": ""}
+
+    def remove(asked: NameRequest) -> Answer:
+        driver.remove(asked.Name)
+        return {"Err": ""}
+
+    def mount(asked: MountRequest) -> Answer:
+        return {"Mountpoint": str(driver.mount(asked.Name, asked.ID)), "Err": ""}
+
+    def unmount(asked: MountRequest) -> Answer:
+        driver.unmount(asked.Name, asked.ID)
+        return {"Err": ""}
+
+    def path(asked: NameRequest) -> Answer:
+        return {"Mountpoint": _volume(driver.describe(asked.Name))["Mountpoint"], "Err": ""}
+
+    def get(asked: NameRequest) -> Answer:
+        return {"Volume": _volume(driver.describe(asked.Name)), "Err": ""}
+
+    def list_all(_: Nothing) -> Answer:
+        return {"Volumes": [_volume(volume) for volume in driver.describe_all()], "Err": ""}
+
+    on("Plugin.Activate", Nothing, lambda _: {"Implements": ["VolumeDriver"]})
+    on("VolumeDriver.Create", CreateRequest, create)
+    on("VolumeDriver.Remove", NameRequest, remove)
+    on("VolumeDriver.Mount", MountRequest, mount)
+    on("VolumeDriver.Unmount", MountRequest, unmount)
+    on("VolumeDriver.Path", NameRequest, path)
+    on("VolumeDriver.Get", NameRequest, get)
+    on("VolumeDriver.List", Nothing, list_all)
+    on("VolumeDriver.Capabilities", Nothing, lambda _: {"Capabilities": {"Scope": "global"}})
+
+    @app.get("/flocker/status")
+    def status() -> Answer:
+        mounts = ownership.mounts()
+        return {
+            "nodes": [asdict(node) for node in ownership.nodes()],
+            "volumes": [
+                {**volume.to_json(), "mounted_on": mounts.get(volume.id)}
+                for volume in ownership.volumes()
+            ],
+            "moves": [{**asdict(move), "percent": move.percent} for move in ownership.moves()],
+        }
+
+    @app.exception_handler(FlockerError)
+    def refuse(request: Request, error: Exception) -> JSONResponse:
+        log.warning("%s refused: %s", request.url.path, error)
+        return _json({"Err": str(error)}, 400 if isinstance(error, BadRequest) else 500)
+
+    @app.exception_handler(Exception)
+    def fail(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s failed", request.url.path, exc_info=error)
+        return _json({"Err": f"flocker failed: {error!r}; its journal tells more"}, 500)
+
+    return app
+
+
+async def _read(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY_BYTES:
+            raise BadRequest(f"a request may have {LARGEST_BODY_BYTES} bytes at most")
+    return body
+
+
+def _parse(asked: type[Asked], body: bytes) -> Asked:
+    try:
+        return asked.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise BadRequest(f"the request is not as the plugin protocol says: {problems}") from error
+
+
+def _volume(described: Description) -> Answer:
+    return {
+        "Name": described.volume.name,
+        "Mountpoint": str(described.mountpoint or ""),
+        "CreatedAt": described.volume.created_at,
+        "Status": described.status,
+    }
+
+
+def _json(content: Answer, status_code: int = 200) -> JSONResponse:
+    return JSONResponse(content, status_code=status_code, media_type=MEDIA_TYPE)

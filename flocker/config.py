@@ -1,0 +1,64 @@
+"""How the daemon of one node is told what it needs to know: by its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flocker.errors import BadRequest
+
+PLUGIN_SOCKET = Path("/run/docker/plugins/flocker.sock")
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files: the cluster's CA, and this node's certificate and key signed by it."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+    @classmethod
+    def within(cls, folder: Path) -> Certificates:
+        return cls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One node's daemon. The engine gives a Mount 120 s and then forgets it without an
+    Unmount (docs/decisions/0001), so `answer_seconds` must stay well below."""
+
+    node: str
+    address: str
+    etcd_endpoints: list[str]
+    certificates: Certificates
+    pool: Path = Path("/var/lib/flocker")
+    runtime: Path = Path("/run/flocker")
+    socket: Path = PLUGIN_SOCKET
+    engine_socket: Path = Path("/run/docker.sock")
+    peer_port: int = 4523
+    answer_seconds: float = 90
+    lease_seconds: int = 15
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
+        """Read FLOCKER_* variables.
+
+        Raises:
+            BadRequest: one that is needed is missing.
+        """
+        needed = ("FLOCKER_NODE", "FLOCKER_ADDRESS", "FLOCKER_ETCD_ENDPOINTS", "FLOCKER_CERTS")
+        missing = [name for name in needed if not environment.get(name)]
+        if missing:
+            raise BadRequest(
+                f"{', '.join(missing)} not set; on a node /etc/flocker/flocker.env sets them"
+            )
+        return cls(
+            node=environment["FLOCKER_NODE"],
+            address=environment["FLOCKER_ADDRESS"],
+            etcd_endpoints=environment["FLOCKER_ETCD_ENDPOINTS"].split(","),
+            certificates=Certificates.within(Path(environment["FLOCKER_CERTS"])),
+            pool=Path(environment.get("FLOCKER_POOL", cls.pool)),
+        )

@@ -1,0 +1,93 @@
+"""What can go wrong, as a person who typed a Docker command will read it.
+
+FlockerError
+├── BadRequest          the call itself is wrong: name, option, JSON
+├── VolumeNotFound      no node knows the name
+├── Refused             asked rightly, but not now; the message says what to do first
+│   ├── InUse           containers somewhere use the volume
+│   ├── MoveUnderWay    another node is fetching the volume
+│   ├── StillCopying    this node is fetching it, and it takes longer than one call may
+│   ├── OwnerAway       the node that has the data does not answer
+│   └── StaleEpoch      this node's copy was overtaken by a newer owner
+├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
+├── PoolError           btrfs said no
+├── ControlPlaneAway    etcd does not answer
+└── EngineAway          the node's Docker engine does not answer
+"""
+
+
+class FlockerError(Exception):
+    """Anything flocker reports; the message is complete and meant for people."""
+
+
+class BadRequest(FlockerError):
+    """The call is malformed; repeating it unchanged cannot work."""
+
+
+class VolumeNotFound(FlockerError):
+    """No node knows a volume of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no volume '{name}'; `docker volume ls` lists those there are")
+
+
+class Refused(FlockerError):
+    """A right request at the wrong moment; nothing was changed."""
+
+
+class InUse(Refused):
+    """Containers on `node` use the volume."""
+
+    def __init__(self, volume: str, node: str, containers: list[str]) -> None:
+        by = f"by {_listed(containers)} " if containers else ""
+        super().__init__(
+            f"volume '{volume}' is in use {by}on {node}; stop what uses it there, then try again"
+        )
+
+
+class MoveUnderWay(Refused):
+    """The volume is on its way to `target`."""
+
+    def __init__(self, volume: str, target: str) -> None:
+        super().__init__(
+            f"volume '{volume}' is on its way to {target}; start its container there, "
+            "or try again when it has arrived"
+        )
+
+
+class StillCopying(Refused):
+    """The copy goes on after this answer; the next call picks it up."""
+
+
+class OwnerAway(Refused):
+    """The owner's daemon does not answer, so the newest data cannot be had."""
+
+    def __init__(self, volume: str, owner: str, reason: str) -> None:
+        super().__init__(
+            f"volume '{volume}' is owned by {owner}, which does not answer ({reason}); "
+            f"bring {owner} back, then try again"
+        )
+
+
+class StaleEpoch(Refused):
+    """The pool has seen a newer owner than the one asking."""
+
+
+class TransferFailed(FlockerError):
+    """A stream broke off or its result did not verify; the half-received copy is deleted."""
+
+
+class PoolError(FlockerError):
+    """The pool could not do what was asked."""
+
+
+class ControlPlaneAway(FlockerError):
+    """etcd did not answer, so nothing that needs a decision can be done."""
+
+
+class EngineAway(FlockerError):
+    """The node's engine did not answer."""
+
+
+def _listed(containers: list[str]) -> str:
+    return ", ".join(f"container '{name}'" for name in containers)

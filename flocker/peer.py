@@ -1,0 +1,202 @@
+"""One node talking to another: HTTP over mutual TLS, on one port.
+
+    POST /volumes/<name>/check-unused      anything using it? 409 names it
+    POST /volumes/<name>/release           take the last snapshot for a move
+    POST /volumes/<name>/put-away          the volume has moved
+    POST /volumes/<name>/remove            remove it; sent to the owner
+    POST /copies/<id>/forget               it was removed
+    GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment
+    GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
+
+A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel
+
+from flocker.config import Certificates
+from flocker.driver import Driver
+from flocker.errors import (
+    FlockerError,
+    OwnerAway,
+    PoolError,
+    Refused,
+    TransferFailed,
+    VolumeNotFound,
+)
+from flocker.ownership import Move, Node, Volume
+from flocker.pool import Pool, Snapshot
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 30  # a snapshot waits for the disk; streams may pause as long between chunks
+CONNECT_SECONDS = 3
+COUNT_SECONDS = 600  # walking the metadata of a volume with very many files
+
+
+class ReleaseRequest(BaseModel):
+    """Which move the volume is wanted for."""
+
+    epoch: int
+    token: str
+
+
+def serve_peers(driver: Driver, pool: Pool) -> FastAPI:
+    """The application that answers other nodes."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.post("/volumes/{name}/check-unused")
+    def check_unused(name: str) -> dict[str, Any]:
+        driver.refuse_if_used(name)
+        return {}
+
+    @app.post("/volumes/{name}/release")
+    def release(name: str, wanted: ReleaseRequest) -> list[dict[str, Any]]:
+        return [asdict(snapshot) for snapshot in driver.release(name, wanted.epoch, wanted.token)]
+
+    @app.post("/volumes/{name}/put-away")
+    def put_away(name: str) -> dict[str, Any]:
+        driver.put_away(name)
+        return {}
+
+    @app.post("/volumes/{name}/remove")
+    def remove(name: str) -> dict[str, Any]:
+        driver.remove(name)
+        return {}
+
+    @app.post("/copies/{volume_id}/forget")
+    def forget(volume_id: str) -> dict[str, Any]:
+        driver.forget(volume_id)
+        return {}
+
+    @app.get("/copies/{volume_id}/snapshots/{number}")
+    def stream(volume_id: str, number: int, parent: int | None = None) -> StreamingResponse:
+        return StreamingResponse(
+            pool.send(volume_id, number, parent), media_type="application/octet-stream"
+        )
+
+    @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
+    def stream_bytes(volume_id: str, number: int, parent: int | None = None) -> dict[str, int]:
+        return {"bytes": pool.stream_bytes(volume_id, number, parent)}
+
+    @app.exception_handler(FlockerError)
+    def refuse(_: Request, error: Exception) -> JSONResponse:
+        refused = isinstance(error, Refused | VolumeNotFound)
+        return JSONResponse({"error": str(error)}, status_code=409 if refused else 500)
+
+    return app
+
+
+class HttpPeers:
+    """The other nodes, found by the addresses they announce.
+
+    Args:
+        nodes: the nodes that are alive now, this one included.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        nodes: Callable[[], list[Node]],
+        port: int,
+        certificates: Certificates,
+    ) -> None:
+        self._node = node
+        self._nodes = nodes
+        self._port = port
+        tls = ssl.create_default_context(cafile=str(certificates.ca))
+        tls.load_cert_chain(str(certificates.cert), str(certificates.key))
+        self._client = httpx.Client(
+            verify=tls,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            trust_env=False,
+        )
+
+    def check_unused(self, volume: Volume) -> None:
+        self._post(volume, volume.owner, "check-unused")
+
+    def release(self, volume: Volume, move: Move) -> list[Snapshot]:
+        wanted = {"epoch": volume.epoch, "token": move.token}
+        return [Snapshot(**value) for value in self._post(volume, volume.owner, "release", wanted)]
+
+    def stream_bytes(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> int:
+        try:
+            answer = self._client.get(
+                self._snapshot_url(move, wanted) + "/bytes",
+                params=_against(parent),
+                timeout=COUNT_SECONDS,
+            )
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise PoolError(f"{move.source} did not count the bytes: {error}") from error
+        return int(answer.json()["bytes"])
+
+    def stream(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> Iterator[bytes]:
+        url = self._snapshot_url(move, wanted)
+        try:
+            with self._client.stream("GET", url, params=_against(parent)) as answer:
+                answer.raise_for_status()
+                yield from answer.iter_raw()
+        except httpx.HTTPError as error:
+            raise TransferFailed(
+                f"the stream from {move.source} broke off ({error!r}); try again"
+            ) from error
+
+    def tell_moved(self, volume: Volume, source: str) -> None:
+        try:
+            self._post(volume, source, "put-away")
+        except FlockerError as error:
+            # The record is what counts; the old owner also looks when it starts.
+            log.warning("%s was not told that '%s' moved: %s", source, volume.name, error)
+
+    def remove(self, volume: Volume) -> None:
+        self._post(volume, volume.owner, "remove")
+
+    def forget(self, volume: Volume) -> None:
+        for node in self._nodes():
+            if node.name == self._node:
+                continue
+            url = f"https://{node.address}:{self._port}/copies/{volume.id}/forget"
+            try:
+                self._client.post(url).raise_for_status()
+            except httpx.HTTPError as error:
+                log.warning(
+                    "%s was not told that '%s' is removed: %r", node.name, volume.name, error
+                )
+
+    def _post(self, volume: Volume, node: str, verb: str, body: Any = None) -> Any:
+        url = f"{self._url(volume.name, node)}/volumes/{quote(volume.name, safe='')}/{verb}"
+        try:
+            answer = self._client.post(url, json=body)
+        except httpx.HTTPError as error:
+            raise OwnerAway(volume.name, node, str(error) or repr(error)) from error
+        if answer.status_code == httpx.codes.CONFLICT:
+            raise Refused(answer.json()["error"])
+        if not answer.is_success:
+            raise FlockerError(f"{node} could not {verb} volume '{volume.name}': {answer.text}")
+        return answer.json()
+
+    def _snapshot_url(self, move: Move, snapshot: Snapshot) -> str:
+        base = self._url(move.volume_id, move.source)
+        return f"{base}/copies/{move.volume_id}/snapshots/{snapshot.number}"
+
+    def _url(self, volume: str, node: str) -> str:
+        for known in self._nodes():
+            if known.name == node:
+                return f"https://{known.address}:{self._port}"
+        raise OwnerAway(volume, node, "its lease has run out")
+
+
+def _against(parent: Snapshot | None) -> dict[str, int]:
+    return {} if parent is None else {"parent": parent.number}
