@@ -50,6 +50,7 @@ class BtrfsPool:
     """The pool below `root`, which must be a directory on a mounted btrfs."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self._volumes = root / "volumes"
         self._trash = root / "trash"
         for folder in (self._volumes, self._trash):

@@ -1,0 +1,166 @@
+"""What only the btrfs pool can show: what a move keeps of files, what lies on disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
+from flocker.errors import TransferFailed
+from flocker.ownership import Claim
+from tests.contract.flocker.test_pool import moved, written
+
+pytestmark = pytest.mark.contract
+
+MakePool = Callable[[], BtrfsPool]
+
+
+@pytest.fixture
+def claim() -> Claim:
+    return Claim(str(uuid.uuid4()), 1)
+
+
+def test_a_move_keeps_owner_mode_xattr_hard_links_and_holes(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    live = source.open(claim)
+    file = live / "file"
+    file.write_text("text")
+    os.chown(file, 999, 1234)
+    file.chmod(0o4750)
+    os.setxattr(file, "user.colour", b"blue")
+    os.link(file, live / "link")
+    (live / "symlink").symlink_to("file")
+    os.mkfifo(live / "pipe")
+    with (live / "hole").open("wb") as hole:
+        hole.truncate(64 << 20)
+    os.utime(file, ns=(1, 1_234_567_890_123_456_789))
+    source.take_snapshot(claim)
+
+    there = target.open(moved(source, target, claim))
+    seen = (there / "file").stat()
+    assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o7777) == (999, 1234, 0o4750)
+    assert seen.st_mtime_ns == 1_234_567_890_123_456_789
+    assert os.getxattr(there / "file", "user.colour") == b"blue"
+    assert (there / "link").stat().st_ino == seen.st_ino
+    assert (there / "symlink").readlink() == Path("file")
+    assert (there / "pipe").is_fifo()
+    assert (there / "hole").stat().st_size == 64 << 20
+    assert (there / "hole").stat().st_blocks == 0
+
+
+def test_the_root_of_a_volume_keeps_its_owner_and_mode(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    os.chown(source.open(claim), 999, 999)
+    source.open(claim).chmod(0o750)
+    source.take_snapshot(claim)
+    seen = target.open(moved(source, target, claim)).stat()
+    assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (999, 999, 0o750)
+
+
+def test_the_stream_size_is_that_of_what_changed(make_btrfs_pool: MakePool, claim: Claim) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    (pool.open(claim) / "large").write_bytes(os.urandom(8 << 20))
+    first = pool.take_snapshot(claim)
+    (pool.open(claim) / "small").write_bytes(os.urandom(1 << 20))
+    second = pool.take_snapshot(claim)
+    assert pool.stream_bytes(claim.volume_id, first.number, None) == 8 << 20
+    assert pool.stream_bytes(claim.volume_id, second.number, first.number) == 1 << 20
+    sent = sum(map(len, pool.send(claim.volume_id, second.number, first.number)))
+    assert sent < 1.2 * (1 << 20)
+
+
+def test_old_snapshots_are_pruned(make_btrfs_pool: MakePool, claim: Claim) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    taken = [written(pool, claim, f"text {number}") for number in range(SNAPSHOTS_KEPT + 2)]
+    assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
+
+
+def test_an_increment_on_the_wrong_parent_is_not_kept(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    first = written(source, claim, "first")
+    second = written(source, claim, "second")
+    for snapshot in (first, second):
+        stream = source.send(claim.volume_id, snapshot.number, None)
+        target.receive(claim.volume_id, snapshot, None, stream)
+    third = written(source, claim, "third")
+    with pytest.raises(TransferFailed, match="another parent"):
+        built_on_first = source.send(claim.volume_id, third.number, first.number)
+        target.receive(claim.volume_id, third, second, built_on_first)
+    assert target.snapshots(claim.volume_id) == [first, second]
+
+
+def test_an_interrupted_receive_is_not_a_snapshot_after_a_crash(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    snapshot = written(source, claim, "text")
+    whole = b"".join(source.send(claim.volume_id, snapshot.number, None))
+    # What a daemon that was killed in the middle leaves: `btrfs receive` without its end.
+    place = target.root / "volumes" / claim.volume_id / "snapshots"
+    place.mkdir(parents=True)
+    subprocess.run(
+        ["btrfs", "receive", "-q", str(place)], input=whole[:-20], check=False, capture_output=True
+    )
+    assert (place / str(snapshot.number)).is_dir()
+    assert target.snapshots(claim.volume_id) == []
+    target.receive(claim.volume_id, snapshot, None, iter([whole]))
+    assert target.snapshots(claim.volume_id) == [snapshot]
+
+
+def test_unsaved_changes_of_a_lost_copy_go_to_the_trash(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    written(pool, claim, "frozen")
+    (pool.open(claim) / "file.txt").write_text("never sent")
+    pool.put_away(Claim(claim.volume_id, 2))
+    [kept] = (pool.root / "trash").iterdir()
+    assert (kept / "file.txt").read_text() == "never sent"
+
+
+@pytest.mark.parametrize("change", ["none", "chmod", "delete"])
+def test_a_copy_is_put_away_whole_or_kept_when_it_changed(
+    make_btrfs_pool: MakePool, claim: Claim, change: str
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    written(pool, claim, "frozen")
+    if change == "chmod":
+        (pool.open(claim) / "file.txt").chmod(0o600)
+    if change == "delete":
+        (pool.open(claim) / "file.txt").unlink()
+    pool.put_away(Claim(claim.volume_id, 2))
+    assert len(list((pool.root / "trash").iterdir())) == (0 if change == "none" else 1)
+
+
+def test_a_removed_volume_lies_whole_in_the_trash(make_btrfs_pool: MakePool, claim: Claim) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    written(pool, claim, "kept")
+    pool.discard(claim.volume_id)
+    [kept] = (pool.root / "trash").iterdir()
+    assert (kept / "live" / "file.txt").read_text() == "kept"
+
+
+def test_an_id_that_is_no_uuid_never_becomes_a_path(make_btrfs_pool: MakePool) -> None:
+    pool = make_btrfs_pool()
+    with pytest.raises(ValueError, match="UUID"):
+        pool.discard("../../etc")
