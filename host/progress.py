@@ -57,8 +57,13 @@ def run(
     with step(title), log.open("wb") as output:
         try:
             subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=cwd, env=env, check=True,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=env,
+                check=True,
             )
         except FileNotFoundError as error:
             raise StepFailed(f"{title}: {command[0]} is not installed") from error

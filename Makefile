@@ -1,0 +1,83 @@
+# The only list of commands. Each works on a fresh machine and again on a used one.
+#
+# Packages, Docker's engine and loop devices are root's. One account does it all, so that files
+# and nodes have one owner: who is not root gets there through sudo.
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+export PATH := $(PATH):/usr/sbin:/sbin
+
+TARGETS := demo test check unit contract acceptance alarms up down box report clean
+.PHONY: help prepare $(TARGETS)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+ifneq ($(shell id -u),0)
+
+# Without sudo the preflight says what to do.
+$(TARGETS):
+	@command -v sudo >/dev/null || exec python3 -m host check
+	@exec sudo $(MAKE) $@ $(foreach name,TAGS NODES,$(if $($(name)),$(name)='$($(name))'))
+
+else
+
+HOST := python3 -m host
+PYTEST := .venv/bin/python -m pytest
+BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit
+# Machines that were there before this run stay; those it brings up go with it.
+MACHINES := $(wildcard .vagrant/machines/*/*/id)
+
+prepare:
+	@$(HOST) prepare
+
+demo: up ## set everything up, run the walk-through, write the report; the nodes stay up
+	@rm -rf build/allure-results
+	@status=0; \
+	$(BEHAVE) --tags=@demo -D keep_nodes=yes || status=1; \
+	$(MAKE) report || status=1; \
+	echo "node1: http://172.16.78.250   node2: http://172.16.78.251   remove both: make down"; \
+	exit $$status
+
+# Goes on after a failure, so that one red run tells everything that is wrong.
+test: prepare ## run everything: unit, contract, acceptance; TAGS=@readme narrows to scenarios
+	@rm -rf build/junit build/allure-results
+	@status=0; \
+	$(MAKE) --keep-going $(if $(TAGS),acceptance,unit contract acceptance alarms) || status=1; \
+	$(MAKE) report || status=1; \
+	$(if $(MACHINES),,$(MAKE) down || status=1;) \
+	exit $$status
+
+check: prepare ## format, lint, types
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+unit: prepare ## test the pure rules
+	@$(PYTEST) -m "not contract and not nodes" --junit-xml=build/junit/unit.xml
+
+contract: prepare ## test against real btrfs, etcd, Redis and engines
+	@$(PYTEST) -m contract --junit-xml=build/junit/contract.xml
+
+acceptance: up ## run the scenarios on the nodes; TAGS=@readme narrows them
+	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
+
+alarms: up ## see the scenarios go red when the driver or a node is broken on purpose
+	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
+
+up: box ## start the nodes
+	@$(HOST) up
+
+down: ## destroy the nodes, and the engine if it was started here
+	@$(HOST) down
+
+box: prepare ## build the images the nodes run
+	@.venv/bin/python -m box images
+
+report: prepare ## write build/report/index.html from the last scenarios
+	@.venv/bin/python -m report
+
+clean: ## as down; then leave the checkout as after a fresh clone
+	@$(HOST) clean
+
+endif

@@ -1,0 +1,75 @@
+"""Taking back what this checkout put on the machine, and nothing else."""
+
+import shutil
+
+from host import BUILD, LOGS, ROOT, engine, loops, nodes, progress
+from host.commands import ask, docker_lines
+
+GENERATED = (
+    "build",
+    ".venv",
+    ".vagrant",
+    "report/node_modules",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+)
+"""Everything git ignores, besides the caches Python puts next to its modules."""
+
+
+def down() -> None:
+    """Destroy the nodes of this checkout, what they left, and the engine if it was started here.
+
+    Safe to repeat, and after a crash or a reboot: what is not there any more is passed over.
+
+    Raises:
+        StepFailed: Vagrant could not destroy a machine; what can be removed without it is gone.
+        Problem: the engine that holds the nodes does not start, or does not end.
+    """
+    if nodes.machine_files("docker"):
+        engine.start()  # containers and volumes can be removed only through an engine
+    _remove_nodes()
+    engine.stop()
+
+
+def clean() -> None:
+    """As `down`; then leave the checkout as after a fresh clone, and the engine without our image.
+
+    Raises:
+        StepFailed, Problem: as `down`; then the files stay, for the next try needs them.
+    """
+    if nodes.machine_files("docker") or (BUILD / "box").exists():
+        engine.start()
+    _remove_nodes()
+    # Not forced: nodes of another checkout may still stand on it.
+    for image in docker_lines("image", "ls", "--quiet", nodes.IMAGE):
+        ask("docker", "image", "rm", image)
+    engine.stop()
+    for name in GENERATED:
+        shutil.rmtree(ROOT / name, ignore_errors=True)
+    for leftover in (*ROOT.rglob("__pycache__"), *ROOT.glob("*.egg-info")):
+        shutil.rmtree(leftover)
+
+
+def _remove_nodes() -> None:
+    ours = nodes.ours(nodes.containers(), ROOT)
+    left_behind = loops.of(ours, loops.attached())
+    try:
+        if nodes.machine_files():
+            progress.run(
+                "Destroying the nodes",
+                ["vagrant", "destroy", "--force"],
+                LOGS / "vagrant-destroy.log",
+                cwd=ROOT,
+            )
+    finally:
+        for container in nodes.ours(nodes.containers(), ROOT):
+            ask("docker", "rm", "--force", "--volumes", container.name)
+        volumes = {volume for container in ours for volume in container.volumes}
+        for volume in volumes.intersection(docker_lines("volume", "ls", "--quiet")):
+            ask("docker", "volume", "rm", volume)
+        loops.detach(left_behind)
+        attached = docker_lines("ps", "--all", "--quiet", "--filter", f"network={nodes.NETWORK}")
+        if not attached:
+            ask("docker", "network", "rm", nodes.NETWORK)

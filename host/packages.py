@@ -1,0 +1,95 @@
+"""Debian packages the demo and its tests stand on."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import LOGS, progress
+
+FONTS = Path("/usr/share/fonts")
+SYSTEMD = Path("/run/systemd/system")  # exists where systemd is PID 1: sd_booted(3)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian 12 package, and how to see that what it brings is already there."""
+
+    name: str
+    reason: str
+    is_present: Callable[[], bool]
+    service: str | None = None  # started by the package, and not wanted: the tests run their own
+
+
+def program(name: str) -> Callable[[], bool]:
+    """Whether a program is on PATH, whoever installed it."""
+    return lambda: shutil.which(name) is not None
+
+
+PACKAGES = (
+    Package("docker.io", "the engine that runs the nodes", program("dockerd")),
+    Package("vagrant", "starts and provisions the nodes", program("vagrant")),
+    Package("mmdebstrap", "builds the node image from Debian packages", program("mmdebstrap")),
+    Package("chromium", "the visitor's browser", program("chromium")),
+    Package("chromium-driver", "lets the suite click in it", program("chromedriver")),
+    Package("fonts-dejavu-core", "without a font screenshots hold no text", lambda: has_fonts()),
+    Package("nodejs", "runs the report generator", program("node")),
+    Package("npm", "installs the report generator", program("npm")),
+    Package("iproute2", "removes the bridge of an engine that was started here", program("ip")),
+    Package("btrfs-progs", "contract tests use a real pool", program("mkfs.btrfs")),
+    Package("etcd-server", "contract tests use a real etcd", program("etcd"), service="etcd"),
+    Package(
+        "redis-server", "the app's tests use a real Redis", program("redis-server"),
+        service="redis-server",
+    ),
+    Package(
+        "python3-venv", "the suite's packages live in .venv",
+        lambda: importlib.util.find_spec("ensurepip") is not None,
+    ),
+)  # fmt: skip
+
+
+def has_fonts() -> bool:
+    """Whether the machine has any TrueType font."""
+    return next(FONTS.rglob("*.ttf"), None) is not None
+
+
+def missing() -> tuple[Package, ...]:
+    """The packages whose content is not on this machine."""
+    return tuple(package for package in PACKAGES if not package.is_present())
+
+
+def install(packages: tuple[Package, ...]) -> None:
+    """Install Debian packages without what they merely recommend.
+
+    The package index is fetched first: on a fresh machine there is none, and an old one
+    names files the mirror no longer has.
+
+    Raises:
+        StepFailed: apt could not get or install them.
+    """
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # A fresh machine may still be busy with its own first updates.
+    apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300"]
+    progress.run("Fetching Debian's package index", [*apt, "update"], LOGS / "apt-update.log")
+    names = [package.name for package in packages]
+    progress.run(
+        f"Installing {len(names)} Debian packages: {', '.join(names)}",
+        [*apt, "install", "--yes", "--no-install-recommends", *names],
+        LOGS / "apt-install.log",
+        env=environment,
+    )
+    services = unwanted_services(packages)
+    if services and SYSTEMD.exists():
+        progress.run(
+            f"Stopping services that are needed as programs only: {', '.join(services)}",
+            ["systemctl", "disable", "--now", *services],
+            LOGS / "services.log",
+        )
+
+
+def unwanted_services(installed: tuple[Package, ...]) -> list[str]:
+    """Services that came with packages installed just now; those of others are not touched."""
+    return [package.service for package in installed if package.service is not None]

@@ -1,0 +1,46 @@
+"""The Python packages of the suite, in .venv, exactly as requirements.lock names them."""
+
+import hashlib
+import sys
+
+from host import LOGS, ROOT, progress
+
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / "made-from"
+
+
+def wanted_stamp(lock: bytes, python: str) -> str:
+    """What .venv has to be made from: this lock file, by this interpreter."""
+    return hashlib.sha256(lock).hexdigest() + f" {python}\n"
+
+
+def is_current() -> bool:
+    """Whether .venv is complete and was made from today's lock file."""
+    return STAMP.exists() and STAMP.read_text() == _wanted()
+
+
+def make() -> None:
+    """Make .venv anew, so that it holds what the lock file names and nothing else.
+
+    The stamp is written last: an interrupted installation is started over.
+
+    Raises:
+        StepFailed: a package could not be had, or has another hash than the lock file says.
+    """
+    progress.run(
+        "Making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)], LOGS / "venv.log"
+    )
+    progress.run(
+        "Installing the Python packages of requirements.lock",
+        [
+            str(VENV / "bin" / "python"), "-m", "pip", "install", "--no-input",
+            "--disable-pip-version-check", "--require-hashes", "--requirement", str(LOCK),
+        ],
+        LOGS / "pip.log",
+    )  # fmt: skip
+    STAMP.write_text(_wanted())
+
+
+def _wanted() -> str:
+    return wanted_stamp(LOCK.read_bytes(), f"{sys.executable} {sys.version}")
