@@ -37,7 +37,9 @@ def test_two_nodes_that_create_one_name_get_one_volume(join: Join) -> None:
     name = a_volume().name
     wishes = [replace(a_volume(f"node{number}"), name=name) for number in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda pair: pair[0].create(pair[1]), zip(views, wishes)))
+        made = list(
+            threads.map(lambda pair: pair[0].create(pair[1]), zip(views, wishes, strict=True))
+        )
     assert len({volume.id for volume in made}) == 1
 
 

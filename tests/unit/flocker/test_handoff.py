@@ -1,0 +1,261 @@
+"""A planned move: nothing is lost, one node writes, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from acceptance.waiting import eventually
+from flocker.errors import (
+    ControlPlaneAway,
+    FlockerError,
+    InUse,
+    MoveUnderWay,
+    OwnerAway,
+    StaleEpoch,
+    StillCopying,
+    TransferFailed,
+)
+from tests.unit.flocker.cluster import MemoryCluster
+
+
+@pytest.fixture
+def demo(cluster: MemoryCluster) -> MemoryCluster:
+    """A cluster where node1 wrote "hello" to the volume "demo"."""
+    cluster["node1"].driver.create("demo", {})
+    cluster["node1"].write("demo", "hello")
+    return cluster
+
+
+def owner(cluster: MemoryCluster) -> str:
+    volume = cluster.ownership.volume("demo")
+    assert volume is not None
+    return volume.owner
+
+
+def test_the_data_follows_the_container(demo: MemoryCluster) -> None:
+    assert demo["node2"].read("demo") == "hello"
+    assert owner(demo) == "node2"
+
+
+def test_it_goes_round_and_comes_back(demo: MemoryCluster) -> None:
+    for number, name in enumerate(["node2", "node3", "node1", "node3", "node2", "node1"]):
+        demo[name].write("demo", f"text {number}")
+        assert owner(demo) == name
+    assert demo["node2"].read("demo") == "text 5"
+
+
+def test_only_the_owner_keeps_a_writable_copy(demo: MemoryCluster) -> None:
+    demo["node2"].read("demo")
+    volume = demo.ownership.volume("demo")
+    assert volume is not None
+    writable = [name for name, each in demo.machines.items() if each.pool.is_open(volume.id)]
+    assert writable == ["node2"]
+
+
+def test_a_volume_in_use_is_refused_with_node_and_container(demo: MemoryCluster) -> None:
+    demo["node1"].containers["demo"] = ["app-redis-1", "backup"]
+    demo["node1"].driver.mount("demo", "container")
+    with pytest.raises(
+        FlockerError,
+        match="volume 'demo' is in use by container 'app-redis-1', container 'backup' on node1",
+    ):
+        demo["node2"].driver.mount("demo", "other")
+    assert owner(demo) == "node1"
+    assert demo.ownership.moves() == []
+
+
+def test_an_owner_that_is_away_is_named(demo: MemoryCluster) -> None:
+    demo["node1"].is_up = False
+    with pytest.raises(OwnerAway, match="owned by node1, which does not answer.*bring node1 back"):
+        demo["node2"].driver.mount("demo", "other")
+    assert demo.ownership.moves() == []
+
+
+def test_a_mount_whose_answer_was_lost_does_not_hold_the_volume(demo: MemoryCluster) -> None:
+    volume = demo.ownership.volume("demo")
+    assert volume is not None
+    demo.ownership.mount(volume)  # recorded, but nothing on node1 holds it
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_many_mounts_of_one_move_share_it(demo: MemoryCluster) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        mounted = list(
+            threads.map(lambda n: demo["node2"].driver.mount("demo", f"c{n}"), range(16))
+        )
+    assert len(set(mounted)) == 1
+    volume = demo.ownership.volume("demo")
+    assert volume is not None
+    assert volume.epoch == 2
+
+
+def test_two_nodes_that_want_it_at_once_never_both_have_it(demo: MemoryCluster) -> None:
+    def attempt(name: str) -> str | None:
+        try:
+            demo[name].driver.mount("demo", "container")
+        except FlockerError:
+            return None
+        return name
+
+    with ThreadPoolExecutor(2) as threads:
+        got = [name for name in threads.map(attempt, ["node2", "node3"]) if name]
+    assert got in (["node2"], ["node3"])
+    assert owner(demo) == got[0]
+
+
+class Gate:
+    """Holds a stream open until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def around(self, send: Callable[..., Iterator[bytes]]) -> Callable[..., Iterator[bytes]]:
+        def gated(*arguments: object) -> Iterator[bytes]:
+            chunks = list(send(*arguments))
+            yield chunks[0]
+            self.reached.set()
+            assert self.opened.wait(10)
+            yield from chunks[1:]
+
+        return gated
+
+
+@pytest.fixture
+def gate(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate()
+    pool = demo["node1"].pool
+    monkeypatch.setattr(pool, "send", gate.around(pool.send))
+    yield gate
+    gate.opened.set()
+
+
+def test_a_long_copy_is_answered_in_time_and_goes_on(demo: MemoryCluster, gate: Gate) -> None:
+    node2 = demo["node2"].driver
+    with pytest.raises(StillCopying, match="copying volume 'demo' from node1.*run the command"):
+        node2.mount("demo", "container")
+    assert owner(demo) == "node1"
+    with pytest.raises(StillCopying):
+        node2.mount("demo", "container")
+    gate.opened.set()
+    eventually(lambda: owner(demo), is_="node2", within=10)
+    assert (node2.mount("demo", "container") / "file").read_text() == "hello"
+
+
+def test_while_it_is_copied_nobody_else_may_have_it(demo: MemoryCluster, gate: Gate) -> None:
+    with pytest.raises(StillCopying):
+        demo["node2"].driver.mount("demo", "container")
+    assert gate.reached.wait(10)
+    with pytest.raises(MoveUnderWay, match="on its way to node2"):
+        demo["node1"].driver.mount("demo", "container")
+    with pytest.raises(MoveUnderWay):
+        demo["node3"].driver.mount("demo", "container")
+    with pytest.raises(MoveUnderWay):
+        demo["node1"].driver.remove("demo")
+
+
+def test_a_source_that_dies_in_the_middle_keeps_the_volume(demo: MemoryCluster, gate: Gate) -> None:
+    with pytest.raises(StillCopying):
+        demo["node2"].driver.mount("demo", "container")
+    assert gate.reached.wait(10)
+    demo["node1"].is_up = False
+    gate.opened.set()
+    eventually(lambda: demo.ownership.moves(), is_=[], within=10)
+    assert owner(demo) == "node1"
+    demo["node1"].is_up = True
+    assert demo["node1"].read("demo") == "hello"
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_target_whose_lease_ran_out_does_not_become_the_owner(
+    demo: MemoryCluster, gate: Gate
+) -> None:
+    """The owner goes on writing meanwhile, and not one of its writes is lost."""
+    with pytest.raises(StillCopying):
+        demo["node2"].driver.mount("demo", "container")
+    assert gate.reached.wait(10)
+    demo.ownership.expire("node2")
+    demo["node1"].write("demo", "written meanwhile")
+    gate.opened.set()
+    eventually(
+        lambda: demo["node2"].read("demo"),
+        is_="written meanwhile",
+        within=10,
+        not_yet=(FlockerError,),
+    )
+
+
+@pytest.mark.parametrize("step", ["release", "stream", "stream_bytes"])
+def test_a_peer_that_fails_at_any_step_changes_nothing(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise TransferFailed(f"{step} failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo["node2"].peers, step, broken)
+        if step == "stream_bytes":  # costs the percentage, not the copy
+            assert demo["node2"].read("demo") == "hello"
+        else:
+            with pytest.raises(TransferFailed):
+                demo["node2"].driver.mount("demo", "container")
+            assert owner(demo) == "node1"
+    assert demo["node1"].read("demo") == "hello"
+
+
+@pytest.mark.parametrize("step", ["adopt", "receive"])
+def test_a_pool_that_fails_at_any_step_changes_nothing(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise TransferFailed(f"{step} failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo["node2"].pool, step, broken)
+        with pytest.raises(TransferFailed):
+            demo["node2"].driver.mount("demo", "container")
+    assert owner(demo) == "node1"
+    demo["node1"].write("demo", "later")
+    assert demo["node2"].read("demo") == "later"
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_the_retry(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = demo.ownership.finish_move
+
+    def committed_but_unheard(*arguments: object) -> None:
+        finish(*arguments)  # type: ignore[arg-type]
+        raise ControlPlaneAway("etcd does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo.ownership, "finish_move", committed_but_unheard)
+        with pytest.raises(ControlPlaneAway):
+            demo["node2"].driver.mount("demo", "container")
+    assert demo["node2"].read("demo") == "hello"
+    with pytest.raises(InUse):
+        demo["node2"].driver.mount("demo", "container")
+        demo["node1"].driver.mount("demo", "container")
+
+
+def test_an_old_owner_that_never_heard_of_the_move_cannot_write(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = demo.ownership.volume("demo")
+    assert before is not None
+    monkeypatch.setattr(demo["node2"].peers, "tell_moved", lambda *_: None)
+    demo["node2"].write("demo", "newer")
+    with pytest.raises(StaleEpoch):
+        demo.ownership.mount(before)
+    assert demo["node1"].read("demo") == "newer"
+
+
+def test_release_needs_a_move_under_way(demo: MemoryCluster) -> None:
+    with pytest.raises(StaleEpoch, match="expired"):
+        demo["node1"].driver.release("demo", 1, "no such move")
+    with pytest.raises(StaleEpoch, match="not owned"):
+        demo["node2"].driver.release("demo", 1, "no such move")
