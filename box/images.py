@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from host import progress
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = "box"
+CUSTOMISE = ROOT / RECIPE / "customise"
 BUILD = ROOT / "build" / "box"
 LAYERS = BUILD / "layers"
 ARCHIVES = BUILD / "images"
@@ -99,6 +101,7 @@ def _build_layer(image: Image, host_apt: apt.Apt) -> None:
         sources.write_text("\n".join(host_apt.sources) + "\n")
         options = Path(scratch) / "apt.conf"
         options.write_text("\n".join(host_apt.options) + "\n")
+        hook = "extract" if image.variant == "extract" else "customize"  # the last one there is
         command = [
             "mmdebstrap",
             "--mode=root",
@@ -108,16 +111,16 @@ def _build_layer(image: Image, host_apt: apt.Apt) -> None:
             "--dpkgopt=force-unsafe-io",  # a build that dies is built again
             *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS),
             *(f"--dpkgopt=path-include={path}" for path in INCLUDED_PATHS),
-            f"--customize-hook={ROOT / RECIPE / 'customise' / image.name} \"$1\"",
-            f"--customize-hook={ROOT / RECIPE / 'customise' / 'leave-no-trace'} \"$1\"",
+            *(f'--{hook}-hook="{CUSTOMISE / name}" "$1"' for name in (image.name, "leave-no-trace")),
             "--skip=output/dev",  # a container gets its own /dev
             SUITE,
             str(partial),
             str(sources),
         ]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
-        )
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env={**os.environ, "TMPDIR": scratch}, check=False,
+        )  # fmt: skip
         if done.returncode != 0:
             raise progress.StepFailed(
                 f"mmdebstrap of {image.name} ended with status {done.returncode}; the end of "

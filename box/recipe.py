@@ -108,7 +108,7 @@ STORY = (
         # engine copying the image's /data into a new volume.
         config={
             "Entrypoint": ["docker-entrypoint.sh"],
-            "Cmd": ["redis-server"],
+            "Cmd": ["redis-server", "--protected-mode", "no"],
             "Env": [PATH],
             "ExposedPorts": {"6379/tcp": {}},
             "Volumes": {"/data": {}},
@@ -123,6 +123,7 @@ STORY = (
             "base-files",
             "coreutils",
             "dash",
+            "libc-bin",
             "python3",
             "python3-psycopg",
             "python3-redis",
