@@ -20,7 +20,6 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from etcd3gw.client import Etcd3Client
 from etcd3gw.exceptions import Etcd3Exception
 from etcd3gw.lease import Lease
@@ -212,19 +211,18 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     url = urlsplit(endpoint)
     if url.hostname is None or url.port is None:
         raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
-    session = requests.Session()
-    session.trust_env = False  # neither proxies nor another CA bundle may come between
-    if certificates is not None:
-        session.verify = str(certificates.ca)
-        session.cert = (str(certificates.cert), str(certificates.key))
-    return Etcd3Client(
+    client = Etcd3Client(
         host=url.hostname,
         port=url.port,
         protocol=url.scheme,
         timeout=ANSWER_SECONDS,
         api_path="/v3/",
-        session=session,
     )
+    client.session.trust_env = False  # neither proxies nor another CA bundle may come between
+    if certificates is not None:
+        client.session.verify = str(certificates.ca)
+        client.session.cert = (str(certificates.cert), str(certificates.key))
+    return client
 
 
 def _mount_value(volume: Volume) -> Json:

@@ -1,0 +1,224 @@
+"""The nodes as a person at a keyboard has them: brought up, typed on, looked at, taken down."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import vagrant
+from fabric import Connection
+from invoke.exceptions import CommandTimedOut
+from paramiko import SSHConfig
+
+from acceptance.engine import Engine
+from acceptance.waiting import eventually_true
+from host.progress import last_lines, step
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
+UP_LOG = ROOT / "build" / "log" / "vagrant-up.log"
+DRIVER = "flocker"
+COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
+READY_SECONDS = 120
+
+
+class NodesNotUp(Exception):
+    """The nodes could not be brought up; the message says why and where to look."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command as it was typed on a node, and what came of it."""
+
+    node: str
+    command: str
+    output: str
+    exit_status: int
+    seconds: float
+
+
+class Node:
+    """One node: its shell, its engine, its address."""
+
+    def __init__(self, name: str, connection: Connection, engine: Engine, address: str) -> None:
+        self.name = name
+        self.address = address
+        self.engine = engine
+        self._connection = connection
+
+    def type(self, command: str, within: float = COMMAND_SECONDS) -> Typed:
+        """Type a command into a shell on the node, as the user `vagrant`.
+
+        Args:
+            within: seconds; a command that takes longer counts as failed with status 124.
+        """
+        started = time.monotonic()
+        try:
+            done = self._connection.run(
+                command, hide=True, warn=True, in_stream=False, timeout=within
+            )
+        except CommandTimedOut as error:
+            output = f"{error.result.stdout}{error.result.stderr}\n(no end after {within:g} s)"
+            return Typed(self.name, command, output, 124, time.monotonic() - started)
+        output = f"{done.stdout}{done.stderr}"
+        return Typed(self.name, command, output, done.exited, time.monotonic() - started)
+
+    def ask(self, command: str) -> str:
+        """What a command prints that must not fail.
+
+        Raises:
+            RuntimeError: it ended with another status than 0.
+        """
+        typed = self.type(command)
+        if typed.exit_status != 0:
+            raise RuntimeError(f"`{command}` on {self.name} failed: {typed.output}")
+        return typed.output
+
+    def close(self) -> None:
+        self._connection.close()
+        self.engine.close()
+
+
+class Cluster:
+    """All nodes of the Vagrantfile in this checkout."""
+
+    def __init__(self, *, keeps_nodes: bool) -> None:
+        self._vagrant = vagrant.Vagrant(str(ROOT), out_cm=_logged, err_cm=_logged)
+        self._keeps_nodes = keeps_nodes
+        self._brought_up = False
+        self._nodes: dict[str, Node] = {}
+
+    @classmethod
+    def from_userdata(cls, userdata: Mapping[str, str]) -> Cluster:
+        """`keep_nodes=yes` leaves nodes that this run brought up running."""
+        return cls(keeps_nodes=userdata.get("keep_nodes", "no") == "yes")
+
+    @property
+    def nodes(self) -> list[Node]:
+        return list(self._nodes.values())
+
+    def node(self, name: str) -> Node:
+        """The node of that name.
+
+        Raises:
+            KeyError: there is none; the message lists those there are.
+        """
+        if name not in self._nodes:
+            raise KeyError(f"no node '{name}'; there are {', '.join(self._nodes)}")
+        return self._nodes[name]
+
+    def up(self) -> None:
+        """Bring up the nodes that are not up, and wait until each can take work.
+
+        Raises:
+            NodesNotUp: one did not come up.
+        """
+        if any(status.state != "running" for status in self._vagrant.status()):
+            self._brought_up = True
+            UP_LOG.parent.mkdir(parents=True, exist_ok=True)
+            UP_LOG.write_text("")
+            try:
+                with step("Bringing up the nodes"):
+                    self._vagrant.up()
+            except subprocess.CalledProcessError as error:
+                raise NodesNotUp(
+                    f"`vagrant up` failed; the end of {UP_LOG.relative_to(ROOT)}:\n"
+                    + last_lines(UP_LOG)
+                ) from error
+        self._connect()
+        eventually_true(
+            self._announced,
+            lambda names: set(self._nodes) <= names,
+            what=f"{', '.join(self._nodes)} to be known to each other",
+            within=READY_SECONDS,
+            not_yet=(RuntimeError, OSError),
+        )
+
+    def down(self) -> None:
+        """Let go of the nodes; destroy them if this run brought them up and may not keep them."""
+        for node in self.nodes:
+            node.close()
+        self._nodes = {}
+        if self._brought_up and not self._keeps_nodes:
+            self._vagrant.destroy()
+
+    def clean(self) -> None:
+        """Leave the nodes without containers and without the driver's volumes."""
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda node: node.engine.remove_containers(), self.nodes))
+        self.nodes[0].engine.remove_volumes(DRIVER)
+
+    def owner_of(self, volume: str) -> str | None:
+        """The node that owns a volume, as engines show it; None while there is no such volume."""
+        found = self.nodes[0].engine.volume(volume)
+        return None if found is None else str(found["Status"]["owner"])
+
+    def logs(self) -> dict[str, str]:
+        """Name -> text, of everything that may explain a failure."""
+        logs: dict[str, str] = {}
+        for node in self.nodes:
+            with _noted(logs, f"{node.name} journal"):
+                logs[f"{node.name} journal"] = node.ask(
+                    "sudo journalctl --no-pager -n 400 -u flocker -u docker -u etcd"
+                )
+            with _noted(logs, f"{node.name} containers"):
+                for name, text in node.engine.container_logs().items():
+                    logs[f"{node.name} container {name}"] = text
+        with _noted(logs, "etcd"):
+            logs["etcd"] = self.nodes[0].ask("sudo flocker status --json")
+        return logs
+
+    def environment(self) -> dict[str, str]:
+        """What the run ran on, for the report."""
+        return {
+            "Provider": str(self._vagrant.status()[0].provider),
+            "Nodes": ", ".join(f"{node.name} {node.address}" for node in self.nodes),
+            "Docker engine": self.nodes[0].engine.version(),
+        }
+
+    def _connect(self) -> None:
+        config = SSHConfig.from_text(self._vagrant.ssh_config())
+        certificates = ROOT / ".vagrant" / "certs" / "operator"
+        for name in sorted(config.get_hostnames() - {"*"}):
+            host = config.lookup(name)
+            connection = Connection(
+                host["hostname"],
+                user=host["user"],
+                port=int(host["port"]),
+                connect_timeout=10,
+                connect_kwargs={
+                    "key_filename": host["identityfile"],
+                    "look_for_keys": False,
+                    "allow_agent": False,
+                },
+            )
+            address = connection.run("hostname -I", hide=True, in_stream=False).stdout
+            self._nodes[name] = Node(name, connection, Engine(address, certificates), address)
+
+    def _announced(self) -> set[str]:
+        """The nodes that all others see."""
+        seen = [json.loads(node.ask("sudo flocker status --json"))["nodes"] for node in self.nodes]
+        return set.intersection(*({node["name"] for node in nodes} for nodes in seen))
+
+
+@contextmanager
+def _logged() -> Iterator[io.TextIOWrapper]:
+    UP_LOG.parent.mkdir(parents=True, exist_ok=True)
+    with UP_LOG.open("a") as log:
+        yield log
+
+
+@contextmanager
+def _noted(logs: dict[str, str], name: str) -> Iterator[None]:
+    """A log that cannot be had is said to be missing instead of hiding the failure itself."""
+    try:
+        yield
+    except Exception as error:
+        logs[name] = f"could not be read: {error!r}"
