@@ -66,7 +66,7 @@ def test_the_caller_may_say_what_means_not_yet() -> None:
 
 def test_a_predicate_names_what_it_waits_for() -> None:
     assert eventually_true(readings(1, 3), lambda n: n == 3, what="three whales", within=5) == 3
-    with pytest.raises(NeverCame, match="for three whales, .*; last seen: 1"):
+    with pytest.raises(NeverCame, match=r"for three whales, .*; last seen: 1"):
         eventually_true(readings(1), lambda n: n == 3, what="three whales", within=0.3)
 
 
