@@ -43,7 +43,7 @@ def clean() -> None:
         engine.start()
     _remove_nodes()
     # Not forced: nodes of another checkout may still stand on it.
-    for image in docker_lines("image", "ls", "--quiet", nodes.IMAGE):
+    for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", nodes.IMAGE):
         ask("docker", "image", "rm", image)
     engine.stop()
     for name in GENERATED:

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from host.problem import Problem
 FOLDER = BUILD / "engine"
 RECORD = FOLDER / "started.json"
 LOG = FOLDER / "dockerd.log"
-BRIDGE = Path("/sys/class/net/docker0")
+BRIDGE = "docker0"
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 START_SECONDS = 60
@@ -86,8 +87,8 @@ def stop() -> None:
             return
         with progress.step("Stopping Docker's engine"):
             _stop_process(started.pid)
-    if not started.had_bridge and BRIDGE.exists():
-        ask("ip", "link", "delete", BRIDGE.name)
+    if not started.had_bridge and _has_bridge():
+        ask("ip", "link", "delete", BRIDGE)
     firewall.restore(started.rules)
     FORWARDING.write_text(started.forwarding)
     RECORD.unlink()
@@ -112,6 +113,10 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def _has_bridge() -> bool:
+    return any(name == BRIDGE for _, name in socket.if_nameindex())
+
+
 def _read_record() -> Started | None:
     return Started(**json.loads(RECORD.read_text())) if RECORD.exists() else None
 
@@ -123,7 +128,7 @@ def _start_process() -> None:
     before = (
         (earlier.had_bridge, earlier.forwarding, earlier.rules)
         if earlier is not None
-        else (BRIDGE.exists(), FORWARDING.read_text(), firewall.read())
+        else (_has_bridge(), FORWARDING.read_text(), firewall.read())
     )
     with LOG.open("wb") as log:
         daemon = subprocess.Popen(

@@ -76,7 +76,7 @@ def install(packages: tuple[Package, ...]) -> None:
     progress.run("Fetching Debian's package index", [*apt, "update"], LOGS / "apt-update.log")
     names = [package.name for package in packages]
     progress.run(
-        f"Installing {len(names)} Debian packages: {', '.join(names)}",
+        f"Installing {len(names)} Debian packages",
         [*apt, "install", "--yes", "--no-install-recommends", *names],
         LOGS / "apt-install.log",
         env=environment,

@@ -1,0 +1,63 @@
+"""When packages and .venv are made anew, and how a run is counted."""
+
+from pathlib import Path
+
+import pytest
+
+from host import engine, packages, tally, venv
+from host.packages import Package
+
+
+def test_every_package_has_a_reason_and_is_named_once() -> None:
+    names = [package.name for package in packages.PACKAGES]
+    assert len(set(names)) == len(names)
+    assert all(package.reason for package in packages.PACKAGES)
+
+
+def test_a_program_from_elsewhere_spares_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not packages.program("npm")()
+    (tmp_path / "npm").touch(mode=0o755)
+    assert packages.program("npm")()
+
+
+def test_only_services_that_came_just_now_are_stopped() -> None:
+    etcd = Package("etcd-server", "", lambda: True, service="etcd")
+    vagrant = Package("vagrant", "", lambda: True)
+    assert packages.unwanted_services((vagrant, etcd)) == ["etcd"]
+    assert packages.unwanted_services((vagrant,)) == []
+
+
+def test_the_stamp_changes_with_the_lock_file_and_with_the_interpreter() -> None:
+    stamps = {
+        venv.wanted_stamp(lock, python)
+        for lock in (b"a==1", b"a==2")
+        for python in ("3.11", "3.12")
+    }
+    assert len(stamps) == 4
+
+
+def test_the_last_line_of_a_log_skips_blank_ones(tmp_path: Path) -> None:
+    log = tmp_path / "dockerd.log"
+    assert engine.last_line(log) == "(the log is empty)"
+    log.write_text("first\n failed to start daemon \n\n")
+    assert engine.last_line(log) == "failed to start daemon"
+
+
+PYTEST = """<testsuites><testsuite><testcase name="a"/><testcase name="b"><failure/></testcase>
+<testcase name="c"><skipped/></testcase></testsuite></testsuites>"""
+BEHAVE = """<testsuite><testcase name="a" status="passed"><system-out>x</system-out></testcase>
+<testcase name="b" status="hook_error"><error/><system-out>x</system-out></testcase></testsuite>"""
+
+
+def test_passed_and_failed_are_summed_over_all_programs(tmp_path: Path) -> None:
+    (tmp_path / "unit.xml").write_text(PYTEST)
+    (tmp_path / "TESTS-walkthrough.xml").write_text(BEHAVE)
+    assert tally.closing_line(tmp_path, status=1) == "2 passed, 2 failed"
+
+
+def test_a_red_run_without_a_failed_test_counts_as_one_failure(tmp_path: Path) -> None:
+    assert tally.closing_line(tmp_path, status=2) == "0 passed, 1 failed"
+    assert tally.closing_line(tmp_path, status=0) == "0 passed, 0 failed"
