@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Protocol, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -53,6 +54,8 @@ class Storage(Protocol):
 class RedisStorage:
     """Whales as a list in Redis, saved to its dump.rdb one by one.
 
+    The casts are for redis-py, whose types do not tell its asyncio client from the other one.
+
     Each call makes a connection of its own, so that none is found dead after Redis was away. That
     costs a millisecond, less than a save.
     """
@@ -64,7 +67,7 @@ class RedisStorage:
     async def add(self, whale: Whale) -> None:
         async with self._connection() as redis:
             try:
-                await redis.rpush(KEY, str(whale))
+                await cast(Awaitable[int], redis.rpush(KEY, str(whale)))
             except (RedisError, OSError) as error:
                 raise StorageAway(f"Redis did not take the whale: {error}") from error
             try:
@@ -82,7 +85,7 @@ class RedisStorage:
     async def all(self) -> list[str]:
         async with self._connection() as redis:
             try:
-                return [str(whale) for whale in await redis.lrange(KEY, 0, -1)]
+                return await cast(Awaitable[list[str]], redis.lrange(KEY, 0, -1))
             except (RedisError, OSError) as error:
                 raise StorageAway(f"Redis did not list the whales: {error}") from error
 
@@ -126,6 +129,6 @@ async def save(redis: Redis) -> None:
 async def take_back(redis: Redis, whale: Whale) -> None:
     """Remove the newest whale at this place, so that nobody sees one that was refused."""
     try:
-        await redis.lrem(KEY, -1, str(whale))
+        await cast(Awaitable[int], redis.lrem(KEY, -1, str(whale)))
     except (RedisError, OSError) as error:
         log.warning("whale %s was refused but may still show up: %s", whale, error)

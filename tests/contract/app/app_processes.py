@@ -7,26 +7,19 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import httpx
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from acceptance.waiting import eventually
+
 WEB = Path(__file__).parents[3] / "app" / "web"
 READY_SECONDS = 20.0
 STOP_SECONDS = 5.0  # half of what Docker grants before it kills
-
-
-def wait_until(condition: Callable[[], bool], what: str, within: float = READY_SECONDS) -> None:
-    """Return when the condition holds; fail saying what was awaited after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
-        threading.Event().wait(0.05)
 
 
 def free_port() -> int:
@@ -59,7 +52,7 @@ class Process:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._is_ready_or_dead, f"{type(self).__name__} answers")
+        eventually(self._is_ready_or_dead, is_=True, within=READY_SECONDS)
         assert self._process.poll() is None, f"ended at once:\n{self.log.read_text()}"
 
     def environment(self) -> dict[str, str]:
@@ -113,8 +106,13 @@ class RedisServer(Process):
         except RedisConnectionError:
             return False
 
+    def persistence(self) -> str:
+        """What Redis says about its saving, as lines of `name:value`."""
+        info = cast(dict[str, object], self.client.info("persistence"))
+        return "\n".join(f"{name}:{value}" for name, value in info.items())
+
     def whales(self) -> list[str]:
-        return list(self.client.lrange("whales", 0, -1))
+        return cast(list[str], self.client.lrange("whales", 0, -1))
 
 
 class WebApp(Process):

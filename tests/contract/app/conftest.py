@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_processes import RedisServer, WebApp
+
+from tests.contract.app.app_processes import RedisServer, WebApp
 
 
 @pytest.fixture

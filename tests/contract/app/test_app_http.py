@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 
 import pytest
-from app_processes import STOP_SECONDS, RedisServer, WebApp, wait_until
+
+from acceptance.waiting import eventually
+from tests.contract.app.app_processes import READY_SECONDS, STOP_SECONDS, RedisServer, WebApp
 
 pytestmark = pytest.mark.contract
 
@@ -31,9 +35,7 @@ def test_every_answer_names_the_node_and_is_not_reused(app: WebApp) -> None:
     assert app.http.get("/nowhere").headers["served-by"] == "node7"
 
 
-def test_an_acknowledged_whale_survives_the_death_of_redis(
-    app: WebApp, redis: RedisServer
-) -> None:
+def test_an_acknowledged_whale_survives_the_death_of_redis(app: WebApp, redis: RedisServer) -> None:
     assert app.post("1:2").text == "ok"
     redis.kill()
     redis.start()
@@ -56,7 +58,7 @@ def test_a_whale_waits_for_a_save_in_the_background(app: WebApp, redis: RedisSer
     redis.client.config_set("rdb-key-save-delay", 1_000_000)  # microseconds, for our one key
     redis.client.bgsave()
     redis.client.config_set("rdb-key-save-delay", 0)
-    assert redis.client.info("persistence")["rdb_bgsave_in_progress"] == 1
+    assert "rdb_bgsave_in_progress:1" in redis.persistence()
     assert app.post("1:2").text == "ok"
     redis.kill()
     redis.start()
@@ -121,7 +123,7 @@ def test_a_whale_that_cannot_be_saved_is_refused_and_taken_back(
 
     refused = app.post("1:2")
     assert refused.status_code == 503
-    assert refused.text.startswith("Redis did not save the whale: ")
+    assert refused.text.startswith("Redis did not save the whale: its log")
     assert app.whales() == ["1:2"], "exactly the refused one is taken back"
 
     (dump / "not-empty").unlink()
@@ -145,14 +147,22 @@ def test_a_large_body_is_refused(app: WebApp) -> None:
     assert app.whales() == []
 
 
+def post_part(app: WebApp, head: str, body: bytes) -> tuple[int, str]:
+    """Send the start of a request whose rest never comes; the status and text of the answer."""
+    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as visitor:
+        visitor.sendall(f"POST /v1/whales HTTP/1.1\r\nHost: app\r\n{head}\r\n\r\n".encode())
+        visitor.sendall(body)
+        answer = HTTPResponse(visitor, method="POST")
+        answer.begin()
+        return answer.status, answer.read().decode()
+
+
 @pytest.mark.parametrize("head", ["Content-Length: 1000000000000", "Transfer-Encoding: chunked"])
 def test_a_body_without_end_is_refused_early(app: WebApp, head: str) -> None:
-    with socket.create_connection(("127.0.0.1", app.port), timeout=5) as visitor:
-        visitor.sendall(f"POST /v1/whales HTTP/1.1\r\nHost: app\r\n{head}\r\n\r\n".encode())
-        visitor.sendall(b"10\r\n" + b"1" * 16 + b"\r\n")  # more never comes
-        answer = visitor.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert answer.endswith(b"a whale has at most 11 bytes")
+    started = time.monotonic()
+    answer = post_part(app, head, b"10\r\n" + b"1" * 16 + b"\r\n")
+    assert answer == (413, "a whale has at most 11 bytes")
+    assert time.monotonic() - started < 2, "it has read no further than needed"
     assert app.whales() == []
 
 
@@ -169,10 +179,8 @@ def test_a_visitor_who_sends_megabytes_still_reads_why_not(app: WebApp) -> None:
 
 
 def test_a_body_that_does_not_arrive_is_given_up(app: WebApp) -> None:
-    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as visitor:
-        visitor.sendall(b"POST /v1/whales HTTP/1.1\r\nHost: app\r\nContent-Length: 3\r\n\r\n1:")
-        answer = visitor.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 408 ")
+    answer = post_part(app, "Content-Length: 3", b"1:")
+    assert answer == (408, "no whale arrived within 5 s")
     assert app.whales() == []
 
 
@@ -194,7 +202,7 @@ def test_other_methods_are_refused(app: WebApp, method: str) -> None:
     assert app.whales() == []
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/whale", "/v1/whales/", "/../whales.py", "/%2e"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/whale", "/v1/whales/", "/../whales.py"])
 def test_unknown_paths_are_refused(app: WebApp, path: str) -> None:
     assert app.http.get(path).status_code == 404
     assert app.http.post(path, content="1:2").status_code in (404, 405)
@@ -219,4 +227,4 @@ def test_the_app_serves_before_redis_is_there(app: WebApp, redis: RedisServer) -
     app.start()
     assert not app.is_connected()
     redis.start()
-    wait_until(app.is_connected, "the app finds Redis")
+    eventually(app.is_connected, is_=True, within=READY_SECONDS)
