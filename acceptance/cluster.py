@@ -23,6 +23,8 @@ from host.progress import last_lines, step
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
+ROUTES = Path("/proc/net/route")
+NODES_NETWORK = "004E10AC"  # 172.16.78.0 as the kernel writes it: hexadecimal, last byte first
 UP_LOG = ROOT / "build" / "log" / "vagrant-up.log"
 DRIVER = "flocker"
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
@@ -160,6 +162,15 @@ class Cluster:
         found = self.nodes[0].engine.volume(volume)
         return None if found is None else str(found["Status"]["owner"])
 
+    def owners(self) -> dict[str, str]:
+        """Volume -> the node that owns it, of all volumes of the driver."""
+        return self.nodes[0].engine.volume_owners(DRIVER)
+
+    def is_up(self) -> bool:
+        """Whether the nodes' own network is there, so that asking one of them stays on it."""
+        routes = ROUTES.read_text().splitlines()
+        return any(line.split()[1] == NODES_NETWORK for line in routes)
+
     def logs(self) -> dict[str, str]:
         """Name -> text, of everything that may explain a failure."""
         logs: dict[str, str] = {}
@@ -199,7 +210,7 @@ class Cluster:
                     "allow_agent": False,
                 },
             )
-            address = connection.run("hostname -I", hide=True, in_stream=False).stdout
+            address = ADDRESSES[name]
             self._nodes[name] = Node(name, connection, Engine(address, certificates), address)
 
     def _announced(self) -> set[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from docker.errors import NotFound
 from docker.tls import TLSConfig
 
 PORT = 2376
+CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SERVICE = "com.docker.compose.service"
 ANSWER_SECONDS = 150  # removing a volume that is on the move waits for the driver, which has 120
 
@@ -28,13 +32,23 @@ class Engine:
             ca_cert=str(certificates / "ca.pem"),
             verify=True,
         )
-        self._client = docker.DockerClient(
-            base_url=f"tcp://{address}:{PORT}", tls=tls, timeout=ANSWER_SECONDS
-        )
+        with _only_own_trust():
+            self._client = docker.DockerClient(
+                base_url=f"tcp://{address}:{PORT}", tls=tls, timeout=ANSWER_SECONDS
+            )
+        self._client.api.trust_env = False
 
     def version(self) -> str:
         """The engine's version, like "26.1.5"."""
         return str(self._client.version()["Version"])
+
+    def is_at_least(self, version: str) -> bool:
+        """Whether the engine is of that version, like "1.8", or a newer one."""
+        return _numbers(self.version()) >= _numbers(version)
+
+    def is_experimental(self) -> bool:
+        """Whether experimental features are switched on."""
+        return bool(self._client.info()["ExperimentalBuild"])
 
     def running_services(self) -> set[str]:
         """Compose services that run here, by the names in docker-compose.yml."""
@@ -48,6 +62,12 @@ class Engine:
         except NotFound:
             return None
         return attributes
+
+    def volume_owners(self, driver: str) -> dict[str, str]:
+        """Volume -> owner, as the driver tells the engine, of that driver's volumes."""
+        volumes = self._client.volumes.list(filters={"driver": driver})
+        known = {volume.name: self.volume(volume.name) for volume in volumes}
+        return {name: str(found["Status"]["owner"]) for name, found in known.items() if found}
 
     def container_logs(self) -> dict[str, str]:
         """Container name -> the end of what it printed, of all containers here."""
@@ -72,3 +92,22 @@ class Engine:
 
     def close(self) -> None:
         self._client.close()
+
+
+@contextmanager
+def _only_own_trust() -> Iterator[None]:
+    """Hide the host's CA bundle, which requests would take instead of the cluster's CA.
+
+    Source: psf/requests#3829. The SDK asks for the engine's version before its session can be
+    told not to look.
+    """
+    hidden = {name: os.environ.pop(name) for name in CA_BUNDLE_VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """ "26.1.5+dfsg1" -> (26, 1, 5)"""
+    return tuple(int(number) for number in re.findall(r"\d+", version.split("+")[0]))

@@ -37,6 +37,7 @@ log = logging.getLogger("flocker")
 # Calls that wait at once: a Mount may wait for answer_seconds and must not keep a Get waiting.
 CALLS_AT_ONCE = 256
 GOODBYE_SECONDS = 5
+RETRY_SECONDS = 1  # while etcd is away, which is also how a cluster begins
 FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 
 
@@ -141,7 +142,8 @@ def _stay_known(
 ) -> None:
     """Keep this node's lease alive, and catch up whenever etcd is back."""
     is_caught_up = False
-    while True:
+    while not stopping.is_set():
+        wait_seconds = config.lease_seconds / 3
         try:
             usage = pool.usage()
             ownership.announce(
@@ -153,11 +155,11 @@ def _stay_known(
                 log.info("joined the cluster")
         except ControlPlaneAway as error:
             is_caught_up = False
+            wait_seconds = RETRY_SECONDS
             log.warning("%s", error)
         except FlockerError:
             log.exception("this node could not catch up with the cluster")
-        if stopping.wait(config.lease_seconds / 3):
-            return
+        stopping.wait(wait_seconds)
 
 
 def _tell_systemd(state: str) -> None:

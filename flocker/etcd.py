@@ -200,7 +200,7 @@ class EtcdOwnership:
             try:
                 return question(client)
             except Etcd3Exception as error:
-                reasons.append(f"{client.host}: {error.detail_text or error}")
+                reasons.append(f"{client.host}: {_reason(error)}")
         raise ControlPlaneAway(
             f"etcd does not answer ({'; '.join(reasons)}); "
             "`systemctl status etcd` on the nodes tells more"
@@ -223,6 +223,15 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
         client.session.verify = str(certificates.ca)
         client.session.cert = (str(certificates.cert), str(certificates.key))
     return client
+
+
+def _reason(error: BaseException) -> str:
+    """What is at the bottom of it: requests wraps "connection refused" four times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return getattr(error, "detail_text", None) or str(error) or repr(error)
 
 
 def _mount_value(volume: Volume) -> Json:

@@ -122,7 +122,7 @@ def test_a_failed_mount_leaves_nothing_mounted(
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
 
-    def broken(claim: object) -> None:
+    def broken(_: object) -> None:
         raise PoolError("the disk is gone")
 
     with monkeypatch.context() as patch:
@@ -180,7 +180,7 @@ def test_an_engine_that_does_not_answer_only_costs_the_names(
     node1.driver.create("demo", {})
     node1.driver.mount("demo", "container")
 
-    def away(volume: str) -> list[str]:
+    def away(_: str) -> list[str]:
         raise EngineAway("no answer")
 
     monkeypatch.setattr(node1.driver, "_containers_using", away)

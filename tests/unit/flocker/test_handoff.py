@@ -70,7 +70,7 @@ def test_a_volume_in_use_is_refused_with_node_and_container(demo: MemoryCluster)
 
 def test_an_owner_that_is_away_is_named(demo: MemoryCluster) -> None:
     demo["node1"].is_up = False
-    with pytest.raises(OwnerAway, match="owned by node1, which does not answer.*bring node1 back"):
+    with pytest.raises(OwnerAway, match=r"owned by node1, which does not answer.*bring node1 back"):
         demo["node2"].driver.mount("demo", "other")
     assert demo.ownership.moves() == []
 
@@ -136,7 +136,7 @@ def gate(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]
 
 def test_a_long_copy_is_answered_in_time_and_goes_on(demo: MemoryCluster, gate: Gate) -> None:
     node2 = demo["node2"].driver
-    with pytest.raises(StillCopying, match="copying volume 'demo' from node1.*run the command"):
+    with pytest.raises(StillCopying, match=r"copying volume 'demo' from node1.*run the command"):
         node2.mount("demo", "container")
     assert owner(demo) == "node1"
     with pytest.raises(StillCopying):

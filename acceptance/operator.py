@@ -1,0 +1,98 @@
+"""The person at the keyboard: types commands, and the report keeps what came of each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+
+from acceptance import evidence
+from acceptance.app import AppGap, Gap
+from acceptance.cluster import COMMAND_SECONDS, ROOT, Cluster, Typed
+
+HOME = "your machine"
+
+
+class Operator:
+    """Types on the nodes of a cluster, and at home in the repository."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._away: AppGap | None = None
+
+    def type(self, node: str, command: str) -> Typed:
+        """Type a command on a node, as it stands in the README."""
+        before = self._cluster.owners()
+        typed = self._cluster.node(node).type(command)
+        _keep(typed)
+        after = self._cluster.owners()
+        if after != before:
+            evidence.owners(before, after)
+        return typed
+
+    def type_at_home(self, command: str) -> Typed:
+        """Type a command in the repository's folder, with no variable of ours set."""
+        plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        started = time.monotonic()
+        try:
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=ROOT,
+                env=plain,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+            output, status = done.stdout, done.returncode
+        except subprocess.TimeoutExpired as error:
+            output = f"{error.output or ''}\n(no end after {COMMAND_SECONDS} s)"
+            status = 124
+        typed = Typed(HOME, command, output, status, time.monotonic() - started)
+        _keep(typed)
+        return typed
+
+    def stop_app(
+        self, node: str, target: str, command: str, whales: Sequence[tuple[int, int]]
+    ) -> Typed:
+        """Type the command that stops the app on `node`, to be started on `target`.
+
+        From this moment on the app is asked ten times a second whether it
+        shows `whales`, until `stop_watching`.
+        """
+        self._away = AppGap(
+            self._cluster.node(node).address,
+            self._cluster.node(target).address,
+            expected=whales,
+            is_up=self._cluster.is_up,
+        ).__enter__()
+        typed = self.type(node, command)
+        self._away.turn_to_new()
+        return typed
+
+    def wait_for_app(self, within: float) -> Gap:
+        """How long the app was away, once it shows its whales on the new node.
+
+        Args:
+            within: seconds from now.
+
+        Raises:
+            GapNeverEnded: it did not; the message says what it answered last.
+        """
+        assert self._away is not None, "the app was not stopped by this operator"
+        gap = self._away.wait(within=within)
+        evidence.gap(gap)
+        return gap
+
+    def stop_watching(self) -> None:
+        """Ask the app no more."""
+        if self._away is not None:
+            self._away.__exit__(None, None, None)
+
+
+def _keep(typed: Typed) -> None:
+    evidence.typed(typed.node, typed.command, typed.output, typed.exit_status, typed.seconds)

@@ -1,0 +1,73 @@
+"""A visitor of moby-counter: opens the page, clicks, and looks at what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from acceptance import evidence
+from acceptance.app import MobyCounter, Whales
+from acceptance.browser import Browser
+from acceptance.cluster import Node
+from acceptance.waiting import eventually
+
+PAGE_SECONDS = 30
+CLICK_SECONDS = 30  # a whale is there when it is on disk
+
+
+class Visitor:
+    """One person with one browser, who remembers where the whales were placed."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._pictures: list[tuple[str, bytes]] = []
+        self.placed: Whales = []
+
+    def open(self, node: Node) -> None:
+        """Open the app on a node, once it answers, and wait until it has its data.
+
+        Raises:
+            NeverCame: it did not answer in time.
+        """
+        self._app = MobyCounter(node.address)
+        eventually(self._app.ping, is_=True, within=PAGE_SECONDS)
+        self._browser.open(f"http://{node.address}/")
+        eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
+
+    def click(self, points: Sequence[tuple[int, int]]) -> None:
+        """Click at points of the sea, in CSS pixels from its top left corner, one after another.
+
+        Raises:
+            NeverCame: the app did not keep a whale.
+        """
+        for point in points:
+            self._browser.click_at(*point)
+            self.placed.append(point)
+            eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)
+
+    def seen(self) -> Whales:
+        """Where whales are drawn on the page, in whole pixels, in the order of the page."""
+        return [(round(x), round(y)) for x, y in self._browser.whale_positions()]
+
+    def is_asked_to_click(self) -> bool:
+        """Whether the page shows the message of an empty sea."""
+        return self._browser.shows_click_message()
+
+    def serving_node(self) -> str:
+        """The node the page's badge names."""
+        return self._browser.serving_node()
+
+    def look(self, title: str) -> None:
+        """Keep a picture of the page; two or more are shown side by side in the report."""
+        self._pictures.append((title, self._browser.screenshot()))
+
+    def show_pictures(self) -> None:
+        """Attach what was looked at: the first and the last picture side by side."""
+        if len(self._pictures) > 1:
+            (before, first), (after, last) = self._pictures[0], self._pictures[-1]
+            evidence.side_by_side(first, last, (before, after))
+        for title, png in self._pictures[:1] if len(self._pictures) == 1 else []:
+            evidence.screenshot(title, png)
+
+    def leave(self) -> None:
+        """Close the browser."""
+        self._browser.close()

@@ -1,0 +1,68 @@
+"""Lifetimes: nodes live for the run, a clean cluster and a browser for a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from behave import fixture, use_fixture
+from behave.model import Scenario
+from behave.runner import Context
+
+from acceptance import evidence
+from acceptance.browser import Browser
+from acceptance.cluster import Cluster
+from acceptance.operator import Operator
+from acceptance.visitor import Visitor
+
+
+@fixture
+def running_nodes(context: Context) -> Iterator[Cluster]:
+    """Bring up the nodes that are not up; take those down again, also when `up` fails."""
+    context.cluster = Cluster.from_userdata(context.config.userdata)
+    try:
+        context.cluster.up()
+        yield context.cluster
+    finally:
+        context.cluster.down()
+
+
+@fixture
+def operator(context: Context) -> Iterator[Operator]:
+    """Somebody at the keyboard, who stops watching the app when the scenario ends."""
+    context.operator = Operator(context.cluster)
+    try:
+        yield context.operator
+    finally:
+        context.operator.stop_watching()
+
+
+@fixture
+def visitor(context: Context) -> Iterator[Visitor]:
+    """Somebody with a browser, whose pictures end up in the report."""
+    hosts = [node.address for node in context.cluster.nodes]
+    context.visitor = Visitor(Browser(hosts))
+    try:
+        yield context.visitor
+    finally:
+        context.visitor.leave()
+
+
+def before_all(context: Context) -> None:
+    use_fixture(running_nodes, context)
+    with Browser() as browser:
+        evidence.environment({**context.cluster.environment(), **browser.versions})
+
+
+def before_scenario(context: Context, scenario: Scenario) -> None:
+    # Before and not after: what a scenario leaves stays to be looked at.
+    context.cluster.clean()
+    use_fixture(operator, context)
+    if "browser" in scenario.effective_tags:
+        use_fixture(visitor, context)
+
+
+def after_scenario(context: Context, scenario: Scenario) -> None:
+    if "browser" in scenario.effective_tags:
+        context.visitor.show_pictures()
+    if scenario.status.has_failed():
+        evidence.logs(context.cluster.logs())

@@ -1,0 +1,54 @@
+"""Steps about moby-counter: what a visitor does in the page and sees there."""
+
+from behave import given, then, when
+from behave.runner import Context
+
+from acceptance.waiting import eventually
+
+SEEN_SECONDS = 5  # the page asks for news each second
+
+
+@given('moby-counter runs on "{node}"')
+def run_app(context: Context, node: str) -> None:
+    typed = context.operator.type(node, "cd /vagrant/app && docker-compose up -d")
+    assert typed.exit_status == 0, typed.output
+
+
+@when('a visitor opens the app on "{node}"')
+@when('the visitor opens the app on "{node}"')
+def open_app(context: Context, node: str) -> None:
+    context.visitor.open(context.cluster.node(node))
+
+
+@when("the visitor clicks at these points")
+def click(context: Context) -> None:
+    context.visitor.click([(int(row["x"]), int(row["y"])) for row in context.table])
+
+
+@then("the page is empty and says to click")
+def check_empty(context: Context) -> None:
+    eventually(context.visitor.is_asked_to_click, is_=True, within=SEEN_SECONDS)
+    seen = context.visitor.seen()
+    assert seen == [], f"the page shows whales at {seen}"
+
+
+@then('the visitor sees a whale at each point on "{node}"')
+@then('the visitor sees the same whales in the same places on "{node}"')
+def check_whales(context: Context, node: str) -> None:
+    visitor = context.visitor
+    assert visitor.placed, "nobody has placed a whale"
+    try:
+        eventually(visitor.seen, is_=visitor.placed, within=SEEN_SECONDS)
+    finally:
+        visitor.look(node)
+
+
+@then('the page says that "{node}" serves it')
+def check_badge(context: Context, node: str) -> None:
+    eventually(context.visitor.serving_node, is_=node, within=SEEN_SECONDS)
+
+
+@then('the app shows its data on "{node}" within {seconds:g} seconds')
+def check_gap(context: Context, node: str, seconds: float) -> None:
+    gap = context.operator.wait_for_app(within=seconds)
+    assert gap.new_address == context.cluster.node(node).address, gap

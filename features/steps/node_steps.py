@@ -1,0 +1,30 @@
+"""Steps about nodes: their engines, and what runs there."""
+
+from behave import then
+from behave.runner import Context
+
+APP = {"web", "redis"}
+
+
+@then('the engine of "{node}" is Docker {version} or newer')
+def check_version(context: Context, node: str, version: str) -> None:
+    engine = context.cluster.node(node).engine
+    assert engine.is_at_least(version), engine.version()
+
+
+@then('the engine of "{node}" is not an experimental build')
+def check_build(context: Context, node: str) -> None:
+    engine = context.cluster.node(node).engine
+    assert not engine.is_experimental(), engine.version()
+
+
+@then('"{node}" runs web and redis')
+def check_runs_app(context: Context, node: str) -> None:
+    running = context.cluster.node(node).engine.running_services()
+    assert running == APP, f"{node} runs {running or 'nothing'}"
+
+
+@then('"{node}" runs neither')
+def check_runs_nothing(context: Context, node: str) -> None:
+    running = context.cluster.node(node).engine.running_services()
+    assert not running & APP, f"{node} runs {running}"

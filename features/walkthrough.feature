@@ -1,0 +1,133 @@
+@readme @critical @allure.epic:The_story
+Feature: A web app moves to another server with its data
+
+  The README tells this story in ten steps. Every command it shows is typed here as it stands
+  there, by a shell on a node or in the repository's folder. A command that changes there has to
+  change here too.
+
+  Rule: The nodes are there for whoever has Vagrant
+
+    @demo
+    Scenario: The nodes are started, and anyone can log in
+      When the operator types in the repository
+        """
+        vagrant up
+        """
+      Then it succeeds
+      When the operator types in the repository
+        """
+        vagrant ssh node1 -c 'docker version'
+        """
+      Then it succeeds
+      And the engine of "node1" is Docker 1.8 or newer
+      And the engine of "node1" is not an experimental build
+
+  Rule: Data follows the container that mounts it
+
+    @demo
+    Scenario: What a container writes on one node, a container on another node reads
+      When the operator types on "node1"
+        """
+        docker run --rm --volume-driver flocker -v simple:/data busybox sh -c "echo hello > /data/file.txt"
+        """
+      Then it succeeds
+      And "node1" owns the volume "simple"
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v simple:/data busybox sh -c "cat /data/file.txt"
+        """
+      Then it prints "hello"
+      And "node2" owns the volume "simple"
+
+  Rule: A planned move takes nothing but Compose commands, and loses nothing
+
+    @browser @demo
+    Scenario Outline: A visitor finds the same whales after the app has moved, with <compose>
+      When the operator types on "node1"
+        """
+        cd /vagrant/app && <compose> up -d
+        """
+      Then it succeeds
+      When a visitor opens the app on "node1"
+      Then the page is empty and says to click
+      And the page says that "node1" serves it
+      When the visitor clicks at these points
+        | x    | y   |
+        | 200  | 140 |
+        | 420  | 310 |
+        | 700  | 90  |
+        | 930  | 420 |
+        | 1100 | 200 |
+      Then the visitor sees a whale at each point on "node1"
+      When the operator stops the app on "node1", to start it on "node2", with
+        """
+        cd /vagrant/app && <compose> stop
+        """
+      And the operator types on "node2"
+        """
+        cd /vagrant/app && <compose> up -d
+        """
+      Then it succeeds
+      And the app shows its data on "node2" within 5 seconds
+      When the visitor opens the app on "node2"
+      Then the visitor sees the same whales in the same places on "node2"
+      And the page says that "node2" serves it
+      When the operator types on "node2"
+        """
+        docker ps
+        """
+      Then "node2" runs web and redis
+      And "node1" runs neither
+      And "node2" owns the volume "demo"
+
+      Examples:
+        | compose        |
+        | docker compose |
+        | docker-compose |
+
+    @browser
+    Scenario: A visitor finds all whales after the app has gone there and back
+      Given moby-counter runs on "node1"
+      When a visitor opens the app on "node1"
+      And the visitor clicks at these points
+        | x   | y   |
+        | 300 | 200 |
+      And the operator stops the app on "node1", to start it on "node2", with
+        """
+        cd /vagrant/app && docker-compose stop
+        """
+      Given moby-counter runs on "node2"
+      When the visitor opens the app on "node2"
+      And the visitor clicks at these points
+        | x   | y   |
+        | 600 | 350 |
+      And the operator stops the app on "node2", to start it on "node1", with
+        """
+        cd /vagrant/app && docker-compose stop
+        """
+      Given moby-counter runs on "node1"
+      When the visitor opens the app on "node1"
+      Then the visitor sees the same whales in the same places on "node1"
+      And "node1" owns the volume "demo"
+
+  Rule: One node at a time writes to a volume
+
+    Scenario: A volume in use elsewhere is refused, and the answer says where and by what
+      Given moby-counter runs on "node1"
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v demo:/data busybox ls /data
+        """
+      Then it is refused with "volume 'demo' is in use by container 'app-redis-1' on node1"
+      And "node1" owns the volume "demo"
+
+  Rule: An operator can ask where everything is
+
+    Scenario: The nodes, the volumes and their owners are listed
+      Given moby-counter runs on "node1"
+      When the operator types on "node2"
+        """
+        sudo flocker status
+        """
+      Then it says "node3"
+      And it says "mounted on node1"
