@@ -125,9 +125,7 @@ def test_a_click_places_a_whale_just_there(page: Page, app: WebApp) -> None:
 def test_the_page_asks_nobody_else_and_reports_no_error(page: Page) -> None:
     page.click(200, 150)
     page.wait_whales([(200, 150)])
-    events = [
-        json.loads(entry["message"])["message"] for entry in page.browser.get_log("performance")
-    ]
+    events = [json.loads(entry["message"])["message"] for entry in page.log("performance")]
     asked = {
         event["params"]["request"]["url"]
         for event in events
