@@ -9,8 +9,8 @@ export default {
   name: "Volume Plugins Demo",
   historyPath: "build/history.jsonl",
   historyLimit: 20,
-  hideLabels: ["framework", "language", "host", "thread"],
   defaultLabels: { host: "suite", thread: "main" }, // the timeline is empty without them
+  hideLabels: ["host", "thread"],
   variables: existsSync(environment) ? JSON.parse(readFileSync(environment, "utf8")) : {},
   categories: [
     {
@@ -28,7 +28,10 @@ export default {
           /No route to host|Connection refused|Connection reset|timed out|ConnectTimeout|NoValidConnections|SSHException|ERR_(CONNECTION|ADDRESS)/i,
       },
     },
-    { name: "Wrong data after a move", matchers: { statuses: ["failed"] } },
+    {
+      name: "Wrong data after a move",
+      matchers: { statuses: ["failed"], message: /whale|content|data|prints/i },
+    },
   ],
   plugins: {
     awesome: {

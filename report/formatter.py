@@ -27,6 +27,7 @@ from behave.model import Feature, Rule, Scenario
 from behave.model import Status as BehaveStatus
 
 CLEANUP_ERROR = "CLEANUP-ERROR"  # begins the line that is all behave keeps of such an error
+STEP_ARGUMENTS = {".table": "The step's table", ".text": "The step's text"}
 TREE_LABELS = ("epic", "feature", "story")
 
 
@@ -94,6 +95,8 @@ class LivingListener(AllureListener):  # type: ignore[misc]
             self.flush_steps()
             result = self.logger.get_test(self.current_scenario_uuid)
             result.stop = now()
+            for attachment in (a for step in result.steps for a in step.attachments):
+                attachment.name = STEP_ARGUMENTS.get(attachment.name, attachment.name)
             result.status, result.statusDetails = _verdict(scenario)
             self.logger.close_test(self.current_scenario_uuid)
             self.group_context.append_test(self.current_scenario_uuid)
@@ -187,7 +190,7 @@ def _tags(scenario: Scenario, rule: Rule | None) -> list[str]:
 def _describe(scenario: Scenario, rule: Rule | None) -> str:
     """Markdown: what is written under the scenario, its Rule and its Feature."""
     parts = ["\n".join(scenario.description)]
-    if rule is not None:
+    if rule is not None and rule.description:
         parts.append("\n".join([f"**Rule: {rule.name}**", "", *rule.description]))
     if scenario.feature.description:
         parts.append(

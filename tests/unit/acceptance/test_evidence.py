@@ -104,7 +104,7 @@ def test_two_screenshots_become_one_picture(attached: list[Attached]) -> None:
 def test_a_gap_is_drawn_and_listed(attached: list[Attached]) -> None:
     evidence.gap(GAP)
     drawing, table = attached
-    assert drawing.name == "The app was away for 2.5 s"
+    assert drawing.name == "2.5 s from stop to the first correct answer"
     svg = ElementTree.fromstring(drawing.body)  # noqa: S314  our own text
     dots = [
         circle

@@ -72,6 +72,8 @@ Feature: A cat keeps its toys
 
     Scenario: Same name
       Given it works
+        | cat   |
+        | Minka |
 """
 
 HOOKS_STORY = """
@@ -255,6 +257,11 @@ def test_tags_and_texts_place_and_describe_a_scenario(results: list[Result]) -> 
     assert "**All** of them." in row["description"]
     assert "Told in the README." in row["description"]
     assert labels(by_name(results)["Broken before it starts"], "story") == ["Told by tag"]
+
+
+def test_a_steps_table_has_a_readable_name(results: list[Result]) -> None:
+    passed = next(r for r in results if r["name"] == "Same name" and r["status"] == "passed")
+    assert [file["name"] for file in passed["steps"][0]["attachments"]] == ["The step's table"]
 
 
 def test_steps_belong_to_their_own_scenario(results: list[Result]) -> None:
