@@ -38,7 +38,7 @@ def operator(context: Context) -> Iterator[Operator]:
 
 @fixture
 def visitor(context: Context) -> Iterator[Visitor]:
-    """Somebody with a browser, whose pictures end up in the report."""
+    """Somebody with a browser of their own."""
     hosts = [node.address for node in context.cluster.nodes]
     context.visitor = Visitor(Browser(hosts))
     try:
@@ -62,7 +62,5 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
-    if "browser" in scenario.effective_tags:
-        context.visitor.show_pictures()
     if scenario.status.has_failed():
         evidence.logs(context.cluster.logs())

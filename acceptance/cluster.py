@@ -15,7 +15,7 @@ from pathlib import Path
 import vagrant
 from fabric import Connection
 from invoke.exceptions import CommandTimedOut
-from paramiko import SSHConfig
+from paramiko import SSHConfig, SSHException
 
 from acceptance.engine import Engine
 from acceptance.waiting import eventually_true
@@ -29,6 +29,10 @@ UP_LOG = ROOT / "build" / "log" / "vagrant-up.log"
 DRIVER = "flocker"
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 READY_SECONDS = 120
+
+
+class NodeAway(Exception):
+    """A node's shell cannot be reached."""
 
 
 class NodesNotUp(Exception):
@@ -66,6 +70,8 @@ class Node:
             done = self._connection.run(
                 command, hide=True, warn=True, in_stream=False, timeout=within
             )
+        except (OSError, EOFError, SSHException) as error:
+            raise NodeAway(f"{self.name} does not answer at {self.address}: {error!r}") from error
         except CommandTimedOut as error:
             output = f"{error.result.stdout}{error.result.stderr}\n(no end after {within:g} s)"
             return Typed(self.name, command, output, 124, time.monotonic() - started)

@@ -19,7 +19,7 @@ class Visitor:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._pictures: list[tuple[str, bytes]] = []
+        self._picture: tuple[str, bytes] | None = None
         self.placed: Whales = []
 
     def open(self, node: Node) -> None:
@@ -57,16 +57,14 @@ class Visitor:
         return self._browser.serving_node()
 
     def look(self, title: str) -> None:
-        """Keep a picture of the page; two or more are shown side by side in the report."""
-        self._pictures.append((title, self._browser.screenshot()))
-
-    def show_pictures(self) -> None:
-        """Attach what was looked at: the first and the last picture side by side."""
-        if len(self._pictures) > 1:
-            (before, first), (after, last) = self._pictures[0], self._pictures[-1]
-            evidence.side_by_side(first, last, (before, after))
-        for title, png in self._pictures[:1] if len(self._pictures) == 1 else []:
-            evidence.screenshot(title, png)
+        """Put a picture of the page into the report, from the second on beside the one before."""
+        picture = self._browser.screenshot()
+        if self._picture is None:
+            evidence.screenshot(title, picture)
+        else:
+            before, earlier = self._picture
+            evidence.side_by_side(earlier, picture, (before, title))
+        self._picture = (title, picture)
 
     def leave(self) -> None:
         """Close the browser."""

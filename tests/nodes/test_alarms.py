@@ -1,0 +1,122 @@
+"""The walk-through goes red when what it promises is broken on purpose, and says what was seen.
+
+Each test runs the README's scenario on the real nodes with one act of sabotage between its steps.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = "A visitor finds the same whales after the app has moved, with docker-compose"
+
+pytestmark = pytest.mark.nodes
+
+SABOTAGE_STEPS = """
+import subprocess
+
+from behave import when
+
+from acceptance.cluster import ROOT
+
+
+@when('somebody types on "{node}"')
+def type_unseen(context, node):
+    context.cluster.node(node).ask(context.text)
+
+
+@when('"{node}" is switched off')
+def switch_off(context, node):
+    subprocess.run(["vagrant", "halt", node], cwd=ROOT, check=True, capture_output=True)
+"""
+
+Run = Callable[[str, str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run_with(tmp_path: Path) -> Run:
+    """Runs the scenario with a step put in before the first line that holds a text."""
+
+    def run(before: str, step: str) -> subprocess.CompletedProcess[str]:
+        features = tmp_path / "features"
+        shutil.copytree(ROOT / "features", features)
+        (features / "steps" / "sabotage_steps.py").write_text(SABOTAGE_STEPS)
+        walkthrough = features / "walkthrough.feature"
+        lines = walkthrough.read_text().splitlines()
+        # The scenario of the move is the first one that stops the app.
+        place = next(
+            number
+            for number, line in enumerate(lines)
+            if before in line and any("compose> stop" in above for above in lines[:number])
+        )
+        lines[place:place] = step.splitlines()
+        walkthrough.write_text("\n".join(lines))
+        # Not in the repository's folder: the run's own results are to be kept.
+        return subprocess.run(
+            [sys.executable, "-m", "behave", "--no-color", "--name", SCENARIO, "features"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def node2_back() -> Iterator[None]:
+    """Switch node2 on again."""
+    yield
+    subprocess.run(["vagrant", "up", "node2"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_it_is_green_when_nothing_is_broken(run_with: Run) -> None:
+    """Otherwise the tests below would show nothing."""
+    done = run_with('the operator types on "node2"', "      And it succeeds")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_empty_volume_is_noticed(run_with: Run) -> None:
+    emptied = (
+        '      When somebody types on "node1"\n'
+        '        """\n'
+        "        sudo find /var/lib/flocker/volumes -path '*/live/*' -delete\n"
+        '        """'
+    )
+    done = run_with('the operator types on "node2"', emptied)
+    assert done.returncode != 0, done.stdout
+    assert "no correct answer from 172.16.78.251" in done.stdout, done.stdout
+    assert "wrong whales: []" in done.stdout, done.stdout
+
+
+def test_a_whale_that_is_missing_is_noticed(run_with: Run) -> None:
+    dropped = (
+        '      When somebody types on "node2"\n'
+        '        """\n'
+        "        docker exec app-redis-1 redis-cli rpop whales\n"
+        '        """'
+    )
+    done = run_with('the visitor opens the app on "node2"', dropped)
+    assert done.returncode != 0, done.stdout
+    assert "waited 5 s for [(200, 140), (420, 310), (700, 90), (930, 420), (1100, 200)]" in (
+        done.stdout
+    ), done.stdout
+    assert "last seen: [(200, 140), (420, 310), (700, 90), (930, 420)]" in done.stdout, done.stdout
+
+
+@pytest.mark.usefixtures("node2_back")
+def test_a_node_that_is_down_is_noticed(run_with: Run) -> None:
+    off = '      When "node2" is switched off'
+    done = run_with('the operator types on "node2"', off)
+    assert done.returncode != 0, done.stdout
+    assert "node2 does not answer at 172.16.78.251" in done.stdout, done.stdout
