@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from acceptance import evidence
-from acceptance.app import AppGap, Gap
+from acceptance.app import AppGap, Gap, GapNeverEnded
 from acceptance.cluster import COMMAND_SECONDS, ROOT, Cluster, Typed
 
 HOME = "your machine"
@@ -84,7 +84,11 @@ class Operator:
             GapNeverEnded: it did not; the message says what it answered last.
         """
         assert self._away is not None, "the app was not stopped by this operator"
-        gap = self._away.wait(within=within)
+        try:
+            gap = self._away.wait(within=within)
+        except GapNeverEnded:
+            evidence.probes(self._away.probes)
+            raise
         evidence.gap(gap)
         return gap
 

@@ -76,7 +76,8 @@ def test_away_is_said_and_reads_are_remembered(etcd: Etcd, tmp_path: Path) -> No
     assert catalog.volume(volume.name) == volume
 
     etcd.stop()
-    with pytest.raises(ControlPlaneAway, match=r"etcd does not answer \(127.0.0.1: connection refused\)"):
+    refused = r"etcd does not answer \(127.0.0.1: connection refused\)"
+    with pytest.raises(ControlPlaneAway, match=refused):
         ownership.volume(volume.name)
     assert catalog.volume(volume.name) == volume
     assert Catalog(ownership, tmp_path / "catalog.json").volumes() == [volume]
