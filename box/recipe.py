@@ -88,7 +88,7 @@ NODE = Image(
     tag="volume-plugins-demo/node:latest",
     variant="minbase",
     packages=NODE_PACKAGES,
-    config={"Cmd": ["/sbin/init"], "Env": [PATH], "StopSignal": "SIGRTMIN+3"},
+    config={"Cmd": ["/usr/local/sbin/container-init"], "Env": [PATH], "StopSignal": "SIGRTMIN+3"},
 )
 
 STORY = (
