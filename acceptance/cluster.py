@@ -101,6 +101,7 @@ class Cluster:
         self._vagrant = vagrant.Vagrant(str(ROOT), out_cm=_logged, err_cm=_logged)
         self._keeps_nodes = keeps_nodes
         self._brought_up = False
+        self._provider = "none"
         self._nodes: dict[str, Node] = {}
 
     @classmethod
@@ -128,7 +129,9 @@ class Cluster:
         Raises:
             NodesNotUp: one did not come up.
         """
-        if any(status.state != "running" for status in self._vagrant.status()):
+        machines = self._vagrant.status()
+        self._provider = str(machines[0].provider)
+        if any(machine.state != "running" for machine in machines):
             self._brought_up = True
             UP_LOG.parent.mkdir(parents=True, exist_ok=True)
             UP_LOG.write_text("")
@@ -195,7 +198,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """What the run ran on, for the report."""
         return {
-            "Provider": str(self._vagrant.status()[0].provider),
+            "Provider": self._provider,
             "Nodes": ", ".join(f"{node.name} {node.address}" for node in self.nodes),
             "Docker engine": self.nodes[0].engine.version(),
         }
