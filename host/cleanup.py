@@ -4,6 +4,7 @@ import shutil
 
 from host import BUILD, LOGS, ROOT, engine, loops, nodes, progress
 from host.commands import ask, docker_lines
+from host.problem import Problem
 
 GENERATED = (
     "build",
@@ -25,7 +26,7 @@ def down() -> None:
 
     Raises:
         StepFailed: Vagrant could not destroy a machine; what can be removed without it is gone.
-        Problem: the engine that holds the nodes does not start, or does not end.
+        Problem: the engine that holds the nodes does not start, does not end, or keeps a node.
     """
     if nodes.machine_files("docker"):
         engine.start()  # containers and volumes can be removed only through an engine
@@ -55,17 +56,19 @@ def clean() -> None:
 def _remove_nodes() -> None:
     ours = nodes.ours(nodes.containers(), ROOT)
     left_behind = loops.of(ours, loops.attached())
+    if ours:
+        with progress.step("Removing the nodes' containers"):
+            # At once: Vagrant would first wait for each node to shut down.
+            ask("docker", "rm", "--force", "--volumes", *(container.name for container in ours))
     try:
         if nodes.machine_files():
             progress.run(
-                "Destroying the nodes",
+                "Destroying the nodes with Vagrant",
                 ["vagrant", "destroy", "--force"],
                 LOGS / "vagrant-destroy.log",
                 cwd=ROOT,
             )
     finally:
-        for container in nodes.ours(nodes.containers(), ROOT):
-            ask("docker", "rm", "--force", "--volumes", container.name)
         volumes = {volume for container in ours for volume in container.volumes}
         for volume in volumes.intersection(docker_lines("volume", "ls", "--quiet")):
             ask("docker", "volume", "rm", volume)
@@ -73,3 +76,6 @@ def _remove_nodes() -> None:
         attached = docker_lines("ps", "--all", "--quiet", "--filter", f"network={nodes.NETWORK}")
         if not attached:
             ask("docker", "network", "rm", nodes.NETWORK)
+    stays = " ".join(container.name for container in nodes.ours(nodes.containers(), ROOT))
+    if stays:
+        raise Problem(f"the engine keeps {stays}; type: docker rm --force {stays}")

@@ -38,6 +38,7 @@ PACKAGES = (
     Package("nodejs", "runs the report generator", program("node")),
     Package("npm", "installs the report generator", program("npm")),
     Package("iproute2", "removes the bridge of an engine that was started here", program("ip")),
+    Package("mount", "losetup, for pools on a loop file", program("losetup")),
     Package("btrfs-progs", "contract tests use a real pool", program("mkfs.btrfs")),
     Package("etcd-server", "contract tests use a real etcd", program("etcd"), service="etcd"),
     Package(

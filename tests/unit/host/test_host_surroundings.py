@@ -127,8 +127,12 @@ def test_nodes_of_a_checkout_that_is_gone_are_removed_by_hand(tmp_path: Path) ->
 
 
 def test_several_problems_get_a_line_each() -> None:
-    facts = replace(GOOD, is_root=False, engine_answers=False, missing_programs=("chromium",))
-    assert len(surroundings.problems(facts, ALL)) == 3
+    facts = replace(GOOD, engine_answers=False, missing_programs=("chromium",))
+    assert len(surroundings.problems(facts, ALL)) == 2
+
+
+def test_an_engine_need_not_answer_who_is_not_root() -> None:
+    assert "root" in only_problem(replace(GOOD, is_root=False, engine_answers=False))
 
 
 def test_routes_are_read_from_the_kernels_table() -> None:

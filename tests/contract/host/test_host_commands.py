@@ -1,0 +1,104 @@
+"""The two ways in, `make` and `.ci/run`: who may type them, what they end with, what they leave."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from host import ROOT
+from tests.contract.host.conftest import Machine
+
+pytestmark = pytest.mark.contract
+
+# Tests of a known outcome in the place of ours: .ci/run is about what comes after them.
+TWO_TESTS = '<testsuite><testcase name="a"/><testcase name="b"><failure/></testcase></testsuite>'
+MAKEFILE = f"""
+test:
+	mkdir -p build/junit && echo '{TWO_TESTS}' > build/junit/unit.xml
+	{{end}}
+clean:
+	rm -rf build
+"""
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+@pytest.fixture
+def checkout(machine: Machine) -> Machine:
+    """A checkout any account may read, on a machine whose default route leads nowhere."""
+    machine.get("cp", "--recursive", str(machine.checkout), "/run/checkout")
+    machine.get("cp", str(ROOT / "Makefile"), "/run/checkout/Makefile")
+    machine.get("ip", "link", "add", "up0", "type", "bridge")
+    machine.get("ip", "address", "add", "192.0.2.9/24", "dev", "up0")
+    machine.get("ip", "link", "set", "up0", "up")
+    machine.get("ip", "route", "add", "default", "via", "192.0.2.1")
+    return machine
+
+
+def ci(machine: Machine, end: str) -> tuple[int, str]:
+    """The exit status and the last line of `.ci/run` when `make test` ends with this command."""
+    (machine.checkout / "Makefile").write_text(MAKEFILE.format(end=end))
+    shutil.copytree(ROOT / ".ci", machine.checkout / ".ci", dirs_exist_ok=True)
+    done = machine.run(".ci/run")
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+def rules(machine: Machine) -> list[str]:
+    return machine.get("iptables", "-S", "OUTPUT").splitlines()[1:]
+
+
+def test_without_root_and_sudo_make_says_so_in_one_line(checkout: Machine) -> None:
+    done = checkout.run(*NOBODY, "env", "PATH=/usr/bin:/bin", "make", "-C", "/run/checkout", "demo")
+    assert done.returncode != 0
+    assert [line for line in done.stderr.splitlines() if not line.startswith("make")] == [
+        "this needs root, and there is no sudo here; log in as root and type the same again"
+    ]
+
+
+def test_who_is_not_root_gets_there_through_sudo_with_what_was_asked(checkout: Machine) -> None:
+    checkout.get("mkdir", "/run/bin")
+    checkout.get("ln", "-s", "/usr/bin/echo", "/run/bin/sudo")
+    make = (
+        "make",
+        "--no-print-directory",
+        "-C",
+        "/run/checkout",
+        "test",
+        "TAGS=@readme and not @slow",
+    )
+    asked = checkout.get(*NOBODY, "env", "PATH=/run/bin:/usr/bin:/bin", "NODES=2", *make)
+    assert asked.splitlines()[-1].endswith("make test TAGS=@readme and not @slow NODES=2")
+
+
+def test_bare_make_lists_every_target(checkout: Machine) -> None:
+    listed = checkout.get("make", "--no-print-directory", "-C", "/run/checkout").splitlines()
+    targets = [line.split()[0] for line in listed]
+    assert {"demo", "test", "check", "unit", "up", "down", "box", "report", "clean"} <= set(targets)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "closing"),
+    [
+        ("true", 0, "1 passed, 1 failed"),
+        ("exit 3", 2, "1 passed, 1 failed"),
+        ("rm -r build; exit 1", 2, "0 passed, 1 failed"),
+    ],
+)
+def test_ci_ends_with_the_status_of_the_tests_and_their_number(
+    checkout: Machine, end: str, status: int, closing: str
+) -> None:
+    assert ci(checkout, end) == (status, closing)
+    assert not (checkout.checkout / "build").exists()
+
+
+def test_ci_guards_the_network_only_while_it_runs(checkout: Machine) -> None:
+    status, _ = ci(checkout, "iptables -C OUTPUT -o up0 -d 172.16.0.0/12 -j REJECT")
+    assert status == 0, "no guard while tests ran"
+    assert rules(checkout) == []
+
+
+def test_ci_leaves_a_guard_that_was_there(checkout: Machine) -> None:
+    checkout.get("iptables", "-I", "OUTPUT", "-o", "up0", "-d", "172.16.0.0/12", "-j", "REJECT")
+    before = rules(checkout)
+    assert ci(checkout, "true")[0] == 0
+    assert rules(checkout) == before
