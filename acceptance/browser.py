@@ -46,10 +46,19 @@ FLAGS = (
 
 WHALE_CENTRES = """
 const sea = document.getElementById("holder").getBoundingClientRect();
-return [...document.querySelectorAll(".whale")].map(whale => {
+const isDrawn = picture => picture.complete && picture.naturalWidth > 0;
+const whales = [...document.querySelectorAll(".whale")];
+return whales.filter(whale => [...whale.querySelectorAll("img")].every(isDrawn)).map(whale => {
   const box = whale.getBoundingClientRect();
   return [(box.left + box.right) / 2 - sea.left, (box.top + box.bottom) / 2 - sea.top];
 });
+"""
+
+# Chromium decodes pictures and paints them after the page has them; a screenshot would be first.
+PAINTED = """
+const [done] = arguments;
+const decoded = [...document.images].map(picture => picture.decode().catch(() => {}));
+Promise.all(decoded).then(() => requestAnimationFrame(() => requestAnimationFrame(done)));
 """
 
 
@@ -85,6 +94,7 @@ class Browser:
             self._driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
             cleanup.callback(self._driver.quit)
             self._driver.set_page_load_timeout(PAGE_SECONDS)
+            self._driver.set_script_timeout(PAGE_SECONDS)
             # The window's own size includes what headless Chromium thinks is a title bar.
             self._driver.execute_cdp_cmd(
                 "Emulation.setDeviceMetricsOverride",
@@ -148,7 +158,10 @@ class Browser:
         mouse.perform()
 
     def whale_positions(self) -> list[tuple[float, float]]:
-        """The centres of the whales as drawn, in page order, like `click_at`; to 0.1 pixel."""
+        """The centres of the whales whose picture is drawn, in page order; to 0.1 pixel.
+
+        In CSS pixels from the top left corner of the sea, like `click_at`.
+        """
         centres = self._driver.execute_script(WHALE_CENTRES)
         return [(round(x, 1), round(y, 1)) for x, y in centres]
 
@@ -165,7 +178,8 @@ class Browser:
         return self._driver.find_element(By.CSS_SELECTOR, "#node strong").text
 
     def screenshot(self) -> bytes:
-        """The page as a PNG of 1280 x 800 pixels."""
+        """The page as a PNG of 1280 x 800 pixels, once all of its pictures are painted."""
+        self._driver.execute_async_script(PAINTED)
         return self._driver.get_screenshot_as_png()
 
     def console_errors(self) -> list[str]:

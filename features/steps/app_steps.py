@@ -40,7 +40,7 @@ def check_whales(context: Context, node: str) -> None:
     try:
         eventually(visitor.seen, is_=visitor.placed, within=SEEN_SECONDS)
     finally:
-        visitor.look(node)
+        visitor.look(f"The page on {node}")
 
 
 @then('the page says that "{node}" serves it')
