@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 
 from box import apt, images
@@ -16,6 +17,10 @@ def main() -> int:
         "images", help="the docker provider's node image and the story's images"
     )
     parser.parse_args()
+    missing = [program for program in ("mmdebstrap", "docker") if not shutil.which(program)]
+    if missing:
+        print(f"not installed: {', '.join(missing)}", file=sys.stderr)
+        return 1
     try:
         images.build_all()
     except (progress.StepFailed, apt.NoMirror) as error:

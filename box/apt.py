@@ -1,4 +1,4 @@
-"""Where this host gets Debian packages from, and how: asked of apt, so that no mirror is named here."""
+"""Where this host gets Debian packages from, and how: asked of apt, no mirror is named here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # One line per index the host knows; the labels are Debian's own, whatever the mirror is called.
-_TARGET_FORMAT = "$(ORIGIN)|$(LABEL)|$(SUITE)|$(REPO_URI)|$(COMPONENT)"
+_TARGET_FORMAT = "$(ORIGIN)|$(LABEL)|$(REPO_URI)|$(COMPONENT)"
 _SUITES_BY_LABEL = {"Debian": ("{0}", "{0}-updates"), "Debian-Security": ("{0}-security",)}
 
 # What decides whether a download works from here: proxies, certificates, retries, old mirrors.
@@ -36,9 +36,7 @@ def from_host(suite: str) -> Apt:
     Raises:
         NoMirror: no index of Debian is configured, or `apt-get update` never ran.
     """
-    targets = _output(
-        "apt-get", "indextargets", "--format", _TARGET_FORMAT, "Created-By: Packages"
-    )
+    targets = _output("apt-get", "indextargets", "--format", _TARGET_FORMAT, "Created-By: Packages")
     return Apt(
         sources=sources(targets.splitlines(), suite),
         options=download_options(_output("apt-config", "dump").splitlines()),
@@ -49,26 +47,26 @@ def sources(targets: list[str], suite: str) -> tuple[str, ...]:
     """sources.list lines for `suite`, from the mirrors and components of the host's own suites.
 
     Args:
-        targets: lines `origin|label|suite|repository URI|component` of `apt-get indextargets`.
+        targets: lines `origin|label|repository URI|component` of `apt-get indextargets`.
 
     Raises:
         NoMirror: see above.
     """
     components: dict[tuple[str, str], list[str]] = {}
     for target in targets:
-        origin, label, _, uri, component = target.split("|")
+        origin, label, uri, component = target.split("|")
+        if origin != "Debian" or uri.startswith("cdrom:"):
+            continue
         known = components.setdefault((label, uri), [])
-        if origin == "Debian" and not uri.startswith("cdrom:") and component not in known:
+        if component not in known:
             known.append(component)
-    lines = [
+    if "Debian" not in {label for label, _ in components}:
+        raise NoMirror("apt knows no Debian mirror; run `apt-get update` and look at its errors")
+    return tuple(
         f"deb [signed-by={KEYRING}] {uri} {pattern.format(suite)} {' '.join(parts)}"
         for (label, uri), parts in components.items()
         for pattern in _SUITES_BY_LABEL.get(label, ())
-        if parts
-    ]
-    if not any(f" {suite} " in line for line in lines):
-        raise NoMirror("apt knows no Debian mirror here; run `apt-get update` and look at its errors")
-    return tuple(lines)
+    )
 
 
 def download_options(config: list[str]) -> tuple[str, ...]:

@@ -64,10 +64,8 @@ def inputs_of(archive: Path) -> str | None:
     """The inputs label of an archive that `write_archive` made; None if it is no such archive."""
     try:
         with tarfile.open(archive) as tar:
-            manifest = json.loads(_read(tar))
+            _read(tar)  # manifest.json
             image = json.loads(_read(tar))
-        if manifest[0]["Config"] is None:
-            return None
         label = image["config"]["Labels"][INPUTS_LABEL]
     except (OSError, tarfile.TarError, ValueError, KeyError, IndexError):
         return None

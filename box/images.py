@@ -1,8 +1,8 @@
 """Builds the images that are missing or older than their inputs.
 
-    build/box/layers/<name>-<inputs>.tar   the file system that mmdebstrap made
-    build/box/images/<name>.tar            docker archives of the story's images
-    the host's engine                      the node's image
+build/box/layers/<name>-<inputs>.tar   the file system that mmdebstrap made
+build/box/images/<name>.tar            docker archives of the story's images
+the host's engine                      the node's image
 """
 
 from __future__ import annotations
@@ -111,7 +111,10 @@ def _build_layer(image: Image, host_apt: apt.Apt) -> None:
             "--dpkgopt=force-unsafe-io",  # a build that dies is built again
             *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS),
             *(f"--dpkgopt=path-include={path}" for path in INCLUDED_PATHS),
-            *(f'--{hook}-hook="{CUSTOMISE / name}" "$1"' for name in (image.name, "leave-no-trace")),
+            *(
+                f'--{hook}-hook="{CUSTOMISE / name}" "$1"'
+                for name in (image.name, "leave-no-trace")
+            ),
             "--skip=output/dev",  # a container gets its own /dev
             SUITE,
             str(partial),
@@ -148,9 +151,9 @@ def _write_story_image(image: Image) -> None:
 
 
 def _load_node_image() -> None:
-    """Stream the node's image into the host's engine, and remove the one it replaces."""
-    before = _image_id(NODE.tag)
+    """Stream the node's image into the host's engine, and remove those it replaces."""
     log = LOGS / "box-load.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with progress.step("Load the node's image into the engine"), log.open("wb") as output:
         load = subprocess.Popen(
             ["docker", "load"], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
@@ -169,17 +172,11 @@ def _load_node_image() -> None:
                 f"docker load of the node's image failed; the end of {log}:\n"
                 + progress.last_lines(log)
             )
-    if before not in (None, _image_id(NODE.tag)):
-        # Nodes that are up keep the old image; then the engine refuses, and `make clean` removes it.
-        subprocess.run(["docker", "image", "rm", str(before)], check=False, capture_output=True)
-
-
-def _image_id(tag: str) -> str | None:
-    inspected = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Id}}", tag],
-        check=False, capture_output=True, text=True,
+    # Those that nodes still run from are kept until the next time.
+    subprocess.run(
+        ["docker", "image", "prune", "--force", "--filter", f"label={archive.INPUTS_LABEL}"],
+        check=True, capture_output=True,
     )  # fmt: skip
-    return inspected.stdout.strip() if inspected.returncode == 0 else None
 
 
 def _architecture() -> str:

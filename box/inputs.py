@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-# Neither changes an image.
-_IGNORED = ("__pycache__", "README.md", ".pytest_cache")
+_IGNORED = ("__pycache__", "README.md")  # neither changes an image
 
 
 def files_below(directory: Path) -> list[Path]:

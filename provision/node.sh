@@ -61,7 +61,9 @@ is_member() { [[ ",$members" == *",$name="* ]]; }
 
 configure_etcd() {
     is_member || return 0
-    local certs=/etc/flocker/certs
+    local certs=/etc/flocker/certs state
+    state=$(sed -n 's/^ETCD_INITIAL_CLUSTER_STATE=//p' /etc/default/etcd)
+    if [ ! -e /var/lib/etcd/default/member ] && leave_etcd; then state=existing; fi
     put etcd 0644 /etc/default/etcd <<EOF
 ETCD_NAME=$name
 ETCD_LISTEN_CLIENT_URLS=https://$address:2379,https://127.0.0.1:2379
@@ -69,7 +71,7 @@ ETCD_ADVERTISE_CLIENT_URLS=https://$address:2379
 ETCD_LISTEN_PEER_URLS=https://$address:2380
 ETCD_INITIAL_ADVERTISE_PEER_URLS=https://$address:2380
 ETCD_INITIAL_CLUSTER=$(sed -E 's|=([^,]+)|=https://\1:2380|g' <<<"$members")
-ETCD_INITIAL_CLUSTER_STATE=new
+ETCD_INITIAL_CLUSTER_STATE=${state:-new}
 ETCD_CLIENT_CERT_AUTH=true
 ETCD_TRUSTED_CA_FILE=$certs/ca.pem
 ETCD_CERT_FILE=$certs/cert.pem
@@ -83,6 +85,25 @@ ETCD_HEARTBEAT_INTERVAL=300
 ETCD_ELECTION_TIMEOUT=3000
 ETCD_AUTO_COMPACTION_RETENTION=1h
 EOF
+}
+
+# A node that was destroyed and made anew comes back with an empty disk, and etcd refuses a member
+# that has forgotten what it voted for. Take the old one out of the cluster and add the new one.
+# Exit status 1 when there is nothing to leave: no quorum yet, or this member never started.
+leave_etcd() {
+    local known
+    known=$(etcdctl_elsewhere member list 2>/dev/null |
+        grep -F ", https://$address:2380, https://$address:2379,") || return 1
+    etcdctl_elsewhere member remove "${known%%,*}" >/dev/null
+    etcdctl_elsewhere member add "$name" --peer-urls="https://$address:2380" >/dev/null
+}
+
+etcdctl_elsewhere() {
+    local certs=/etc/flocker/certs others
+    others=$(etcd_endpoints | tr , '\n' | grep -vF "https://$address:" | paste -sd,)
+    [ -n "$others" ] || return 1
+    etcdctl --endpoints="$others" --dial-timeout=1s --command-timeout=2s \
+        --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" "$@"
 }
 
 configure_driver() {
