@@ -37,6 +37,7 @@ PACKAGES = (
     Package("fonts-dejavu-core", "without a font screenshots hold no text", lambda: has_fonts()),
     Package("nodejs", "runs the report generator", program("node")),
     Package("npm", "installs the report generator", program("npm")),
+    Package("openssl", "makes the certificates of a cluster", program("openssl")),
     Package("iproute2", "removes the bridge of an engine that was started here", program("ip")),
     Package("mount", "losetup, for pools on a loop file", program("losetup")),
     Package("btrfs-progs", "contract tests use a real pool", program("mkfs.btrfs")),
