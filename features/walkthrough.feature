@@ -39,6 +39,26 @@ Feature: A web app moves to another server with its data
       Then it prints "hello"
       And "node2" owns the volume "simple"
 
+    Scenario: A log survives three moves
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v log:/data busybox sh -c "echo one >> /data/log"
+        """
+      And the operator has typed on "node2"
+        """
+        docker run --rm --volume-driver flocker -v log:/data busybox sh -c "echo two >> /data/log"
+        """
+      And the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v log:/data busybox sh -c "echo three >> /data/log"
+        """
+      When the operator types on "node3"
+        """
+        docker run --rm --volume-driver flocker -v log:/data busybox sh -c "wc -l < /data/log"
+        """
+      Then it prints "3"
+      And "node3" owns the volume "log"
+
   Rule: A planned move takes nothing but Compose commands, and loses nothing
 
     @browser @demo
