@@ -25,6 +25,7 @@ from behave.configuration import Configuration
 from behave.formatter.base import StreamOpener
 from behave.model import Feature, Rule, Scenario
 from behave.model import Status as BehaveStatus
+from behave.reporter.summary import AbstractSummaryReporter
 
 CLEANUP_ERROR = "CLEANUP-ERROR"  # begins the line that is all behave keeps of such an error
 STEP_ARGUMENTS = {".table": "The step's table", ".text": "The step's text"}
@@ -50,6 +51,9 @@ class LivingFormatter(AllureFormatter):  # type: ignore[misc]
         self.listener = LivingListener(config)
         allure_commons.plugin_manager.register(self.listener)
         self._feature: Feature | None = None
+        for reporter in config.reporters:
+            if isinstance(reporter, AbstractSummaryReporter):
+                reporter.testrun_started()  # behave forgets to, and says "Took 0min 0.000s"
 
     def feature(self, feature: Feature) -> None:
         self._feature = feature
