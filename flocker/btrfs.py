@@ -195,7 +195,7 @@ class BtrfsPool:
         if stored != claim.epoch:
             raise StaleEpoch(
                 f"volume {claim.volume_id} is at epoch {stored} in this node's pool, "
-                f"asked for at epoch {claim.epoch}; restart the flocker daemon here"
+                f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
             )
 
     def _write_epoch(self, claim: Claim) -> None:

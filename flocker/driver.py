@@ -140,10 +140,12 @@ class Driver:
             try:
                 mountpoint = self._pool.open(volume.claim)
                 self._holders.add(volume.id, mount_id)
-            except BaseException:
+            except Exception as error:
                 if not self._holders.any(volume.id):
                     self._ownership.unmount(volume)
-                raise
+                raise PoolError(
+                    f"volume '{name}' cannot be opened on {self._node}: {error}"
+                ) from error
         return mountpoint
 
     def unmount(self, name: str, mount_id: str) -> None:
