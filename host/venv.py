@@ -39,7 +39,15 @@ def make() -> None:
         ],
         LOGS / "pip.log",
     )  # fmt: skip
+    _make_checkout_importable()
     STAMP.write_text(_wanted())
+
+
+def _make_checkout_importable() -> None:
+    """Put the checkout on .venv's path: behave imports its formatter before it looks here."""
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = VENV / "lib" / python / "site-packages"
+    (packages / "volume-plugins-demo.pth").write_text(f"{ROOT}\n")
 
 
 def _wanted() -> str:
