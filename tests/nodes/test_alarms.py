@@ -53,6 +53,7 @@ def run_with(tmp_path: Path) -> Run:
     def run(before: str, step: str) -> subprocess.CompletedProcess[str]:
         features = tmp_path / "features"
         shutil.copytree(ROOT / "features", features)
+        shutil.copy(ROOT / "environment.py", tmp_path)
         (features / "steps" / "sabotage_steps.py").write_text(SABOTAGE_STEPS)
         walkthrough = features / "walkthrough.feature"
         lines = walkthrough.read_text().splitlines()
