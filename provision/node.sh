@@ -23,9 +23,9 @@ main() {
     load_images
 }
 
-# put UNIT MODE FILE: standard input becomes FILE; UNIT counts as changed if it was another before.
+# put UNITS MODE FILE: standard input becomes FILE; if that is news, UNITS have changed.
 put() {
-    local unit=$1 mode=$2 file=$3
+    local units=$1 mode=$2 file=$3 unit
     cat >"$file.new"
     if cmp --silent "$file.new" "$file"; then
         rm "$file.new"
@@ -33,7 +33,7 @@ put() {
     fi
     chmod "$mode" "$file.new"
     mv "$file.new" "$file"
-    for each in $unit; do changed[$each]=yes; done
+    for unit in $units; do changed[$unit]=yes; done
 }
 
 install_certificates() {
@@ -48,8 +48,9 @@ install_certificates() {
 install_units() {
     local units=$source/provision/units system=/etc/systemd/system
     install -d "$system/etcd.service.d" "$system/docker.service.d" "$library" /etc/docker
-    put pool 0755 "$library/pool" <"$source/provision/pool"
-    put pool 0644 "$system/flocker-pool.service" <"$units/flocker-pool.service"
+    # A pool that is mounted stays as it is until the next boot.
+    put "" 0755 "$library/pool" <"$source/provision/pool"
+    put "" 0644 "$system/flocker-pool.service" <"$units/flocker-pool.service"
     put flocker 0644 "$system/flocker.socket" <"$units/flocker.socket"
     put flocker 0644 "$system/flocker.service" <"$units/flocker.service"
     put etcd 0644 "$system/etcd.service.d/flocker.conf" <"$units/etcd.service.d/flocker.conf"
@@ -63,7 +64,7 @@ configure_etcd() {
     is_member || return 0
     local certs=/etc/flocker/certs state
     state=$(sed -n 's/^ETCD_INITIAL_CLUSTER_STATE=//p' /etc/default/etcd)
-    if [ ! -e /var/lib/etcd/default/member ] && leave_etcd; then state=existing; fi
+    if [ ! -e /var/lib/etcd/default/member/wal ] && rejoin_etcd; then state=existing; fi
     put etcd 0644 /etc/default/etcd <<EOF
 ETCD_NAME=$name
 ETCD_LISTEN_CLIENT_URLS=https://$address:2379,https://127.0.0.1:2379
@@ -88,14 +89,18 @@ EOF
 }
 
 # A node that was destroyed and made anew comes back with an empty disk, and etcd refuses a member
-# that has forgotten what it voted for. Take the old one out of the cluster and add the new one.
-# Exit status 1 when there is nothing to leave: no quorum yet, or this member never started.
-leave_etcd() {
-    local known
-    known=$(etcdctl_elsewhere member list 2>/dev/null |
-        grep -F ", https://$address:2380, https://$address:2379,") || return 1
-    etcdctl_elsewhere member remove "${known%%,*}" >/dev/null
-    etcdctl_elsewhere member add "$name" --peer-urls="https://$address:2380" >/dev/null
+# that has forgotten what it voted for: the old one leaves the cluster and a new one is added.
+# Exit status 1 when this is no such node: the cluster is only being made, or has no quorum.
+rejoin_etcd() {
+    local peer_url=https://$address:2380 list known
+    list=$(etcdctl_elsewhere member list 2>/dev/null) || return 1
+    known=$(grep -F " $peer_url," <<<"$list" || true)
+    case $known in
+        *", unstarted, "*) return ;; # added, but provisioning did not get further
+        *", https://$address:2379,"*) etcdctl_elsewhere member remove "${known%%,*}" >/dev/null ;;
+        ?*) return 1 ;; # known since the cluster was made, and never started
+    esac
+    etcdctl_elsewhere member add "$name" --peer-urls="$peer_url" >/dev/null
 }
 
 etcdctl_elsewhere() {
@@ -149,18 +154,24 @@ install_driver() {
 }
 
 start_services() {
-    local units=(flocker-pool.service flocker.socket flocker.service docker.service)
     systemctl daemon-reload
-    systemctl --quiet enable "${units[@]}"
+    enable flocker-pool.service flocker.socket flocker.service docker.service
     systemctl start flocker-pool.service flocker.socket
     # Neither is waited for here: etcd is ready with its second member, which may come later, and
     # whether the driver works is for ready.sh to find out.
     if is_member; then
-        systemctl --quiet enable etcd.service
+        enable etcd.service
         start_or_restart etcd --no-block
     fi
     start_or_restart flocker --no-block
     start_or_restart docker
+}
+
+enable() {
+    local unit
+    for unit; do
+        systemctl --quiet is-enabled "$unit" || systemctl --quiet enable "$unit"
+    done
 }
 
 start_or_restart() {
