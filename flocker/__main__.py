@@ -36,7 +36,7 @@ log = logging.getLogger("flocker")
 
 # Calls that wait at once: a Mount may wait for answer_seconds and must not keep a Get waiting.
 CALLS_AT_ONCE = 256
-GOODBYE_SECONDS = 5
+GOODBYE_SECONDS = 1  # a peer keeps its connection open; waiting for it would delay every restart
 RETRY_SECONDS = 1  # while etcd is away, which is also how a cluster begins
 FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 
