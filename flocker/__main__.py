@@ -17,74 +17,95 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from flocker import VERSION
 from flocker.api import serve_engine
 from flocker.btrfs import BtrfsPool
 from flocker.catalog import Catalog
 from flocker.config import Config
 from flocker.driver import Driver
 from flocker.engine import Engine
-from flocker.errors import ControlPlaneAway, FlockerError
+from flocker.errors import FlockerError
 from flocker.etcd import EtcdOwnership
 from flocker.handoff import Arrivals, Handoff
 from flocker.holders import Holders
-from flocker.ownership import Node, Ownership
+from flocker.keeper import Keeper
 from flocker.peer import HttpPeers, serve_peers
-from flocker.pool import Pool
 
 log = logging.getLogger("flocker")
 
 # Calls that wait at once: a Mount may wait for answer_seconds and must not keep a Get waiting.
 CALLS_AT_ONCE = 256
 GOODBYE_SECONDS = 1  # a peer keeps its connection open; waiting for it would delay every restart
-RETRY_SECONDS = 1  # while etcd is away, which is also how a cluster begins
+START_POLL_SECONDS = 0.05
+WATCH_SECONDS = 1
 FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 
 
 def main() -> int:
     """Serve until SIGTERM; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for library in ("httpx", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
         config = Config.from_environment()
         servers = _servers(config, stopping)
-    except FlockerError as error:
+    except (FlockerError, OSError) as error:  # a port in use, a certificate that cannot be read
         print(f"flocker: {error}", file=sys.stderr)
         return 1
-    _tell_systemd("READY=1")
-    log.info("serving volumes of %s", config.node)
-    stopping.wait()
-    for server, _ in servers:
-        server.should_exit = True
-    for _, thread in servers:
-        thread.join(GOODBYE_SECONDS * 2)
+    is_ready = False
+    while not stopping.wait(WATCH_SECONDS if is_ready else START_POLL_SECONDS):
+        if any(server.has_died for server in servers):
+            print("flocker: stopped serving; the lines above say why", file=sys.stderr)
+            return 1
+        if not is_ready and all(server.is_serving for server in servers):
+            is_ready = True
+            _tell_systemd("READY=1")
+            log.info("serving volumes of %s", config.node)
+    for server in servers:
+        server.stop()
     return 0
 
 
-def _servers(
-    config: Config, stopping: threading.Event
-) -> list[tuple[uvicorn.Server, threading.Thread]]:
+class _Server:
+    """One application on one socket, in a thread of its own."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
+        self._thread.start()
+
+    @property
+    def is_serving(self) -> bool:
+        return self._server.started
+
+    @property
+    def has_died(self) -> bool:
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(GOODBYE_SECONDS * 2)
+
+
+def _servers(config: Config, stopping: threading.Event) -> list[_Server]:
     """Put the parts together and start serving the engine and the peers."""
     pool = BtrfsPool(config.pool)
     ownership = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates)
     peers = HttpPeers(config.node, ownership.nodes, config.peer_port, config.certificates)
-    handoff = Handoff(config.node, ownership, pool, peers)
     driver = Driver(
         config.node,
         ownership=ownership,
         catalog=Catalog(ownership, config.pool / "catalog.json"),
         pool=pool,
         peers=peers,
-        arrivals=Arrivals(handoff, config.answer_seconds),
+        arrivals=Arrivals(Handoff(config.node, ownership, pool, peers)),
         holders=Holders(config.runtime / "holders.json"),
         containers_using=Engine(config.engine_socket).containers_using,
+        answer_seconds=config.answer_seconds,
     )
-    threading.Thread(
-        target=_stay_known, args=(config, ownership, pool, driver, stopping), daemon=True
-    ).start()
+    Keeper(config, ownership, pool, driver).start(stopping)
     tls = uvicorn.Config(
         _with_room(serve_peers(driver, pool)),
         log_config=None,
@@ -102,16 +123,7 @@ def _servers(
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     peer_socket = socket.create_server((config.address, config.peer_port))
-    return [_serve(tls, peer_socket), _serve(plain, _engine_socket(config.socket))]
-
-
-def _serve(
-    config: uvicorn.Config, listening: socket.socket
-) -> tuple[uvicorn.Server, threading.Thread]:
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-    thread.start()
-    return server, thread
+    return [_Server(tls, peer_socket), _Server(plain, _engine_socket(config.socket))]
 
 
 def _with_room(app: FastAPI) -> FastAPI:
@@ -137,31 +149,6 @@ def _engine_socket(path: Path) -> socket.socket:
     return listening
 
 
-def _stay_known(
-    config: Config, ownership: Ownership, pool: Pool, driver: Driver, stopping: threading.Event
-) -> None:
-    """Keep this node's lease alive, and catch up whenever etcd is back."""
-    is_caught_up = False
-    while not stopping.is_set():
-        wait_seconds = config.lease_seconds / 3
-        try:
-            usage = pool.usage()
-            ownership.announce(
-                Node(config.node, config.address, VERSION, usage.used_bytes, usage.total_bytes)
-            )
-            if not is_caught_up:
-                driver.put_away_lost()
-                is_caught_up = True
-                log.info("joined the cluster")
-        except ControlPlaneAway as error:
-            is_caught_up = False
-            wait_seconds = RETRY_SECONDS
-            log.warning("%s", error)
-        except FlockerError:
-            log.exception("this node could not catch up with the cluster")
-        stopping.wait(wait_seconds)
-
-
 def _tell_systemd(state: str) -> None:
     """sd_notify(3): a datagram to the socket systemd names."""
     address = os.environ.get("NOTIFY_SOCKET")
@@ -172,4 +159,7 @@ def _tell_systemd(state: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    logging.shutdown()
+    # Not sys.exit: that would wait for threads that wait for data, for up to answer_seconds.
+    os._exit(status)

@@ -59,10 +59,18 @@ def serve_engine(driver: Driver, ownership: Ownership) -> FastAPI:
     """The application behind the plugin socket."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    def on(call: str, asked: type[Asked], answer: Callable[[Asked], Answer]) -> None:
+    def on(
+        call: str,
+        asked: type[Asked],
+        answer: Callable[[Asked], Answer],
+        undo: Callable[[Asked], Answer] | None = None,
+    ) -> None:
         async def endpoint(request: Request) -> JSONResponse:
             body = _parse(asked, await _read(request))
-            return _json(await run_in_threadpool(answer, body))
+            answered = await run_in_threadpool(answer, body)
+            if undo is not None and await request.is_disconnected():
+                await run_in_threadpool(undo, body)
+            return _json(answered)
 
         app.add_api_route(f"/{call}", endpoint, methods=["POST"])
 
@@ -93,7 +101,8 @@ def serve_engine(driver: Driver, ownership: Ownership) -> FastAPI:
     on("Plugin.Activate", Nothing, lambda _: {"Implements": ["VolumeDriver"]})
     on("VolumeDriver.Create", CreateRequest, create)
     on("VolumeDriver.Remove", NameRequest, remove)
-    on("VolumeDriver.Mount", MountRequest, mount)
+    # An engine that gave up waiting never asks for the unmount (docs/decisions/0001).
+    on("VolumeDriver.Mount", MountRequest, mount, undo=unmount)
     on("VolumeDriver.Unmount", MountRequest, unmount)
     on("VolumeDriver.Path", NameRequest, path)
     on("VolumeDriver.Get", NameRequest, get)

@@ -11,13 +11,16 @@ increments are matched by (kdave/btrfs-progs#419). `live` is a snapshot of it.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +30,12 @@ from flocker.errors import PoolError, StaleEpoch, TransferFailed
 from flocker.ownership import Claim
 from flocker.pool import Snapshot, Usage
 
+log = logging.getLogger(__name__)
+
 CHUNK_BYTES = 1 << 20
-SNAPSHOTS_KEPT = 3  # one to send against, for each of two peers, and the newest
-BTRFS_SECONDS = 60  # longest wait for a command that moves no data
+EXTENT = re.compile(r"update_extent .*\blen=(\d+)\s*$")
+# The newest is what the next increment builds on. Older ones serve nodes that missed a move or two.
+SNAPSHOTS_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class _Subvolume:
     uuid: str
     parent_uuid: str | None
     received_uuid: str | None
-    generation: int
+    generation: int  # of its last change
+    created_generation: int
     is_readonly: bool
 
     @property
@@ -53,6 +60,7 @@ class BtrfsPool:
         self.root = root
         self._volumes = root / "volumes"
         self._trash = root / "trash"
+        self._locks: dict[str, threading.Lock] = {}
         for folder in (self._volumes, self._trash):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -77,43 +85,59 @@ class BtrfsPool:
         if not folder.is_dir():
             return []
         found = []
-        for path in sorted(folder.iterdir(), key=lambda path: int(path.name)):
+        numbered = [path for path in folder.iterdir() if path.name.isdecimal()]
+        for path in sorted(numbered, key=lambda path: int(path.name)):
             subvolume = _show(path)
             if subvolume.is_readonly:  # a stream that is not finished has not set it yet
                 found.append(Snapshot(int(path.name), subvolume.identity))
         return found
 
     def take_snapshot(self, claim: Claim) -> Snapshot:
-        live = self.open(claim)
-        known = self.snapshots(claim.volume_id)
-        number = known[-1].number + 1 if known else 1
-        path = self._snapshot(claim.volume_id, number)
-        self._delete_partial(path)
-        _btrfs("subvolume", "snapshot", "-r", live, path)
-        _flush(self._volumes)
-        self._prune(claim.volume_id)
-        return Snapshot(number, _show(path).identity)
+        with self._locked(claim.volume_id):
+            live = self.open(claim)
+            _flush(self._volumes)  # a write that is still in memory has not moved the generation
+            known = self.snapshots(claim.volume_id)
+            if known and self._holds_all(claim.volume_id, known[-1]):
+                return known[-1]
+            number = known[-1].number + 1 if known else 1
+            path = self._snapshot(claim.volume_id, number)
+            self._delete_partial(path)
+            _btrfs("subvolume", "snapshot", "-r", live, path)
+            _flush(self._volumes)
+            self._prune(claim.volume_id)
+            return Snapshot(number, _show(path).identity)
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
+        # Neither program's output is kept: there are several lines per file.
         send = subprocess.Popen(
             self._send_command(volume_id, number, parent, "--no-data"),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        dump = subprocess.run(
+        dump = subprocess.Popen(
             ["btrfs", "receive", "--dump"],
             stdin=send.stdout,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             errors="replace",
-            check=False,
         )
-        if send.wait() != 0 or dump.returncode != 0:
-            raise PoolError(f"cannot tell the size of snapshot {number} of volume {volume_id}")
-        extents = re.finditer(r"^update_extent .*\blen=(\d+)\s*$", dump.stdout, re.MULTILINE)
-        return sum(int(extent[1]) for extent in extents)
+        assert send.stdout is not None
+        assert dump.stdout is not None
+        send.stdout.close()  # so that `send` ends when `dump` does
+        try:
+            extents = map(EXTENT.match, dump.stdout)
+            total = sum(int(extent[1]) for extent in extents if extent)
+            if dump.wait() != 0 or send.wait() != 0:
+                raise PoolError(f"cannot tell the size of snapshot {number} of volume {volume_id}")
+        finally:
+            for process in (send, dump):
+                process.kill()
+                process.wait()
+            dump.stdout.close()
+        return total
 
-    def send(self, volume_id: str, number: int, parent: int | None) -> Iterator[bytes]:
+    def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
         with tempfile.TemporaryFile() as complaints:
             send = subprocess.Popen(
                 self._send_command(volume_id, number, parent),
@@ -122,7 +146,8 @@ class BtrfsPool:
             )
             assert send.stdout is not None
             try:
-                while chunk := send.stdout.read(CHUNK_BYTES):
+                # What there is, not a whole chunk: a long walk over unchanged files sends little.
+                while chunk := os.read(send.stdout.fileno(), CHUNK_BYTES):
                     yield chunk
                 if send.wait() != 0:
                     raise PoolError(f"btrfs send failed: {_text_of(complaints)}")
@@ -137,32 +162,43 @@ class BtrfsPool:
         path = self._snapshot(volume_id, snapshot.number)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._delete_partial(path)
+        if path.exists():
+            raise TransferFailed(f"another snapshot {snapshot.number} is here already")
         try:
             self._feed(path.parent, stream)
             self._verify(path, snapshot, parent)
         except BaseException:
-            self._delete_received(path)
+            if path.is_dir():
+                _btrfs("subvolume", "delete", path)
             raise
         _flush(self._volumes)
         self._prune(volume_id)
 
     def adopt(self, claim: Claim, snapshot: Snapshot) -> None:
-        self._set_live_aside(claim.volume_id)
-        source = self._snapshot(claim.volume_id, snapshot.number)
-        _btrfs("subvolume", "snapshot", source, self._live(claim.volume_id))
-        self._write_epoch(claim)
-        _flush(self._volumes)
+        with self._locked(claim.volume_id):
+            self._set_live_aside(claim.volume_id)
+            source = self._snapshot(claim.volume_id, snapshot.number)
+            _btrfs("subvolume", "snapshot", source, self._live(claim.volume_id))
+            self._write_epoch(claim)
+            _flush(self._volumes)
 
     def put_away(self, claim: Claim) -> None:
-        if not self._folder(claim.volume_id).is_dir():
-            return
-        self._write_epoch(claim)
-        self._set_live_aside(claim.volume_id)
+        with self._locked(claim.volume_id):
+            if not self._folder(claim.volume_id).is_dir():
+                return
+            try:
+                stored = self._stored_epoch(claim.volume_id)
+            except PoolError:
+                stored = 0  # snapshots only: it was never writable here
+            if stored <= claim.epoch:  # else it came back meanwhile
+                self._write_epoch(claim)
+                self._set_live_aside(claim.volume_id)
 
     def discard(self, volume_id: str) -> None:
-        folder = self._folder(volume_id)
-        if folder.is_dir():
-            folder.rename(self._trash_place(volume_id))
+        with self._locked(volume_id):
+            folder = self._folder(volume_id)
+            if folder.is_dir():
+                folder.rename(self._trash_place(volume_id))
 
     def volume_ids(self) -> list[str]:
         return sorted(path.name for path in self._volumes.iterdir())
@@ -187,16 +223,27 @@ class BtrfsPool:
     def _trash_place(self, volume_id: str) -> Path:
         return self._trash / f"{volume_id}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
 
+    @contextmanager
+    def _locked(self, volume_id: str) -> Iterator[None]:
+        """One at a time changes which copy of a volume is writable here."""
+        with self._locks.setdefault(volume_id, threading.Lock()):
+            yield
+
     def _check_epoch(self, claim: Claim) -> None:
-        try:
-            stored = int((self._folder(claim.volume_id) / "epoch").read_text())
-        except FileNotFoundError:
-            raise PoolError(f"the pool has no copy of volume {claim.volume_id}") from None
+        stored = self._stored_epoch(claim.volume_id)
         if stored != claim.epoch:
             raise StaleEpoch(
                 f"volume {claim.volume_id} is at epoch {stored} in this node's pool, "
                 f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
             )
+
+    def _stored_epoch(self, volume_id: str) -> int:
+        try:
+            return int((self._folder(volume_id) / "epoch").read_text())
+        except FileNotFoundError:
+            raise PoolError(f"the pool has no copy of volume {volume_id}") from None
+        except (OSError, ValueError) as error:
+            raise PoolError(f"the epoch of volume {volume_id} cannot be read: {error}") from error
 
     def _write_epoch(self, claim: Claim) -> None:
         path = self._folder(claim.volume_id) / "epoch"
@@ -208,22 +255,30 @@ class BtrfsPool:
         fresh.replace(path)
 
     def _set_live_aside(self, volume_id: str) -> None:
+        """Delete the writable copy if a snapshot holds all of it; else keep it in the trash."""
         live = self._live(volume_id)
         if not live.is_dir():
             return
-        _flush(self._volumes)  # a write that is still in memory has not moved the generation
-        kept = self.snapshots(volume_id)
-        if kept and _show(live).generation <= self._generation(volume_id, kept[-1]):
+        _flush(self._volumes)
+        if any(self._holds_all(volume_id, kept) for kept in self.snapshots(volume_id)):
             _btrfs("subvolume", "delete", live)
         else:
             live.rename(self._trash_place(volume_id))
 
-    def _generation(self, volume_id: str, snapshot: Snapshot) -> int:
-        return _show(self._snapshot(volume_id, snapshot.number)).generation
+    def _holds_all(self, volume_id: str, snapshot: Snapshot) -> bool:
+        """Whether `live` is unchanged since the snapshot was taken of it, or it of the snapshot."""
+        live = _show(self._live(volume_id))
+        kept = _show(self._snapshot(volume_id, snapshot.number))
+        if kept.parent_uuid == live.uuid:
+            return live.generation <= kept.generation
+        return live.parent_uuid == kept.uuid and live.generation <= live.created_generation
 
     def _prune(self, volume_id: str) -> None:
         for snapshot in self.snapshots(volume_id)[:-SNAPSHOTS_KEPT]:
-            _btrfs("subvolume", "delete", self._snapshot(volume_id, snapshot.number))
+            try:
+                _btrfs("subvolume", "delete", self._snapshot(volume_id, snapshot.number))
+            except PoolError as error:  # one that is being sent; the next time will do
+                log.info("%s", error)
 
     def _send_command(
         self, volume_id: str, number: int, parent: int | None, *options: str
@@ -276,10 +331,6 @@ class BtrfsPool:
         if path.is_dir() and not _show(path).is_readonly:
             _btrfs("subvolume", "delete", path)
 
-    def _delete_received(self, path: Path) -> None:
-        if path.is_dir():
-            _btrfs("subvolume", "delete", path)
-
 
 def _show(path: Path) -> _Subvolume:
     """Facts about a subvolume, read from `btrfs subvolume show`."""
@@ -293,6 +344,7 @@ def _show(path: Path) -> _Subvolume:
         parent_uuid=_none_if_dash(shown["Parent UUID"]),
         received_uuid=_none_if_dash(shown["Received UUID"]),
         generation=int(shown["Generation"]),
+        created_generation=int(shown["Gen at creation"]),
         is_readonly="readonly" in shown.get("Flags", ""),
     )
 
@@ -309,16 +361,13 @@ def _flush(path: Path) -> None:
 def _btrfs(*arguments: str | Path) -> str:
     """Run a btrfs command that moves no data; return what it printed.
 
+    Not bounded in time: one that waits for the disk cannot be ended either.
+
     Raises:
-        PoolError: it failed, or took longer than BTRFS_SECONDS.
+        PoolError: it failed.
     """
     command = ["btrfs", *map(str, arguments)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BTRFS_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PoolError(f"`{' '.join(command)}` took over {BTRFS_SECONDS} s") from error
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise PoolError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
     return done.stdout

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +48,7 @@ class Driver:
         node: this node's name.
         containers_using: names of the containers of this node's engine that
             use the volume of a name; may raise EngineAway.
+        answer_seconds: how long a mount may wait for data or for other calls.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Driver:
         arrivals: Arrivals,
         holders: Holders,
         containers_using: ContainersUsing,
+        answer_seconds: float,
     ) -> None:
         self._node = node
         self._ownership = ownership
@@ -68,6 +72,7 @@ class Driver:
         self._arrivals = arrivals
         self._holders = holders
         self._containers_using = containers_using
+        self._answer_seconds = answer_seconds
 
     def create(self, name: str, options: dict[str, str]) -> None:
         """Make an empty volume owned by this node; one that exists anywhere stays as it is.
@@ -77,7 +82,7 @@ class Driver:
         """
         check_name(name)
         check_options(options)
-        if self._ownership.volume(name) is not None:
+        if self._catalog.volume(name) is not None:
             return
         volume = Volume(
             name=name,
@@ -91,6 +96,7 @@ class Driver:
         winner = self._ownership.create(volume)
         if winner.id != volume.id:  # another node was faster
             self._pool.discard(volume.id)
+        self._catalog.remember(winner)
 
     def remove(self, name: str) -> None:
         """Remove a volume on every node; one that is not there is removed already.
@@ -107,6 +113,7 @@ class Driver:
             return
         with self._holders.locked(volume.id):
             self._refuse_if_used(volume)
+            self._ownership.unmount(volume)  # recorded by a mount or unmount nobody heard of
             self._ownership.remove(volume)
             self._pool.discard(volume.id)
         self._peers.forget(volume)
@@ -132,20 +139,26 @@ class Driver:
 
         Source: Docker volume plugin protocol, VolumeDriver.Mount.
         """
-        volume = self._existing(name)
+        deadline = time.monotonic() + self._answer_seconds
+        try:
+            return self._mount(self._existing(name), mount_id, deadline)
+        except StaleEpoch:
+            # It moved between reading the record and using it; what is true now decides.
+            return self._mount(self._existing(name), mount_id, deadline)
+
+    def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
         if volume.owner != self._node:
-            volume = self._arrivals.bring(volume)
-        with self._holders.locked(volume.id):
+            volume = self._arrivals.bring(volume, deadline - time.monotonic())
+            self._catalog.remember(volume)
+        with self._locked(volume, deadline):
             self._ownership.mount(volume)
             try:
-                mountpoint = self._pool.open(volume.claim)
+                mountpoint = self._open(volume)
                 self._holders.add(volume.id, mount_id)
-            except Exception as error:
+            except BaseException:
                 if not self._holders.any(volume.id):
-                    self._ownership.unmount(volume)
-                raise PoolError(
-                    f"volume '{name}' cannot be opened on {self._node}: {error}"
-                ) from error
+                    self._clear_mount(volume)
+                raise
         return mountpoint
 
     def unmount(self, name: str, mount_id: str) -> None:
@@ -212,14 +225,27 @@ class Driver:
             if volume.owner != self._node and not self._holders.any(volume.id):
                 self._pool.put_away(volume.claim)
 
-    def put_away_lost(self) -> None:
-        """Catch up after a start with what happened to this node's volumes meanwhile."""
-        volumes = self._ownership.volumes()
+    def catch_up(self) -> None:
+        """Bring this node and the cluster into line after they have not heard of each other."""
+        volumes = self._catalog.volumes()
+        for volume in volumes:
+            if volume.owner == self._node and self._holders.any(volume.id):
+                self._record_mount(volume)
         for volume in volumes:
             if volume.owner != self._node and self._pool.is_open(volume.id):
                 self.put_away(volume.name)
         for unknown in set(self._pool.volume_ids()) - {volume.id for volume in volumes}:
             log.warning("the pool holds volume %s, which the cluster does not know", unknown)
+
+    def tidy(self) -> None:
+        """Learn what volumes there are, for when etcd is away, and end moves left behind.
+
+        Those are moves to this node that nobody here works on: their end got lost on the way.
+        """
+        self._catalog.volumes()
+        for move in self._ownership.moves():
+            if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
+                self._ownership.abandon_move(move)
 
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume into the trash."""
@@ -233,6 +259,14 @@ class Driver:
         if volume is None:
             raise VolumeNotFound(name)
         return volume
+
+    def _open(self, volume: Volume) -> Path:
+        try:
+            return self._pool.open(volume.claim)
+        except PoolError as error:
+            raise PoolError(
+                f"volume '{volume.name}' cannot be opened on {self._node}: {error}"
+            ) from error
 
     def _description(self, volume: Volume) -> Description:
         status: dict[str, Any] = {"owner": volume.owner, "epoch": volume.epoch, "id": volume.id}
@@ -255,6 +289,21 @@ class Driver:
         except EngineAway as error:
             log.warning("containers that use volume '%s' cannot be named: %s", name, error)
             return []
+
+    @contextmanager
+    def _locked(self, volume: Volume, deadline: float) -> Iterator[None]:
+        try:
+            with self._holders.locked(volume.id, within=max(0, deadline - time.monotonic())):
+                yield
+        except TimeoutError:
+            raise Refused(
+                f"volume '{volume.name}' is busy on {self._node}; run the command again"
+            ) from None
+
+    def _record_mount(self, volume: Volume) -> None:
+        with self._holders.locked(volume.id):
+            if self._holders.any(volume.id):
+                self._ownership.mount(volume)
 
     def _clear_mount(self, volume: Volume) -> None:
         try:

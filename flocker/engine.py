@@ -32,6 +32,8 @@ class Engine:
         try:
             answer = self._client.get("/containers/json", params={"filters": filters})
             answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise EngineAway(f"the Docker engine does not answer: {error}") from error
-        return sorted(container["Names"][0].lstrip("/") for container in answer.json())
+            # A container that is just being removed has no name any more.
+            names = [container["Names"][0] for container in answer.json() if container["Names"]]
+        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+            raise EngineAway(f"the Docker engine does not answer: {error!r}") from error
+        return sorted(name.lstrip("/") for name in names)

@@ -42,12 +42,15 @@ Json = dict[str, Any]
 
 
 class EtcdOwnership:
-    """Ownership as one node sees it, through the first of `endpoints` that answers.
+    """Ownership as one node sees it, through any of `endpoints` that answers.
 
     Args:
         endpoints: `http(s)://host:port`, the nearest first.
         lease_seconds: how long the node counts as alive after its last `announce`.
         certificates: for https; None for plain http.
+
+    An answer that got lost on the way makes the next member repeat the question, so a change
+    that was not made is looked up before it counts as refused: it may have been made already.
     """
 
     def __init__(
@@ -56,7 +59,6 @@ class EtcdOwnership:
         self._clients = [_client(endpoint, certificates) for endpoint in endpoints]
         self._lease_seconds = lease_seconds
         self._lease: Lease | None = None
-        self._mounted: dict[str, Volume] = {}  # what to record again when the lease was lost
         self._lock = threading.Lock()
 
     def volumes(self) -> list[Volume]:
@@ -73,17 +75,23 @@ class EtcdOwnership:
         return self.volume(volume.name) or self.create(volume)  # removed in between: once more
 
     def remove(self, volume: Volume) -> None:
-        if not self._commit(self._idle(volume), [_delete(f"volumes/{volume.name}")]):
+        conditions = [
+            _unchanged(volume),
+            _absent(f"mounts/{volume.id}"),
+            _absent(f"moves/{volume.id}"),
+        ]
+        if self._commit(conditions, [_delete(f"volumes/{volume.name}")]):
+            return
+        if self.volume(volume.name) is not None:
             raise self._why_not(volume)
 
     def mount(self, volume: Volume) -> None:
         conditions = [_unchanged(volume), _absent(f"moves/{volume.id}")]
-        if not self._commit(conditions, [self._mount_record(volume)]):
+        put = _put(f"mounts/{volume.id}", _mount_value(volume), self._current_lease())
+        if not self._commit(conditions, [put]):
             raise self._why_not(volume)
-        self._mounted[volume.id] = volume
 
     def unmount(self, volume: Volume) -> None:
-        self._mounted.pop(volume.id, None)
         key = f"mounts/{volume.id}"
         self._commit([_equal(key, _mount_value(volume))], [_delete(key)])
 
@@ -94,9 +102,15 @@ class EtcdOwnership:
         # The lease that is alive now is part of the move: a later one is another move.
         lease = self._current_lease()
         move = Move(volume.id, volume.owner, target, token=str(uuid.uuid4()))
-        put = _put(f"moves/{volume.id}", asdict(move), lease)
-        if not self._commit(self._idle(volume), [put]):
-            raise self._why_not(volume)
+        key = f"moves/{volume.id}"
+        left = self._read(key)
+        is_own_leftover = left is not None and left["target"] == target
+        place = _equal(key, left) if is_own_leftover else _absent(key)
+        conditions = [_unchanged(volume), _absent(f"mounts/{volume.id}"), place]
+        if not self._commit(conditions, [_put(key, asdict(move), lease)]):
+            there = self._read(key)
+            if there is None or there["token"] != move.token:
+                raise self._why_not(volume)
         return move
 
     def report_move(self, move: Move) -> None:
@@ -109,13 +123,12 @@ class EtcdOwnership:
         key = f"moves/{volume.id}"
         moved = volume.owned_by(move.target)
         current = self._read(key)
-        if current is None or current["token"] != move.token:
-            raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
-        conditions = [_unchanged(volume), _equal(key, current), _absent(f"mounts/{volume.id}")]
-        changes = [_put(f"volumes/{volume.name}", moved.to_json()), _delete(key)]
-        if not self._commit(conditions, changes):
-            raise StaleEpoch(f"volume '{volume.name}' changed while it was moved; try again")
-        return moved
+        if current is not None and current["token"] == move.token:
+            conditions = [_unchanged(volume), _equal(key, current), _absent(f"mounts/{volume.id}")]
+            changes = [_put(f"volumes/{volume.name}", moved.to_json()), _delete(key)]
+            if self._commit(conditions, changes) or self.volume(volume.name) == moved:
+                return moved
+        raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
 
     def abandon_move(self, move: Move) -> None:
         key = f"moves/{move.volume_id}"
@@ -126,20 +139,16 @@ class EtcdOwnership:
     def moves(self) -> list[Move]:
         return [Move(**value) for value in self._prefix("moves/")]
 
-    def announce(self, node: Node) -> None:
+    def announce(self, node: Node) -> bool:
         with self._lock:
             if self._lease is not None and self._refresh(self._lease) <= 0:
                 self._lease = None
+            is_new = self._lease is None
             if self._lease is None:
                 self._lease = self._ask(lambda client: client.lease(ttl=self._lease_seconds))
-                mounted = list(self._mounted.values())
-            else:
-                mounted = []
-        self._commit([], [_put(f"nodes/{node.name}", asdict(node), self._lease)])
-        for volume in mounted:
-            self._commit(
-                [_unchanged(volume), _absent(f"moves/{volume.id}")], [self._mount_record(volume)]
-            )
+            lease = self._lease
+        self._commit([], [_put(f"nodes/{node.name}", asdict(node), lease)])
+        return is_new
 
     def nodes(self) -> list[Node]:
         return [Node(**value) for value in self._prefix("nodes/")]
@@ -148,7 +157,7 @@ class EtcdOwnership:
         with self._lock:
             if self._lease is None:
                 raise ControlPlaneAway(
-                    "this node has not joined the cluster yet: etcd did not answer; "
+                    "this node is not part of the cluster at the moment: it has no lease in etcd; "
                     "`systemctl status etcd` on the nodes tells more"
                 )
             return self._lease
@@ -157,22 +166,12 @@ class EtcdOwnership:
         """Seconds the lease lasts now; 0 or less when it had expired."""
         return int(self._ask(lambda client: Lease(lease.id, client).refresh()))
 
-    def _idle(self, volume: Volume) -> list[Json]:
-        return [
-            _unchanged(volume),
-            _absent(f"mounts/{volume.id}"),
-            _absent(f"moves/{volume.id}"),
-        ]
-
-    def _mount_record(self, volume: Volume) -> Json:
-        return _put(f"mounts/{volume.id}", _mount_value(volume), self._current_lease())
-
     def _why_not(self, volume: Volume) -> FlockerError:
         """Find out which condition of a transaction did not hold."""
         mounted = self._read(f"mounts/{volume.id}")
-        move = self._read(f"moves/{volume.id}")
         if mounted is not None:
             return InUse(volume.name, mounted["node"], [])
+        move = self._read(f"moves/{volume.id}")
         if move is not None:
             return MoveUnderWay(volume.name, move["target"])
         return StaleEpoch(f"volume '{volume.name}' has changed; try again")
@@ -194,17 +193,31 @@ class EtcdOwnership:
         return bool(answer.get("succeeded", False))
 
     def _ask(self, question: Callable[[Etcd3Client], Any]) -> Any:
-        """Ask the members in turn until one answers."""
+        """Ask the members in turn until one answers, the one that answered last first."""
         reasons = []
-        for client in self._clients:
+        for client in list(self._clients):
             try:
-                return question(client)
-            except Etcd3Exception as error:
-                reasons.append(f"{client.host}: {_reason(error)}")
+                answer = question(client)
+            except (Etcd3Exception, OSError, ValueError) as error:  # the last two: a cut answer
+                reason = _reason(error)
+                if "lease not found" in reason:
+                    raise ControlPlaneAway(
+                        "this node was not heard of for so long that its lease ran out; "
+                        "try again in a few seconds"
+                    ) from error
+                reasons.append(f"{client.host}: {reason}")
+            else:
+                self._prefer(client)
+                return answer
         raise ControlPlaneAway(
             f"etcd does not answer ({'; '.join(reasons)}); "
             "`systemctl status etcd` on the nodes tells more"
         )
+
+    def _prefer(self, client: Etcd3Client) -> None:
+        if self._clients[0] is not client:
+            others = [each for each in self._clients if each is not client]
+            self._clients = [client, *others]
 
 
 def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:

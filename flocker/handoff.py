@@ -51,13 +51,13 @@ class Peers(Protocol):
         """
 
     def tell_moved(self, volume: Volume, source: str) -> None:
-        """Tell the old owner to put its writable copy away. It may be late or never hear it."""
+        """Tell the old owner to put its writable copy away; it looks for itself when it starts."""
 
     def remove(self, volume: Volume) -> None:
         """Have the owner remove the volume."""
 
     def forget(self, volume: Volume) -> None:
-        """Tell all other nodes that the volume was removed; those away are not waited for."""
+        """Tell all other nodes that the volume was removed; nobody waits for their answers."""
 
 
 class Handoff:
@@ -90,8 +90,11 @@ class Handoff:
         except BaseException:
             self._abandon(move)
             raise
-        self._peers.tell_moved(moved, move.source)
         return moved
+
+    def tell_old_owner(self, moved: Volume, source: str) -> None:
+        """Let the old owner put its copy away; not needed for the move itself."""
+        self._peers.tell_moved(moved, source)
 
     def _fetch(self, move: Move, offered: list[Snapshot], report: Report) -> None:
         """Receive the newest snapshot offered, against the newest one both sides have."""
@@ -115,24 +118,23 @@ class Handoff:
         try:
             self._ownership.abandon_move(move)
         except ControlPlaneAway as error:
-            # The move is bound to this node's lease; at the latest it ends with that.
+            # It ends when this node looks for moves it left behind, or with its lease.
             log.warning("move of volume %s not ended: %s", move.volume_id, error)
 
 
 class Arrivals:
-    """Moves under way to this node; callers wait for one, but no longer than a call may take."""
+    """Moves under way to this node, one per volume; callers may wait for them."""
 
-    def __init__(self, handoff: Handoff, answer_seconds: float) -> None:
+    def __init__(self, handoff: Handoff) -> None:
         self._handoff = handoff
-        self._answer_seconds = answer_seconds
         self._lock = threading.Lock()
         self._jobs: dict[str, _Job] = {}
 
-    def bring(self, volume: Volume) -> Volume:
+    def bring(self, volume: Volume, within: float) -> Volume:
         """Start moving a volume here, or join the move that goes on; return its new record.
 
         Raises:
-            StillCopying: it takes longer than `answer_seconds`; it goes on.
+            StillCopying: it takes longer than `within` seconds; it goes on.
             FlockerError: what Handoff.bring raises.
         """
         with self._lock:
@@ -141,34 +143,43 @@ class Arrivals:
                 job = self._jobs[volume.id] = _Job(volume)
                 threading.Thread(target=self._run, args=(job,), daemon=True).start()
         try:
-            return job.result.result(timeout=self._answer_seconds)
+            return job.result.result(timeout=within)
         except NotYet:
             raise StillCopying(job.describe()) from None
 
+    def is_bringing(self, volume_id: str) -> bool:
+        """Whether a move of that volume to this node is under way."""
+        with self._lock:
+            return volume_id in self._jobs
+
     def _run(self, job: _Job) -> None:
-        result: Volume | None = None
-        failure: BaseException | None = None
         try:
-            result = self._handoff.bring(job.volume, job.report)
-            log.info(
-                "volume '%s' moved from %s, epoch %d", result.name, job.volume.owner, result.epoch
-            )
+            moved = self._handoff.bring(job.volume, job.report)
         except BaseException as error:
-            failure = error
-            log.log(
-                logging.WARNING if isinstance(error, FlockerError) else logging.ERROR,
-                "volume '%s' not moved from %s: %s",
-                job.volume.name,
-                job.volume.owner,
-                error,
-                exc_info=not isinstance(error, FlockerError),
-            )
-        with self._lock:  # first forget the job: who asks after its end starts anew
+            self._log_failure(job, error)
+            self._forget(job)
+            job.result.set_exception(error)
+            return
+        log.info("volume '%s' moved from %s, epoch %d", moved.name, job.volume.owner, moved.epoch)
+        self._forget(job)
+        job.result.set_result(moved)
+        self._handoff.tell_old_owner(moved, job.volume.owner)
+
+    def _forget(self, job: _Job) -> None:
+        """Before its result is known: who asks after the end starts anew."""
+        with self._lock:
             del self._jobs[job.volume.id]
-        if failure is not None:
-            job.result.set_exception(failure)
-        elif result is not None:
-            job.result.set_result(result)
+
+    def _log_failure(self, job: _Job, error: BaseException) -> None:
+        is_defect = not isinstance(error, FlockerError)
+        log.log(
+            logging.ERROR if is_defect else logging.WARNING,
+            "volume '%s' not moved from %s: %s",
+            job.volume.name,
+            job.volume.owner,
+            error,
+            exc_info=error if is_defect else None,
+        )
 
 
 class _Job:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,10 +30,22 @@ class Holders:
         self._writing = threading.Lock()
 
     @contextmanager
-    def locked(self, volume_id: str) -> Iterator[None]:
-        """Let no other thread change what this node does with the volume meanwhile."""
-        with self._locks.setdefault(volume_id, threading.Lock()):
+    def locked(self, volume_id: str, within: float = -1) -> Iterator[None]:
+        """Let no other thread change what this node does with the volume meanwhile.
+
+        Args:
+            within: seconds to wait for the others; without end if negative.
+
+        Raises:
+            TimeoutError: another thread was not done in time.
+        """
+        lock = self._locks.setdefault(volume_id, threading.Lock())
+        if not lock.acquire(timeout=within):
+            raise TimeoutError
+        try:
             yield
+        finally:
+            lock.release()
 
     def any(self, volume_id: str) -> bool:
         """Whether anything here uses the volume."""
@@ -41,22 +53,18 @@ class Holders:
 
     def add(self, volume_id: str, mount_id: str) -> None:
         """Count one more use."""
-        with self._writing:
-            self._counts.setdefault(volume_id, Counter())[mount_id] += 1
-            self._write()
+        self._change(volume_id, lambda counts: counts + Counter([mount_id]))
 
     def remove(self, volume_id: str, mount_id: str) -> None:
         """Count one use less; an ID that is not known changes nothing."""
-        with self._writing:
-            counts = self._counts.get(volume_id, Counter())
-            counts -= Counter([mount_id])
-            if counts:
-                self._counts[volume_id] = counts
-            else:
-                self._counts.pop(volume_id, None)
-            self._write()
+        self._change(volume_id, lambda counts: counts - Counter([mount_id]))
 
-    def _write(self) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self._counts))
-        fresh.replace(self._file)
+    def _change(self, volume_id: str, change: Callable[[Counter[str]], Counter[str]]) -> None:
+        with self._writing:
+            counts = {**self._counts, volume_id: change(self._counts.get(volume_id, Counter()))}
+            counts = {key: value for key, value in counts.items() if value}
+            # Written first: a count that cannot be kept must not be in force either.
+            fresh = self._file.with_suffix(".new")
+            fresh.write_text(json.dumps(counts))
+            fresh.replace(self._file)
+            self._counts = counts

@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from flocker.errors import InUse, MoveUnderWay, PoolError, StaleEpoch, TransferFailed
@@ -57,6 +57,8 @@ class MemoryPool:
             archive.add(live, arcname=".")
         known = self._snapshots.setdefault(claim.volume_id, {})
         number = max(known, default=0) + 1
+        if number > 1 and known[number - 1][1] == frozen.getvalue():
+            return Snapshot(number - 1, known[number - 1][0])
         known[number] = (str(uuid.uuid4()), frozen.getvalue())
         return Snapshot(number, known[number][0])
 
@@ -64,7 +66,7 @@ class MemoryPool:
         against = len(self._find(volume_id, parent)[1]) if parent is not None else 0
         return abs(len(self._find(volume_id, number)[1]) - against)
 
-    def send(self, volume_id: str, number: int, parent: int | None) -> Iterator[bytes]:
+    def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
         identity, content = self._find(volume_id, number)
         against = "-" if parent is None else self._find(volume_id, parent)[0]
         yield f"{identity} {against} {len(content)}\n".encode()
@@ -90,7 +92,7 @@ class MemoryPool:
         self._epochs[claim.volume_id] = claim.epoch
 
     def put_away(self, claim: Claim) -> None:
-        if claim.volume_id in self._epochs:
+        if self._epochs.get(claim.volume_id, claim.epoch + 1) <= claim.epoch:
             self._epochs[claim.volume_id] = claim.epoch
             self._set_live_aside(claim.volume_id)
 
@@ -163,6 +165,9 @@ class MemoryOwnership:
 
     def start_move(self, volume: Volume, target: str) -> Move:
         with self._lock:
+            left = self._moves.get(volume.id)
+            if left is not None and left.target == target:
+                del self._moves[volume.id]
             self._check_idle(volume)
             move = Move(volume.id, volume.owner, target, token=str(uuid.uuid4()))
             self._moves[volume.id] = move
@@ -191,8 +196,10 @@ class MemoryOwnership:
     def moves(self) -> list[Move]:
         return list(self._moves.values())
 
-    def announce(self, node: Node) -> None:
+    def announce(self, node: Node) -> bool:
+        is_new = node.name not in self._nodes
         self._nodes[node.name] = node
+        return is_new
 
     def nodes(self) -> list[Node]:
         return [self._nodes[name] for name in sorted(self._nodes)]

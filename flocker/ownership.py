@@ -126,6 +126,9 @@ class Ownership(Protocol):
     def start_move(self, volume: Volume, target: str) -> Move:
         """Reserve the volume for `target`; no node can mount it until the move ends.
 
+        A move that an earlier attempt of the same target left behind is replaced:
+        a target makes one attempt at a time.
+
         Raises:
             InUse: its owner has it mounted.
             MoveUnderWay: another move was first.
@@ -148,10 +151,13 @@ class Ownership(Protocol):
     def moves(self) -> list[Move]:
         """All moves under way."""
 
-    def announce(self, node: Node) -> None:
+    def announce(self, node: Node) -> bool:
         """Say that this node is here, and keep what it holds by lease alive.
 
         To be called at least every third of the lease's length.
+
+        Returns:
+            Whether the lease is a new one: then the mounts recorded before are gone.
         """
 
     def nodes(self) -> list[Node]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ import httpx
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from flocker.config import Certificates
 from flocker.driver import Driver
@@ -40,9 +42,13 @@ from flocker.pool import Pool, Snapshot
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 30  # a snapshot waits for the disk; streams may pause as long between chunks
+ANSWER_SECONDS = 20
 CONNECT_SECONDS = 3
-COUNT_SECONDS = 600  # walking the metadata of a volume with very many files
+# A snapshot waits until the disk has all that was written; a stream is silent, and its size
+# unknown, for as long as btrfs walks over files that did not change.
+DISK_SECONDS = 600
+# uvicorn closes idle connections after 5 s; one that is being closed is no sign of a dead node.
+IDLE_SECONDS = 1
 
 
 class ReleaseRequest(BaseModel):
@@ -81,9 +87,14 @@ def serve_peers(driver: Driver, pool: Pool) -> FastAPI:
         return {}
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
-    def stream(volume_id: str, number: int, parent: int | None = None) -> StreamingResponse:
+    async def stream(
+        request: Request, volume_id: str, number: int, parent: int | None = None
+    ) -> StreamingResponse:
+        chunks = pool.send(volume_id, number, parent)
+        # Asked for the first one here, so that what cannot be sent is refused with its reason.
+        first = await run_in_threadpool(next, chunks, b"")
         return StreamingResponse(
-            pool.send(volume_id, number, parent), media_type="application/octet-stream"
+            _while_wanted(request, first, chunks), media_type="application/octet-stream"
         )
 
     @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
@@ -96,6 +107,20 @@ def serve_peers(driver: Driver, pool: Pool) -> FastAPI:
         return JSONResponse({"error": str(error)}, status_code=409 if refused else 500)
 
     return app
+
+
+async def _while_wanted(
+    request: Request, first: bytes, chunks: Generator[bytes, None, None]
+) -> AsyncIterator[bytes]:
+    """Chunks for as long as somebody reads them; uvicorn drops the rest without a word."""
+    try:
+        yield first
+        async for chunk in iterate_in_threadpool(chunks):
+            if await request.is_disconnected():
+                return
+            yield chunk
+    finally:
+        await run_in_threadpool(chunks.close)
 
 
 class HttpPeers:
@@ -120,6 +145,7 @@ class HttpPeers:
         self._client = httpx.Client(
             verify=tls,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=False,
         )
 
@@ -128,14 +154,15 @@ class HttpPeers:
 
     def release(self, volume: Volume, move: Move) -> list[Snapshot]:
         wanted = {"epoch": volume.epoch, "token": move.token}
-        return [Snapshot(**value) for value in self._post(volume, volume.owner, "release", wanted)]
+        answer = self._post(volume, volume.owner, "release", wanted, within=DISK_SECONDS)
+        return [Snapshot(**value) for value in answer]
 
     def stream_bytes(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> int:
         try:
             answer = self._client.get(
                 self._snapshot_url(move, wanted) + "/bytes",
                 params=_against(parent),
-                timeout=COUNT_SECONDS,
+                timeout=DISK_SECONDS,
             )
             answer.raise_for_status()
         except httpx.HTTPError as error:
@@ -145,8 +172,12 @@ class HttpPeers:
     def stream(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> Iterator[bytes]:
         url = self._snapshot_url(move, wanted)
         try:
-            with self._client.stream("GET", url, params=_against(parent)) as answer:
-                answer.raise_for_status()
+            with self._client.stream(
+                "GET", url, params=_against(parent), timeout=_patient(DISK_SECONDS)
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise TransferFailed(f"{move.source} cannot send: {answer.text}")
                 yield from answer.iter_raw()
         except httpx.HTTPError as error:
             raise TransferFailed(
@@ -164,9 +195,15 @@ class HttpPeers:
         self._post(volume, volume.owner, "remove")
 
     def forget(self, volume: Volume) -> None:
-        for node in self._nodes():
-            if node.name == self._node:
-                continue
+        threading.Thread(target=self._tell_forget, args=(volume,), daemon=True).start()
+
+    def _tell_forget(self, volume: Volume) -> None:
+        try:
+            others = [node for node in self._nodes() if node.name != self._node]
+        except FlockerError as error:
+            log.warning("no node was told that '%s' is removed: %s", volume.name, error)
+            return
+        for node in others:
             url = f"https://{node.address}:{self._port}/copies/{volume.id}/forget"
             try:
                 self._client.post(url).raise_for_status()
@@ -175,10 +212,14 @@ class HttpPeers:
                     "%s was not told that '%s' is removed: %r", node.name, volume.name, error
                 )
 
-    def _post(self, volume: Volume, node: str, verb: str, body: Any = None) -> Any:
+    def _post(
+        self, volume: Volume, node: str, verb: str, body: Any = None, within: float = ANSWER_SECONDS
+    ) -> Any:
         url = f"{self._url(volume.name, node)}/volumes/{quote(volume.name, safe='')}/{verb}"
         try:
-            answer = self._client.post(url, json=body)
+            answer = self._client.post(url, json=body, timeout=_patient(within))
+        except httpx.ReadTimeout as error:
+            raise OwnerAway(volume.name, node, f"no answer within {within:g} s") from error
         except httpx.HTTPError as error:
             raise OwnerAway(volume.name, node, str(error) or repr(error)) from error
         if answer.status_code == httpx.codes.CONFLICT:
@@ -200,3 +241,8 @@ class HttpPeers:
 
 def _against(parent: Snapshot | None) -> dict[str, int]:
     return {} if parent is None else {"parent": parent.number}
+
+
+def _patient(seconds: float) -> httpx.Timeout:
+    """Wait that long for an answer, but not for a machine that is not there."""
+    return httpx.Timeout(seconds, connect=CONNECT_SECONDS)

@@ -6,7 +6,7 @@ every node that has it, and `identity` proves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +57,8 @@ class Pool(Protocol):
     def take_snapshot(self, claim: Claim) -> Snapshot:
         """Freeze the volume as it is now and flush it to disk before returning.
 
+        When nothing has changed since the newest snapshot, that one is returned.
+
         Raises:
             StaleEpoch: the pool was told of a newer owner.
         """
@@ -64,7 +66,7 @@ class Pool(Protocol):
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
         """How many bytes of data `send` will carry, headers not counted."""
 
-    def send(self, volume_id: str, number: int, parent: int | None) -> Iterator[bytes]:
+    def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
         """A snapshot as a stream: whole, or what differs from `parent`.
 
         Raises:
@@ -86,8 +88,9 @@ class Pool(Protocol):
     def put_away(self, claim: Claim) -> None:
         """Stop being the owner: from now on only a claim of at least this epoch is honoured.
 
+        Does nothing when a later epoch is there: the volume came back meanwhile.
         Snapshots stay, as parents for the way back. A writable volume that
-        holds more than the newest snapshot goes to the trash, not away.
+        holds more than its snapshots do goes to the trash, not away.
         """
 
     def discard(self, volume_id: str) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
-from flocker.errors import TransferFailed
+from flocker.errors import PoolError, TransferFailed
 from flocker.ownership import Claim
+from flocker.pool import Snapshot
 from tests.contract.flocker.test_pool import moved, written
 
 pytestmark = pytest.mark.contract
@@ -149,6 +150,63 @@ def test_a_copy_is_put_away_whole_or_kept_when_it_changed(
         (pool.open(claim) / "file.txt").unlink()
     pool.put_away(Claim(claim.volume_id, 2))
     assert len(list((pool.root / "trash").iterdir())) == (0 if change == "none" else 1)
+
+
+def test_adopting_keeps_what_was_written_and_never_sent(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    first = written(source, claim, "first")
+    second_claim = moved(source, target, claim)
+    (target.open(second_claim) / "file.txt").write_text("never sent")
+    later = written(source_again(source, claim, first), Claim(claim.volume_id, 3), "later")
+    stream = source.send(claim.volume_id, later.number, first.number)
+    target.receive(claim.volume_id, later, first, stream)
+    target.adopt(Claim(claim.volume_id, 4), later)
+    [kept] = (target.root / "trash").iterdir()
+    assert (kept / "file.txt").read_text() == "never sent"
+
+
+def source_again(pool: BtrfsPool, claim: Claim, snapshot: Snapshot) -> BtrfsPool:
+    """The pool, writable once more from that snapshot at epoch 3."""
+    pool.adopt(Claim(claim.volume_id, 3), snapshot)
+    return pool
+
+
+def test_a_complete_snapshot_is_never_overwritten(make_btrfs_pool: MakePool, claim: Claim) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    target.create(claim)
+    sent, here = written(source, claim, "theirs"), written(target, claim, "ours")
+    with pytest.raises(TransferFailed, match="another snapshot 1 is here already"):
+        target.receive(claim.volume_id, sent, None, source.send(claim.volume_id, 1, None))
+    assert target.snapshots(claim.volume_id) == [here]
+
+
+def test_a_snapshot_that_is_being_sent_does_not_stop_the_next_ones(
+    make_btrfs_pool: MakePool, claim: Claim
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    (pool.open(claim) / "noise").write_bytes(os.urandom(8 << 20))
+    first = pool.take_snapshot(claim)
+    stream = pool.send(claim.volume_id, first.number, None)
+    next(stream)
+    taken = [written(pool, claim, f"text {number}") for number in range(SNAPSHOTS_KEPT + 1)]
+    stream.close()
+    assert pool.snapshots(claim.volume_id)[-SNAPSHOTS_KEPT:] == taken[-SNAPSHOTS_KEPT:]
+
+
+@pytest.mark.parametrize("content", ["", "three\n"])
+def test_an_epoch_that_cannot_be_read_is_said(
+    make_btrfs_pool: MakePool, claim: Claim, content: str
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    (pool.root / "volumes" / claim.volume_id / "epoch").write_text(content)
+    with pytest.raises(PoolError, match=r"epoch of volume .* cannot be read"):
+        pool.open(claim)
 
 
 def test_a_removed_volume_lies_whole_in_the_trash(make_btrfs_pool: MakePool, claim: Claim) -> None:

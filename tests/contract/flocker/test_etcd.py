@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from acceptance.waiting import eventually
 from flocker.catalog import Catalog
@@ -40,8 +44,8 @@ def test_a_silent_node_is_forgotten_with_its_mounts_and_moves(session_etcd: Etcd
     with pytest.raises(StaleEpoch):
         silent.finish_move(moving, move)
 
-    silent.announce(THIS_NODE)
-    assert other.mounts()[mounted.id] == THIS_NODE.name, "what it still mounts is said again"
+    assert silent.announce(THIS_NODE), "it is told that what it recorded is gone"
+    assert not silent.announce(THIS_NODE)
 
 
 def test_a_node_that_announces_itself_stays(session_etcd: Etcd) -> None:
@@ -53,7 +57,7 @@ def test_a_node_that_announces_itself_stays(session_etcd: Etcd) -> None:
 
 def test_a_move_needs_a_node_that_has_joined(session_etcd: Etcd) -> None:
     volume = view(session_etcd).create(a_volume())
-    with pytest.raises(ControlPlaneAway, match="not joined"):
+    with pytest.raises(ControlPlaneAway, match="no lease"):
         view(session_etcd).start_move(volume, "node2")
 
 
@@ -62,6 +66,63 @@ def test_the_next_member_answers_when_the_first_is_away(session_etcd: Etcd) -> N
     ownership = EtcdOwnership([away, session_etcd.endpoint], LEASE_SECONDS, None)
     volume = ownership.create(a_volume())
     assert ownership.volume(volume.name) == volume
+
+
+class AnswerLost(BaseHTTPRequestHandler):
+    """Hands a question on to etcd, and then hangs up instead of answering."""
+
+    etcd = ""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        requests.post(self.etcd + self.path, data=body, timeout=5)
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def forgetful(session_etcd: Etcd) -> Iterator[EtcdOwnership]:
+    """Each question reaches etcd twice: the first member that is asked loses every answer."""
+    handler = type("Handler", (AnswerLost,), {"etcd": session_etcd.endpoint})
+    member = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=member.serve_forever, daemon=True).start()
+    endpoints = [f"http://127.0.0.1:{member.server_port}", session_etcd.endpoint]
+
+    class Forgetful(EtcdOwnership):
+        def _prefer(self, client: object) -> None:
+            """Always ask the bad one first."""
+
+    yield Forgetful(endpoints, LEASE_SECONDS, None)
+    member.shutdown()
+    member.server_close()
+
+
+def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOwnership) -> None:
+    forgetful.announce(THIS_NODE)
+    volume = forgetful.create(a_volume())
+    forgetful.mount(volume)
+    forgetful.unmount(volume)
+    forgetful.abandon_move(forgetful.start_move(volume, THIS_NODE.name))
+    move = forgetful.start_move(volume, THIS_NODE.name)
+    forgetful.report_move(move)
+    moved = forgetful.finish_move(volume, move)
+    assert (moved.owner, moved.epoch) == (THIS_NODE.name, 2)
+    assert volume.id not in [other.volume_id for other in forgetful.moves()]
+    forgetful.remove(moved)
+    assert forgetful.volume(volume.name) is None
+
+
+def test_a_node_paused_longer_than_its_lease_is_told_to_try_again(session_etcd: Etcd) -> None:
+    node = view(session_etcd)
+    node.announce(THIS_NODE)
+    volume = node.create(a_volume(THIS_NODE.name))
+    eventually(lambda: THIS_NODE.name in names(node), is_=False, within=EXPIRY_SECONDS)
+    with pytest.raises(ControlPlaneAway, match="lease ran out; try again"):
+        node.mount(volume)
+    node.announce(THIS_NODE)
+    node.mount(volume)
 
 
 def test_an_endpoint_that_is_none_is_refused() -> None:

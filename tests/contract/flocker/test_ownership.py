@@ -110,6 +110,16 @@ def test_a_move_that_was_abandoned_cannot_be_finished(join: Join) -> None:
     assert node2.finish_move(volume, second).owner == "node2"
 
 
+def test_a_target_takes_over_the_move_it_left_behind(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = node1.create(a_volume())
+    left = node2.start_move(volume, "node2")
+    again = node2.start_move(volume, "node2")
+    with pytest.raises(StaleEpoch):
+        node2.finish_move(volume, left)
+    assert node2.finish_move(volume, again).owner == "node2"
+
+
 def test_a_move_cannot_be_finished_over_a_mount(join: Join) -> None:
     """The mover was paused, its move ran out, and the owner went on working."""
     node1, node2 = joined(join, "node1"), joined(join, "node2")

@@ -15,9 +15,9 @@ import uvicorn
 from acceptance.waiting import eventually
 from flocker.config import Certificates
 from flocker.errors import OwnerAway, PoolError, Refused, TransferFailed
-from flocker.handoff import Arrivals, Handoff
 from flocker.ownership import Node
 from flocker.peer import HttpPeers, serve_peers
+from flocker.pool import Snapshot
 from tests.contract.flocker.conftest import free_port
 from tests.unit.flocker.cluster import MemoryCluster
 
@@ -80,10 +80,9 @@ def peers_of_node2(cluster: MemoryCluster, port: int, certificates: Path) -> Htt
 def demo(cluster: MemoryCluster, port: int, certificates: Path) -> MemoryCluster:
     """node1 wrote "hello" to the volume "demo"; node2 reaches it over the network only."""
     node2 = cluster["node2"]
-    node2.peers = peers_of_node2(cluster, port, certificates)  # type: ignore[assignment]
-    node2.driver._peers = node2.peers
-    handoff = Handoff("node2", cluster.ownership, node2.pool, node2.peers)
-    node2.driver._arrivals = Arrivals(handoff, answer_seconds=30)
+    node2.peers = peers_of_node2(cluster, port, certificates)
+    node2.answer_seconds = 30
+    node2.start()
     cluster["node1"].driver.create("demo", {})
     cluster["node1"].write("demo", "hello")
     return cluster
@@ -94,7 +93,8 @@ def test_a_volume_moves_over_the_network(demo: MemoryCluster) -> None:
     volume = demo.ownership.volume("demo")
     assert volume is not None
     assert volume.owner == "node2"
-    assert not demo["node1"].pool.is_open(volume.id), "the old owner was told"
+    old = demo["node1"].pool
+    eventually(lambda: old.is_open(volume.id), is_=False, within=5)  # it is told afterwards
 
 
 def test_a_refusal_arrives_with_its_words(demo: MemoryCluster) -> None:
@@ -127,6 +127,35 @@ def test_a_stream_that_breaks_off_is_an_error(
         with pytest.raises(TransferFailed, match="the stream from node1 broke off"):
             demo["node2"].driver.mount("demo", "container")
     assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_receiver_that_hangs_up_ends_the_stream(
+    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def endless(*_: object) -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(1 << 16)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(demo["node1"].pool, "send", endless)
+    volume = demo["node1"].driver.describe("demo").volume
+    move = demo.ownership.start_move(volume, "node2")
+    peers = peers_of_node2(demo, port, certificates)
+    stream = peers.stream(move, Snapshot(1, "identity"), None)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    eventually(ended.is_set, is_=True, within=10)
+
+
+def test_what_cannot_be_sent_is_refused_with_the_reason(demo: MemoryCluster) -> None:
+    volume = demo["node1"].driver.describe("demo").volume
+    move = demo.ownership.start_move(volume, "node2")
+    with pytest.raises(TransferFailed, match=r"node1 cannot send: .*no snapshot 7"):
+        next(demo["node2"].peers.stream(move, Snapshot(7, "identity"), None))
 
 
 def test_a_node_that_does_not_listen_is_away(cluster: MemoryCluster, certificates: Path) -> None:

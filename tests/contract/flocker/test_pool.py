@@ -144,6 +144,28 @@ def test_an_owner_put_away_cannot_open_any_more(make_pool: MakePool) -> None:
     assert pool.snapshots(claim.volume_id) == [snapshot]
 
 
+def test_a_late_put_away_does_not_touch_what_came_back(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    snapshot = written(pool, claim, "text")
+    pool.put_away(Claim(claim.volume_id, 2))
+    pool.adopt(Claim(claim.volume_id, 3), snapshot)
+    pool.put_away(Claim(claim.volume_id, 2))
+    assert (pool.open(Claim(claim.volume_id, 3)) / "file.txt").read_text() == "text"
+
+
+def test_nothing_new_is_no_new_snapshot(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    first = written(pool, claim, "text")
+    assert pool.take_snapshot(claim) == first
+    (pool.open(claim) / "another").write_text("text")
+    second = pool.take_snapshot(claim)
+    assert second != first
+    pool.adopt(Claim(claim.volume_id, 2), second)
+    assert pool.take_snapshot(Claim(claim.volume_id, 2)) == second
+
+
 def test_adopting_again_starts_from_the_snapshot(make_pool: MakePool) -> None:
     """A move that was not finished leaves a writable copy; the next one must not keep it."""
     pool, claim = make_pool(), a_claim()

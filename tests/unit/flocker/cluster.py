@@ -8,7 +8,7 @@ from pathlib import Path
 from flocker.catalog import Catalog
 from flocker.driver import Driver
 from flocker.errors import OwnerAway, TransferFailed
-from flocker.handoff import Arrivals, Handoff
+from flocker.handoff import Arrivals, Handoff, Peers
 from flocker.holders import Holders
 from flocker.memory import MemoryOwnership, MemoryPool
 from flocker.ownership import Move, Node, Volume
@@ -27,7 +27,8 @@ class Machine:
         self.ownership = cluster.ownership
         self.folder = folder
         self.pool = MemoryPool(folder / "pool")
-        self.peers = DirectPeers(cluster)
+        self.peers: Peers = DirectPeers(cluster)
+        self.answer_seconds = ANSWER_SECONDS
         self.start()
 
     def start(self) -> None:
@@ -38,11 +39,10 @@ class Machine:
             catalog=Catalog(self.ownership, self.folder / "catalog.json"),
             pool=self.pool,
             peers=self.peers,
-            arrivals=Arrivals(
-                Handoff(self.name, self.ownership, self.pool, self.peers), ANSWER_SECONDS
-            ),
+            arrivals=Arrivals(Handoff(self.name, self.ownership, self.pool, self.peers)),
             holders=Holders(self.folder / "holders.json"),
             containers_using=lambda volume: self.containers.get(volume, []),
+            answer_seconds=self.answer_seconds,
         )
         self.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from flocker.errors import (
@@ -173,17 +175,15 @@ def test_a_copy_of_a_volume_that_exists_is_never_forgotten(cluster: MemoryCluste
     assert cluster["node1"].pool.is_open(volume.id)
 
 
-def test_an_engine_that_does_not_answer_only_costs_the_names(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_that_does_not_answer_only_costs_the_names(cluster: MemoryCluster) -> None:
+    class Away(dict[str, list[str]]):
+        def get(self, *_: object) -> list[str]:
+            raise EngineAway("no answer")
+
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     node1.driver.mount("demo", "container")
-
-    def away(_: str) -> list[str]:
-        raise EngineAway("no answer")
-
-    monkeypatch.setattr(node1.driver, "_containers_using", away)
+    node1.containers = Away()
     with pytest.raises(InUse, match="volume 'demo' is in use on node1"):
         node1.driver.remove("demo")
 
@@ -197,10 +197,84 @@ def test_an_owner_that_was_overtaken_while_away_puts_its_copy_away(
     move = cluster.ownership.start_move(volume, "node2")
     cluster.ownership.finish_move(volume, move)
     node1.start()
-    node1.driver.put_away_lost()
+    node1.driver.catch_up()
     assert not node1.pool.is_open(volume.id)
     with pytest.raises(StaleEpoch):
         node1.pool.open(volume.claim)
+
+
+def test_a_mount_nobody_recorded_the_end_of_does_not_stop_a_removal(
+    cluster: MemoryCluster,
+) -> None:
+    cluster["node1"].driver.create("demo", {})
+    cluster.ownership.mount(cluster["node1"].driver.describe("demo").volume)
+    cluster["node2"].driver.remove("demo")
+    assert cluster.ownership.volumes() == []
+
+
+def test_mounts_are_recorded_again_after_a_lease_ran_out(cluster: MemoryCluster) -> None:
+    node1 = cluster["node1"]
+    for name in ("demo", "idle"):
+        node1.driver.create(name, {})
+    node1.driver.mount("demo", "container")
+    cluster.ownership.expire("node1")
+    assert cluster.ownership.mounts() == {}
+    node1.driver.catch_up()
+    assert list(cluster.ownership.mounts().values()) == ["node1"]
+
+
+def test_a_count_that_cannot_be_written_is_not_in_force(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", _full)
+        with pytest.raises(OSError, match="no space"):
+            node1.driver.mount("demo", "container")
+    assert cluster.ownership.mounts() == {}
+    node1.driver.remove("demo")
+
+
+def test_what_was_created_here_is_known_while_etcd_is_away(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.driver.mount("demo", "container")
+    monkeypatch.setattr(cluster.ownership, "volume", _away)
+    monkeypatch.setattr(cluster.ownership, "volumes", _away)
+    monkeypatch.setattr(cluster.ownership, "unmount", _away)
+    assert node1.driver.describe("demo").volume.owner == "node1"
+    assert [each.volume.name for each in node1.driver.describe_all()] == ["demo"]
+    node1.driver.unmount("demo", "container")
+    with pytest.raises(ControlPlaneAway):
+        node1.driver.describe("never-heard-of")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '[{"name": 1}]', "null"])
+def test_a_catalog_that_cannot_be_read_is_begun_anew(cluster: MemoryCluster, content: str) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    (node1.folder / "catalog.json").write_text(content)
+    node1.start()
+    assert node1.driver.describe("demo").volume.owner == "node1"
+
+
+def test_a_full_disk_does_not_turn_an_answer_into_an_error(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.folder.joinpath("catalog.json").unlink()
+    monkeypatch.setattr(Path, "write_text", _full)
+    node2 = cluster["node2"]
+    assert node2.driver.describe("demo").volume.owner == "node1"
+
+
+def _full(*_: object) -> None:
+    raise OSError("no space left on device")
 
 
 def _away(*_: object) -> Volume:

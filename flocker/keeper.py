@@ -1,0 +1,77 @@
+"""Keeps this node part of the cluster: its lease alive, and what got lost on the way tidied."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from flocker import VERSION
+from flocker.config import Config
+from flocker.driver import Driver
+from flocker.errors import ControlPlaneAway
+from flocker.ownership import Node, Ownership
+from flocker.pool import Pool
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1  # while etcd is away, which is also how a cluster begins
+
+
+class Keeper:
+    """Announces the node at a third of its lease; catches up whenever the lease is a new one."""
+
+    def __init__(self, config: Config, ownership: Ownership, pool: Pool, driver: Driver) -> None:
+        self._config = config
+        self._ownership = ownership
+        self._pool = pool
+        self._driver = driver
+        self._is_caught_up = threading.Event()
+        self._is_away = False
+
+    def start(self, stopping: threading.Event) -> None:
+        """Run in the background until `stopping` is set."""
+        # Apart from each other: putting a copy away waits for the disk, and the lease must not.
+        for task in (self._announce_for_ever, self._tidy_for_ever):
+            threading.Thread(target=task, args=(stopping,), daemon=True).start()
+
+    def _announce_for_ever(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                self._announce()
+                wait_seconds = self._config.lease_seconds / 3
+            except ControlPlaneAway as error:
+                self._say_away(error)
+                wait_seconds = RETRY_SECONDS
+            except Exception:
+                # Whatever it is, the node must not fall silent because of it.
+                log.exception("this node could not be announced")
+                wait_seconds = RETRY_SECONDS
+            stopping.wait(wait_seconds)
+
+    def _announce(self) -> None:
+        usage = self._pool.usage()
+        config = self._config
+        node = Node(config.node, config.address, VERSION, usage.used_bytes, usage.total_bytes)
+        if self._ownership.announce(node):
+            self._is_caught_up.clear()
+            log.info("joined the cluster")
+        self._is_away = False
+
+    def _say_away(self, error: ControlPlaneAway) -> None:
+        """Once, not every second."""
+        if not self._is_away:
+            log.warning("%s", error)
+        self._is_away = True
+
+    def _tidy_for_ever(self, stopping: threading.Event) -> None:
+        while not stopping.wait(self._config.lease_seconds / 3):
+            try:
+                self._driver.tidy()
+                if not self._is_caught_up.is_set():
+                    self._is_caught_up.set()
+                    self._driver.catch_up()
+            except ControlPlaneAway:
+                self._is_caught_up.clear()  # said by the announcements already
+            except Exception:
+                self._is_caught_up.clear()
+                log.exception("this node could not be brought into line with the cluster")
