@@ -242,28 +242,30 @@ def test_a_commit_whose_answer_was_lost_is_found_by_the_retry(
         demo["node1"].driver.mount("demo", "container")
 
 
-def test_a_move_whose_end_was_lost_does_not_hold_the_volume_for_ever(
-    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def left_behind(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """etcd went away when node2 was about to finish a move, and is back now."""
+
+    def away(*_: object) -> None:
+        raise ControlPlaneAway("etcd does not answer")
+
     with monkeypatch.context() as patch:
         for step in ("finish_move", "abandon_move"):
             patch.setattr(demo.ownership, step, away)
         with pytest.raises(ControlPlaneAway):
             demo["node2"].driver.mount("demo", "container")
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_move_whose_end_was_lost_does_not_hold_the_volume_for_ever(demo: MemoryCluster) -> None:
     with pytest.raises(MoveUnderWay):
         demo["node3"].driver.mount("demo", "container")
     demo["node2"].driver.tidy()
     assert demo["node3"].read("demo") == "hello"
 
 
-def test_the_same_node_takes_up_a_move_whose_end_was_lost(
-    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        for step in ("finish_move", "abandon_move"):
-            patch.setattr(demo.ownership, step, away)
-        with pytest.raises(ControlPlaneAway):
-            demo["node2"].driver.mount("demo", "container")
+@pytest.mark.usefixtures("left_behind")
+def test_the_same_node_takes_up_a_move_whose_end_was_lost(demo: MemoryCluster) -> None:
     assert demo["node2"].read("demo") == "hello"
 
 
@@ -274,10 +276,6 @@ def test_tidying_leaves_a_move_alone_that_goes_on(demo: MemoryCluster, gate: Gat
     demo["node2"].driver.tidy()
     gate.opened.set()
     eventually(lambda: owner(demo), is_="node2", within=10)
-
-
-def away(*_: object) -> None:
-    raise ControlPlaneAway("etcd does not answer")
 
 
 def test_an_old_owner_that_never_heard_of_the_move_cannot_write(
