@@ -11,6 +11,7 @@ from behave.runner import Context
 from acceptance import evidence
 from acceptance.browser import Browser
 from acceptance.cluster import Cluster
+from acceptance.direct import direct_connections
 from acceptance.operator import Operator
 from acceptance.visitor import Visitor
 
@@ -19,11 +20,12 @@ from acceptance.visitor import Visitor
 def running_nodes(context: Context) -> Iterator[Cluster]:
     """Bring up the nodes that are not up; take those down again, also when `up` fails."""
     context.cluster = Cluster.from_userdata(context.config.userdata)
-    try:
-        context.cluster.up()
-        yield context.cluster
-    finally:
-        context.cluster.down()
+    with direct_connections():
+        try:
+            context.cluster.up()
+            yield context.cluster
+        finally:
+            context.cluster.down()
 
 
 @fixture

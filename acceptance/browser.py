@@ -30,6 +30,7 @@ FLAGS = (
     "--headless=new",
     "--no-sandbox",  # the suite runs as root, where Chromium refuses to start with one
     "--disable-dev-shm-usage",
+    "--no-proxy-server",  # the resolver rule below would be the proxy's to follow
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 import vagrant
-from fabric import Connection
+from fabric import Config, Connection
 from invoke.exceptions import CommandTimedOut
 from paramiko import SSHConfig, SSHException
 
 from acceptance.engine import Engine
 from acceptance.waiting import eventually_true
+from host.nodes import SUBNET
 from host.progress import last_lines, step
+from host.surroundings import read_routes
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
 ROUTES = Path("/proc/net/route")
-NODES_NETWORK = "004E10AC"  # 172.16.78.0 as the kernel writes it: hexadecimal, last byte first
 UP_LOG = ROOT / "build" / "log" / "vagrant-up.log"
 DRIVER = "flocker"
+CERTIFICATES_ON_NODE = "/etc/flocker/certs"
+ETCD_ACCESS = (
+    "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 "
+    f"ETCDCTL_CACERT={CERTIFICATES_ON_NODE}/ca.pem "
+    f"ETCDCTL_CERT={CERTIFICATES_ON_NODE}/cert.pem "
+    f"ETCDCTL_KEY={CERTIFICATES_ON_NODE}/key.pem"
+)
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 READY_SECONDS = 120
 
@@ -98,7 +108,9 @@ class Cluster:
     """All nodes of the Vagrantfile in this checkout."""
 
     def __init__(self, *, keeps_nodes: bool) -> None:
-        self._vagrant = vagrant.Vagrant(str(ROOT), out_cm=_logged, err_cm=_logged)
+        self._vagrant = vagrant.Vagrant(
+            str(ROOT), out_cm=_logged, err_cm=_logged, env=dict(os.environ)
+        )
         self._keeps_nodes = keeps_nodes
         self._brought_up = False
         self._provider = "none"
@@ -173,12 +185,15 @@ class Cluster:
 
     def owners(self) -> dict[str, str]:
         """Volume -> the node that owns it, of all volumes of the driver."""
-        return self.nodes[0].engine.volume_owners(DRIVER)
+        for node in self.nodes:
+            with suppress(requests.RequestException):  # any node that is up knows it
+                return node.engine.volume_owners(DRIVER)
+        return {}
 
     def is_up(self) -> bool:
         """Whether the nodes' own network is there, so that asking one of them stays on it."""
-        routes = ROUTES.read_text().splitlines()
-        return any(line.split()[1] == NODES_NETWORK for line in routes)
+        routes = read_routes(ROUTES.read_text())
+        return any(route.destination == SUBNET for route in routes)
 
     def logs(self) -> dict[str, str]:
         """Name -> text, of everything that may explain a failure."""
@@ -186,13 +201,15 @@ class Cluster:
         for node in self.nodes:
             with _noted(logs, f"{node.name} journal"):
                 logs[f"{node.name} journal"] = node.ask(
-                    "sudo journalctl --no-pager -n 400 -u flocker -u docker -u etcd"
+                    "sudo journalctl --no-pager -n 2000 --since -15min"
                 )
             with _noted(logs, f"{node.name} containers"):
                 for name, text in node.engine.container_logs().items():
                     logs[f"{node.name} container {name}"] = text
-        with _noted(logs, "etcd"):
-            logs["etcd"] = self.nodes[0].ask("sudo flocker status --json")
+            with _noted(logs, f"{node.name} etcd"):
+                logs[f"{node.name} etcd"] = node.ask(
+                    f"sudo env {ETCD_ACCESS} etcdctl get --prefix ''"
+                )
         return logs
 
     def environment(self) -> dict[str, str]:
@@ -212,6 +229,7 @@ class Cluster:
                 host["hostname"],
                 user=host["user"],
                 port=int(host["port"]),
+                config=Config(overrides={"load_ssh_configs": False}),  # the user's are for others
                 connect_timeout=10,
                 connect_kwargs={
                     "key_filename": host["identityfile"],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from docker.errors import NotFound
 from docker.tls import TLSConfig
 
 PORT = 2376
-CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SERVICE = "com.docker.compose.service"
 ANSWER_SECONDS = 150  # removing a volume that is on the move waits for the driver, which has 120
 
@@ -32,11 +29,9 @@ class Engine:
             ca_cert=str(certificates / "ca.pem"),
             verify=True,
         )
-        with _only_own_trust():
-            self._client = docker.DockerClient(
-                base_url=f"tcp://{address}:{PORT}", tls=tls, timeout=ANSWER_SECONDS
-            )
-        self._client.api.trust_env = False
+        self._client = docker.DockerClient(
+            base_url=f"tcp://{address}:{PORT}", tls=tls, timeout=ANSWER_SECONDS
+        )
 
     def version(self) -> str:
         """The engine's version, like "26.1.5"."""
@@ -92,20 +87,6 @@ class Engine:
 
     def close(self) -> None:
         self._client.close()
-
-
-@contextmanager
-def _only_own_trust() -> Iterator[None]:
-    """Hide the host's CA bundle, which requests would take instead of the cluster's CA.
-
-    Source: psf/requests#3829. The SDK asks for the engine's version before its session can be
-    told not to look.
-    """
-    hidden = {name: os.environ.pop(name) for name in CA_BUNDLE_VARIABLES if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from acceptance import evidence
 from acceptance.app import AppGap, Gap, GapNeverEnded
@@ -20,16 +21,11 @@ class Operator:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._away: AppGap | None = None
+        self._watching = ExitStack()
 
     def type(self, node: str, command: str) -> Typed:
         """Type a command on a node, as it stands in the README."""
-        before = self._cluster.owners()
-        typed = self._cluster.node(node).type(command)
-        _keep(typed)
-        after = self._cluster.owners()
-        if after != before:
-            evidence.owners(before, after)
-        return typed
+        return self._type(node, command, self._cluster.owners())
 
     def type_at_home(self, command: str) -> Typed:
         """Type a command in the repository's folder, with no variable of ours set."""
@@ -64,13 +60,16 @@ class Operator:
         From this moment on the app is asked ten times a second whether it
         shows `whales`, until `stop_watching`.
         """
+        self.stop_watching()
         self._away = AppGap(
             self._cluster.node(node).address,
             self._cluster.node(target).address,
             expected=whales,
             is_up=self._cluster.is_up,
-        ).__enter__()
-        typed = self.type(node, command)
+        )
+        before = self._cluster.owners()
+        self._watching.enter_context(self._away)
+        typed = self._type(node, command, before)
         self._away.turn_to_new()
         return typed
 
@@ -94,8 +93,15 @@ class Operator:
 
     def stop_watching(self) -> None:
         """Ask the app no more."""
-        if self._away is not None:
-            self._away.__exit__(None, None, None)
+        self._watching.close()
+
+    def _type(self, node: str, command: str, owners_before: dict[str, str]) -> Typed:
+        typed = self._cluster.node(node).type(command)
+        _keep(typed)
+        owners_after = self._cluster.owners()
+        if owners_before or owners_after:
+            evidence.owners(owners_before, owners_after)
+        return typed
 
 
 def _keep(typed: Typed) -> None:

@@ -44,6 +44,19 @@ class Visitor:
             self.placed.append(point)
             eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)
 
+    def place_by_script(self, point: tuple[int, int]) -> None:
+        """Place a whale without the page, as a program would.
+
+        Raises:
+            requests.RequestException: the app refused it or does not answer.
+        """
+        self._app.place(*point)
+        self.placed.append(point)
+
+    def complaints(self) -> list[str]:
+        """What the page reported as wrong since last asked."""
+        return self._browser.console_errors()
+
     def seen(self) -> Whales:
         """Where whales are drawn on the page, in whole pixels, in the order of the page."""
         return [(round(x), round(y)) for x, y in self._browser.whale_positions()]

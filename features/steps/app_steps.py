@@ -9,6 +9,7 @@ SEEN_SECONDS = 5  # the page asks for news each second
 
 
 @given('moby-counter runs on "{node}"')
+@when('the operator starts moby-counter on "{node}"')
 def run_app(context: Context, node: str) -> None:
     typed = context.operator.type(node, "cd /vagrant/app && docker-compose up -d")
     assert typed.exit_status == 0, typed.output
@@ -23,6 +24,17 @@ def open_app(context: Context, node: str) -> None:
 @when("the visitor clicks at these points")
 def click(context: Context) -> None:
     context.visitor.click([(int(row["x"]), int(row["y"])) for row in context.table])
+
+
+@when("a script places a whale at {x:d}, {y:d}")
+def place_whale(context: Context, x: int, y: int) -> None:
+    context.visitor.place_by_script((x, y))
+
+
+@then("the page has nothing to complain about")
+def check_complaints(context: Context) -> None:
+    complaints = context.visitor.complaints()
+    assert complaints == [], complaints
 
 
 @then("the page is empty and says to click")

@@ -5,6 +5,7 @@ Each test runs the README's scenario on the real nodes with one act of sabotage 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -67,7 +68,11 @@ def run_with(tmp_path: Path) -> Run:
         walkthrough.write_text("\n".join(lines))
         # Not in the repository's folder: the run's own results are to be kept.
         return subprocess.run(
-            [sys.executable, "-m", "behave", "--no-color", "--name", SCENARIO, "features"],
+            [
+                *(sys.executable, "-m", "behave", "--no-color", "--name", SCENARIO, "features"),
+                *("--format", "plain", "--format", "report.formatter:LivingFormatter"),
+                *("--outfile", "/dev/stdout", "--outfile", str(tmp_path / "results")),
+            ],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
@@ -78,6 +83,15 @@ def run_with(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+def evidence_in(results: Path) -> dict[str, str]:
+    """Name -> text of what the one scenario left in its Allure results."""
+    [scenario] = [json.loads(path.read_text()) for path in results.glob("*-result.json")]
+    return {
+        attached["name"]: (results / attached["source"]).read_text(errors="replace")
+        for attached in scenario["attachments"]
+    }
 
 
 @pytest.fixture
@@ -93,12 +107,17 @@ def test_it_is_green_when_nothing_is_broken(run_with: Run) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_an_empty_volume_is_noticed(run_with: Run) -> None:
+def test_an_empty_volume_is_noticed(run_with: Run, tmp_path: Path) -> None:
     emptied = typed("node1", "sudo find /var/lib/flocker/volumes -path '*/live/*' -delete")
     done = run_with('the operator types on "node2"', emptied)
     assert done.returncode != 0, done.stdout
     assert "no correct answer from 172.16.78.251" in done.stdout, done.stdout
     assert "wrong whales: []" in done.stdout, done.stdout
+    kept = evidence_in(tmp_path / "results")
+    for node in ("node1", "node2"):
+        assert "flocker" in kept[f"{node} journal"]
+    assert "Ready to accept connections" in kept["node2 container app-redis-1"]
+    assert '"owner":"node2"' in kept["node1 etcd"]
 
 
 def test_a_whale_that_is_missing_is_noticed(run_with: Run) -> None:
