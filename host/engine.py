@@ -87,6 +87,10 @@ def stop() -> None:
             return
         with progress.step("Stopping Docker's engine"):
             _stop_process(started.pid)
+    elif answers():
+        # Ours has ended, and somebody else has started one since: bridge and rules are its own now.
+        RECORD.unlink()
+        return
     if not started.had_bridge and _has_bridge():
         ask("ip", "link", "delete", BRIDGE)
     firewall.restore(started.rules)

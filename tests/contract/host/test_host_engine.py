@@ -62,6 +62,18 @@ def test_an_engine_that_was_killed_is_started_again_and_taken_back_whole(machine
     assert network(machine) == before
 
 
+def test_an_engine_others_started_after_ours_was_killed_keeps_its_network(machine: Machine) -> None:
+    machine.python(START)
+    machine.get("pkill", "-KILL", "dockerd")
+    machine.clone(machine.checkout.parent / "second").python(START)
+    running, its_network = engines(machine), network(machine)
+    assert "docker0" in " ".join(its_network)
+    machine.python(STOP)
+    assert engines(machine) == running
+    assert network(machine) == its_network
+    assert not is_recorded(machine)
+
+
 def test_a_later_process_with_the_engines_number_is_left_alone(machine: Machine) -> None:
     machine.python(START)
     machine.get("pkill", "-KILL", "dockerd")
