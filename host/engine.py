@@ -14,6 +14,7 @@ from host import BUILD, LOGS, firewall, progress
 from host.commands import ask, docker_lines
 from host.packages import SYSTEMD
 from host.problem import Problem
+from host.progress import StepFailed
 
 FOLDER = BUILD / "engine"
 RECORD = FOLDER / "started.json"
@@ -50,7 +51,6 @@ def start() -> None:
 
     Raises:
         Problem: it ended or did not answer within 60 s; holds the last line of its log.
-        StepFailed: systemd could not start it.
     """
     if answers():
         return
@@ -60,9 +60,7 @@ def start() -> None:
             "start it, or unset DOCKER_HOST"
         )
     if SYSTEMD.exists():
-        progress.run(
-            "Starting Docker's engine", ["systemctl", "start", "docker"], LOGS / "docker.log"
-        )
+        _start_service()
         return
     with progress.step("Starting Docker's engine"):
         _start_process()
@@ -123,6 +121,22 @@ def _has_bridge() -> bool:
 
 def _read_record() -> Started | None:
     return Started(**json.loads(RECORD.read_text())) if RECORD.exists() else None
+
+
+def _start_service() -> None:
+    try:
+        progress.run(
+            "Starting Docker's engine", ["systemctl", "start", "docker"], LOGS / "docker.log"
+        )
+    except StepFailed as error:
+        # The unit's journal ends with systemd's own words, which name no reason.
+        reason = ask(
+            "journalctl", "-u", "docker", "-t", "dockerd", "-n", "1", "--no-pager", "-o", "cat"
+        )
+        raise Problem(
+            f"Docker's engine does not start: {(reason or '').strip() or '(it says nothing)'}; "
+            "mend that first (see: journalctl -u docker)"
+        ) from error
 
 
 def _start_process() -> None:

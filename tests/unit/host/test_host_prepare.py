@@ -1,11 +1,13 @@
 """When packages and .venv are made anew, and how a run is counted."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from host import engine, packages, tally, venv
 from host.packages import Package
+from host.problem import Problem
 
 
 def test_every_package_has_a_reason_and_is_named_once() -> None:
@@ -44,6 +46,30 @@ def test_the_last_line_of_a_log_skips_blank_ones(tmp_path: Path) -> None:
     assert engine.last_line(log) == "(the log is empty)"
     log.write_text("first\n failed to start daemon \n\n")
     assert engine.last_line(log) == "failed to start daemon"
+
+
+@pytest.mark.parametrize(
+    ("journal", "reason"),
+    [("failed to start daemon: no disk", "no disk;"), ("", r"\(it says nothing\);")],
+)
+def test_an_engine_systemd_cannot_start_is_one_line_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: str, reason: str
+) -> None:
+    for name, does in {
+        "docker": "exit 1",
+        "systemctl": "exit 1",
+        "journalctl": f"echo '{journal}'",
+    }.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr(engine, "SYSTEMD", tmp_path)
+    monkeypatch.setattr(engine, "LOGS", tmp_path)
+    with pytest.raises(Problem, match=reason) as problem:
+        engine.start()
+    assert "\n" not in str(problem.value)
 
 
 PYTEST = """<testsuites><testsuite><testcase name="a"/><testcase name="b"><failure/></testcase>
