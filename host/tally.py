@@ -8,11 +8,16 @@ def count(folder: Path) -> tuple[int, int]:
     """(passed, failed) of all test cases in the folder's JUnit files; skipped ones are neither.
 
     pytest writes one file, behave one per feature. A hook that broke is an error there, and
-    counts as failed.
+    counts as failed; so does a file that a program which was killed has not written to its end.
     """
     passed = failed = 0
     for file in sorted(folder.glob("*.xml")):
-        for case in ElementTree.parse(file).iter("testcase"):  # noqa: S314 - our own files
+        try:
+            cases = ElementTree.parse(file).iter("testcase")  # noqa: S314 - our own files
+        except ElementTree.ParseError:
+            failed += 1
+            continue
+        for case in cases:
             outcomes = {child.tag for child in case}
             if outcomes & {"failure", "error"}:
                 failed += 1

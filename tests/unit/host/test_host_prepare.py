@@ -84,6 +84,13 @@ def test_passed_and_failed_are_summed_over_all_programs(tmp_path: Path) -> None:
     assert tally.closing_line(tmp_path, status=1) == "2 passed, 2 failed"
 
 
+def test_a_file_that_is_not_whole_counts_as_one_failure(tmp_path: Path) -> None:
+    (tmp_path / "unit.xml").write_text(PYTEST[:60])
+    (tmp_path / "empty.xml").touch()
+    (tmp_path / "TESTS-walkthrough.xml").write_text(BEHAVE)
+    assert tally.count(tmp_path) == (1, 3)
+
+
 def test_a_red_run_without_a_failed_test_counts_as_one_failure(tmp_path: Path) -> None:
     assert tally.closing_line(tmp_path, status=2) == "0 passed, 1 failed"
     assert tally.closing_line(tmp_path, status=0) == "0 passed, 0 failed"
