@@ -19,4 +19,4 @@ def ask(*command: str) -> str | None:
 
 def docker_lines(*arguments: str) -> Sequence[str]:
     """The lines a `docker` command printed; none when the engine does not answer."""
-    return (ask("docker", *arguments) or "").split()
+    return (ask("docker", *arguments) or "").splitlines()

@@ -4,6 +4,7 @@ Facts are read in one place (`read`); what follows from them are pure functions.
 """
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def little_disk(facts: Facts) -> str | None:
             return (
                 f"{disk.free_bytes / GIB:.1f} GiB are free at {disk.folder}, "
                 f"{disk.needed_bytes / GIB:.0f} GiB are needed; make room there "
-                f"(see: du -xh --max-depth=2 {disk.folder} | sort -h)"
+                f"(see: du -xh --max-depth=2 {shlex.quote(str(disk.folder))} | sort -h)"
             )
     return None
 
@@ -173,7 +174,10 @@ def stale_cluster(facts: Facts) -> str | None:
     names = " ".join(sorted(container.name for container in strangers))
     checkout = strangers[0].checkout
     if checkout is not None and (checkout / "Makefile").exists():
-        return f"nodes of the checkout {checkout} are up ({names}); type: make -C {checkout} down"
+        return (
+            f"nodes of the checkout {checkout} are up ({names}); "
+            f"type: make -C {shlex.quote(str(checkout))} down"
+        )
     return (
         f"nodes of the checkout {checkout}, which is gone, are left ({names}); "
         f"type: docker rm --force --volumes {names}"

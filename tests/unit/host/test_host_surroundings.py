@@ -101,8 +101,9 @@ def test_a_docker_network_that_overlaps_the_subnet_is_named_once() -> None:
 
 
 def test_too_little_disk_says_how_much_and_where() -> None:
-    line = only_problem(replace(GOOD, disks=(Disk(Path("/var"), GIB * 5 // 2, 6 * GIB),)))
-    assert "2.5 GiB are free at /var, 6 GiB are needed" in line
+    line = only_problem(replace(GOOD, disks=(Disk(Path("/my var"), GIB * 5 // 2, 6 * GIB),)))
+    assert "2.5 GiB are free at /my var, 6 GiB are needed" in line
+    assert "du -xh --max-depth=2 '/my var' | sort -h" in line
 
 
 def test_a_missing_browser_is_named() -> None:
@@ -112,12 +113,14 @@ def test_a_missing_browser_is_named() -> None:
 
 
 def test_nodes_of_another_checkout_are_removed_by_that_checkout(tmp_path: Path) -> None:
-    (tmp_path / "Makefile").touch()
-    facts = replace(GOOD, containers=(node("node2", tmp_path), node("node1", tmp_path)))
+    another = tmp_path / "the other"
+    another.mkdir()
+    (another / "Makefile").touch()
+    facts = replace(GOOD, containers=(node("node2", another), node("node1", another)))
     line = only_problem(facts)
-    assert str(tmp_path) in line
+    assert f"nodes of the checkout {another} are up" in line
     assert "volume-plugins-demo-node1 volume-plugins-demo-node2" in line
-    assert f"make -C {tmp_path} down" in line
+    assert f"make -C '{another}' down" in line
 
 
 def test_nodes_of_a_checkout_that_is_gone_are_removed_by_hand(tmp_path: Path) -> None:
