@@ -1,5 +1,6 @@
 """Taking back what this checkout put on the machine, and nothing else."""
 
+import os
 import shutil
 
 from host import BUILD, LOGS, ROOT, engine, loops, nodes, progress
@@ -16,7 +17,7 @@ GENERATED = (
     ".ruff_cache",
     ".hypothesis",
 )
-"""Everything git ignores, besides the caches Python puts next to its modules."""
+"""Made here, from the checkout's root; Python's caches and *.egg-info are looked for instead."""
 
 
 def down() -> None:
@@ -67,6 +68,8 @@ def _remove_nodes() -> None:
                 ["vagrant", "destroy", "--force"],
                 LOGS / "vagrant-destroy.log",
                 cwd=ROOT,
+                # The Vagrantfile refuses another number than the nodes were made with.
+                env={name: value for name, value in os.environ.items() if name != "NODES"},
             )
     finally:
         volumes = {volume for container in ours for volume in container.volumes}
@@ -79,3 +82,6 @@ def _remove_nodes() -> None:
     stays = " ".join(container.name for container in nodes.ours(nodes.containers(), ROOT))
     if stays:
         raise Problem(f"the engine keeps {stays}; type: docker rm --force {stays}")
+    if not nodes.machine_files():
+        # They fix the number of nodes, also when `vagrant up` made them and then no node.
+        shutil.rmtree(ROOT / ".vagrant" / "certs", ignore_errors=True)

@@ -109,6 +109,19 @@ def test_down_removes_ours_and_nothing_else(
     assert loop_devices() == foreign
 
 
+def test_down_destroys_as_many_nodes_as_there_are_and_forgets_their_number(
+    machine: Machine, tmp_path: Path
+) -> None:
+    (machine.checkout / ".vagrant/machines/node1/libvirt").mkdir(parents=True)
+    (machine.checkout / ".vagrant/machines/node1/libvirt/id").touch()
+    (machine.checkout / ".vagrant/certs/node1").mkdir(parents=True)
+    vagrant = tmp_path / "vagrant"
+    vagrant.write_text('#!/bin/sh\ntest -z "$NODES" && rm -r .vagrant/machines\n')
+    vagrant.chmod(0o755)
+    machine.get("env", f"PATH={tmp_path}:/usr/bin:/bin", "NODES=2", *HOST, "down")
+    assert not (machine.checkout / ".vagrant/certs").exists()
+
+
 def test_the_nodes_network_goes_with_the_last_node(engine: Machine) -> None:
     node(engine, "volume-plugins-demo-node1", engine.checkout)
     node(engine, "shop", engine.checkout.parent)
