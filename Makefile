@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 TARGETS := demo test check unit contract acceptance alarms up down box report clean
-.PHONY: help prepare $(TARGETS)
+.PHONY: help tools prepare $(TARGETS)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -27,6 +27,10 @@ PYTEST := .venv/bin/python -m pytest
 BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit
 # Machines that were there before this run stay; those it brings up go with it.
 MACHINES := $(wildcard .vagrant/machines/*/*/id)
+
+# Enough for whatever starts the engines it needs, or needs none.
+tools:
+	@$(HOST) tools
 
 prepare:
 	@$(HOST) prepare
@@ -48,15 +52,15 @@ test: prepare ## run everything: unit, contract, acceptance; TAGS=@readme narrow
 	$(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
 
-check: prepare ## format, lint, types
+check: tools ## format, lint, types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 
-unit: prepare ## test the pure rules
+unit: tools ## test the pure rules
 	@$(PYTEST) -m "not contract and not nodes" --junit-xml=build/junit/unit.xml
 
-contract: prepare ## test against real btrfs, etcd, Redis and engines
+contract: tools ## test against real btrfs, etcd, Redis and engines
 	@$(PYTEST) -m contract --junit-xml=build/junit/contract.xml
 
 acceptance: up ## run the scenarios on the nodes; TAGS=@readme narrows them
@@ -74,7 +78,7 @@ down: ## destroy the nodes, and the engine if it was started here
 box: prepare ## build the images the nodes run
 	@.venv/bin/python -m box images
 
-report: prepare ## write build/report/index.html from the last scenarios
+report: tools ## write build/report/index.html from the last scenarios
 	@.venv/bin/python -m report
 
 clean: ## as down; then leave the checkout as after a fresh clone

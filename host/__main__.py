@@ -10,14 +10,19 @@ from host.problem import Problem
 from host.progress import StepFailed
 
 
-def prepare() -> None:
-    """Install what is missing, start an engine if none answers, and check that nodes can run."""
+def tools() -> None:
+    """Install what is missing: Debian packages and the Python packages of the suite."""
     _check(surroundings.BEFORE_INSTALLING)
     missing = packages.missing()
     if missing:
         packages.install(missing)
     if not venv.is_current():
         venv.make()
+
+
+def prepare() -> None:
+    """As `tools`; then start an engine if none answers, and check that nodes can run."""
+    tools()
     engine.start()
     _check(surroundings.BEFORE_NODES)
 
@@ -36,7 +41,7 @@ def main() -> int:
     """Exit status 0: done; 1: not, with the reason; 2: usage."""
     parser = argparse.ArgumentParser(prog="python3 -m host", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (prepare, check, up, cleanup.down, cleanup.clean):
+    for run in (tools, prepare, check, up, cleanup.down, cleanup.clean):
         title = (run.__doc__ or "").splitlines()[0]
         commands.add_parser(run.__name__, help=title, description=title).set_defaults(run=run)
     closing = commands.add_parser("tally", help="print how many tests of the last run passed")

@@ -76,6 +76,15 @@ def test_bare_make_lists_every_target(checkout: Machine) -> None:
     assert {"demo", "test", "check", "unit", "up", "down", "box", "report", "clean"} <= set(targets)
 
 
+@pytest.mark.parametrize("target", ["check", "unit", "contract", "report"])
+def test_what_needs_no_nodes_needs_neither_an_engine_nor_their_subnet(
+    checkout: Machine, target: str
+) -> None:
+    typed = checkout.get("make", "--dry-run", "-C", "/run/checkout", target)
+    assert "host tools" in typed
+    assert "host prepare" not in typed
+
+
 @pytest.mark.parametrize(
     ("end", "status", "closing"),
     [
