@@ -119,6 +119,17 @@ def test_keys_are_for_their_owner_only(certs: Path) -> None:
     assert modes == {0o600}
 
 
+def test_the_size_is_told_only_of_a_whole_set(certs: Path, tmp_path: Path) -> None:
+    assert (certs / "size").read_text() == "2\n"
+    blocked = tmp_path / "blocked"
+    (blocked / "operator").mkdir(parents=True)
+    (blocked / "operator" / "key.pem").mkdir()  # openssl cannot write here
+    done = subprocess.run([SCRIPT, blocked, *NODES], check=False, capture_output=True, timeout=60)
+    assert done.returncode != 0
+    assert (blocked / "node2" / "cert.pem").exists()
+    assert not (blocked / "size").exists()
+
+
 def test_without_nodes_it_says_how_it_is_called(tmp_path: Path) -> None:
     done = subprocess.run([SCRIPT, tmp_path], check=False, capture_output=True, text=True)
     assert done.returncode == 2

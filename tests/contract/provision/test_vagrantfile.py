@@ -14,14 +14,15 @@ pytestmark = pytest.mark.contract
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what Vagrant reads."""
-    shutil.copy(ROOT / "Vagrantfile", tmp_path)
-    shutil.copytree(ROOT / "provision", tmp_path / "provision")
-    return tmp_path
+    """A copy of what Vagrant reads, where a path has blanks."""
+    copy = tmp_path / "my check out"
+    shutil.copytree(ROOT / "provision", copy / "provision")
+    shutil.copy(ROOT / "Vagrantfile", copy)
+    return copy
 
 
 def vagrant(
-    checkout: Path, *arguments: str, **environment: str
+    directory: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     inherited = {
         name: value for name, value in os.environ.items()
@@ -29,7 +30,7 @@ def vagrant(
     }  # fmt: skip
     return subprocess.run(
         ["vagrant", *arguments],
-        cwd=checkout, env={**inherited, **environment}, check=False, timeout=120,
+        cwd=directory, env={**inherited, **environment}, check=False, timeout=120,
         capture_output=True, text=True,
     )  # fmt: skip
 
@@ -70,8 +71,47 @@ def test_a_cluster_keeps_the_size_it_was_made_with(checkout: Path) -> None:
     other = vagrant(checkout, "status", VAGRANT_DEFAULT_PROVIDER="docker", NODES="3")
     assert other.returncode == 1
     assert other.stderr.strip() == (
-        "this cluster was made with NODES=2; run `vagrant destroy -f` before NODES=3"
+        "this cluster was made with NODES=2; run `NODES=2 vagrant destroy -f` before NODES=3"
     )
+
+
+def test_the_advice_for_another_size_works_also_before_a_node_exists(checkout: Path) -> None:
+    made_for(checkout, 2)
+    destroyed = vagrant(checkout, "destroy", "-f", VAGRANT_DEFAULT_PROVIDER="docker", NODES="2")
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    other = vagrant(checkout, "status", VAGRANT_DEFAULT_PROVIDER="docker", NODES="3")
+    assert other.returncode == 0, other.stderr
+
+
+@pytest.mark.parametrize("nodes", ["2", "3"])
+def test_an_interrupted_making_of_certificates_decides_nothing(checkout: Path, nodes: str) -> None:
+    (checkout / ".vagrant" / "certs" / "node1").mkdir(parents=True)
+    done = vagrant(
+        checkout, "status", "--machine-readable", VAGRANT_DEFAULT_PROVIDER="docker", NODES=nodes
+    )
+    assert len(node_names(done)) == int(nodes), done.stderr
+
+
+def test_what_runs_on_the_host_runs_from_any_directory_and_fails_in_one_line(
+    checkout: Path,
+) -> None:
+    """The checkout has no `box` to build images with, so `up` ends before it makes a node."""
+    below = checkout / "provision" / "units"
+    done = vagrant(below, "up", "node1", "--provider=docker", VAGRANT_DEFAULT_PROVIDER="docker")
+    assert done.returncode == 1
+    assert (checkout / ".vagrant" / "certs" / "size").read_text() == "3\n"
+    assert done.stderr.splitlines()[-1] == (
+        "`python3 -m box images` failed; what it printed says why"
+    )
+
+
+def test_a_provider_without_its_box_is_not_chosen(checkout: Path, tmp_path: Path) -> None:
+    chosen = vagrant(checkout, "status", "--machine-readable", VAGRANT_HOME=str(tmp_path / "home"))
+    providers = {
+        fields[3] for line in chosen.stdout.splitlines()
+        if (fields := line.split(","))[2] == "provider-name"
+    }  # fmt: skip
+    assert providers == {"docker"}, chosen.stderr
 
 
 @pytest.mark.parametrize("nodes", ["0", "1", "4", "many", ""])
