@@ -1,7 +1,8 @@
 #!/bin/bash
-# Waits until this node works; with `cluster`, until the nodes together do. One line on failure.
+# Waits until this node works; with `cluster`, until its nodes together do. One line on failure.
 #
-#   ready.sh node|cluster
+#   ready.sh node
+#   ready.sh cluster NUMBER_OF_NODES
 set -euo pipefail
 
 . /etc/flocker/flocker.env
@@ -22,6 +23,13 @@ within_deadline() {
     done
 }
 
+all_joined='
+import json, sys
+names = [node["name"] for node in json.load(sys.stdin)["nodes"]]
+if len(names) < int(sys.argv[1]):
+    sys.exit("joined: " + " ".join(names))
+'
+
 within_deadline "the volume driver does not answer" "see journalctl -u flocker" \
     curl --silent --show-error --fail --unix-socket /run/docker/plugins/flocker.sock \
     --data '{}' http://flocker/VolumeDriver.Capabilities
@@ -32,4 +40,8 @@ if [ "$1" = cluster ]; then
     within_deadline "etcd has no quorum" "are all nodes up? see journalctl -u etcd on each" \
         etcdctl --endpoints="${FLOCKER_ETCD_ENDPOINTS%%,*}" \
         --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" endpoint health
+    # A volume may be asked for on any node now, and its move needs the daemons of both.
+    within_deadline "not all of the $2 nodes have joined" "see journalctl -u flocker on each" \
+        bash -c 'status=$(/usr/local/bin/flocker status --json) && python3 -c "$0" "$1" <<<"$status"' \
+        "$all_joined" "$2"
 fi
