@@ -11,9 +11,10 @@ source=/vagrant
 uploaded=/tmp/flocker-certs
 library=/usr/local/lib/flocker
 packages=/usr/local/lib/python3.13/dist-packages
+due=/run/flocker-restart-due # a file per unit; outlives this script if that is interrupted
 
 main() {
-    declare -gA changed=()
+    install -d "$due"
     install_certificates
     install_units
     configure_etcd
@@ -23,17 +24,23 @@ main() {
     load_images
 }
 
-# put UNITS MODE FILE: standard input becomes FILE; if that is news, UNITS have changed.
+# put UNITS MODE FILE: standard input becomes FILE; if that is news, UNITS are due for a restart.
 put() {
-    local units=$1 mode=$2 file=$3 unit
+    local units=$1 mode=$2 file=$3
     cat >"$file.new"
     if cmp --silent "$file.new" "$file"; then
         rm "$file.new"
         return
     fi
     chmod "$mode" "$file.new"
+    restart_later $units
     mv "$file.new" "$file"
-    for unit in $units; do changed[$unit]=yes; done
+}
+
+# Said before the change, so that no interruption comes between the two.
+restart_later() {
+    local unit
+    for unit; do touch "$due/$unit"; done
 }
 
 install_certificates() {
@@ -147,10 +154,10 @@ install_driver() {
     cp -r "$source/flocker" "$release/flocker"
     find "$release" -name __pycache__ -prune -exec rm -r {} +
     python3 -m compileall -q "$release"
+    restart_later flocker
     ln -sfn "$release/flocker" "$packages/flocker.new"
     mv -T "$packages/flocker.new" "$packages/flocker"
     find "$library/releases" -mindepth 1 -maxdepth 1 ! -path "$release" -exec rm -r {} +
-    changed[flocker]=yes
 }
 
 start_services() {
@@ -176,14 +183,19 @@ enable() {
 
 start_or_restart() {
     local verb=start
-    if [ "${changed[$1]:-}" = yes ]; then verb=restart; fi
+    if [ -e "$due/$1" ]; then verb=restart; fi
     systemctl "${@:2}" "$verb" "$1.service"
+    rm -f "$due/$1"
 }
 
 # A docker archive says its image's id in its first member.
 load_images() {
-    local archive id
-    for archive in "$source"/build/box/images/*.tar; do
+    local archives=("$source"/build/box/images/*.tar) archive id
+    if [ ! -e "${archives[0]}" ]; then
+        echo "$name: no images in build/box/images; on the host, run python3 -m box images" >&2
+        exit 1
+    fi
+    for archive in "${archives[@]}"; do
         id=$(tar --occurrence=1 -xOf "$archive" manifest.json |
             sed -E 's/.*"Config": "([0-9a-f]+)\.json".*/\1/')
         docker image inspect "sha256:$id" >/dev/null 2>&1 || docker load --quiet --input "$archive"
