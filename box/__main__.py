@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
+import subprocess
 import sys
 
 from box import apt, images
@@ -25,6 +27,10 @@ def main() -> int:
         images.build_all()
     except (progress.StepFailed, apt.NoMirror) as error:
         print(error, file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        print(f"{shlex.join(error.cmd)}: status {error.returncode}: {reason[0]}", file=sys.stderr)
         return 1
     return 0
 

@@ -35,6 +35,7 @@ def from_host(suite: str) -> Apt:
 
     Raises:
         NoMirror: no index of Debian is configured, or `apt-get update` never ran.
+        subprocess.CalledProcessError: apt refuses, with its reason in `stderr`.
     """
     targets = _output("apt-get", "indextargets", "--format", _TARGET_FORMAT, "Created-By: Packages")
     return Apt(

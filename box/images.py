@@ -39,6 +39,7 @@ def build_all() -> None:
     Raises:
         progress.StepFailed: a build failed; its log is quoted.
         apt.NoMirror: packages cannot be had.
+        subprocess.CalledProcessError: apt, dpkg or the engine refuses; its reason is in `stderr`.
     """
     LAYERS.mkdir(parents=True, exist_ok=True)
     ARCHIVES.mkdir(parents=True, exist_ok=True)
@@ -175,7 +176,7 @@ def _load_node_image() -> None:
     # Those that nodes still run from are kept until the next time.
     subprocess.run(
         ["docker", "image", "prune", "--force", "--filter", f"label={archive.INPUTS_LABEL}"],
-        check=True, capture_output=True,
+        check=True, capture_output=True, text=True,
     )  # fmt: skip
 
 
