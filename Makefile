@@ -8,23 +8,30 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 TARGETS := demo test check unit contract acceptance alarms up down box report clean
-.PHONY: help tools prepare $(TARGETS)
+.PHONY: help tools prepare forget $(TARGETS)
+# They share the nodes, .venv and build/.
+.NOTPARALLEL:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 ifneq ($(shell id -u),0)
 
+PROXIES := http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY
+
 # Without sudo the preflight says what to do.
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
-	@exec sudo $(MAKE) $@ $(foreach name,TAGS NODES,$(if $($(name)),$(name)='$($(name))'))
+	@exec sudo --preserve-env=$(PROXIES),VAGRANT_DEFAULT_PROVIDER $(MAKE) $@ \
+		$(foreach name,TAGS NODES,$(if $($(name)),$(name)='$($(name))'))
 
 else
 
 HOST := python3 -m host
 PYTEST := .venv/bin/python -m pytest
 BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit
+TOLD := the app now: http://172.16.78.251 (node2); node1, where it came from: \
+	http://172.16.78.250; take the nodes away: make down
 # Machines that were there before this run stay; those it brings up go with it.
 MACHINES := $(wildcard .vagrant/machines/*/*/id)
 
@@ -35,17 +42,18 @@ tools:
 prepare:
 	@$(HOST) prepare
 
-demo: up ## set everything up, run the walk-through, write the report; the nodes stay up
-	@rm -rf build/allure-results
-	@status=0; \
-	$(BEHAVE) --tags=@demo -D keep_nodes=yes || status=1; \
-	$(MAKE) report || status=1; \
-	echo "node1: http://172.16.78.250   node2: http://172.16.78.251   remove both: make down"; \
-	exit $$status
+# A run that fails early must not leave the results of an earlier one to be taken for its own.
+forget:
+	@rm -rf build/junit build/allure-results build/report
+
+demo: forget up ## set everything up, run the walk-through, write the report; the nodes stay up
+	@$(BEHAVE) --tags=@demo -D keep_nodes=yes; story=$$?; \
+	$(MAKE) report; page=$$?; \
+	if [ $$story = 0 ]; then echo "$(TOLD)"; fi; \
+	exit $$((story || page))
 
 # Goes on after a failure, so that one red run tells everything that is wrong.
-test: prepare ## run everything: unit, contract, acceptance; TAGS=@readme narrows to scenarios
-	@rm -rf build/junit build/allure-results
+test: forget prepare ## run everything: unit, contract, acceptance; TAGS=@readme narrows to scenarios
 	@status=0; \
 	$(MAKE) --keep-going $(if $(TAGS),acceptance,unit contract acceptance alarms) || status=1; \
 	$(MAKE) report || status=1; \

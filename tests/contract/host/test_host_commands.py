@@ -67,6 +67,7 @@ def test_who_is_not_root_gets_there_through_sudo_with_what_was_asked(checkout: M
         "TAGS=@readme and not @slow",
     )
     asked = checkout.get(*NOBODY, "env", "PATH=/run/bin:/usr/bin:/bin", "NODES=2", *make)
+    assert "--preserve-env=http_proxy,https_proxy," in asked
     assert asked.splitlines()[-1].endswith("make test TAGS=@readme and not @slow NODES=2")
 
 
@@ -74,6 +75,18 @@ def test_bare_make_lists_every_target(checkout: Machine) -> None:
     listed = checkout.get("make", "--no-print-directory", "-C", "/run/checkout").splitlines()
     targets = [line.split()[0] for line in listed]
     assert {"demo", "test", "check", "unit", "up", "down", "box", "report", "clean"} <= set(targets)
+
+
+@pytest.mark.parametrize(("story", "passed"), [("true", True), ("false", False)])
+def test_demo_says_where_the_app_is_if_its_story_passed_and_forgets_the_last_report(
+    checkout: Machine, story: str, passed: bool
+) -> None:
+    checkout.get("mkdir", "-p", "/run/checkout/.venv/bin", "/run/checkout/build/report")
+    checkout.get("ln", "-s", "/usr/bin/true", "/run/checkout/.venv/bin/python")
+    done = checkout.run("make", "-C", "/run/checkout", "demo", "HOST=true", f"BEHAVE={story}")
+    assert (done.returncode == 0) == passed
+    assert ("the app now: http://172.16.78.251 (node2)" in done.stdout) == passed
+    assert checkout.run("test", "-e", "/run/checkout/build/report").returncode != 0
 
 
 @pytest.mark.parametrize("target", ["check", "unit", "contract", "report"])
