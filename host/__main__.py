@@ -33,8 +33,13 @@ def check() -> None:
 
 
 def up() -> None:
-    """Start the nodes of this checkout."""
-    progress.run("Starting the nodes", ["vagrant", "up"], LOGS / "vagrant-up.log", cwd=ROOT)
+    """Start the nodes of this checkout; those that are up get its driver too."""
+    progress.run(
+        "Starting the nodes",
+        ["vagrant", "up", "--provision"],
+        LOGS / "vagrant-up.log",
+        cwd=ROOT,
+    )
 
 
 def main() -> int:

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.contract
 # Tests of a known outcome in the place of ours: .ci/run is about what comes after them.
 TWO_TESTS = '<testsuite><testcase name="a"/><testcase name="b"><failure/></testcase></testsuite>'
 MAKEFILE = f"""
+demo:
+	{{demo}}
 test:
 	mkdir -p build/junit && echo '{TWO_TESTS}' > build/junit/unit.xml
 	{{end}}
@@ -35,9 +37,9 @@ def checkout(machine: Machine) -> Machine:
     return machine
 
 
-def ci(machine: Machine, end: str) -> tuple[int, str]:
+def ci(machine: Machine, end: str, demo: str = "true") -> tuple[int, str]:
     """The exit status and the last line of `.ci/run` when `make test` ends with this command."""
-    (machine.checkout / "Makefile").write_text(MAKEFILE.format(end=end))
+    (machine.checkout / "Makefile").write_text(MAKEFILE.format(end=end, demo=demo))
     shutil.copytree(ROOT / ".ci", machine.checkout / ".ci", dirs_exist_ok=True)
     done = machine.run(".ci/run")
     return done.returncode, done.stdout.splitlines()[-1]
@@ -77,6 +79,14 @@ def test_bare_make_lists_every_target(checkout: Machine) -> None:
     assert {"demo", "test", "check", "unit", "up", "down", "box", "report", "clean"} <= set(targets)
 
 
+def test_up_gives_nodes_that_are_up_this_checkouts_driver(checkout: Machine) -> None:
+    checkout.get("mkdir", "/run/bin")
+    checkout.get("ln", "-s", "/usr/bin/echo", "/run/bin/vagrant")
+    checkout.get("env", "PATH=/run/bin:/usr/bin:/bin", "/usr/bin/python3", "-m", "host", "up")
+    log = checkout.checkout / "build/log/vagrant-up.log"
+    assert log.read_text() == "up --provision\n"
+
+
 @pytest.mark.parametrize(("story", "passed"), [("true", True), ("false", False)])
 def test_demo_says_where_the_app_is_if_its_story_passed_and_forgets_the_last_report(
     checkout: Machine, story: str, passed: bool
@@ -99,17 +109,19 @@ def test_what_needs_no_nodes_needs_neither_an_engine_nor_their_subnet(
 
 
 @pytest.mark.parametrize(
-    ("end", "status", "closing"),
+    ("demo", "end", "status", "closing"),
     [
-        ("true", 0, "1 passed, 1 failed"),
-        ("exit 3", 2, "1 passed, 1 failed"),
-        ("rm -r build; exit 1", 2, "0 passed, 1 failed"),
+        ("true", "true", 0, "1 passed, 1 failed"),
+        ("true", "exit 3", 1, "1 passed, 1 failed"),
+        ("exit 3", "true", 1, "1 passed, 1 failed"),
+        ("exit 3", "rm -r build", 1, "0 passed, 1 failed"),
+        ("true", "rm -r build; exit 1", 1, "0 passed, 1 failed"),
     ],
 )
-def test_ci_ends_with_the_status_of_the_tests_and_their_number(
-    checkout: Machine, end: str, status: int, closing: str
+def test_ci_fails_with_the_demo_or_the_tests_and_ends_with_their_number(
+    checkout: Machine, demo: str, end: str, status: int, closing: str
 ) -> None:
-    assert ci(checkout, end) == (status, closing)
+    assert ci(checkout, end, demo) == (status, closing)
     assert not (checkout.checkout / "build").exists()
 
 
