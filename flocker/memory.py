@@ -25,6 +25,7 @@ class MemoryPool:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.trash: list[str] = []
+        self._lock = threading.RLock()
         self._epochs: dict[str, int] = {}
         self._snapshots: dict[str, dict[int, tuple[str, bytes]]] = {}
 
@@ -51,16 +52,17 @@ class MemoryPool:
         ]
 
     def take_snapshot(self, claim: Claim) -> Snapshot:
-        live = self.open(claim)
-        frozen = io.BytesIO()
-        with tarfile.open(fileobj=frozen, mode="w") as archive:
-            archive.add(live, arcname=".")
-        known = self._snapshots.setdefault(claim.volume_id, {})
-        number = max(known, default=0) + 1
-        if number > 1 and known[number - 1][1] == frozen.getvalue():
-            return Snapshot(number - 1, known[number - 1][0])
-        known[number] = (str(uuid.uuid4()), frozen.getvalue())
-        return Snapshot(number, known[number][0])
+        with self._lock:
+            live = self.open(claim)
+            frozen = io.BytesIO()
+            with tarfile.open(fileobj=frozen, mode="w") as archive:
+                archive.add(live, arcname=".")
+            known = self._snapshots.setdefault(claim.volume_id, {})
+            number = max(known, default=0) + 1
+            if number > 1 and known[number - 1][1] == frozen.getvalue():
+                return Snapshot(number - 1, known[number - 1][0])
+            known[number] = (str(uuid.uuid4()), frozen.getvalue())
+            return Snapshot(number, known[number][0])
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
         against = len(self._find(volume_id, parent)[1]) if parent is not None else 0
@@ -83,24 +85,27 @@ class MemoryPool:
         known[snapshot.number] = (snapshot.identity, content)
 
     def adopt(self, claim: Claim, snapshot: Snapshot) -> None:
-        self._set_live_aside(claim.volume_id)
-        live = self._live(claim.volume_id)
-        live.mkdir(parents=True)
-        content = self._find(claim.volume_id, snapshot.number)[1]
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(live, filter="tar")
-        self._epochs[claim.volume_id] = claim.epoch
+        with self._lock:
+            self._set_live_aside(claim.volume_id)
+            live = self._live(claim.volume_id)
+            live.mkdir(parents=True)
+            content = self._find(claim.volume_id, snapshot.number)[1]
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                archive.extractall(live, filter="tar")
+            self._epochs[claim.volume_id] = claim.epoch
 
     def put_away(self, claim: Claim) -> None:
-        if self._epochs.get(claim.volume_id, claim.epoch + 1) <= claim.epoch:
-            self._epochs[claim.volume_id] = claim.epoch
-            self._set_live_aside(claim.volume_id)
+        with self._lock:
+            if self._epochs.get(claim.volume_id, claim.epoch + 1) <= claim.epoch:
+                self._epochs[claim.volume_id] = claim.epoch
+                self._set_live_aside(claim.volume_id)
 
     def discard(self, volume_id: str) -> None:
-        if volume_id in self.volume_ids():
-            self._set_live_aside(volume_id)
-            self._epochs.pop(volume_id, None)
-            self._snapshots.pop(volume_id, None)
+        with self._lock:
+            if volume_id in self.volume_ids():
+                self._set_live_aside(volume_id)
+                self._epochs.pop(volume_id, None)
+                self._snapshots.pop(volume_id, None)
 
     def volume_ids(self) -> list[str]:
         return sorted(self._epochs.keys() | self._snapshots.keys())
