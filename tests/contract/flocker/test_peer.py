@@ -81,7 +81,6 @@ def demo(cluster: MemoryCluster, port: int, certificates: Path) -> MemoryCluster
     """node1 wrote "hello" to the volume "demo"; node2 reaches it over the network only."""
     node2 = cluster["node2"]
     node2.peers = peers_of_node2(cluster, port, certificates)
-    node2.answer_seconds = 30
     node2.start()
     cluster["node1"].driver.create("demo", {})
     cluster["node1"].write("demo", "hello")

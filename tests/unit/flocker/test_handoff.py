@@ -132,6 +132,9 @@ class Gate:
 @pytest.fixture
 def gate(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate = Gate()
+    for name in ("node2", "node3"):
+        demo[name].answer_seconds = 0.2
+        demo[name].start()
     pool = demo["node1"].pool
     monkeypatch.setattr(pool, "send", gate.around(pool.send))
     yield gate
