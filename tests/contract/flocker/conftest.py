@@ -36,7 +36,9 @@ def mounted_btrfs() -> Iterator[Path]:
         file.truncate(POOL_BYTES)
     root.mkdir()
     subprocess.run(["mkfs.btrfs", "-q", str(disk)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(disk), str(root)], check=True)
+    # The kernel frees the loop device of the pool before a moment after its unmount.
+    mount = ["mount", "-o", "loop", str(disk), str(root)]
+    eventually(lambda: subprocess.run(mount, check=False).returncode, is_=0, within=10)
     try:
         yield root
     finally:

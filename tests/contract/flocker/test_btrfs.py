@@ -76,8 +76,10 @@ def test_the_stream_size_is_that_of_what_changed(make_btrfs_pool: MakePool, clai
     first = pool.take_snapshot(claim)
     (pool.open(claim) / "small").write_bytes(os.urandom(1 << 20))
     second = pool.take_snapshot(claim)
-    assert pool.stream_bytes(claim.volume_id, first.number, None) == 8 << 20
-    assert pool.stream_bytes(claim.volume_id, second.number, first.number) == 1 << 20
+    whole = pool.stream_bytes(claim.volume_id, first.number, None)
+    assert whole == pytest.approx(8 << 20, rel=0.05)  # an estimate, for a percentage
+    change = pool.stream_bytes(claim.volume_id, second.number, first.number)
+    assert change == pytest.approx(1 << 20, rel=0.05)
     sent = sum(map(len, pool.send(claim.volume_id, second.number, first.number)))
     assert sent < 1.2 * (1 << 20)
 
