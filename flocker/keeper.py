@@ -43,7 +43,8 @@ class Keeper:
                 self._say_away(error)
                 wait_seconds = RETRY_SECONDS
             except Exception:
-                # Whatever it is, the node must not fall silent because of it.
+                # Whatever it is, it is logged, and the node must not fall silent because of it:
+                # without its lease all of its volumes would count as away.
                 log.exception("this node could not be announced")
                 wait_seconds = RETRY_SECONDS
             stopping.wait(wait_seconds)
@@ -73,5 +74,7 @@ class Keeper:
             except ControlPlaneAway:
                 self._is_caught_up.clear()  # said by the announcements already
             except Exception:
+                # A full disk, say. It is logged, and tried again: a copy not put away today is
+                # still there tomorrow, but a thread that has ended does not come back.
                 self._is_caught_up.clear()
                 log.exception("this node could not be brought into line with the cluster")
