@@ -11,6 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from acceptance.browser import CHROMIUM, DRIVER, FLAGS
+from acceptance.waiting import eventually_true
 from report.allure import WrongCount, write_report
 from report.offline import external_loads
 from tests.unit.report.test_formatter import behave, results_in, write_project
@@ -18,6 +19,7 @@ from tests.unit.report.test_formatter import behave, results_in, write_project
 pytestmark = pytest.mark.contract
 
 FACTS = {"Provider": "docker", "Engine": "26.1.5"}
+SHOWN = ("Volume Plugins Demo", "Moving house", "Toys go first", *FACTS.values())
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,13 @@ def test_a_browser_that_opens_it_asks_nobody(page: Path, tmp_path: Path) -> None
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     try:
         driver.get(page.as_uri())
-        text = driver.execute_script("return document.body.innerText")
+        # The page fills itself piece by piece after it has loaded.
+        eventually_true(
+            lambda: driver.execute_script("return document.body.innerText"),
+            lambda text: all(expected in text for expected in SHOWN),
+            what=f"a page that shows {', '.join(SHOWN)}",
+            within=30,
+        )
         messages = [
             json.loads(entry["message"])["message"]
             for entry in driver.get_log("performance")  # type: ignore[no-untyped-call]
@@ -76,8 +84,6 @@ def test_a_browser_that_opens_it_asks_nobody(page: Path, tmp_path: Path) -> None
         url for url in asked if not url.startswith(("file:", "data:", "blob:", "chrome:"))
     ] == []
     assert complaints == []
-    for expected in ("Volume Plugins Demo", "Moving house", "Toys go first", *FACTS.values()):
-        assert expected in text
 
 
 def test_scenarios_that_hide_each_other_are_noticed(project: Path, tmp_path: Path) -> None:
