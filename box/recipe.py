@@ -37,6 +37,7 @@ NODE_PACKAGES = (
     "python3-etcd3gw",
     "python3-fastapi",
     "python3-httpx",
+    "python3-prometheus-client",
     "python3-pydantic",
     "python3-requests",
     "python3-rich",
