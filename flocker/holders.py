@@ -4,16 +4,44 @@ The engine's mount IDs are counted, not collected: `docker cp` from a running
 container mounts and unmounts with the ID the container already holds
 (moby/moby#37314). The file lies on /run, so a reboot, which ends every
 container, also empties it.
+
+A count can be wrong in three ways, each with an answer:
+- The engine dies and never asks for the unmounts it owes. What was counted
+  before it came back is `former`, and good only while a process has the volume
+  mounted. An engine with live-restore asks for those unmounts later.
+- The daemon dies with a mount half done. The engine asks again with the same
+  ID or gives up, so a mount counts across a restart only once it is `answered`.
+- The daemon dies between answering and noting that, or the file is lost. Then
+  the kernel tells that the volume is in use, and it counts as used by someone.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+SOMEONE = "someone"  # in place of a mount ID: a use that only the kernel knows of
+
+_Counts = dict[str, Counter[str]]
+
+
+@dataclass(frozen=True)
+class _Uses:
+    """Volume id -> mount ID -> how often, by what is known of them; a use is in one of these."""
+
+    asked: _Counts = field(default_factory=dict)
+    answered: _Counts = field(default_factory=dict)
+    former: _Counts = field(default_factory=dict)
 
 
 class Holders:
@@ -22,10 +50,7 @@ class Holders:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._counts: dict[str, Counter[str]] = {}
-        if file.exists():
-            stored = json.loads(file.read_text())
-            self._counts = {volume: Counter(ids) for volume, ids in stored.items()}
+        self._uses = _load(file)
         self._locks: dict[str, threading.Lock] = {}
         self._writing = threading.Lock()
 
@@ -49,22 +74,115 @@ class Holders:
 
     def any(self, volume_id: str) -> bool:
         """Whether anything here uses the volume."""
-        return volume_id in self._counts
+        return volume_id in self.volumes()
+
+    def volumes(self) -> set[str]:
+        """Ids of the volumes that anything here uses."""
+        uses = self._uses
+        return {*uses.asked, *uses.answered, *uses.former}
+
+    def former(self) -> set[str]:
+        """Ids of the volumes with uses that only the kernel can confirm: to be reconciled."""
+        return set(self._uses.former)
 
     def add(self, volume_id: str, mount_id: str) -> None:
-        """Count one more use."""
-        self._change(volume_id, lambda counts: counts + Counter([mount_id]))
+        """Count one more use, whose mount is not answered yet."""
+        self._change(lambda uses: _put(uses.asked, volume_id, mount_id))
+
+    def answered(self, volume_id: str, mount_id: str) -> None:
+        """Note that the engine has the answer: from now on the use outlives this daemon.
+
+        Does nothing when the use is not counted any more.
+        """
+
+        def change(uses: _Uses) -> None:
+            if _take(uses.asked, volume_id, mount_id):
+                _put(uses.answered, volume_id, mount_id)
+
+        self._change(change)
 
     def remove(self, volume_id: str, mount_id: str) -> None:
         """Count one use less; an ID that is not known changes nothing."""
-        self._change(volume_id, lambda counts: counts - Counter([mount_id]))
 
-    def _change(self, volume_id: str, change: Callable[[Counter[str]], Counter[str]]) -> None:
+        def change(uses: _Uses) -> None:
+            for counts in (uses.asked, uses.answered, uses.former):
+                if _take(counts, volume_id, mount_id):
+                    return
+
+        self._change(change)
+
+    def new_engine(self) -> None:
+        """Note that the engine was started anew: what it does not know of any more is former."""
+
+        def change(uses: _Uses) -> None:
+            for counts in (uses.asked, uses.answered):
+                for volume_id, ids in counts.items():
+                    uses.former[volume_id] = uses.former.get(volume_id, Counter()) + ids
+                counts.clear()
+
+        self._change(change)
+
+    def reconcile(self, volume_id: str, is_mounted: bool) -> None:
+        """Bring the counts of one volume into line with the kernel's mount table.
+
+        A use of the engine that runs now stays counted though nothing has the volume mounted:
+        its container may just be starting, or be filled from its image.
+
+        Args:
+            is_mounted: whether it is mounted, found out while the volume was `locked`.
+        """
+
+        def change(uses: _Uses) -> None:
+            if not is_mounted:
+                uses.former.pop(volume_id, None)
+            elif not self.any(volume_id):
+                _put(uses.former, volume_id, SOMEONE)
+
+        self._change(change)
+
+    def _change(self, change: Callable[[_Uses], None]) -> None:
         with self._writing:
-            counts = {**self._counts, volume_id: change(self._counts.get(volume_id, Counter()))}
-            counts = {key: value for key, value in counts.items() if value}
+            uses = deepcopy(self._uses)
+            change(uses)
+            if uses == self._uses:
+                return
             # Written first: a count that cannot be kept must not be in force either.
             fresh = self._file.with_suffix(".new")
-            fresh.write_text(json.dumps(counts))
+            fresh.write_text(json.dumps(vars(uses)))
             fresh.replace(self._file)
-            self._counts = counts
+            self._uses = uses
+
+
+def _put(counts: _Counts, volume_id: str, mount_id: str) -> None:
+    counts.setdefault(volume_id, Counter())[mount_id] += 1
+
+
+def _take(counts: _Counts, volume_id: str, mount_id: str) -> bool:
+    ids = counts.get(volume_id, Counter())
+    if mount_id not in ids:
+        return False
+    counts[volume_id] = ids - Counter([mount_id])
+    if not counts[volume_id]:
+        del counts[volume_id]
+    return True
+
+
+def _load(file: Path) -> _Uses:
+    """What the daemon before this one wrote; nothing if that cannot be read."""
+    if not file.exists():
+        return _Uses()
+    try:
+        stored = json.loads(file.read_text())
+        if stored.keys() == {"asked", "answered", "former"}:
+            return _Uses(answered=_counts(stored["answered"]), former=_counts(stored["former"]))
+        return _Uses(former=_counts(stored))  # as version 0.1 wrote it
+    except (ValueError, TypeError, AttributeError) as error:
+        log.error("%s cannot be read, so only the kernel tells what is used: %r", file, error)
+        return _Uses()
+
+
+def _counts(stored: dict[str, Any]) -> _Counts:
+    return {
+        volume_id: Counter({mount_id: int(count) for mount_id, count in ids.items()})
+        for volume_id, ids in stored.items()
+    }
