@@ -1,0 +1,78 @@
+"""The border of what an operator may ask, for tests of both of its sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from flocker.errors import BadRequest, FlockerError
+from flocker.operator_api import Answer, add_operator_routes
+
+
+class Operator:
+    """Operations that note each call and answer what the test put in `answers`.
+
+    An answer may be an error, which is raised, or a function, whose result is the answer.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.answers: dict[str, Answer | Exception | Callable[[], Answer]] = {}
+
+    def _called(self, *call: Any) -> Answer:
+        self.calls.append(call)
+        answer = self.answers[call[0]]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer() if callable(answer) else answer
+
+    def status(self) -> Answer:
+        return self._called("status")
+
+    def move(self, volume: str, to: str | None) -> Answer:
+        return self._called("move", volume, to)
+
+    def promote(self, volume: str) -> Answer:
+        return self._called("promote", volume)
+
+    def conflicts(self) -> Answer:
+        return self._called("conflicts")
+
+    def trash(self) -> Answer:
+        return self._called("trash")
+
+    def snapshot(self, volumes: list[str], label: str) -> Answer:
+        return self._called("snapshot", volumes, label)
+
+    def snapshots(self, volume: str | None) -> Answer:
+        return self._called("snapshots", volume)
+
+    def restore(self, reference: str) -> Answer:
+        return self._called("restore", reference)
+
+    def clone(self, reference: str, name: str) -> Answer:
+        return self._called("clone", reference, name)
+
+    def undelete(self, name: str) -> Answer:
+        return self._called("undelete", name)
+
+    def resize(self, volume: str, size_bytes: int | None) -> Answer:
+        return self._called("resize", volume, size_bytes)
+
+    def history(self, volume: str | None) -> Answer:
+        return self._called("history", volume)
+
+
+def serve(operator: Operator) -> FastAPI:
+    """The operator's routes, in an app that answers refusals as the daemon's does."""
+    app = FastAPI()
+    add_operator_routes(app, operator)
+
+    @app.exception_handler(FlockerError)
+    def refuse(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"Err": str(error)}, 400 if isinstance(error, BadRequest) else 500)
+
+    return app
