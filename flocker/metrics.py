@@ -1,0 +1,160 @@
+"""What those who watch over a node see: Prometheus metrics, and whether it is well.
+
+Gauges are read from the node's status when they are asked for; counters are
+counted where things happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Status = dict[str, Any]  # what GET /flocker/status answers
+
+FREE_PERCENT = 5  # below it btrfs itself may run out of room for its records
+# The engine's calls are milliseconds or, for a mount that fetches, up to 90 s.
+CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90)
+
+
+class Metrics:
+    """The metrics of one daemon.
+
+    Attributes:
+        moves: volumes brought here, by `result`: done, refused or failed.
+        promotions: by `kind`: manual or auto.
+        fenced: containers stopped because another node may have taken their volume over.
+        received_bytes, sent_bytes: of streams between nodes.
+        call_seconds: how long the engine's and the operator's calls took, by `call`.
+    """
+
+    def __init__(self, read: Callable[[], Status]) -> None:
+        """`read` gives this node's status, from memory: it is called for every scrape."""
+        self._registry = CollectorRegistry()
+        self._registry.register(_StatusCollector(read))
+        self.moves = Counter(
+            "flocker_moves",
+            "Volumes that were to come to this node.",
+            ["result"],
+            registry=self._registry,
+        )
+        self.promotions = Counter(
+            "flocker_promotions",
+            "Volumes this node took over from an owner that was away.",
+            ["kind"],
+            registry=self._registry,
+        )
+        self.fenced = Counter(
+            "flocker_fenced",
+            "Containers stopped before another node could take their volume over.",
+            registry=self._registry,
+        )
+        self.received_bytes = Counter(
+            "flocker_received_bytes",
+            "Bytes of volumes received from other nodes.",
+            registry=self._registry,
+        )
+        self.sent_bytes = Counter(
+            "flocker_sent_bytes", "Bytes of volumes sent to other nodes.", registry=self._registry
+        )
+        self.call_seconds = Histogram(
+            "flocker_call_seconds",
+            "How long calls of the engine and of operators took.",
+            ["call"],
+            buckets=CALL_SECONDS,
+            registry=self._registry,
+        )
+
+    def text(self) -> bytes:
+        """All metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+
+def health(status: Status) -> tuple[int, dict[str, Any]]:
+    """HTTP status and what is behind it: 200 when nothing is wrong, else 503 and the problems."""
+    problems = []
+    if not status["is_connected"]:
+        problems.append(
+            "etcd does not answer: containers go on, but what needs a decision is refused"
+        )
+    pool = _pool(status)
+    if pool is None:
+        problems.append("it is not known how full the pool is")
+    else:
+        used_bytes, total_bytes = pool
+        used_percent = 100 * used_bytes / total_bytes
+        if used_percent >= 100 - FREE_PERCENT:
+            problems.append(
+                f"the pool is {used_percent:.0f} % full: `flocker trash` lists what takes room"
+            )
+    answer = {"node": status["node"], "is_healthy": not problems, "problems": problems}
+    return 503 if problems else 200, answer
+
+
+class _StatusCollector(Collector):
+    """Gauges of what the status says now; what is not known is left out."""
+
+    def __init__(self, read: Callable[[], Status]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        status = self._read()
+        owned = [volume for volume in status["volumes"] if volume["owner"] == status["node"]]
+        yield GaugeMetricFamily(
+            "flocker_connected", "Whether etcd answers.", value=status["is_connected"]
+        )
+        if pool := _pool(status):
+            used_bytes, total_bytes = pool
+            yield GaugeMetricFamily(
+                "flocker_pool_used_bytes", "Used room of the pool.", value=used_bytes
+            )
+            yield GaugeMetricFamily(
+                "flocker_pool_total_bytes", "Size of the pool.", value=total_bytes
+            )
+        yield GaugeMetricFamily(
+            "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)
+        )
+        yield from _gauges_of(owned, status["node"])
+
+
+def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFamily]:
+    mounted = _gauge("volume_mounted", "Whether containers use an owned volume.", "volume")
+    size = _gauge("volume_size_bytes", "What an owned volume may hold.", "volume")
+    used = _gauge("volume_used_bytes", "What an owned volume holds.", "volume")
+    lag = _gauge(
+        "replica_lag_seconds", "Age of what a replica may lack of an owned volume.",
+        "volume", "node",
+    )  # fmt: skip
+    for volume in owned:
+        name = volume["name"]
+        mounted.add_metric([name], volume["mounted_on"] == node)
+        if volume["size_bytes"] is not None:
+            size.add_metric([name], volume["size_bytes"])
+        if volume["used_bytes"] is not None:
+            used.add_metric([name], volume["used_bytes"])
+        for copy in volume["copies"]:
+            lag.add_metric([name, copy["node"]], _lag_seconds(copy))
+    return iter((mounted, size, used, lag))
+
+
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"flocker_{name}", text, labels=labels)
+
+
+def _lag_seconds(copy: dict[str, Any]) -> float:
+    if copy["holds_until"] is None:
+        return 0
+    behind = datetime.now(UTC) - datetime.fromisoformat(copy["holds_until"])
+    return max(0, behind.total_seconds())
+
+
+def _pool(status: Status) -> tuple[int, int] | None:
+    """Used and total bytes of this node's pool; None before the node has announced itself."""
+    for node in status["nodes"]:
+        if node["name"] == status["node"] and node["pool_total_bytes"]:
+            return node["pool_used_bytes"], node["pool_total_bytes"]
+    return None

@@ -1,0 +1,187 @@
+"""What those who watch over a node see is what its status says, and what happened on it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from flocker.metrics import Metrics, health
+
+GIB = 1 << 30
+
+
+def node(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "address": "172.16.78.250",
+        "version": "0.1.0",
+        "pool_used_bytes": 2 * GIB,
+        "pool_total_bytes": 20 * GIB,
+        "is_alive": True,
+        "seen": "2026-11-22T19:00:00.000+00:00",
+        **changes,
+    }
+
+
+def volume(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": f"id-of-{name}",
+        "owner": "node1",
+        "epoch": 1,
+        "created_at": "2026-11-22T19:00:00.000+00:00",
+        "size_bytes": None,
+        "used_bytes": None,
+        "replicas": 2,
+        "failover": "manual",
+        "made_from": None,
+        "mounted_on": None,
+        "copies": [],
+        "move": None,
+        "problem": None,
+        **changes,
+    }
+
+
+def copy(node: str, holds_until: str | None) -> dict[str, Any]:
+    return {
+        "node": node,
+        "number": 3,
+        "taken_at": "2026-11-22T19:00:00.000+00:00",
+        "is_current": holds_until is None,
+        "holds_until": holds_until,
+    }
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    nodes = [node("node1"), node("node2", pool_used_bytes=0)]
+    return {"node": "node1", "is_connected": True, "nodes": nodes, "volumes": [], **changes}
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Name and label values, by the labels' names, of every sample -> its value."""
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(metrics.text().decode())
+        for sample in family.samples
+    }
+
+
+def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
+    four_seconds_ago = (datetime.now(UTC) - timedelta(seconds=4)).isoformat()
+    now = status(
+        volumes=[
+            volume(
+                "demo",
+                size_bytes=GIB,
+                used_bytes=GIB // 2,
+                mounted_on="node1",
+                copies=[copy("node2", None), copy("node3", four_seconds_ago)],
+            ),
+            volume("plain"),
+            volume("elsewhere", owner="node2", mounted_on="node2", used_bytes=1),
+        ]
+    )
+    seen = samples(Metrics(lambda: now))
+    lag = seen.pop(("flocker_replica_lag_seconds", "node3", "demo"))
+    assert 4 <= lag < 60
+    gauges = {name: value for name, value in seen.items() if "volume" in name[0]}
+    assert gauges == {
+        ("flocker_volumes_owned",): 2,
+        ("flocker_volume_mounted", "demo"): 1,
+        ("flocker_volume_mounted", "plain"): 0,
+        ("flocker_volume_size_bytes", "demo"): GIB,
+        ("flocker_volume_used_bytes", "demo"): GIB // 2,
+    }
+    assert seen[("flocker_connected",)] == 1
+    assert seen[("flocker_pool_used_bytes",)] == 2 * GIB
+    assert seen[("flocker_pool_total_bytes",)] == 20 * GIB
+    assert seen[("flocker_replica_lag_seconds", "node2", "demo")] == 0
+
+
+def test_a_replica_of_an_owner_whose_clock_is_ahead_is_not_behind() -> None:
+    ahead = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
+    now = status(volumes=[volume("demo", copies=[copy("node2", ahead)])])
+    seen = samples(Metrics(lambda: now))
+    assert seen[("flocker_replica_lag_seconds", "node2", "demo")] == 0
+
+
+@pytest.mark.parametrize(
+    "nodes", [[], [node("node1", pool_used_bytes=None, pool_total_bytes=None)]]
+)
+def test_what_is_not_known_is_left_out(nodes: list[dict[str, Any]]) -> None:
+    seen = samples(Metrics(lambda: status(is_connected=False, nodes=nodes)))
+    assert seen[("flocker_connected",)] == 0
+    assert not [name for name in seen if "pool" in name[0]]
+
+
+def test_every_scrape_reads_the_status_anew() -> None:
+    now = status()
+    metrics = Metrics(lambda: now)
+    assert samples(metrics)[("flocker_volumes_owned",)] == 0
+    now["volumes"] = [volume("demo")]
+    assert samples(metrics)[("flocker_volumes_owned",)] == 1
+
+
+def test_what_happened_is_counted() -> None:
+    metrics = Metrics(status)
+    metrics.moves.labels("done").inc()
+    metrics.moves.labels("refused").inc(2)
+    metrics.promotions.labels("auto").inc()
+    metrics.fenced.inc()
+    metrics.received_bytes.inc(GIB)
+    metrics.sent_bytes.inc(5)
+    metrics.call_seconds.labels("VolumeDriver.Mount").observe(0.3)
+    seen = samples(metrics)
+    assert seen[("flocker_moves_total", "done")] == 1
+    assert seen[("flocker_moves_total", "refused")] == 2
+    assert seen[("flocker_promotions_total", "auto")] == 1
+    assert seen[("flocker_fenced_total",)] == 1
+    assert seen[("flocker_received_bytes_total",)] == GIB
+    assert seen[("flocker_sent_bytes_total",)] == 5
+    assert seen[("flocker_call_seconds_sum", "VolumeDriver.Mount")] == 0.3
+    assert seen[("flocker_call_seconds_bucket", "VolumeDriver.Mount", "0.25")] == 0
+    assert seen[("flocker_call_seconds_bucket", "VolumeDriver.Mount", "0.5")] == 1
+
+
+def test_two_daemons_in_one_process_count_apart() -> None:
+    one, other = Metrics(status), Metrics(status)
+    one.fenced.inc()
+    assert samples(other)[("flocker_fenced_total",)] == 0
+
+
+def test_names_with_quotes_do_not_break_the_text() -> None:
+    now = status(volumes=[volume('we"ird\\\n')])
+    assert samples(Metrics(lambda: now))[("flocker_volume_mounted", 'we"ird\\\n')] == 0
+
+
+def test_a_connected_node_with_room_is_healthy() -> None:
+    assert health(status()) == (200, {"node": "node1", "is_healthy": True, "problems": []})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"is_connected": False}, "etcd does not answer"),
+        ({"nodes": [node("node1", pool_used_bytes=19 * GIB)]}, "the pool is 95 % full"),
+        ({"nodes": [node("node2")]}, "not known how full the pool is"),
+        ({"nodes": [node("node1", pool_total_bytes=None)]}, "not known how full the pool is"),
+    ],
+)
+def test_a_node_that_is_not_well_says_what_is_wrong(changes: dict[str, Any], said: str) -> None:
+    status_code, answer = health(status(**changes))
+    assert status_code == 503
+    assert not answer["is_healthy"]
+    assert [said in problem for problem in answer["problems"]] == [True]
+
+
+def test_all_that_is_wrong_is_said() -> None:
+    _, answer = health(status(is_connected=False, nodes=[]))
+    assert len(answer["problems"]) == 2
+
+
+def test_a_pool_with_more_than_five_percent_free_has_room() -> None:
+    assert health(status(nodes=[node("node1", pool_used_bytes=19 * GIB - 1)]))[0] == 200
