@@ -17,18 +17,9 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
-from flocker.api import serve_engine
-from flocker.btrfs import BtrfsPool
-from flocker.catalog import Catalog
 from flocker.config import Config
-from flocker.driver import Driver
-from flocker.engine import Engine
+from flocker.daemon import assemble
 from flocker.errors import FlockerError
-from flocker.etcd import EtcdOwnership
-from flocker.handoff import Arrivals, Handoff
-from flocker.holders import Holders
-from flocker.keeper import Keeper
-from flocker.peer import HttpPeers, serve_peers
 
 log = logging.getLogger("flocker")
 
@@ -63,6 +54,7 @@ def main() -> int:
             is_ready = True
             _tell_systemd("READY=1")
             log.info("serving volumes of %s", config.node)
+        _tell_systemd("WATCHDOG=1")
     for server in servers:
         server.stop()
     return 0
@@ -91,23 +83,9 @@ class _Server:
 
 def _servers(config: Config, stopping: threading.Event) -> list[_Server]:
     """Put the parts together and start serving the engine and the peers."""
-    pool = BtrfsPool(config.pool)
-    ownership = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates)
-    peers = HttpPeers(config.node, ownership.nodes, config.peer_port, config.certificates)
-    driver = Driver(
-        config.node,
-        ownership=ownership,
-        catalog=Catalog(ownership, config.pool / "catalog.json"),
-        pool=pool,
-        peers=peers,
-        arrivals=Arrivals(Handoff(config.node, ownership, pool, peers)),
-        holders=Holders(config.runtime / "holders.json"),
-        containers_using=Engine(config.engine_socket).containers_using,
-        answer_seconds=config.answer_seconds,
-    )
-    Keeper(config, ownership, pool, driver).start(stopping)
+    daemon = assemble(config, stopping)
     tls = uvicorn.Config(
-        _with_room(serve_peers(driver, pool)),
+        _with_room(daemon.peers_app),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
@@ -117,7 +95,7 @@ def _servers(config: Config, stopping: threading.Event) -> list[_Server]:
         ssl_cert_reqs=ssl.CERT_REQUIRED,
     )
     plain = uvicorn.Config(
-        _with_room(serve_engine(driver, ownership)),
+        _with_room(daemon.engine_app),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,

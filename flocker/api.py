@@ -1,4 +1,4 @@
-"""The engine's side of the daemon: Docker's volume plugin protocol, and what `flocker` asks.
+"""The engine's side of the daemon: Docker's volume plugin protocol.
 
 Translates only: JSON in, one call of the driver, JSON out. The engine names a
 content type of its own, and dockerd's Host header is a dummy, so neither is looked at.
@@ -7,18 +7,18 @@ content type of its own, and dockerd's Host header is a dummy, so neither is loo
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from flocker.driver import Description, Driver
 from flocker.errors import BadRequest, FlockerError
-from flocker.ownership import Ownership
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,12 @@ class MountRequest(BaseModel):
 Asked = TypeVar("Asked", bound=BaseModel)
 
 
-def serve_engine(driver: Driver, ownership: Ownership) -> FastAPI:
-    """The application behind the plugin socket."""
+def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastAPI:
+    """The application behind the plugin socket.
+
+    Args:
+        observe: told of every call: its name, and the seconds it took.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     def on(
@@ -64,15 +68,26 @@ def serve_engine(driver: Driver, ownership: Ownership) -> FastAPI:
         asked: type[Asked],
         answer: Callable[[Asked], Answer],
         undo: Callable[[Asked], Answer] | None = None,
+        answered: Callable[[Asked], None] | None = None,
     ) -> None:
         async def endpoint(request: Request) -> JSONResponse:
+            started = time.monotonic()
             body = _parse(asked, await _read(request))
-            answered = await run_in_threadpool(answer, body)
+            try:
+                content = await run_in_threadpool(answer, body)
+            finally:
+                observe(call, time.monotonic() - started)
             if undo is not None and await request.is_disconnected():
                 await run_in_threadpool(undo, body)
-            return _json(answered)
+                return _json(content)
+            after = None if answered is None else BackgroundTask(answered, body)
+            return _json(content, background=after)
 
         app.add_api_route(f"/{call}", endpoint, methods=["POST"])
+
+    def activate(_: Nothing) -> Answer:
+        driver.engine_started()
+        return {"Implements": ["VolumeDriver"]}
 
     def create(asked: CreateRequest) -> Answer:
         driver.create(asked.Name, asked.Opts or {})
@@ -93,33 +108,31 @@ def serve_engine(driver: Driver, ownership: Ownership) -> FastAPI:
         return {"Mountpoint": _volume(driver.describe(asked.Name))["Mountpoint"], "Err": ""}
 
     def get(asked: NameRequest) -> Answer:
-        return {"Volume": _volume(driver.describe(asked.Name)), "Err": ""}
+        described = driver.describe(asked.Name)
+        return {
+            "Volume": {**_volume(described), "Status": driver.status(described.volume)},
+            "Err": "",
+        }
 
     def list_all(_: Nothing) -> Answer:
         return {"Volumes": [_volume(volume) for volume in driver.describe_all()], "Err": ""}
 
-    on("Plugin.Activate", Nothing, lambda _: {"Implements": ["VolumeDriver"]})
+    on("Plugin.Activate", Nothing, activate)
     on("VolumeDriver.Create", CreateRequest, create)
     on("VolumeDriver.Remove", NameRequest, remove)
     # An engine that gave up waiting never asks for the unmount (docs/decisions/0001).
-    on("VolumeDriver.Mount", MountRequest, mount, undo=unmount)
+    on(
+        "VolumeDriver.Mount",
+        MountRequest,
+        mount,
+        undo=unmount,
+        answered=lambda asked: driver.answered(asked.Name, asked.ID),
+    )
     on("VolumeDriver.Unmount", MountRequest, unmount)
     on("VolumeDriver.Path", NameRequest, path)
     on("VolumeDriver.Get", NameRequest, get)
     on("VolumeDriver.List", Nothing, list_all)
     on("VolumeDriver.Capabilities", Nothing, lambda _: {"Capabilities": {"Scope": "global"}})
-
-    @app.get("/flocker/status")
-    def status() -> Answer:
-        mounts = ownership.mounts()
-        return {
-            "nodes": [asdict(node) for node in ownership.nodes()],
-            "volumes": [
-                {**volume.to_json(), "mounted_on": mounts.get(volume.id)}
-                for volume in ownership.volumes()
-            ],
-            "moves": [{**asdict(move), "percent": move.percent} for move in ownership.moves()],
-        }
 
     @app.exception_handler(FlockerError)
     def refuse(request: Request, error: Exception) -> JSONResponse:
@@ -159,9 +172,12 @@ def _volume(described: Description) -> Answer:
         "Name": described.volume.name,
         "Mountpoint": str(described.mountpoint or ""),
         "CreatedAt": described.volume.created_at,
-        "Status": described.status,
     }
 
 
-def _json(content: Answer, status_code: int = 200) -> JSONResponse:
-    return JSONResponse(content, status_code=status_code, media_type=MEDIA_TYPE)
+def _json(
+    content: Answer, status_code: int = 200, background: BackgroundTask | None = None
+) -> JSONResponse:
+    return JSONResponse(
+        content, status_code=status_code, media_type=MEDIA_TYPE, background=background
+    )

@@ -41,6 +41,7 @@ class Config:
     peer_port: int = 4523
     answer_seconds: float = 90
     lease_seconds: int = 15
+    retention_seconds: float = 7 * 24 * 3600
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
@@ -61,4 +62,16 @@ class Config:
             etcd_endpoints=environment["FLOCKER_ETCD_ENDPOINTS"].split(","),
             certificates=Certificates.within(Path(environment["FLOCKER_CERTS"])),
             pool=Path(environment.get("FLOCKER_POOL", cls.pool)),
+            retention_seconds=_days(environment) * 24 * 3600,
         )
+
+
+def _days(environment: Mapping[str, str]) -> float:
+    text = environment.get("FLOCKER_RETENTION_DAYS", "7")
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1
+    if not 0 <= days < 100_000:
+        raise BadRequest(f"FLOCKER_RETENTION_DAYS={text} is not a number of days")
+    return days

@@ -5,31 +5,54 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flocker.catalog import Catalog
 from flocker.errors import (
+    BadRequest,
     ControlPlaneAway,
-    EngineAway,
-    InUse,
+    OwnerAway,
+    OwnerLost,
     PoolError,
     Refused,
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.handoff import Arrivals, Peers
+from flocker.failover import complete_until, lost
+from flocker.handoff import Arrivals
 from flocker.holders import Holders
-from flocker.ownership import Ownership, Volume, check_name, check_options
-from flocker.pool import Pool, Snapshot
+from flocker.options import (
+    Options,
+    Reference,
+    check_name,
+    differences,
+    format_size,
+    read_options,
+    read_reference,
+)
+from flocker.ownership import Ownership
+from flocker.pool import Pool
+from flocker.records import Event, Snapshot, State, Volume, now
+from flocker.told import Told
+from flocker.uses import Uses
 
 log = logging.getLogger(__name__)
 
-ContainersUsing = Callable[[str], list[str]]
+
+class Forwarding(Protocol):
+    """Has other nodes do what only they can. Every call may raise OwnerAway."""
+
+    def create(self, node: str, name: str, options: dict[str, str]) -> None:
+        """Create a volume there: the node that has what it is made from."""
+
+    def remove(self, volume: Volume) -> None:
+        """Have the owner remove the volume."""
+
+    def forget(self, volume: Volume) -> None:
+        """Tell all other nodes that the volume was removed; nobody waits for their answers."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +61,6 @@ class Description:
 
     volume: Volume
     mountpoint: Path | None
-    status: dict[str, Any]
 
 
 class Driver:
@@ -46,8 +68,9 @@ class Driver:
 
     Args:
         node: this node's name.
-        containers_using: names of the containers of this node's engine that
-            use the volume of a name; may raise EngineAway.
+        told: what the engine was told when volumes were created on this node.
+        tell_fence: called before a volume with failover=auto is first used here and after it
+            was last used: what must be stopped when this node falls silent has changed.
         answer_seconds: how long a mount may wait for data or for other calls.
     """
 
@@ -58,10 +81,12 @@ class Driver:
         ownership: Ownership,
         catalog: Catalog,
         pool: Pool,
-        peers: Peers,
+        peers: Forwarding,
         arrivals: Arrivals,
         holders: Holders,
-        containers_using: ContainersUsing,
+        uses: Uses,
+        told: Told,
+        tell_fence: Callable[[], None],
         answer_seconds: float,
     ) -> None:
         self._node = node
@@ -71,35 +96,60 @@ class Driver:
         self._peers = peers
         self._arrivals = arrivals
         self._holders = holders
-        self._containers_using = containers_using
+        self._uses = uses
+        self._told = told
+        self._tell_fence = tell_fence
         self._answer_seconds = answer_seconds
 
-    def create(self, name: str, options: dict[str, str]) -> None:
-        """Make an empty volume owned by this node; one that exists anywhere stays as it is.
+    def engine_started(self) -> None:
+        """The engine activates its plugins anew: none of its former calls will be taken back."""
+        self._holders.new_engine()
+
+    def create(self, name: str, opts: dict[str, str]) -> None:
+        """Make a volume owned by this node; one that exists anywhere stays as it is.
 
         Raises:
-            BadRequest: the name or an option cannot be.
+            BadRequest: the name or an option cannot be, or the volume exists with other options.
+            Refused: what it is to be made from cannot be had.
         """
         check_name(name)
-        check_options(options)
-        if self._catalog.volume(name) is not None:
+        options = read_options(opts)
+        existing = self._catalog.volume(name)
+        if existing is not None:
+            _refuse_if_different(options, existing)
+            return
+        source = None if options.made_from is None else self._source(options.made_from)
+        if isinstance(source, str):
+            self._peers.create(source, name, opts)
+            self._catalog.settle(lambda state: name in state.volumes)
             return
         volume = Volume(
             name=name,
             id=str(uuid.uuid4()),
             owner=self._node,
             epoch=1,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            created_at=now(),
+            size_bytes=options.size_bytes,
+            replicas=options.replicas,
+            failover=options.failover,
+            made_from=options.made_from,
         )
+        if volume.size_bytes is not None:
+            self._pool.prepare_sizes()
         # Data before record: whoever sees the record may open the volume at once.
-        self._pool.create(volume.claim)
-        winner = self._ownership.create(volume)
+        self._make(volume, source)
+        why = f"from {volume.made_from}" if volume.made_from else ""
+        event = Event(volume.id, name, volume.created_at, self._node, "created", why)
+        winner = self._ownership.create(volume, event)
         if winner.id != volume.id:  # another node was faster
-            self._pool.discard(volume.id)
-        self._catalog.remember(winner)
+            self._pool.discard(volume.id, name, self._node)
+            _refuse_if_different(options, winner)
+        self._catalog.settle(lambda state: name in state.volumes)
 
     def remove(self, name: str) -> None:
         """Remove a volume on every node; one that is not there is removed already.
+
+        It can be had back until the retention ends.
 
         Raises:
             InUse: a container uses it.
@@ -110,13 +160,15 @@ class Driver:
             return
         if volume.owner != self._node:
             self._peers.remove(volume)
-            return
-        with self._holders.locked(volume.id):
-            self._refuse_if_used(volume)
-            self._ownership.unmount(volume)  # recorded by a mount or unmount nobody heard of
-            self._ownership.remove(volume)
-            self._pool.discard(volume.id)
-        self._peers.forget(volume)
+        else:
+            with self._uses.locked(volume):
+                self._uses.refuse_if_any(volume)
+                self._ownership.unmount(volume)  # recorded by a mount nobody heard of
+                event = Event(volume.id, name, now(), self._node, "removed")
+                self._ownership.remove(volume, event)
+                self._pool.discard(volume.id, name, self._node)
+            self._peers.forget(volume)
+        self._catalog.settle(lambda state: volume.id not in _ids(state))
 
     def mount(self, name: str, mount_id: str) -> Path:
         """Make a volume writable on this node and return where it is.
@@ -146,30 +198,76 @@ class Driver:
             # It moved between reading the record and using it; what is true now decides.
             return self._mount(self._existing(name), mount_id, deadline)
 
+    def answered(self, name: str, mount_id: str) -> None:
+        """The engine has the answer of a mount, so an unmount will follow."""
+        volume = self._catalog.state.volumes.get(name)
+        if volume is not None:
+            self._holders.answered(volume.id, mount_id)
+
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
         if volume.owner != self._node:
-            volume = self._arrivals.bring(volume, deadline - time.monotonic())
-            self._catalog.remember(volume)
-        with self._locked(volume, deadline):
+            volume = self._bring(volume, deadline)
+        with self._uses.locked(volume, max(0, deadline - time.monotonic())):
             self._ownership.mount(volume)
             try:
                 mountpoint = self._open(volume)
                 self._holders.add(volume.id, mount_id)
+                if volume.failover == "auto":
+                    self._tell_fence()
             except BaseException:
-                if not self._holders.any(volume.id):
+                if not self._uses.any(volume):
                     self._clear_mount(volume)
                 raise
         return mountpoint
+
+    def _bring(self, volume: Volume, deadline: float) -> Volume:
+        """Have the volume here, waiting for a node that is about to take it over."""
+        while True:
+            state = self._catalog.state
+            try:
+                return self._arrivals.bring(
+                    volume, "a container starts here", deadline - time.monotonic()
+                )
+            except OwnerAway as error:
+                state = self._ownership.state()
+                if volume.owner in state.nodes:
+                    raise
+                why = error if isinstance(error, OwnerLost) else lost(volume, state)
+                if volume.failover != "auto":
+                    raise why from error
+            volume = self._after_takeover(volume, state, deadline, why)
+            if volume.owner == self._node:
+                return volume
+
+    def _after_takeover(
+        self, volume: Volume, state: State, deadline: float, why: OwnerLost
+    ) -> Volume:
+        """The record once its owner has changed.
+
+        Raises:
+            OwnerLost: nobody took it over in time.
+        """
+        while (left := deadline - time.monotonic()) > 0:
+            now_known = state.volumes.get(volume.name)
+            if now_known is None:
+                raise VolumeNotFound(volume.name)
+            if now_known.epoch != volume.epoch or volume.owner in state.nodes:
+                return now_known
+            state = self._catalog.changes(state, within=left)
+        raise why
 
     def unmount(self, name: str, mount_id: str) -> None:
         """End one use of a volume. Never waits for data: the engine gives it 60 s."""
         volume = self._catalog.volume(name)
         if volume is None:
             raise VolumeNotFound(name)
-        with self._holders.locked(volume.id):
+        with self._uses.locked(volume):
             self._holders.remove(volume.id, mount_id)
-            if not self._holders.any(volume.id) and volume.owner == self._node:
-                self._clear_mount(volume)
+            if not self._uses.any(volume):
+                if volume.failover == "auto":
+                    self._tell_fence()
+                if volume.owner == self._node:
+                    self._clear_mount(volume)
 
     def describe(self, name: str) -> Description:
         """What can be said of one volume.
@@ -186,73 +284,93 @@ class Driver:
         """All volumes of the cluster, by name."""
         return [self._description(volume) for volume in self._catalog.volumes()]
 
-    def refuse_if_used(self, name: str) -> None:
-        """Answer a peer that wants the volume.
+    def status(self, volume: Volume) -> dict[str, Any]:
+        """What `docker volume inspect` shows of a volume besides the engine's own fields."""
+        state = self._catalog.state
+        status: dict[str, Any] = {
+            "id": volume.id,
+            "owner": volume.owner,
+            "epoch": volume.epoch,
+            "size": "no limit" if volume.size_bytes is None else format_size(volume.size_bytes),
+            "failover": volume.failover,
+            "replicas": {
+                node: _age(volume, node, state)
+                for node in sorted(state.copies_of(volume))
+                if node != volume.owner
+            },
+        }
+        if volume.owner == self._node:
+            used = self._pool.used_bytes(volume.id)
+            if used is not None:
+                status["used_bytes"] = used
+        if move := state.moves.get(volume.id):
+            percent = "" if move.percent is None else f", {move.percent} %"
+            status["move"] = f"to {move.target}{percent}"
+        if asked_for := self._told.differences(volume):
+            status["asked for here"] = "; ".join(asked_for)
+        if problem := self.problem(volume):
+            status["problem"] = problem
+        self._told.look_later(volume.name)
+        return status
 
-        Raises:
-            InUse: containers here use it.
-        """
-        volume = self._existing(name)
-        with self._holders.locked(volume.id):
-            self._refuse_if_used(volume)
-            if volume.owner == self._node:
-                # A mount whose answer was lost is still recorded though nothing came of it.
-                self._ownership.unmount(volume)
+    def problem(self, volume: Volume) -> str | None:
+        """What keeps a volume from being used, in words; None if nothing is known to."""
+        state = self._catalog.state
+        if volume.owner == self._node:
+            try:
+                self._pool.open(volume.claim)
+            except (PoolError, StaleEpoch) as error:
+                return str(error)
+        if not self._catalog.is_connected:
+            return "etcd does not answer; this is what was known last"
+        if volume.owner not in state.nodes:
+            return str(lost(volume, state))
+        return None
 
-    def release(self, name: str, epoch: int, token: str) -> list[Snapshot]:
-        """Take the last snapshot for the peer whose move has that token.
+    def _source(self, made_from: str) -> Reference | str:
+        """What a volume is made from, or the node that can make it."""
+        source = read_reference(made_from)
+        if source.aside is not None:
+            node = source.aside.rpartition("-")[0]
+            here = any(aside.reference == made_from for aside in self._pool.asides())
+            return source if here else self._other(node, made_from)
+        volume = self._existing(source.volume)
+        if volume.owner == self._node or (
+            source.number is not None and self._snapshot(volume, source.number) is not None
+        ):
+            return source
+        return volume.owner
 
-        While that move is in etcd no mount succeeds here, and it can only be
-        finished while it is there: so nothing is written after this snapshot.
+    def _other(self, node: str, made_from: str) -> str:
+        for name in self._catalog.state.nodes:
+            if name != self._node and node.startswith(name):
+                return name
+        raise Refused(
+            f"there is no copy {made_from}; `flocker conflicts` and `flocker trash` list those "
+            "there are"
+        )
 
-        Returns:
-            All snapshots here, oldest first; the last one is the one to fetch.
-        """
-        volume = self._existing(name)
-        with self._holders.locked(volume.id):
-            self._refuse_if_used(volume)
-            if volume.owner != self._node or volume.epoch != epoch:
-                raise StaleEpoch(f"volume '{name}' is not owned by {self._node} at epoch {epoch}")
-            if not any(move.token == token for move in self._ownership.moves()):
-                raise StaleEpoch(f"the move of volume '{name}' has expired; try again")
-            self._pool.take_snapshot(volume.claim)
-            return self._pool.snapshots(volume.id)
+    def _make(self, volume: Volume, source: Reference | None) -> None:
+        if source is None:
+            self._pool.create(volume.claim, volume.size_bytes)
+        elif source.aside is not None:
+            self._pool.clone_aside(str(source), volume.claim, volume.size_bytes)
+        else:
+            original = self._existing(source.volume)
+            if source.number is None:
+                snapshot: Snapshot | None = self._pool.take_snapshot(original.claim)
+            else:
+                snapshot = self._snapshot(original, source.number)
+            if snapshot is None:
+                raise Refused(
+                    f"{self._node} has no snapshot {source.number} of volume '{original.name}'; "
+                    f"`flocker snapshots {original.name}` lists those there are"
+                )
+            self._pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
 
-    def put_away(self, name: str) -> None:
-        """Put the writable copy of a volume away if another node owns it by now."""
-        volume = self._existing(name)
-        with self._holders.locked(volume.id):
-            if volume.owner != self._node and not self._holders.any(volume.id):
-                self._pool.put_away(volume.claim)
-
-    def catch_up(self) -> None:
-        """Bring this node and the cluster into line after they have not heard of each other."""
-        volumes = self._catalog.volumes()
-        for volume in volumes:
-            if volume.owner == self._node and self._holders.any(volume.id):
-                self._record_mount(volume)
-        for volume in volumes:
-            if volume.owner != self._node and self._pool.is_open(volume.id):
-                self.put_away(volume.name)
-        for unknown in set(self._pool.volume_ids()) - {volume.id for volume in volumes}:
-            log.warning("the pool holds volume %s, which the cluster does not know", unknown)
-
-    def tidy(self) -> None:
-        """Learn what volumes there are, for when etcd is away, and end moves left behind.
-
-        Those are moves to this node that nobody here works on: their end got lost on the way.
-        """
-        self._catalog.volumes()
-        for move in self._ownership.moves():
-            if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
-                self._ownership.abandon_move(move)
-
-    def forget(self, volume_id: str) -> None:
-        """Put what is here of a removed volume into the trash."""
-        if any(volume.id == volume_id for volume in self._ownership.volumes()):
-            raise Refused(f"volume {volume_id} has not been removed")
-        with self._holders.locked(volume_id):
-            self._pool.discard(volume_id)
+    def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
+        found = [each for each in self._pool.snapshots(volume.id) if each.number == number]
+        return found[0] if found else None
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)
@@ -269,41 +387,14 @@ class Driver:
             ) from error
 
     def _description(self, volume: Volume) -> Description:
-        status: dict[str, Any] = {"owner": volume.owner, "epoch": volume.epoch, "id": volume.id}
         mountpoint = None
         if volume.owner == self._node:
             try:
                 mountpoint = self._pool.open(volume.claim)
-            except (PoolError, StaleEpoch) as error:
-                # To the engine an error here would mean that the volume is gone.
-                status["problem"] = str(error)
-        return Description(volume, mountpoint, status)
-
-    def _refuse_if_used(self, volume: Volume) -> None:
-        if self._holders.any(volume.id):
-            raise InUse(volume.name, self._node, self._containers(volume.name))
-
-    def _containers(self, name: str) -> list[str]:
-        try:
-            return self._containers_using(name)
-        except EngineAway as error:
-            log.warning("containers that use volume '%s' cannot be named: %s", name, error)
-            return []
-
-    @contextmanager
-    def _locked(self, volume: Volume, deadline: float) -> Iterator[None]:
-        try:
-            with self._holders.locked(volume.id, within=max(0, deadline - time.monotonic())):
-                yield
-        except TimeoutError:
-            raise Refused(
-                f"volume '{volume.name}' is busy on {self._node}; run the command again"
-            ) from None
-
-    def _record_mount(self, volume: Volume) -> None:
-        with self._holders.locked(volume.id):
-            if self._holders.any(volume.id):
-                self._ownership.mount(volume)
+            except (PoolError, StaleEpoch):
+                # To the engine an error here would mean that the volume is gone. `problem` tells.
+                pass
+        return Description(volume, mountpoint)
 
     def _clear_mount(self, volume: Volume) -> None:
         try:
@@ -312,3 +403,22 @@ class Driver:
             # The count here is what matters: a peer asks this node before it moves the volume,
             # and that clears the record.
             log.warning("unmount of volume '%s' not recorded: %s", volume.name, error)
+
+
+def _refuse_if_different(options: Options, volume: Volume) -> None:
+    if found := differences(options, volume):
+        raise BadRequest(f"volume '{volume.name}' exists already: {'; '.join(found)}")
+
+
+def _age(volume: Volume, node: str, state: State) -> str:
+    """How current a replica is, in words."""
+    copy = state.copies_of(volume)[node]
+    published = state.copies_of(volume).get(volume.owner)
+    is_current = published is not None and published.snapshot == copy.snapshot
+    if is_current and volume.owner in state.nodes:
+        return "current"
+    return f"complete up to {complete_until(volume, copy, state)}"
+
+
+def _ids(state: State) -> set[str]:
+    return {volume.id for volume in state.volumes.values()}

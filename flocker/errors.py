@@ -8,6 +8,7 @@ FlockerError
 │   ├── MoveUnderWay    another node is fetching the volume
 │   ├── StillCopying    this node is fetching it, and it takes longer than one call may
 │   ├── OwnerAway       the node that has the data does not answer
+│   │   └── OwnerLost   its lease has run out; a replica may be promoted
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
 ├── PoolError           btrfs said no
@@ -67,6 +68,15 @@ class OwnerAway(Refused):
             f"volume '{volume}' is owned by {owner}, which does not answer ({reason}); "
             f"bring {owner} back, then try again"
         )
+
+
+class OwnerLost(OwnerAway):
+    """The owner's lease has run out, so a replica may continue; `way_on` says how."""
+
+    def __init__(self, volume: str, owner: str, away_since: str | None, way_on: str) -> None:
+        since = f" since {away_since}" if away_since else ""
+        super().__init__(volume, owner, f"away{since}")
+        self.args = (f"volume '{volume}' is owned by {owner}, which is away{since}; {way_on}",)
 
 
 class StaleEpoch(Refused):

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 from flocker import VERSION
+from flocker.catalog import Catalog
 from flocker.config import Config
-from flocker.driver import Driver
+from flocker.custody import Custody
 from flocker.errors import ControlPlaneAway
-from flocker.ownership import Node, Ownership
+from flocker.lease_file import LeaseFile
+from flocker.ownership import Ownership
 from flocker.pool import Pool
+from flocker.records import Node
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1  # while etcd is away, which is also how a cluster begins
+PURGE_SECONDS = 3600
 
 
 class Keeper:
     """Announces the node at a third of its lease; catches up whenever the lease is a new one."""
 
-    def __init__(self, config: Config, ownership: Ownership, pool: Pool, driver: Driver) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        custody: Custody,
+        lease_file: LeaseFile,
+        purge: Callable[[], object],
+    ) -> None:
+        """Args:
+        purge: deletes what was put aside longer ago than the retention.
+        """
         self._config = config
         self._ownership = ownership
+        self._catalog = catalog
         self._pool = pool
-        self._driver = driver
+        self._custody = custody
+        self._lease_file = lease_file
+        self._purge = purge
         self._is_caught_up = threading.Event()
         self._is_away = False
 
@@ -53,7 +75,11 @@ class Keeper:
         usage = self._pool.usage()
         config = self._config
         node = Node(config.node, config.address, VERSION, usage.used_bytes, usage.total_bytes)
-        if self._ownership.announce(node):
+        # Taken before: etcd counts from later on, so the fence is never late.
+        asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        is_new = self._ownership.announce(node)
+        self._lease_file.write_renewed(asked_at, config.lease_seconds)
+        if is_new:
             self._is_caught_up.clear()
             log.info("joined the cluster")
         self._is_away = False
@@ -65,12 +91,19 @@ class Keeper:
         self._is_away = True
 
     def _tidy_for_ever(self, stopping: threading.Event) -> None:
-        while not stopping.wait(self._config.lease_seconds / 3):
+        purged = time.monotonic()
+        while not stopping.wait(self._tidy_seconds()):
             try:
-                self._driver.tidy()
+                if not self._catalog.is_connected:
+                    self._is_caught_up.clear()
+                    continue
                 if not self._is_caught_up.is_set():
                     self._is_caught_up.set()
-                    self._driver.catch_up()
+                    self._custody.catch_up()
+                self._custody.tidy()
+                if time.monotonic() - purged > PURGE_SECONDS:
+                    purged = time.monotonic()
+                    self._purge()
             except ControlPlaneAway:
                 self._is_caught_up.clear()  # said by the announcements already
             except Exception:
@@ -78,3 +111,6 @@ class Keeper:
                 # still there tomorrow, but a thread that has ended does not come back.
                 self._is_caught_up.clear()
                 log.exception("this node could not be brought into line with the cluster")
+
+    def _tidy_seconds(self) -> float:
+        return self._config.lease_seconds / 3 if self._is_caught_up.is_set() else RETRY_SECONDS

@@ -27,7 +27,6 @@ class Metrics:
     Attributes:
         moves: volumes brought here, by `result`: done, refused or failed.
         promotions: by `kind`: manual or auto.
-        fenced: containers stopped because another node may have taken their volume over.
         received_bytes, sent_bytes: of streams between nodes.
         call_seconds: how long the engine's and the operator's calls took, by `call`.
     """
@@ -46,11 +45,6 @@ class Metrics:
             "flocker_promotions",
             "Volumes this node took over from an owner that was away.",
             ["kind"],
-            registry=self._registry,
-        )
-        self.fenced = Counter(
-            "flocker_fenced",
-            "Containers stopped before another node could take their volume over.",
             registry=self._registry,
         )
         self.received_bytes = Counter(

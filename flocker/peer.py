@@ -3,10 +3,14 @@
     POST /volumes/<name>/check-unused      anything using it? 409 names it
     POST /volumes/<name>/release           take the last snapshot for a move
     POST /volumes/<name>/put-away          the volume has moved
+    POST /volumes/<name>/create            create it; sent to the node that has what it is made from
     POST /volumes/<name>/remove            remove it; sent to the owner
+    POST /operations/<operation>           what an operator asked for; sent to where the data is
     POST /copies/<id>/forget               it was removed
-    GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment
+    GET  /copies/<id>/snapshots            those that are there
+    GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment, ?to=<node>
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
+    GET  /asides                           what was put aside there
 
 A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
 """
@@ -17,7 +21,7 @@ import logging
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -28,8 +32,10 @@ from pydantic import BaseModel
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from flocker.config import Certificates
+from flocker.custody import Custody
 from flocker.driver import Driver
 from flocker.errors import (
+    BadRequest,
     FlockerError,
     OwnerAway,
     PoolError,
@@ -37,8 +43,10 @@ from flocker.errors import (
     TransferFailed,
     VolumeNotFound,
 )
-from flocker.ownership import Move, Node, Volume
-from flocker.pool import Pool, Snapshot
+from flocker.operations import Operations
+from flocker.pool import Aside, Pool
+from flocker.records import Move, Node, Snapshot, Volume
+from flocker.replication import Retention
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +55,11 @@ CONNECT_SECONDS = 3
 # A snapshot waits until the disk has all that was written; a stream is silent, and its size
 # unknown, for as long as btrfs walks over files that did not change.
 DISK_SECONDS = 600
+# A move that an operator asks for elsewhere takes as long as its data.
+OPERATION_SECONDS = 24 * 3600
 # uvicorn closes idle connections after 5 s; one that is being closed is no sign of a dead node.
 IDLE_SECONDS = 1
+FORWARDED = frozenset({"move", "snapshot", "restore", "undelete", "resize"})
 
 
 class ReleaseRequest(BaseModel):
@@ -58,22 +69,46 @@ class ReleaseRequest(BaseModel):
     token: str
 
 
-def serve_peers(driver: Driver, pool: Pool) -> FastAPI:
+class CreateRequest(BaseModel):
+    """The options as they were typed."""
+
+    options: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What answers other nodes."""
+
+    driver: Driver
+    custody: Custody
+    operations: Operations
+    pool: Pool
+    retention: Retention
+    count_sent: Callable[[int], None]
+
+
+def serve_peers(parts: Parts) -> FastAPI:
     """The application that answers other nodes."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    driver, custody, pool = parts.driver, parts.custody, parts.pool
 
     @app.post("/volumes/{name}/check-unused")
     def check_unused(name: str) -> dict[str, Any]:
-        driver.refuse_if_used(name)
+        custody.refuse_if_used(name)
         return {}
 
     @app.post("/volumes/{name}/release")
-    def release(name: str, wanted: ReleaseRequest) -> list[dict[str, Any]]:
-        return [asdict(snapshot) for snapshot in driver.release(name, wanted.epoch, wanted.token)]
+    def release(name: str, wanted: ReleaseRequest) -> dict[str, Any]:
+        return asdict(custody.release(name, wanted.epoch, wanted.token))
 
     @app.post("/volumes/{name}/put-away")
     def put_away(name: str) -> dict[str, Any]:
-        driver.put_away(name)
+        custody.put_away(name)
+        return {}
+
+    @app.post("/volumes/{name}/create")
+    def create(name: str, asked: CreateRequest) -> dict[str, Any]:
+        driver.create(name, asked.options)
         return {}
 
     @app.post("/volumes/{name}/remove")
@@ -81,44 +116,66 @@ def serve_peers(driver: Driver, pool: Pool) -> FastAPI:
         driver.remove(name)
         return {}
 
+    @app.post("/operations/{operation}")
+    def operate(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if operation not in FORWARDED:
+            raise BadRequest(f"no operation '{operation}'")
+        answer: dict[str, Any] = getattr(parts.operations, operation)(**arguments)
+        return answer
+
     @app.post("/copies/{volume_id}/forget")
     def forget(volume_id: str) -> dict[str, Any]:
-        driver.forget(volume_id)
+        custody.forget(volume_id)
         return {}
+
+    @app.get("/copies/{volume_id}/snapshots")
+    def snapshots(volume_id: str) -> list[dict[str, Any]]:
+        return [asdict(snapshot) for snapshot in pool.snapshots(volume_id)]
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
     async def stream(
-        request: Request, volume_id: str, number: int, parent: int | None = None
+        request: Request, volume_id: str, number: int, to: str, parent: int | None = None
     ) -> StreamingResponse:
+        parts.retention.sending(volume_id, to, number)
         chunks = pool.send(volume_id, number, parent)
         # Asked for the first one here, so that what cannot be sent is refused with its reason.
         first = await run_in_threadpool(next, chunks, b"")
         return StreamingResponse(
-            _while_wanted(request, first, chunks), media_type="application/octet-stream"
+            _while_wanted(request, first, chunks, parts.count_sent),
+            media_type="application/octet-stream",
         )
 
     @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
     def stream_bytes(volume_id: str, number: int, parent: int | None = None) -> dict[str, int]:
         return {"bytes": pool.stream_bytes(volume_id, number, parent)}
 
+    @app.get("/asides")
+    def asides() -> list[dict[str, Any]]:
+        return [asdict(aside) for aside in parts.operations.asides()]
+
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:
-        refused = isinstance(error, Refused | VolumeNotFound)
+        refused = isinstance(error, Refused | VolumeNotFound | BadRequest)
         return JSONResponse({"error": str(error)}, status_code=409 if refused else 500)
 
     return app
 
 
 async def _while_wanted(
-    request: Request, first: bytes, chunks: Generator[bytes, None, None]
+    request: Request,
+    first: bytes,
+    chunks: Generator[bytes, None, None],
+    count_sent: Callable[[int], None],
 ) -> AsyncIterator[bytes]:
     """Chunks for as long as somebody reads them; uvicorn drops the rest without a word."""
     try:
         yield first
+        count_sent(len(first))
         async for chunk in iterate_in_threadpool(chunks):
             if await request.is_disconnected():
                 return
             yield chunk
+            count_sent(len(chunk))
     finally:
         await run_in_threadpool(chunks.close)
 
@@ -127,13 +184,13 @@ class HttpPeers:
     """The other nodes, found by the addresses they announce.
 
     Args:
-        nodes: the nodes that are alive now, this one included.
+        nodes: the nodes that are alive now by name, this one included.
     """
 
     def __init__(
         self,
         node: str,
-        nodes: Callable[[], list[Node]],
+        nodes: Callable[[], dict[str, Node]],
         port: int,
         certificates: Certificates,
     ) -> None:
@@ -150,92 +207,122 @@ class HttpPeers:
         )
 
     def check_unused(self, volume: Volume) -> None:
-        self._post(volume, volume.owner, "check-unused")
+        self._ask(volume, volume.owner, "check-unused")
 
-    def release(self, volume: Volume, move: Move) -> list[Snapshot]:
+    def release(self, volume: Volume, move: Move) -> Snapshot:
         wanted = {"epoch": volume.epoch, "token": move.token}
-        answer = self._post(volume, volume.owner, "release", wanted, within=DISK_SECONDS)
-        return [Snapshot(**value) for value in answer]
-
-    def stream_bytes(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> int:
-        try:
-            answer = self._client.get(
-                self._snapshot_url(move, wanted) + "/bytes",
-                params=_against(parent),
-                timeout=DISK_SECONDS,
-            )
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise PoolError(f"{move.source} did not count the bytes: {error}") from error
-        return int(answer.json()["bytes"])
-
-    def stream(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> Iterator[bytes]:
-        url = self._snapshot_url(move, wanted)
-        try:
-            with self._client.stream(
-                "GET", url, params=_against(parent), timeout=_patient(DISK_SECONDS)
-            ) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise TransferFailed(f"{move.source} cannot send: {answer.text}")
-                yield from answer.iter_raw()
-        except httpx.HTTPError as error:
-            raise TransferFailed(
-                f"the stream from {move.source} broke off ({error!r}); try again"
-            ) from error
+        return Snapshot(**self._ask(volume, volume.owner, "release", wanted, within=DISK_SECONDS))
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         try:
-            self._post(volume, source, "put-away")
+            self._ask(volume, source, "put-away")
         except FlockerError as error:
-            # The record is what counts; the old owner also looks when it starts.
+            # The record is what counts; the old owner also looks for itself.
             log.warning("%s was not told that '%s' moved: %s", source, volume.name, error)
 
+    def create(self, node: str, name: str, options: dict[str, str]) -> None:
+        path = f"/volumes/{quote(name, safe='')}/create"
+        self._post(name, node, path, {"options": options}, DISK_SECONDS)
+
     def remove(self, volume: Volume) -> None:
-        self._post(volume, volume.owner, "remove")
+        self._ask(volume, volume.owner, "remove")
+
+    def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        volume = str(arguments.get("volume") or arguments.get("name") or arguments)
+        path = f"/operations/{operation}"
+        answer: dict[str, Any] = self._post(volume, node, path, arguments, OPERATION_SECONDS)
+        return answer
+
+    def asides(self, node: str) -> list[Aside]:
+        return [Aside(**value) for value in self._get("", node, "/asides")]
+
+    def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
+        answer = self._get(volume_id, node, f"/copies/{volume_id}/snapshots")
+        return [Snapshot(**value) for value in answer]
+
+    def stream_bytes(
+        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
+    ) -> int:
+        path = f"/copies/{volume_id}/snapshots/{wanted.number}/bytes"
+        return int(self._get(volume_id, node, path, _against(parent), DISK_SECONDS)["bytes"])
+
+    def stream(
+        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
+    ) -> Iterator[bytes]:
+        url = f"{self._url(volume_id, node)}/copies/{volume_id}/snapshots/{wanted.number}"
+        params = {"to": self._node, **_against(parent)}
+        try:
+            with self._client.stream(
+                "GET", url, params=params, timeout=_patient(DISK_SECONDS)
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise TransferFailed(f"{node} cannot send: {answer.text}")
+                yield from answer.iter_raw()
+        except httpx.HTTPError as error:
+            raise TransferFailed(
+                f"the stream from {node} broke off ({error!r}); try again"
+            ) from error
 
     def forget(self, volume: Volume) -> None:
         threading.Thread(target=self._tell_forget, args=(volume,), daemon=True).start()
 
     def _tell_forget(self, volume: Volume) -> None:
-        try:
-            others = [node for node in self._nodes() if node.name != self._node]
-        except FlockerError as error:
-            log.warning("no node was told that '%s' is removed: %s", volume.name, error)
-            return
-        for node in others:
-            url = f"https://{node.address}:{self._port}/copies/{volume.id}/forget"
+        for node in self._nodes():
+            if node == self._node:
+                continue
             try:
-                self._client.post(url).raise_for_status()
-            except httpx.HTTPError as error:
-                log.warning(
-                    "%s was not told that '%s' is removed: %r", node.name, volume.name, error
-                )
+                self._post(volume.name, node, f"/copies/{volume.id}/forget", None, ANSWER_SECONDS)
+            except FlockerError as error:  # it looks for itself when it is back
+                log.warning("%s was not told that '%s' is removed: %s", node, volume.name, error)
 
-    def _post(
+    def _ask(
         self, volume: Volume, node: str, verb: str, body: Any = None, within: float = ANSWER_SECONDS
     ) -> Any:
-        url = f"{self._url(volume.name, node)}/volumes/{quote(volume.name, safe='')}/{verb}"
+        path = f"/volumes/{quote(volume.name, safe='')}/{verb}"
+        return self._post(volume.name, node, path, body, within)
+
+    def _post(self, volume: str, node: str, path: str, body: Any, within: float) -> Any:
+        url = self._url(volume, node) + path
+        return self._answer(volume, node, within, lambda timeout: self._client.post(
+            url, json=body, timeout=timeout
+        ))  # fmt: skip
+
+    def _get(
+        self,
+        volume: str,
+        node: str,
+        path: str,
+        params: dict[str, int] | None = None,
+        within: float = ANSWER_SECONDS,
+    ) -> Any:
+        url = self._url(volume, node) + path
+        return self._answer(volume, node, within, lambda timeout: self._client.get(
+            url, params=params, timeout=timeout
+        ))  # fmt: skip
+
+    def _answer(
+        self,
+        volume: str,
+        node: str,
+        within: float,
+        send: Callable[[httpx.Timeout], httpx.Response],
+    ) -> Any:
         try:
-            answer = self._client.post(url, json=body, timeout=_patient(within))
+            answer = send(_patient(within))
         except httpx.ReadTimeout as error:
-            raise OwnerAway(volume.name, node, f"no answer within {within:g} s") from error
+            raise OwnerAway(volume, node, f"no answer within {within:g} s") from error
         except httpx.HTTPError as error:
-            raise OwnerAway(volume.name, node, str(error) or repr(error)) from error
+            raise OwnerAway(volume, node, str(error) or repr(error)) from error
         if answer.status_code == httpx.codes.CONFLICT:
             raise Refused(answer.json()["error"])
         if not answer.is_success:
-            raise FlockerError(f"{node} could not {verb} volume '{volume.name}': {answer.text}")
+            raise PoolError(f"{node} could not do it: {_reason(answer)}")
         return answer.json()
 
-    def _snapshot_url(self, move: Move, snapshot: Snapshot) -> str:
-        base = self._url(move.volume_id, move.source)
-        return f"{base}/copies/{move.volume_id}/snapshots/{snapshot.number}"
-
     def _url(self, volume: str, node: str) -> str:
-        for known in self._nodes():
-            if known.name == node:
-                return f"https://{known.address}:{self._port}"
+        if known := self._nodes().get(node):
+            return f"https://{known.address}:{self._port}"
         raise OwnerAway(volume, node, "its lease has run out")
 
 
@@ -246,3 +333,10 @@ def _against(parent: Snapshot | None) -> dict[str, int]:
 def _patient(seconds: float) -> httpx.Timeout:
     """Wait that long for an answer, but not for a machine that is not there."""
     return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, LookupError, TypeError):
+        return answer.text

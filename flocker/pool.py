@@ -6,24 +6,12 @@ every node that has it, and `identity` proves it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flocker.ownership import Claim
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A read-only point in time of a volume.
-
-    `identity` stays the same when the snapshot is sent to another node: numbers
-    can be equal by accident, identities cannot.
-    """
-
-    number: int
-    identity: str
+from flocker.records import Claim, Snapshot
 
 
 @dataclass(frozen=True)
@@ -34,22 +22,48 @@ class Usage:
     total_bytes: int
 
 
+@dataclass(frozen=True)
+class Aside:
+    """A copy that was put aside, and why.
+
+    Attributes:
+        reference: what people type to have it back, e.g. `demo@node1-20261122T190000Z`:
+            the volume's name at that time, the node, and when.
+        why: "removed" (the whole volume), "conflict" (writes of an owner that was
+            replaced) or "restored" (what a restore replaced).
+        at: RFC 3339.
+    """
+
+    reference: str
+    volume_id: str
+    volume: str
+    why: str
+    at: str
+
+
 class Pool(Protocol):
     """Volumes on this node, by volume id (a UUID, never a name)."""
 
-    def create(self, claim: Claim) -> None:
-        """Make an empty, writable volume."""
+    def create(self, claim: Claim, size_bytes: int | None = None) -> None:
+        """Make an empty, writable volume, already flushed to disk."""
 
     def open(self, claim: Claim) -> Path:
         """Absolute path of the writable volume.
 
         Raises:
-            StaleEpoch: the pool was told of a newer owner.
+            StaleEpoch: the pool was told of another owner.
             PoolError: there is no writable volume here.
         """
 
     def is_open(self, volume_id: str) -> bool:
         """Whether a writable volume is here."""
+
+    def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
+        """Those whose writable volume may differ from the newest snapshot here.
+
+        Cheap enough to ask every second for hundreds. Writes still in memory are found
+        within a second or two; a volume without any snapshot counts as changed.
+        """
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         """The complete snapshots here, oldest first; a half-received one is not among them."""
@@ -60,7 +74,7 @@ class Pool(Protocol):
         When nothing has changed since the newest snapshot, that one is returned.
 
         Raises:
-            StaleEpoch: the pool was told of a newer owner.
+            StaleEpoch: the pool was told of another owner.
         """
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
@@ -82,19 +96,81 @@ class Pool(Protocol):
             TransferFailed: the stream is broken or is not that snapshot; nothing is kept.
         """
 
-    def adopt(self, claim: Claim, snapshot: Snapshot) -> None:
-        """Make the writable volume from a snapshot; whatever was writable before is set aside."""
+    def prune(self, volume_id: str, keep: Collection[int]) -> None:
+        """Delete all snapshots but the newest few and those in `keep`; one in use stays."""
 
-    def put_away(self, claim: Claim) -> None:
+    def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
+        """Make the writable volume from a snapshot, flushed; a writable one that holds more than
+        the snapshots do is put aside as a conflict first.
+
+        Raises:
+            PoolError: there is no such snapshot.
+        """
+
+    def put_away(self, claim: Claim, base: Snapshot | None, volume: str, node: str) -> Aside | None:
         """Stop being the owner: from now on only a claim of at least this epoch is honoured.
 
         Does nothing when a later epoch is there: the volume came back meanwhile.
-        Snapshots stay, as parents for the way back. A writable volume that
-        holds more than its snapshots do goes to the trash, not away.
+        What this node wrote after `base` (which the new owner began with; None: not
+        known) is not part of the volume any more: the writable copy, or the newest
+        snapshot if that holds all of it, is put aside as a conflict, and the other
+        snapshots after `base` are deleted. Everything up to `base` stays, as parents
+        for the way back.
         """
 
-    def discard(self, volume_id: str) -> None:
-        """Put everything of a volume into the trash. Safe to repeat."""
+    def set_size(self, claim: Claim, size_bytes: int | None) -> None:
+        """Limit what the writable volume may hold, from now on; None: no limit.
+
+        Raises:
+            Refused: it holds more already.
+        """
+
+    def used_bytes(self, volume_id: str) -> int | None:
+        """What the writable volume, or else the newest snapshot, holds; None where that is not
+        counted (the pool has never had a volume with a size)."""
+
+    def prepare_sizes(self) -> None:
+        """Begin to count what volumes hold; a volume with a size is on its way. Safe to repeat."""
+
+    def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
+        """Replace the writable volume's content by a snapshot's, all or nothing, at the same epoch.
+
+        The caller has taken a snapshot of what was there.
+        """
+
+    def clone(
+        self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
+    ) -> None:
+        """Make a new writable volume that begins as a snapshot of another one; no data is copied."""
+
+    def asides(self) -> list[Aside]:
+        """What was put aside here, oldest first."""
+
+    def clone_aside(self, reference: str, claim: Claim, size_bytes: int | None) -> None:
+        """Make a new writable volume that begins as a copy put aside; that stays where it is.
+
+        Raises:
+            PoolError: there is no such copy here.
+        """
+
+    def discard(self, volume_id: str, volume: str, node: str) -> None:
+        """Put everything of a volume aside as removed. Safe to repeat."""
+
+    def reclaim(self, volume_id: str) -> bool:
+        """Take a removed volume back whole: snapshots and writable copy; whether there was one.
+
+        The epoch stored with it stays; `readmit` makes it writable again.
+        """
+
+    def readmit(self, claim: Claim) -> None:
+        """Let the writable volume that is here be opened at a later epoch than before.
+
+        Raises:
+            PoolError: there is no writable volume here, or its epoch is later.
+        """
+
+    def purge_asides(self, older_than: str) -> list[Aside]:
+        """Delete for good what was put aside before that time (RFC 3339); return it."""
 
     def volume_ids(self) -> list[str]:
         """Every volume that has anything here."""

@@ -1,0 +1,176 @@
+"""What a node does with its copies for others, and when the cluster has changed without it."""
+
+from __future__ import annotations
+
+import logging
+
+from flocker.catalog import Catalog
+from flocker.errors import ControlPlaneAway, Refused, StaleEpoch, VolumeNotFound
+from flocker.handoff import Arrivals
+from flocker.holders import Holders
+from flocker.ownership import Ownership
+from flocker.pool import Aside, Pool
+from flocker.records import Copy, Event, Snapshot, Volume, now
+from flocker.uses import Uses
+
+log = logging.getLogger(__name__)
+
+
+class Custody:
+    """This node's copies, kept in line with what is agreed about them. All calls may come twice."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        arrivals: Arrivals,
+        holders: Holders,
+        uses: Uses,
+    ) -> None:
+        self._node = node
+        self._ownership = ownership
+        self._catalog = catalog
+        self._pool = pool
+        self._arrivals = arrivals
+        self._holders = holders
+        self._uses = uses
+
+    def refuse_if_used(self, name: str) -> None:
+        """Answer a peer that wants the volume.
+
+        Raises:
+            InUse: containers here use it.
+        """
+        volume = self._existing(name)
+        with self._uses.locked(volume):
+            self._uses.refuse_if_any(volume)
+            if volume.owner == self._node:
+                # A mount whose answer was lost is still recorded though nothing came of it.
+                self._ownership.unmount(volume)
+
+    def release(self, name: str, epoch: int, token: str) -> Snapshot:
+        """Take the last snapshot for the peer whose move has that token.
+
+        While that move is in etcd no mount succeeds here, and it can only be
+        finished while it is there: so nothing is written after this snapshot.
+        """
+        volume = self._existing(name)
+        with self._uses.locked(volume):
+            self._uses.refuse_if_any(volume)
+            if volume.owner != self._node or volume.epoch != epoch:
+                raise StaleEpoch(f"volume '{name}' is not owned by {self._node} at epoch {epoch}")
+            move = self._ownership.state().moves.get(volume.id)
+            if move is None or move.token != token:
+                raise StaleEpoch(f"the move of volume '{name}' has expired; try again")
+            return self._pool.take_snapshot(volume.claim)
+
+    def put_away(self, name: str) -> None:
+        """Put the writable copy of a volume away if another node owns it by now."""
+        volume = self._existing(name)
+        if volume.owner != self._node:
+            self.step_back(volume)
+
+    def step_back(self, volume: Volume) -> None:
+        """Have nothing here of a volume owned elsewhere but what its owner began with.
+
+        What this node alone wrote is put aside, after whatever still writes was stopped.
+        """
+        if self._pool.is_open(volume.id):
+            self._uses.end(volume)
+        with self._uses.locked(volume):
+            aside = self._pool.put_away(volume.claim, volume.base, volume.name, self._node)
+        if aside is not None:
+            self._tell(volume, aside)
+
+    def catch_up(self) -> None:
+        """Bring this node and the cluster into line after they have not heard of each other."""
+        state = self._ownership.state()
+        for volume in state.volumes.values():
+            if volume.owner == self._node:
+                self._uses.reconcile(volume)
+                self._record_mount(volume)
+        here = set(self._pool.volume_ids())
+        for volume in state.volumes.values():
+            if volume.id in here:
+                if volume.owner != self._node:
+                    self.step_back(volume)
+                self._say_what_is_here(volume, state.copies_of(volume).get(self._node))
+            elif self._node in state.copies_of(volume):
+                self._ownership.withdraw(volume.id, self._node)
+        for volume_id in here - {volume.id for volume in state.volumes.values()}:
+            if removed := state.removed.get(volume_id):
+                self._pool.discard(volume_id, removed.volume.name, self._node)
+            else:
+                log.warning("the pool holds volume %s, which the cluster does not know", volume_id)
+
+    def tidy(self) -> None:
+        """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
+        state = self._catalog.state
+        former = self._holders.former()
+        for move in state.moves.values():
+            # Moves to this node that nobody here works on.
+            if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
+                self._ownership.abandon_move(move)
+        for volume in state.volumes.values():
+            if volume.owner == self._node:
+                self._drop_former_uses(volume, former, is_recorded=volume.id in state.mounts)
+            elif self._pool.is_open(volume.id) and not self._arrivals.is_bringing(volume.id):
+                self.step_back(volume)
+
+    def forget(self, volume_id: str) -> None:
+        """Put what is here of a removed volume aside."""
+        state = self._ownership.state()
+        if any(volume.id == volume_id for volume in state.volumes.values()):
+            raise Refused(f"volume {volume_id} has not been removed")
+        removed = state.removed.get(volume_id)
+        self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
+
+    def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:
+        if volume.id in former:
+            self._uses.reconcile(volume)
+        if is_recorded and not self._uses.any(volume):
+            with self._uses.locked(volume):
+                if not self._uses.any(volume):
+                    self._ownership.unmount(volume)
+
+    def _record_mount(self, volume: Volume) -> None:
+        with self._uses.locked(volume):
+            if self._uses.any(volume):
+                try:
+                    self._ownership.mount(volume)
+                except StaleEpoch as error:  # changed meanwhile; the next round sees it
+                    log.info("%s", error)
+
+    def _say_what_is_here(self, volume: Volume, said: Copy | None) -> None:
+        snapshots = self._pool.snapshots(volume.id)
+        if not snapshots:
+            if said is not None:
+                self._ownership.withdraw(volume.id, self._node)
+        elif said is None or said.snapshot != snapshots[-1]:
+            # When it was taken is not known here; that it is older than now is all that can be
+            # promised, so it counts as being from the beginning.
+            self._ownership.publish(
+                Copy(volume.id, self._node, snapshots[-1], volume.created_at)
+            )
+
+    def _tell(self, volume: Volume, aside: Aside) -> None:
+        log.warning(
+            "what only %s had of volume '%s' is kept as %s", self._node, volume.name, aside.reference
+        )
+        event = Event(
+            volume.id, volume.name, now(), self._node, "conflict",
+            f"what only {self._node} had is kept as {aside.reference}",
+        )  # fmt: skip
+        try:
+            self._ownership.record(event)
+        except ControlPlaneAway as error:
+            log.info("not written to the history: %s", error)
+
+    def _existing(self, name: str) -> Volume:
+        volume = self._ownership.volume(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        return volume

@@ -1,0 +1,163 @@
+"""The parts of one node's daemon, put together."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+
+from flocker.api import serve_engine
+from flocker.btrfs import BtrfsPool
+from flocker.catalog import Catalog
+from flocker.config import Config
+from flocker.custody import Custody
+from flocker.driver import Driver
+from flocker.engine import Engine
+from flocker.etcd import EtcdOwnership
+from flocker.failover import Failover
+from flocker.handoff import Arrivals, Handoff
+from flocker.holders import Holders
+from flocker.keeper import Keeper
+from flocker.kernel import PoolMounts
+from flocker.lease_file import AutoVolume, LeaseFile
+from flocker.metrics import Metrics, health
+from flocker.operations import Operations
+from flocker.operator_api import add_operator_routes, add_watching_routes
+from flocker.peer import HttpPeers, Parts, serve_peers
+from flocker.replication import Follower, Publisher, Retention
+from flocker.told import Told
+from flocker.transfer import Transfers
+from flocker.uses import Uses
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """What answers the engine and the operator, and what answers other nodes."""
+
+    engine_app: FastAPI
+    peers_app: FastAPI
+
+
+def assemble(config: Config, stopping: threading.Event) -> Daemon:
+    """Build all parts and start those that work in the background.
+
+    Raises:
+        FlockerError: something that is needed cannot be had.
+        OSError: a certificate cannot be read.
+    """
+    node = config.node
+    pool = BtrfsPool(config.pool)
+    ownership = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates)
+    catalog = Catalog(ownership, config.pool / "catalog.json")
+    catalog.start(stopping)
+    peers = HttpPeers(
+        node, lambda: dict(catalog.state.nodes), config.peer_port, config.certificates
+    )
+    engine = Engine(config.engine_socket)
+    holders = Holders(config.runtime / "holders.json")
+    uses = Uses(node, holders, engine, PoolMounts(pool.live))
+    retention = Retention()
+    lease_file = LeaseFile(config.runtime)
+
+    def status() -> dict[str, Any]:
+        return operations.status()
+
+    metrics = Metrics(status)
+    transfers = Transfers(pool, peers, metrics.received_bytes.inc)
+    arrivals = Arrivals(
+        Handoff(
+            node, ownership, pool, peers, transfers,
+            lambda result: metrics.moves.labels(result).inc(),
+        )
+    )  # fmt: skip
+
+    def tell_fence() -> None:
+        used = holders.volumes()
+        lease_file.write_auto(
+            [
+                AutoVolume(volume.name, volume.id, str(pool.live(volume.id)))
+                for volume in catalog.state.volumes.values()
+                if volume.failover == "auto" and volume.id in used
+            ]
+        )
+
+    told = Told(engine.volume_options)
+    driver = Driver(
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        peers=peers,
+        arrivals=arrivals,
+        holders=holders,
+        uses=uses,
+        told=told,
+        tell_fence=tell_fence,
+        answer_seconds=config.answer_seconds,
+    )
+    custody = Custody(
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        arrivals=arrivals,
+        holders=holders,
+        uses=uses,
+    )
+    publisher = Publisher(
+        node, ownership=ownership, catalog=catalog, pool=pool, retention=retention
+    )
+    follower = Follower(
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        transfers=transfers,
+        retention=retention,
+        clear=custody.step_back,
+    )
+    failover = Failover(
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        transfers=transfers,
+        clear=custody.step_back,
+        count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
+    )
+    operations = Operations(
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        driver=driver,
+        arrivals=arrivals,
+        failover=failover,
+        publisher=publisher,
+        uses=uses,
+        elsewhere=peers,
+        paused=engine.paused,
+        retention_seconds=config.retention_seconds,
+    )
+    keeper = Keeper(
+        config,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        custody=custody,
+        lease_file=lease_file,
+        purge=operations.purge,
+    )
+    for part in (keeper, publisher, follower, failover):
+        part.start(stopping)
+
+    engine_app = serve_engine(driver, lambda call, s: metrics.call_seconds.labels(call).observe(s))
+    add_operator_routes(engine_app, operations)
+    add_watching_routes(engine_app, "/flocker", lambda: health(status()), metrics.text)
+    peers_app = serve_peers(
+        Parts(driver, custody, operations, pool, retention, metrics.sent_bytes.inc)
+    )
+    add_watching_routes(peers_app, "", lambda: health(status()), metrics.text)
+    return Daemon(engine_app, peers_app)

@@ -1,0 +1,161 @@
+"""Going on from a replica when the owner is lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from flocker.catalog import Catalog
+from flocker.errors import FlockerError, OwnerLost, Refused, VolumeNotFound
+from flocker.ownership import Ownership
+from flocker.pool import Pool
+from flocker.records import Copy, Event, State, Volume, now
+from flocker.transfer import Transfers
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+
+
+def newest_copy(volume: Volume, state: State) -> Copy | None:
+    """The copy to go on from: the newest one on a node that is alive, the same answer everywhere.
+
+    Copies that an owner who was replaced had to itself are withdrawn by the
+    promotion, so numbers can be compared.
+    """
+    alive = [copy for node, copy in state.copies_of(volume).items() if node in state.nodes]
+    return max(alive, key=lambda copy: (copy.snapshot.number, copy.node), default=None)
+
+
+def complete_until(volume: Volume, copy: Copy, state: State) -> str:
+    """Up to when a copy holds everything the owner wrote; RFC 3339.
+
+    The owner publishes within two seconds of a change. So a copy that equals the
+    last one published holds all there was when the owner was last heard of.
+    """
+    published = state.copies_of(volume).get(volume.owner)
+    is_last = published is not None and published.snapshot == copy.snapshot
+    return max(state.seen.get(volume.owner, ""), copy.taken_at) if is_last else copy.taken_at
+
+
+def lost(volume: Volume, state: State) -> OwnerLost:
+    """Why a volume whose owner is away cannot be had, and what to do."""
+    copy = newest_copy(volume, state)
+    if copy is None:
+        way_on = f"no replica of it is on a node that is up; bring {volume.owner} back"
+    elif volume.failover == "auto":
+        way_on = (
+            f"failover=auto: {copy.node}, whose replica is complete up to "
+            f"{complete_until(volume, copy, state)}, takes over; try again in a few seconds"
+        )
+    else:
+        way_on = (
+            f"the newest replica is on {copy.node}, complete up to "
+            f"{complete_until(volume, copy, state)}; to go on from it type "
+            f"`flocker promote {volume.name}` on {copy.node}, or bring {volume.owner} back"
+        )
+    return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
+
+
+class Failover:
+    """Promotes replicas on this node: when told to, or by itself where failover=auto."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        transfers: Transfers,
+        clear: Callable[[Volume], None],
+        count_promotion: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Args:
+        clear: puts aside what this node holds of a volume that its present owner did not
+            begin with.
+        """
+        self._node = node
+        self._ownership = ownership
+        self._catalog = catalog
+        self._pool = pool
+        self._transfers = transfers
+        self._clear = clear
+        self._count_promotion = count_promotion
+
+    def start(self, stopping: threading.Event) -> None:
+        """Watch for owners that are lost, in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        state = None
+        while not stopping.is_set():
+            state = self._catalog.changes(state, within=RETRY_SECONDS)
+            try:
+                if self._catalog.is_connected:
+                    self.take_over_lost(state)
+            except Exception:
+                log.exception("lost owners could not be looked for")
+
+    def take_over_lost(self, state: State) -> None:
+        """Promote what this node holds the newest replica of and may take by itself."""
+        for volume in state.volumes.values():
+            if volume.failover != "auto" or volume.owner in state.nodes:
+                continue
+            copy = newest_copy(volume, state)
+            if copy is not None and copy.node == self._node:
+                try:
+                    self._promote(volume, state, "auto")
+                except FlockerError as error:
+                    log.warning("volume '%s' not taken over: %s", volume.name, error)
+
+    def promote(self, name: str) -> tuple[Volume, str]:
+        """Make this node the owner of a volume whose owner is away.
+
+        Returns:
+            The new record, and up to when nothing was lost.
+
+        Raises:
+            Refused: its owner is not away, or no replica can be had here.
+            VolumeNotFound: no node knows the name.
+        """
+        state = self._ownership.state()
+        volume = state.volumes.get(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        if volume.owner == self._node:
+            raise Refused(f"volume '{name}' is owned by {self._node} already")
+        if volume.owner in state.nodes:
+            raise Refused(
+                f"volume '{name}' is owned by {volume.owner}, which is up; "
+                f"`flocker move {name}` brings it here with all of its data"
+            )
+        return self._promote(volume, state, "manual")
+
+    def _promote(self, volume: Volume, state: State, kind: str) -> tuple[Volume, str]:
+        copy = newest_copy(volume, state)
+        if copy is None:
+            raise lost(volume, state)
+        self._clear(volume)
+        if copy.node != self._node:
+            self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
+        if copy.snapshot not in self._pool.snapshots(volume.id):
+            raise Refused(
+                f"{self._node} does not hold snapshot {copy.snapshot.number} of volume "
+                f"'{volume.name}' any more; `flocker status` tells where copies are"
+            )
+        until = complete_until(volume, copy, state)
+        why = "its lease ran out" if kind == "auto" else "asked for by the operator"
+        event = Event(
+            volume.id, volume.name, now(), self._node, "promoted",
+            f"{volume.owner} is away: {why}; what it wrote after {until} may be lost",
+        )  # fmt: skip
+        # The writable copy first: a node that owns a volume has it. Should the record not be
+        # changed, the present owner's next epoch puts this copy away again.
+        claim = volume.owned_by(self._node, copy.snapshot).claim
+        self._pool.adopt(claim, copy.snapshot, volume.size_bytes)
+        promoted = self._ownership.promote(volume, self._node, copy.snapshot, event)
+        self._count_promotion(kind)
+        log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
+        return promoted, until

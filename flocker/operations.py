@@ -1,0 +1,409 @@
+"""What an operator may do with volumes, from any node: each is done where the data is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from flocker.catalog import Catalog
+from flocker.driver import Driver
+from flocker.errors import BadRequest, FlockerError, Refused, VolumeNotFound
+from flocker.failover import Failover, complete_until
+from flocker.handoff import Arrivals
+from flocker.options import format_size, read_reference
+from flocker.ownership import Ownership
+from flocker.pool import Aside, Pool
+from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
+from flocker.replication import Publisher
+from flocker.uses import Uses
+
+Answer = dict[str, Any]
+
+Paused = Callable[[list[str]], AbstractContextManager[None]]
+
+
+class Elsewhere(Protocol):
+    """Other nodes' operations. Every call may raise OwnerAway."""
+
+    def operate(self, node: str, operation: str, arguments: Answer) -> Answer:
+        """Have a node do one of these operations, however long it takes."""
+
+    def asides(self, node: str) -> list[Aside]:
+        """What was put aside there."""
+
+
+class Operations:
+    """The operations of one node. Each returns what can be written as JSON.
+
+    Args:
+        paused: pauses the containers that use any of the volumes while it is entered.
+        retention_seconds: how long what was put aside can be had back.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        driver: Driver,
+        arrivals: Arrivals,
+        failover: Failover,
+        publisher: Publisher,
+        uses: Uses,
+        elsewhere: Elsewhere,
+        paused: Paused,
+        retention_seconds: float,
+    ) -> None:
+        self._node = node
+        self._ownership = ownership
+        self._catalog = catalog
+        self._pool = pool
+        self._driver = driver
+        self._arrivals = arrivals
+        self._failover = failover
+        self._publisher = publisher
+        self._uses = uses
+        self._elsewhere = elsewhere
+        self._paused = paused
+        self._retention = timedelta(seconds=retention_seconds)
+
+    def status(self) -> Answer:
+        """The nodes and the volumes, as this node knows them."""
+        state = self._catalog.state
+        return {
+            "node": self._node,
+            "is_connected": self._catalog.is_connected,
+            "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
+            "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
+        }
+
+    def move(self, volume: str, to: str | None) -> Answer:
+        """Bring a volume to a node; return when it has arrived.
+
+        Raises:
+            BadRequest: there is no such node.
+        """
+        target = to or self._node
+        if target != self._node:
+            self._check_node(target)
+            return self._elsewhere.operate(target, "move", {"volume": volume, "to": target})
+        record = self._existing(volume)
+        if record.owner != self._node:
+            record = self._arrivals.bring(record, "asked for by the operator")
+        return {"volume": record.to_json()}
+
+    def promote(self, volume: str) -> Answer:
+        """Make this node the owner in place of one that is away."""
+        promoted, until = self._failover.promote(volume)
+        return {"volume": promoted.to_json(), "lost_after": until}
+
+    def conflicts(self) -> Answer:
+        """The copies, on all nodes, of owners that were replaced."""
+        found, silent = self._asides()
+        return {"asides": [each for each in found if each["why"] == "conflict"], "silent": silent}
+
+    def trash(self) -> Answer:
+        """What was removed or replaced and can still be had back."""
+        found, silent = self._asides()
+        return {
+            "removed": [self._removed(removed) for removed in _by_time(self._ownership.state())],
+            "asides": [each for each in found if each["why"] != "removed"],
+            "silent": silent,
+        }
+
+    def snapshot(self, volumes: list[str], label: str) -> Answer:
+        """Take a snapshot of each volume, all at one instant.
+
+        Raises:
+            Refused: they are on different nodes, where no instant is the same.
+        """
+        records = [self._existing(name) for name in dict.fromkeys(volumes)]
+        owners = {volume.owner for volume in records}
+        if len(owners) > 1:
+            where = ", ".join(f"'{volume.name}' on {volume.owner}" for volume in records)
+            raise Refused(f"only volumes of one node can be frozen at one instant: {where}")
+        if owners != {self._node}:
+            return self._elsewhere.operate(
+                owners.pop(), "snapshot", {"volumes": volumes, "label": label}
+            )
+        # One volume is frozen at one instant as it is; several only while nothing writes.
+        with self._paused(volumes) if len(records) > 1 else nullcontext():
+            taken = [(volume, self._freeze(volume)) for volume in records]
+        return {"snapshots": [self._keep(volume, label, *frozen) for volume, frozen in taken]}
+
+    def snapshots(self, volume: str | None) -> Answer:
+        """The snapshots people asked for, of one volume or of all."""
+        state = self._ownership.state()
+        if volume is not None and volume not in state.volumes:
+            raise VolumeNotFound(volume)
+        chosen = [each for each in state.volumes.values() if volume in (None, each.name)]
+        return {
+            "snapshots": [
+                _snapshot(each, named, _holding(each, named, state))
+                for each in chosen
+                for named in state.named(each)
+            ]
+        }
+
+    def restore(self, reference: str) -> Answer:
+        """Make a volume what it was; what it is now is kept as a snapshot.
+
+        Raises:
+            InUse: a container uses it.
+        """
+        wanted = read_reference(reference)
+        if wanted.number is None:
+            raise BadRequest(
+                f"'{reference}' names no snapshot: say `flocker restore {wanted.volume}@3`, or "
+                f"`flocker clone {reference} NEW-NAME` for a copy that was set aside"
+            )
+        volume = self._existing(wanted.volume)
+        if volume.owner != self._node:
+            return self._elsewhere.operate(volume.owner, "restore", {"reference": reference})
+        with self._uses.locked(volume):
+            self._uses.refuse_if_any(volume)
+            snapshot = self._find(volume, wanted.number)
+            before = self._keep(volume, f"before it became {reference}", *self._freeze(volume))
+            self._pool.restore(volume.claim, snapshot, volume.size_bytes)
+        kept_as = f"{volume.name}@{before['number']}"
+        self._record(volume, "restored", f"to {reference}; what it was before is {kept_as}")
+        return {"volume": volume.to_json(), "kept_as": kept_as}
+
+    def clone(self, reference: str, name: str) -> Answer:
+        """Make a new volume from a state of another.
+
+        Raises:
+            Refused: the name is taken.
+        """
+        if self._ownership.volume(name) is not None:
+            raise Refused(f"there is a volume '{name}' already; choose another name")
+        self._driver.create(name, {"from": reference})
+        return {"volume": self._existing(name).to_json()}
+
+    def undelete(self, name: str) -> Answer:
+        """Bring a removed volume back, as it was when it was removed.
+
+        Raises:
+            Refused: there is none, or the name is taken by now.
+        """
+        state = self._ownership.state()
+        candidates = [each for each in _by_time(state) if each.volume.name == name]
+        if not candidates:
+            raise Refused(f"no removed volume '{name}' is kept; `flocker trash` lists what is")
+        removed = candidates[-1]
+        if name in state.volumes:
+            raise Refused(f"there is a volume '{name}' again; remove that one first")
+        if removed.volume.owner != self._node:
+            return self._elsewhere.operate(removed.volume.owner, "undelete", {"name": name})
+        volume = removed.volume.owned_by(self._node, removed.volume.base)
+        if not self._pool.reclaim(volume.id) and not self._pool.is_open(volume.id):
+            raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
+        self._pool.readmit(volume.claim)
+        event = Event(volume.id, name, now(), self._node, "undeleted")
+        self._ownership.undelete(removed, volume, event)
+        self._catalog.settle(lambda known: name in known.volumes)
+        return {"volume": volume.to_json()}
+
+    def resize(self, volume: str, size_bytes: int | None) -> Answer:
+        """Change what a volume may hold, containers running or not; None: no limit.
+
+        Raises:
+            Refused: it holds more than that already.
+        """
+        record = self._existing(volume)
+        if record.owner != self._node:
+            return self._elsewhere.operate(
+                record.owner, "resize", {"volume": volume, "size_bytes": size_bytes}
+            )
+        if size_bytes is not None:
+            self._pool.prepare_sizes()
+        with self._uses.locked(record):
+            self._pool.set_size(record.claim, size_bytes)
+            changed = replace(record, size_bytes=size_bytes)
+            why = f"from {_size(record.size_bytes)} to {_size(size_bytes)}"
+            event = Event(record.id, volume, now(), self._node, "resized", why)
+            try:
+                self._ownership.change(record, changed, event)
+            except FlockerError:
+                self._pool.set_size(record.claim, record.size_bytes)
+                raise
+        self._catalog.settle(lambda state: state.volumes.get(volume) == changed)
+        return {"volume": changed.to_json()}
+
+    def history(self, volume: str | None) -> Answer:
+        """What happened, to one volume or to all, oldest first; also to removed ones."""
+        if volume is None:
+            return {"events": [_event(each) for each in self._ownership.history(None)]}
+        state = self._ownership.state()
+        ids = [each.volume.id for each in _by_time(state) if each.volume.name == volume]
+        if record := state.volumes.get(volume):
+            ids.append(record.id)
+        if not ids:
+            raise VolumeNotFound(volume)
+        events = [event for each in ids for event in self._ownership.history(each)]
+        return {"events": [_event(each) for each in events]}
+
+    def asides(self) -> list[Aside]:
+        """What was put aside on this node; asked by its peers."""
+        return self._pool.asides()
+
+    def purge(self) -> list[Aside]:
+        """Delete for good what was put aside longer ago than the retention; return it."""
+        oldest = (datetime.now(UTC) - self._retention).isoformat(timespec="milliseconds")
+        for removed in self._ownership.state().removed.values():
+            if removed.removed_at < oldest and removed.volume.owner == self._node:
+                self._ownership.purge(removed)
+        return self._pool.purge_asides(oldest)
+
+    def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
+        taken_at = now()
+        return self._pool.take_snapshot(volume.claim), taken_at
+
+    def _keep(self, volume: Volume, label: str, snapshot: Snapshot, taken_at: str) -> Answer:
+        named = NamedSnapshot(volume.id, snapshot, taken_at, label)
+        why = f"as {volume.name}@{snapshot.number}" + (f": {label}" if label else "")
+        event = Event(volume.id, volume.name, now(), self._node, "snapshot", why)
+        self._ownership.keep_snapshot(named, event)
+        if volume.replicas:
+            self._publisher.publish(volume)
+        return _snapshot(volume, named, [self._node])
+
+    def _find(self, volume: Volume, number: int) -> Snapshot:
+        for snapshot in self._pool.snapshots(volume.id):
+            if snapshot.number == number:
+                return snapshot
+        raise Refused(
+            f"{self._node} has no snapshot {number} of volume '{volume.name}'; "
+            f"`flocker snapshots {volume.name}` lists those there are"
+        )
+
+    def _asides(self) -> tuple[list[Answer], list[str]]:
+        """What was put aside on all nodes, and the nodes that did not answer."""
+        found, silent = [_aside(self._node, each) for each in self._pool.asides()], []
+        state = self._catalog.state
+        for name in sorted((state.seen.keys() | state.nodes) - {self._node}):
+            try:
+                found += [_aside(name, each) for each in self._elsewhere.asides(name)]
+            except FlockerError:
+                silent.append(name)
+        return sorted(found, key=lambda each: str(each["at"])), silent
+
+    def _removed(self, removed: Removed) -> Answer:
+        until = datetime.fromisoformat(removed.removed_at) + self._retention
+        return {
+            "name": removed.volume.name,
+            "owner": removed.volume.owner,
+            "removed_at": removed.removed_at,
+            "until": until.isoformat(timespec="seconds"),
+        }
+
+    def _volume(self, volume: Volume, state: State) -> Answer:
+        move = state.moves.get(volume.id)
+        others = [copy for node, copy in state.copies_of(volume).items() if node != volume.owner]
+        is_here = volume.owner == self._node
+        return {
+            "name": volume.name,
+            "id": volume.id,
+            "owner": volume.owner,
+            "epoch": volume.epoch,
+            "created_at": volume.created_at,
+            "size_bytes": volume.size_bytes,
+            "used_bytes": self._pool.used_bytes(volume.id) if is_here else None,
+            "replicas": volume.replicas,
+            "failover": volume.failover,
+            "made_from": volume.made_from,
+            "mounted_on": state.mounts.get(volume.id),
+            "copies": [_copy(volume, copy, state) for copy in others],
+            "move": None if move is None else {**asdict(move), "percent": move.percent},
+            "problem": self._driver.problem(volume),
+        }
+
+    def _existing(self, name: str) -> Volume:
+        volume = self._ownership.volume(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        return volume
+
+    def _check_node(self, name: str) -> None:
+        nodes = self._ownership.state().nodes
+        if name not in nodes:
+            raise BadRequest(f"no node '{name}' is up; those that are: {', '.join(sorted(nodes))}")
+
+    def _record(self, volume: Volume, what: str, why: str) -> None:
+        self._ownership.record(Event(volume.id, volume.name, now(), self._node, what, why))
+
+
+def _by_time(state: State) -> list[Removed]:
+    return sorted(state.removed.values(), key=lambda removed: removed.removed_at)
+
+
+def _node(name: str, state: State) -> Answer:
+    node = state.nodes.get(name)
+    return {
+        "name": name,
+        "address": node and node.address,
+        "version": node and node.version,
+        "pool_used_bytes": node and node.pool_used_bytes,
+        "pool_total_bytes": node and node.pool_total_bytes,
+        "is_alive": node is not None,
+        "seen": state.seen.get(name),
+    }
+
+
+def _copy(volume: Volume, copy: Copy, state: State) -> Answer:
+    published = state.copies_of(volume).get(volume.owner)
+    is_current = published is not None and published.snapshot == copy.snapshot
+    is_alive = volume.owner in state.nodes
+    return {
+        "node": copy.node,
+        "number": copy.snapshot.number,
+        "taken_at": copy.taken_at,
+        "is_current": is_current,
+        "holds_until": None if is_current and is_alive else complete_until(volume, copy, state),
+    }
+
+
+def _holding(volume: Volume, named: NamedSnapshot, state: State) -> Iterable[str]:
+    """The nodes that have it: the owner, and whoever's newest copy came later."""
+    copies = state.copies_of(volume)
+    later = (node for node, copy in copies.items() if copy.snapshot.number >= named.snapshot.number)
+    return sorted({volume.owner, *later})
+
+
+def _snapshot(volume: Volume, named: NamedSnapshot, nodes: Iterable[str]) -> Answer:
+    return {
+        "volume": volume.name,
+        "number": named.snapshot.number,
+        "taken_at": named.taken_at,
+        "label": named.label,
+        "nodes": list(nodes),
+    }
+
+
+def _aside(node: str, aside: Aside) -> Answer:
+    return {
+        "reference": aside.reference,
+        "node": node,
+        "volume": aside.volume,
+        "why": aside.why,
+        "at": aside.at,
+    }
+
+
+def _event(event: Event) -> Answer:
+    return {
+        "volume": event.volume,
+        "at": event.at,
+        "node": event.node,
+        "what": event.what,
+        "why": event.why,
+    }
+
+
+def _size(size_bytes: int | None) -> str:
+    return "no limit" if size_bytes is None else format_size(size_bytes)

@@ -1,0 +1,213 @@
+"""What the cluster knows: the values that are agreed about, and what can be concluded from them.
+
+Plain data: every one of them can be written to etcd as JSON and read back.
+Times are RFC 3339 with a zone, as the engine wants them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Failover = Literal["manual", "auto"]
+DEFAULT_REPLICAS = 2
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to write to one volume: good until the epoch grows."""
+
+    volume_id: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A read-only point in time of a volume.
+
+    `identity` stays the same when the snapshot is sent to another node: numbers
+    can be equal by accident, identities cannot.
+    """
+
+    number: int
+    identity: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume's record.
+
+    `id` is a UUID and names the data on disk; `name` is what people type.
+    `base` is the snapshot the owner began this epoch with: whatever an earlier
+    owner wrote after it is not part of the volume any more.
+    """
+
+    name: str
+    id: str
+    owner: str
+    epoch: int
+    created_at: str
+    size_bytes: int | None = None  # the most it may hold; None for as much as the pool has
+    replicas: int = DEFAULT_REPLICAS
+    failover: Failover = "manual"
+    base: Snapshot | None = None
+    made_from: str | None = None  # what it was cloned from, as typed
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.id, self.epoch)
+
+    def owned_by(self, node: str, base: Snapshot | None) -> Volume:
+        """The same volume after a change of owner."""
+        return replace(self, owner=node, epoch=self.epoch + 1, base=base)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Volume:
+        base = value.get("base")
+        return cls(**{**value, "base": None if base is None else Snapshot(**base)})
+
+
+@dataclass(frozen=True)
+class Move:
+    """A volume on its way to another node.
+
+    `token` tells this move from an earlier one of the same volume: a node that
+    was paused while its move expired must not finish a later one.
+    """
+
+    volume_id: str
+    source: str
+    target: str
+    token: str
+    bytes_done: int = 0
+    bytes_total: int | None = None  # not known before the source has counted
+
+    @property
+    def percent(self) -> int | None:
+        return percent(self.bytes_done, self.bytes_total)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine running the daemon; known while its lease lasts."""
+
+    name: str
+    address: str
+    version: str
+    pool_used_bytes: int
+    pool_total_bytes: int
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The newest complete snapshot of a volume that a node holds.
+
+    `taken_at` is when the owner took it, by the owner's clock.
+    """
+
+    volume_id: str
+    node: str
+    snapshot: Snapshot
+    taken_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Copy:
+        return cls(**{**value, "snapshot": Snapshot(**value["snapshot"])})
+
+
+@dataclass(frozen=True)
+class NamedSnapshot:
+    """A snapshot a person asked for: kept until that person deletes it."""
+
+    volume_id: str
+    snapshot: Snapshot
+    taken_at: str
+    label: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> NamedSnapshot:
+        return cls(**{**value, "snapshot": Snapshot(**value["snapshot"])})
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a volume: who did what, when and why."""
+
+    volume_id: str
+    volume: str
+    at: str
+    node: str
+    what: str  # created, moved, promoted, resized, restored, removed, undeleted ...
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A volume that was removed and can still be had back."""
+
+    volume: Volume
+    removed_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Removed:
+        return cls(Volume.from_json(value["volume"]), value["removed_at"])
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is agreed about, at one instant.
+
+    Attributes:
+        volumes: by name.
+        mounts: volume id -> node that has it mounted.
+        moves: by volume id.
+        nodes: those whose lease has not expired, by name.
+        seen: node -> when it was last heard of; also of nodes that are away.
+        copies: volume id -> node -> copy.
+        snapshots: volume id -> number -> snapshot.
+        removed: by volume id.
+    """
+
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    moves: Mapping[str, Move] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, Mapping[str, Copy]] = field(default_factory=dict)
+    snapshots: Mapping[str, Mapping[int, NamedSnapshot]] = field(default_factory=dict)
+    removed: Mapping[str, Removed] = field(default_factory=dict)
+
+    def copies_of(self, volume: Volume) -> Mapping[str, Copy]:
+        """Node -> newest copy there."""
+        return self.copies.get(volume.id, {})
+
+    def named(self, volume: Volume) -> list[NamedSnapshot]:
+        """The snapshots people asked for, oldest first."""
+        return [snapshot for _, snapshot in sorted(self.snapshots.get(volume.id, {}).items())]
+
+
+def now() -> str:
+    """The time, as records hold it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def percent(bytes_done: int, bytes_total: int | None) -> int | None:
+    """How far a copy is; None while the total is not known."""
+    if bytes_total is None:
+        return None
+    # The total is an estimate: headers of the stream come on top, so stop short of 100.
+    return min(99, 100 * bytes_done // max(bytes_total, 1))

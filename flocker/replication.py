@@ -1,0 +1,235 @@
+"""Replication ahead of time: owners publish what changed, replicas fetch it.
+
+The publisher takes a snapshot of every own volume that changed, about once a
+second, and says so in etcd. The follower sees that in its mirror and fetches.
+Which nodes are replicas follows from the cluster's state alone, so nothing has
+to be agreed about it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from flocker.catalog import Catalog
+from flocker.errors import ControlPlaneAway, FlockerError, PoolError, StaleEpoch
+from flocker.ownership import Ownership
+from flocker.pool import Pool
+from flocker.records import Claim, Copy, Snapshot, State, Volume, now
+from flocker.transfer import Transfers
+
+log = logging.getLogger(__name__)
+
+PUBLISH_SECONDS = 1.0
+AT_ONCE = 4  # snapshots taken, or streams fetched, at the same time
+RETRY_SECONDS = 5.0
+
+
+def replicas_of(volume: Volume, state: State) -> list[str]:
+    """The nodes that shall hold a replica, the same answer on every node.
+
+    Those that hold the newest copy first, so that a copy once made is kept up;
+    then those with the most room.
+    """
+    copies = state.copies_of(volume)
+
+    def rank(name: str) -> tuple[int, int, str]:
+        node = state.nodes[name]
+        newest = copies[name].snapshot.number if name in copies else 0
+        return (-newest, node.pool_used_bytes - node.pool_total_bytes, name)
+
+    others = sorted((name for name in state.nodes if name != volume.owner), key=rank)
+    return others[: volume.replicas]
+
+
+class Retention:
+    """Which snapshots a node must not prune."""
+
+    def __init__(self) -> None:
+        self._sent: dict[tuple[str, str], int] = {}
+
+    def sending(self, volume_id: str, node: str, number: int) -> None:
+        """A peer is fetching this one; it is the next parent even before the peer says so."""
+        self._sent[volume_id, node] = number
+
+    def numbers(self, volume_id: str, state: State) -> set[int]:
+        """What any other copy may build on, and what people asked to keep."""
+        kept = {copy.snapshot.number for copy in state.copies.get(volume_id, {}).values()}
+        kept |= state.snapshots.get(volume_id, {}).keys()
+        return kept | {number for (each, _), number in self._sent.items() if each == volume_id}
+
+
+class Publisher:
+    """Takes snapshots of what changed in this node's own volumes, and says so."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        retention: Retention,
+    ) -> None:
+        self._node = node
+        self._ownership = ownership
+        self._catalog = catalog
+        self._pool = pool
+        self._retention = retention
+        self._said: dict[str, Snapshot] = {}
+        self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
+
+    def start(self, stopping: threading.Event) -> None:
+        """Run in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(PUBLISH_SECONDS):
+            try:
+                self.publish_changes()
+            except Exception:
+                # Logged, and tried again: a thread that has ended does not come back.
+                log.exception("changes could not be looked for")
+
+    def publish_changes(self) -> None:
+        """One round over all volumes this node owns."""
+        state = self._catalog.state
+        own = {
+            volume.claim: volume
+            for volume in state.volumes.values()
+            if volume.owner == self._node and volume.replicas > 0
+        }
+        changed = set(self._pool.changed_volumes(own.keys()))
+        unsaid = {claim for claim in own if self._is_unsaid(claim, state)}
+        list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
+
+    def publish(self, volume: Volume) -> Snapshot:
+        """Freeze a volume as it is and tell the replicas.
+
+        Raises:
+            StaleEpoch: this node does not own it any more.
+            ControlPlaneAway: the snapshot is taken, but nobody was told.
+        """
+        taken_at = now()
+        snapshot = self._pool.take_snapshot(volume.claim)
+        if self._said.get(volume.id) != snapshot:
+            self._ownership.publish(Copy(volume.id, self._node, snapshot, taken_at))
+            self._said[volume.id] = snapshot
+            self._pool.prune(volume.id, self._retention.numbers(volume.id, self._catalog.state))
+        return snapshot
+
+    def _publish(self, volume: Volume) -> None:
+        try:
+            self.publish(volume)
+        except ControlPlaneAway:
+            log.debug("volume '%s' changed, but nobody can be told", volume.name)
+        except StaleEpoch as error:  # it moved meanwhile
+            log.debug("%s", error)
+        except PoolError as error:
+            log.warning("volume '%s' could not be replicated: %s", volume.name, error)
+
+    def _is_unsaid(self, claim: Claim, state: State) -> bool:
+        """Whether a snapshot was taken that the cluster has not heard of from this process."""
+        copy = state.copies.get(claim.volume_id, {}).get(self._node)
+        return copy is None or claim.volume_id not in self._said
+
+
+class Follower:
+    """Keeps this node's replicas up with their owners."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        transfers: Transfers,
+        retention: Retention,
+        clear: Callable[[Volume], None],
+    ) -> None:
+        """Args:
+        clear: puts aside what this node holds of a volume that its present owner did not
+            begin with; called before anything is fetched.
+        """
+        self._node = node
+        self._ownership = ownership
+        self._catalog = catalog
+        self._pool = pool
+        self._transfers = transfers
+        self._retention = retention
+        self._clear = clear
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
+        self._failing: set[str] = set()
+        self._workers = ThreadPoolExecutor(AT_ONCE, "follow")
+
+    def start(self, stopping: threading.Event) -> None:
+        """Run in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        state = None
+        while not stopping.is_set():
+            state = self._catalog.changes(state, within=RETRY_SECONDS)
+            try:
+                self.look(state)
+            except Exception:
+                log.exception("replicas could not be looked after")
+
+    def look(self, state: State) -> None:
+        """Begin to fetch whatever this node lacks; returns at once."""
+        for volume in state.volumes.values():
+            if self._lacks(volume, state):
+                self._begin(volume)
+
+    def follow(self, volume: Volume, state: State) -> None:
+        """Fetch what is missing of one volume here, and say so.
+
+        Raises:
+            FlockerError: it could not be had; what was there before is kept.
+        """
+        if self._pool.reclaim(volume.id):
+            log.info("volume '%s' is back; its removed copy here is used again", volume.name)
+        if volume.size_bytes is not None:
+            self._pool.prepare_sizes()
+        self._clear(volume)
+        newest = state.copies_of(volume)[volume.owner]
+        named = [each.snapshot for each in state.named(volume)]
+        self._transfers.fetch(volume.id, volume.owner, [*named, newest.snapshot])
+        self._ownership.publish(Copy(volume.id, self._node, newest.snapshot, newest.taken_at))
+        self._pool.prune(volume.id, self._retention.numbers(volume.id, state))
+
+    def _lacks(self, volume: Volume, state: State) -> bool:
+        copies = state.copies_of(volume)
+        if volume.owner == self._node or volume.owner not in copies:
+            return False
+        if volume.owner not in state.nodes or self._node not in replicas_of(volume, state):
+            return False
+        mine = copies.get(self._node)
+        return mine is None or mine.snapshot != copies[volume.owner].snapshot
+
+    def _begin(self, volume: Volume) -> None:
+        with self._lock:
+            if volume.id in self._under_way:
+                return
+            self._under_way.add(volume.id)
+        self._workers.submit(self._work, volume)
+
+    def _work(self, volume: Volume) -> None:
+        try:
+            state = self._catalog.state
+            if state.volumes.get(volume.name) == volume and self._lacks(volume, state):
+                self.follow(volume, state)
+            self._failing.discard(volume.id)
+        except FlockerError as error:
+            if volume.id not in self._failing:  # once, not every second
+                log.warning("replica of volume '%s' falls behind: %s", volume.name, error)
+            self._failing.add(volume.id)
+        except Exception:
+            log.exception("replica of volume '%s' falls behind", volume.name)
+        finally:
+            with self._lock:
+                self._under_way.discard(volume.id)

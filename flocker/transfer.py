@@ -1,0 +1,165 @@
+"""The one way data comes to a node: snapshots fetched from a peer.
+
+Following a volume, handing it over, adding a replica and coming home all end
+here, so what is true of one is true of all: the newest snapshot both sides have
+is the parent, nothing half-received is ever seen, and one stream at a time
+brings a volume.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from flocker.errors import FlockerError
+from flocker.pool import Pool
+from flocker.records import Snapshot, percent
+
+log = logging.getLogger(__name__)
+
+
+class Sources(Protocol):
+    """Peers as places to fetch from. Every call may raise OwnerAway."""
+
+    def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
+        """The complete snapshots that node holds, oldest first."""
+
+    def stream_bytes(
+        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
+    ) -> int:
+        """How much data the stream of `wanted` will carry."""
+
+    def stream(
+        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
+    ) -> Iterator[bytes]:
+        """The stream itself.
+
+        Raises:
+            TransferFailed: while iterating, when it breaks off.
+        """
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stream has come; `bytes_total` is not known before the source has counted."""
+
+    bytes_done: int
+    bytes_total: int | None
+
+    @property
+    def percent(self) -> int | None:
+        return percent(self.bytes_done, self.bytes_total)
+
+
+Report = Callable[[Progress], None]
+
+
+class Transfers:
+    """Fetches snapshots into this node's pool."""
+
+    def __init__(self, pool: Pool, sources: Sources, count_received: Callable[[int], None]) -> None:
+        self._pool = pool
+        self._sources = sources
+        self._count_received = count_received
+        self._locks: dict[str, threading.Lock] = {}
+        self._progress: dict[str, Progress] = {}
+
+    def progress(self, volume_id: str) -> Progress | None:
+        """How far the stream of a volume is, if one is under way."""
+        return self._progress.get(volume_id)
+
+    def fetch(
+        self,
+        volume_id: str,
+        node: str,
+        wanted: Collection[Snapshot],
+        report: Report = lambda _: None,
+    ) -> int:
+        """Have these snapshots here, oldest first; what is here already is not fetched again.
+
+        Waits for another fetch of the same volume. One that the node does not
+        have any more is left out, unless it is the newest.
+
+        Returns:
+            The bytes that were received.
+
+        Raises:
+            TransferFailed: a stream broke off or did not verify; what came before it is kept.
+            OwnerAway: the node does not answer.
+        """
+        with self._locks.setdefault(volume_id, threading.Lock()):
+            here = self._pool.snapshots(volume_id)
+            missing = sorted(set(wanted) - set(here), key=lambda snapshot: snapshot.number)
+            if not missing:
+                return 0
+            offered = self._sources.snapshots(volume_id, node)
+            received = 0
+            for snapshot in missing:
+                if snapshot in offered or snapshot == missing[-1]:
+                    received += self._fetch_one(volume_id, node, snapshot, offered, report)
+            return received
+
+    def _fetch_one(
+        self,
+        volume_id: str,
+        node: str,
+        wanted: Snapshot,
+        offered: list[Snapshot],
+        report: Report,
+    ) -> int:
+        here = self._pool.snapshots(volume_id)
+        common = [snapshot for snapshot in offered if snapshot in here]
+        # A later one serves as well as an earlier: an increment is a difference, not a sequence.
+        parent = common[-1] if common else None
+        counted = _Counted(
+            self._sources.stream(volume_id, node, wanted, parent),
+            ask_total=lambda: self._sources.stream_bytes(volume_id, node, wanted, parent),
+            report=lambda progress: self._report(volume_id, progress, report),
+        )
+        try:
+            self._pool.receive(volume_id, wanted, parent, counted)
+        finally:
+            self._progress.pop(volume_id, None)
+            self._count_received(counted.bytes_done)
+        return counted.bytes_done
+
+    def _report(self, volume_id: str, progress: Progress, report: Report) -> None:
+        self._progress[volume_id] = progress
+        report(progress)
+
+
+ASK_TOTAL_AFTER_SECONDS = 1.0  # a stream that is over sooner needs no progress told
+
+
+class _Counted:
+    """A stream whose bytes are counted as they pass."""
+
+    def __init__(
+        self, stream: Iterable[bytes], ask_total: Callable[[], int], report: Report
+    ) -> None:
+        self._stream = stream
+        self._ask_total = ask_total
+        self._report = report
+        self._total: int | None = None
+        self.bytes_done = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        started = time.monotonic()
+        asked = False
+        for chunk in self._stream:
+            yield chunk
+            self.bytes_done += len(chunk)
+            if not asked and time.monotonic() - started > ASK_TOTAL_AFTER_SECONDS:
+                asked = True
+                threading.Thread(target=self._learn_total, daemon=True).start()
+            self._report(Progress(self.bytes_done, self._total))
+
+    def _learn_total(self) -> None:
+        try:
+            self._total = self._ask_total()
+        except FlockerError as error:
+            log.info("progress of a copy cannot be told: %s", error)
