@@ -1,8 +1,8 @@
-"""What volumes there are, also while etcd is away.
+"""What the cluster agrees about, mirrored on this node: quick to read, and there without etcd.
 
 The engine purges what it knows of a volume when it is told "not found"
 (docs/decisions/0001), so an answer that is only unknown must never say that:
-reads fall back to what etcd said last, which is kept on disk.
+that a volume is not there is only ever said when etcd says so.
 """
 
 from __future__ import annotations
@@ -10,32 +10,66 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flocker.errors import ControlPlaneAway
-from flocker.ownership import Ownership, Volume
+from flocker.keyspace import Tables, keyed
+from flocker.ownership import Ownership
+from flocker.records import State, Volume
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 1
+WRITE_SECONDS = 1  # at least, between two writes of the file
+SETTLE_SECONDS = 2
+
 
 class Catalog:
-    """Reads of the volumes' records, remembered in `file`."""
+    """The State as this node knows it, kept in `file` for the time before etcd answers.
+
+    `start` makes it follow every change. Until then each read asks `ownership`, which is how
+    tests see each other's changes at once.
+    """
 
     def __init__(self, ownership: Ownership, file: Path) -> None:
         self._ownership = ownership
         self._file = file
-        self._lock = threading.Lock()
-        self._known = self._load()
+        self._changed = threading.Condition()
+        self._refreshing = threading.Lock()
+        self._state = self._written = self._load()
+        self._is_following = False
+        self._is_connected = False
+
+    def start(self, stopping: threading.Event) -> list[threading.Thread]:
+        """Follow in the background until `stopping` is set; the threads that then end."""
+        self._is_following = True
+        threads = [
+            threading.Thread(target=task, args=(stopping,), name=name, daemon=True)
+            for name, task in (("catalog", self._follow), ("catalog-file", self._keep_written))
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    @property
+    def state(self) -> State:
+        """What is known; as it was last known while etcd is away. It never changes itself."""
+        if not self._is_following:
+            self.refresh()
+        return self._state
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether etcd answers, so that what is known is how it is."""
+        if not self._is_following:
+            self.refresh()
+        return self._is_connected
 
     def volumes(self) -> list[Volume]:
-        """All volumes, by name; as they were last known while etcd is away."""
-        try:
-            volumes = self._ownership.volumes()
-        except ControlPlaneAway:
-            return sorted(self._known.values(), key=lambda volume: volume.name)
-        with self._lock:
-            self._remember({volume.name: volume for volume in volumes})
-        return volumes
+        """All volumes, by name."""
+        return sorted(self.state.volumes.values(), key=lambda volume: volume.name)
 
     def volume(self, name: str) -> Volume | None:
         """The volume of that name; None only when etcd says that there is none.
@@ -43,41 +77,97 @@ class Catalog:
         Raises:
             ControlPlaneAway: etcd is away and the name was never heard of here.
         """
-        try:
-            volume = self._ownership.volume(name)
-        except ControlPlaneAway:
-            if name in self._known:
-                return self._known[name]
-            raise
-        if volume is None:
-            with self._lock:
-                self._remember({key: each for key, each in self._known.items() if key != name})
-        else:
-            self.remember(volume)
-        return volume
+        known = self.state.volumes.get(name)
+        return known if known is not None else self._ownership.volume(name)
 
-    def remember(self, volume: Volume) -> None:
-        """Take note of a record that is known to be in force."""
-        with self._lock:
-            self._remember({**self._known, volume.name: volume})
+    def settle(self, holds: Callable[[State], bool]) -> None:
+        """Wait until what this node has just written is seen here too, 2 s at most."""
+        if not self._is_following:
+            self.refresh()
+        with self._changed:
+            waits = SETTLE_SECONDS if self._is_following else 0
+            if not self._changed.wait_for(lambda: holds(self._state), waits):
+                log.info("what was just written is not seen here yet")
 
-    def _remember(self, volumes: dict[str, Volume]) -> None:
-        if volumes == self._known:
+    def changes(self, last: State | None, within: float) -> State:
+        """What is known, as soon as it is not `last` any more or `within` seconds have passed.
+
+        Args:
+            last: what the call before has returned; None for the first.
+        """
+        if not self._is_following:
+            self.refresh()
+        with self._changed:
+            self._changed.wait_for(lambda: self._state is not last, within)
+            return self._state
+
+    def refresh(self) -> None:
+        """Ask once how it is; nothing is forgotten while etcd is away."""
+        with self._refreshing:  # or an older answer might come after a newer one
+            try:
+                self._take(self._ownership.state())
+            except ControlPlaneAway:
+                self._is_connected = False
+            else:
+                self._write()
+
+    def _take(self, state: State) -> None:
+        with self._changed:
+            self._is_connected = True
+            if state != self._state:
+                self._state = state
+                self._changed.notify_all()
+
+    def _follow(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                for state in self._ownership.follow(stopping):
+                    if not self._is_connected:
+                        log.info("what the cluster agrees about is followed")
+                    self._take(state)
+            except ControlPlaneAway as error:
+                if self._is_connected:
+                    log.warning("volumes are listed as they were last known: %s", error)
+                self._is_connected = False
+            except Exception:
+                # It is logged, and tried again: a mirror that stood still would be believed.
+                log.exception("what the cluster agrees about could not be followed")
+                self._is_connected = False
+            stopping.wait(RETRY_SECONDS)
+
+    def _keep_written(self, stopping: threading.Event) -> None:
+        state: State | None = None
+        while not stopping.is_set():
+            state = self.changes(state, within=WRITE_SECONDS)
+            self._write()
+            stopping.wait(WRITE_SECONDS)
+        self._write()
+
+    def _write(self) -> None:
+        state = self._state
+        if _lasting(state) == _lasting(self._written):
             return
-        self._known = volumes
         fresh = self._file.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps([volume.to_json() for volume in volumes.values()]))
+            fresh.write_text(json.dumps(keyed(state)))
             fresh.replace(self._file)
         except OSError as error:  # a full disk must not turn a right answer into an error
             log.warning("what volumes there are was not written down: %s", error)
+        else:
+            self._written = state
 
-    def _load(self) -> dict[str, Volume]:
+    def _load(self) -> State:
+        tables = Tables()
         try:
-            stored = json.loads(self._file.read_text())
-            return {value["name"]: Volume(**value) for value in stored}
+            for key, value in dict(json.loads(self._file.read_text())).items():
+                tables.put(key, value)
         except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            pass
+        except (OSError, ValueError, TypeError) as error:
             log.warning("%s cannot be read, begun anew: %s", self._file, error)
-            return {}
+        return tables.state()
+
+
+def _lasting(state: State) -> State:
+    """What is worth writing down: every node is heard of every few seconds."""
+    return replace(state, nodes={}, seen={})

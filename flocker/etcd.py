@@ -1,44 +1,68 @@
 """Ownership kept in etcd: every change is one compare-and-swap transaction.
 
-    flocker/volumes/<name>   a Volume                 for good
-    flocker/mounts/<id>      id, node, name           while its node's lease lasts
-    flocker/moves/<id>       a Move                   while its target's lease lasts
-    flocker/nodes/<node>     a Node                   while its lease lasts
-
-A volume's record is compared by value: it holds the epoch, so an equal record
-is the same owner at the same epoch.
+What a change depends on is read first, compared with what it is meant to be, and the
+change is made only if none of it has changed since. If something has, all of that is done
+again, and so it is when an answer got lost on the way: a change that was made already is
+then found to be made.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import threading
 import uuid
-from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TypeVar
 
-from etcd3gw.client import Etcd3Client
-from etcd3gw.exceptions import Etcd3Exception
-from etcd3gw.lease import Lease
-
+from flocker import etcd_watch
 from flocker.config import Certificates
-from flocker.errors import (
-    BadRequest,
-    ControlPlaneAway,
-    FlockerError,
-    InUse,
-    MoveUnderWay,
-    StaleEpoch,
+from flocker.errors import ControlPlaneAway, InUse, MoveUnderWay, Refused, StaleEpoch
+from flocker.etcd_wire import (
+    Entry,
+    Json,
+    Members,
+    delete,
+    delete_below,
+    key_of,
+    newest_keys,
+    put,
+    read,
+    read_below,
 )
-from flocker.ownership import Move, Node, Volume
+from flocker.keyspace import (
+    copy_key,
+    event_key,
+    mount_key,
+    move_key,
+    node_key,
+    read_event,
+    read_move,
+    read_removed,
+    read_volume,
+    removed_key,
+    seen_key,
+    snapshot_key,
+    volume_key,
+)
+from flocker.records import (
+    Copy,
+    Event,
+    Move,
+    NamedSnapshot,
+    Node,
+    Removed,
+    Snapshot,
+    State,
+    Volume,
+    now,
+)
 
-ROOT = "flocker/"
-ANSWER_SECONDS = 3  # longest wait for one member; a healthy one answers in milliseconds
+log = logging.getLogger(__name__)
 
-Json = dict[str, Any]
+EVENTS_KEPT = 100  # of one volume
+
+Record = TypeVar("Record")
 
 
 class EtcdOwnership:
@@ -48,245 +72,290 @@ class EtcdOwnership:
         endpoints: `http(s)://host:port`, the nearest first.
         lease_seconds: how long the node counts as alive after its last `announce`.
         certificates: for https; None for plain http.
-
-    An answer that got lost on the way makes the next member repeat the question, so a change
-    that was not made is looked up before it counts as refused: it may have been made already.
     """
 
     def __init__(
         self, endpoints: list[str], lease_seconds: int, certificates: Certificates | None
     ) -> None:
-        self._clients = [_client(endpoint, certificates) for endpoint in endpoints]
+        self._members = Members(endpoints, certificates)
         self._lease_seconds = lease_seconds
-        self._lease: Lease | None = None
-        self._lock = threading.Lock()
+        self._lease: int | None = None
+        self._announced: int | None = None  # the lease of the last announcement
+        self._announcing = threading.Lock()
 
-    def volumes(self) -> list[Volume]:
-        return [Volume(**value) for value in self._prefix("volumes/")]
+    def state(self) -> State:
+        return etcd_watch.read_tables(self._members)[0].state()
+
+    def follow(self, stopping: threading.Event) -> Iterator[State]:
+        return etcd_watch.follow(self._members, stopping)
 
     def volume(self, name: str) -> Volume | None:
-        value = self._read(f"volumes/{name}")
-        return None if value is None else Volume(**value)
+        [record] = self._look(volume_key(name))
+        return _as(read_volume, record)
 
-    def create(self, volume: Volume) -> Volume:
-        key = f"volumes/{volume.name}"
-        if self._commit([_absent(key)], [_put(key, volume.to_json())]):
-            return volume
-        return self.volume(volume.name) or self.create(volume)  # removed in between: once more
+    def create(self, volume: Volume, event: Event) -> Volume:
+        while True:
+            [record] = self._look(volume_key(volume.name))
+            there = _as(read_volume, record)
+            if there is not None:
+                return there
+            if self._commit([record], [put(record.key, volume.to_json())], event):
+                return volume
 
-    def remove(self, volume: Volume) -> None:
-        conditions = [
-            _unchanged(volume),
-            _absent(f"mounts/{volume.id}"),
-            _absent(f"moves/{volume.id}"),
-        ]
-        if self._commit(conditions, [_delete(f"volumes/{volume.name}")]):
-            return
-        if self.volume(volume.name) is not None:
-            raise self._why_not(volume)
+    def change(self, volume: Volume, changed: Volume, event: Event) -> None:
+        while True:
+            [record] = self._look(volume_key(volume.name))
+            if _as(read_volume, record) == changed:
+                return
+            _check_current(record, volume)
+            if self._commit([record], [put(record.key, changed.to_json())], event):
+                return
+
+    def remove(self, volume: Volume, event: Event) -> None:
+        removed = Removed(volume, event.at)
+        while True:
+            record, mount, move, left = self._look(
+                volume_key(volume.name),
+                mount_key(volume.id),
+                move_key(volume.id),
+                removed_key(volume.id),
+            )
+            if _as(read_removed, left) == removed:
+                return
+            _check_current(record, volume)
+            _check_unused(mount, volume)
+            _check_unmoved(move, volume)
+            changes = [delete(record.key), put(left.key, removed.to_json())]
+            if self._commit([record, mount, move, left], changes, event):
+                return
+
+    def undelete(self, removed: Removed, volume: Volume, event: Event) -> None:
+        while True:
+            record, left = self._look(volume_key(volume.name), removed_key(removed.volume.id))
+            if left.value is None and _as(read_volume, record) == volume:
+                return
+            if _as(read_removed, left) != removed:
+                raise Refused(
+                    f"volume '{removed.volume.name}' is not among the removed ones any more; "
+                    "`flocker trash` lists them"
+                )
+            if record.value is not None:
+                raise Refused(
+                    f"there is a volume '{volume.name}' already; remove that first, then try again"
+                )
+            changes = [put(record.key, volume.to_json()), delete(left.key)]
+            if self._commit([record, left], changes, event):
+                return
+
+    def purge(self, removed: Removed) -> None:
+        volume_id = removed.volume.id
+        while True:
+            [left] = self._look(removed_key(volume_id))
+            if _as(read_removed, left) != removed:
+                return
+            below = (f"{kind}/{volume_id}/" for kind in ("copies", "snapshots", "history"))
+            if self._commit([left], [delete(left.key), *map(delete_below, below)]):
+                return
 
     def mount(self, volume: Volume) -> None:
-        conditions = [_unchanged(volume), _absent(f"moves/{volume.id}")]
-        put = _put(f"mounts/{volume.id}", _mount_value(volume), self._current_lease())
-        if not self._commit(conditions, [put]):
-            raise self._why_not(volume)
+        lease = self._current_lease()
+        while True:
+            record, move = self._look(volume_key(volume.name), move_key(volume.id))
+            _check_current(record, volume)
+            _check_unmoved(move, volume)
+            value = {"id": volume.id, "node": volume.owner, "name": volume.name}
+            if self._commit([record, move], [put(mount_key(volume.id), value, lease)]):
+                return
 
     def unmount(self, volume: Volume) -> None:
-        key = f"mounts/{volume.id}"
-        self._commit([_equal(key, _mount_value(volume))], [_delete(key)])
-
-    def mounts(self) -> dict[str, str]:
-        return {value["id"]: value["node"] for value in self._prefix("mounts/")}
+        while True:
+            [mount] = self._look(mount_key(volume.id))
+            if mount.value is None or mount.value["node"] != volume.owner:
+                return
+            if self._commit([mount], [delete(mount.key)]):
+                return
 
     def start_move(self, volume: Volume, target: str) -> Move:
         # The lease that is alive now is part of the move: a later one is another move.
         lease = self._current_lease()
         move = Move(volume.id, volume.owner, target, token=str(uuid.uuid4()))
-        key = f"moves/{volume.id}"
-        left = self._read(key)
-        is_own_leftover = left is not None and left["target"] == target
-        place = _equal(key, left) if is_own_leftover else _absent(key)
-        conditions = [_unchanged(volume), _absent(f"mounts/{volume.id}"), place]
-        if not self._commit(conditions, [_put(key, asdict(move), lease)]):
-            there = self._read(key)
-            if there is None or there["token"] != move.token:
-                raise self._why_not(volume)
-        return move
+        while True:
+            record, mount, current = self._look(
+                volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
+            )
+            if _is_of(current, move):
+                return move
+            _check_current(record, volume)
+            _check_unused(mount, volume)
+            if current.value is None or current.value["target"] != target:
+                _check_unmoved(current, volume)
+            if self._commit([record, mount, current], [put(current.key, asdict(move), lease)]):
+                return move
 
     def report_move(self, move: Move) -> None:
-        current = self._read(f"moves/{move.volume_id}")
-        if current is not None and current["token"] == move.token:
-            put = _put(f"moves/{move.volume_id}", asdict(move), self._current_lease())
-            self._commit([_equal(f"moves/{move.volume_id}", current)], [put])
+        [current] = self._look(move_key(move.volume_id))
+        if _is_of(current, move):
+            self._commit([current], [put(current.key, asdict(move), self._current_lease())])
 
-    def finish_move(self, volume: Volume, move: Move) -> Volume:
-        key = f"moves/{volume.id}"
-        moved = volume.owned_by(move.target)
-        current = self._read(key)
-        if current is not None and current["token"] == move.token:
-            conditions = [_unchanged(volume), _equal(key, current), _absent(f"mounts/{volume.id}")]
-            changes = [_put(f"volumes/{volume.name}", moved.to_json()), _delete(key)]
-            if self._commit(conditions, changes) or self.volume(volume.name) == moved:
+    def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
+        moved = volume.owned_by(move.target, base)
+        while True:
+            record, mount, current = self._look(
+                volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
+            )
+            there = _as(read_volume, record)
+            if there == moved:
                 return moved
-        raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
+            if there != volume or mount.value is not None or not _is_of(current, move):
+                raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
+            changes = [put(record.key, moved.to_json()), delete(current.key)]
+            if self._commit([record, mount, current], changes, event):
+                return moved
 
     def abandon_move(self, move: Move) -> None:
-        key = f"moves/{move.volume_id}"
-        current = self._read(key)
-        if current is not None and current["token"] == move.token:
-            self._commit([_equal(key, current)], [_delete(key)])
+        while True:
+            [current] = self._look(move_key(move.volume_id))
+            if not _is_of(current, move) or self._commit([current], [delete(current.key)]):
+                return
 
-    def moves(self) -> list[Move]:
-        return [Move(**value) for value in self._prefix("moves/")]
+    def promote(self, volume: Volume, node: str, base: Snapshot, event: Event) -> Volume:
+        promoted = volume.owned_by(node, base)
+        while True:
+            record, owner, mount = self._look(
+                volume_key(volume.name), node_key(volume.owner), mount_key(volume.id)
+            )
+            if _as(read_volume, record) == promoted:
+                return promoted
+            _check_current(record, volume)
+            if owner.value is not None:
+                raise Refused(
+                    f"volume '{volume.name}' is owned by {volume.owner}, which is there; "
+                    f"`flocker move {volume.name}` brings it without losing anything"
+                )
+            if mount.value is not None and mount.value["node"] != volume.owner:
+                _check_unused(mount, volume)
+            changes = [
+                put(record.key, promoted.to_json()),
+                delete(mount.key),  # the owner's, of the lease before its last one
+                delete(move_key(volume.id)),
+            ]
+            if self._commit([record, owner, mount], changes, event):
+                return promoted
+
+    def publish(self, copy: Copy) -> None:
+        self._commit([], [put(copy_key(copy.volume_id, copy.node), copy.to_json())])
+
+    def withdraw(self, volume_id: str, node: str) -> None:
+        self._commit([], [delete(copy_key(volume_id, node))])
+
+    def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
+        key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
+        self._commit([], [put(key, snapshot.to_json())], event)
+
+    def history(self, volume_id: str | None) -> list[Event]:
+        below = "history/" if volume_id is None else f"history/{volume_id}/"
+        _, [found] = self._transact([], [read_below(below)])
+        events = [_as(read_event, Entry.of(stored)) for stored in _stored(found)]
+        return sorted((event for event in events if event), key=lambda event: event.at)
+
+    def record(self, event: Event) -> None:
+        self._commit([], [], event)
 
     def announce(self, node: Node) -> bool:
-        with self._lock:
-            if self._lease is not None and self._refresh(self._lease) <= 0:
-                self._lease = None
-            is_new = self._lease is None
-            if self._lease is None:
-                self._lease = self._ask(lambda client: client.lease(ttl=self._lease_seconds))
-            lease = self._lease
-        self._commit([], [_put(f"nodes/{node.name}", asdict(node), lease)])
-        return is_new
+        with self._announcing:
+            if self._lease is None or not self._renew(self._lease):
+                question = {"TTL": self._lease_seconds}
+                self._lease = int(self._members.ask("/lease/grant", question)["ID"])
+            alive = put(node_key(node.name), asdict(node), self._lease)
+            self._commit([], [alive, put(seen_key(node.name), {"at": now()})])
+            is_new = self._lease != self._announced
+            self._announced = self._lease
+            return is_new
 
-    def nodes(self) -> list[Node]:
-        return [Node(**value) for value in self._prefix("nodes/")]
+    def _renew(self, lease: int) -> bool:
+        """Whether the lease goes on; it does not once it has run out."""
+        return int(self._members.ask("/lease/keepalive", {"ID": lease}).get("TTL", 0)) > 0
 
-    def _current_lease(self) -> Lease:
-        with self._lock:
-            if self._lease is None:
-                raise ControlPlaneAway(
-                    "this node is not part of the cluster at the moment: it has no lease in etcd; "
-                    "`systemctl status etcd` on the nodes tells more"
-                )
-            return self._lease
+    def _current_lease(self) -> int:
+        if self._lease is None:
+            raise ControlPlaneAway(
+                "this node is not part of the cluster at the moment: it has no lease in etcd; "
+                "`systemctl status etcd` on the nodes tells more"
+            )
+        return self._lease
 
-    def _refresh(self, lease: Lease) -> int:
-        """Seconds the lease lasts now; 0 or less when it had expired."""
-        return int(self._ask(lambda client: Lease(lease.id, client).refresh()))
+    def _look(self, *keys: str) -> list[Entry]:
+        """Read keys as they are at one instant."""
+        _, found = self._transact([], [read(key) for key in keys])
+        return [
+            next((Entry.of(stored) for stored in _stored(answer)), Entry(key, None, 0))
+            for key, answer in zip(keys, found, strict=True)
+        ]
 
-    def _why_not(self, volume: Volume) -> FlockerError:
-        """Find out which condition of a transaction did not hold."""
-        mounted = self._read(f"mounts/{volume.id}")
-        if mounted is not None:
-            return InUse(volume.name, mounted["node"], [])
-        move = self._read(f"moves/{volume.id}")
-        if move is not None:
-            return MoveUnderWay(volume.name, move["target"])
-        return StaleEpoch(f"volume '{volume.name}' has changed; try again")
+    def _commit(
+        self, seen: Sequence[Entry], changes: Sequence[Json], event: Event | None = None
+    ) -> bool:
+        """Make all changes if what was seen is still so; whether it was."""
+        conditions = [entry.unchanged for entry in seen]
+        if event is None:
+            return self._transact(conditions, changes)[0]
+        below = f"history/{event.volume_id}/"
+        told = [put(event_key(event), asdict(event)), newest_keys(below, EVENTS_KEPT + 1)]
+        is_made, answers = self._transact(conditions, [*changes, *told])
+        if is_made:
+            self._trim(below, [key_of(stored) for stored in _stored(answers[-1])])
+        return is_made
 
-    def _read(self, key: str) -> Any:
-        found = self._ask(lambda client: client.get(ROOT + key))
-        return json.loads(found[0]) if found else None
-
-    def _prefix(self, prefix: str) -> list[Any]:
-        found = self._ask(
-            lambda client: client.get_prefix(ROOT + prefix, sort_order="ascend", sort_target="key")
-        )
-        return [json.loads(value) for value, _ in found]
-
-    def _commit(self, conditions: list[Json], changes: list[Json]) -> bool:
-        """Make all changes if all conditions hold; whether they did."""
-        transaction = {"compare": conditions, "success": changes, "failure": []}
-        answer = self._ask(lambda client: client.transaction(transaction))
-        return bool(answer.get("succeeded", False))
-
-    def _ask(self, question: Callable[[Etcd3Client], Any]) -> Any:
-        """Ask the members in turn until one answers, the one that answered last first."""
-        reasons = []
-        for client in list(self._clients):
+    def _trim(self, below: str, newest: list[str]) -> None:
+        """Delete events that are too many; `newest` are those to keep, and one more."""
+        if len(newest) > EVENTS_KEPT:
             try:
-                answer = question(client)
-            except (Etcd3Exception, OSError, ValueError) as error:  # the last two: a cut answer
-                reason = _reason(error)
-                if "lease not found" in reason:
-                    raise ControlPlaneAway(
-                        "this node was not heard of for so long that its lease ran out; "
-                        "try again in a few seconds"
-                    ) from error
-                reasons.append(f"{client.host}: {reason}")
-            else:
-                self._prefer(client)
-                return answer
+                self._commit([], [delete_below(below, up_to=newest[-1])])
+            except ControlPlaneAway as error:
+                # The change itself is made; the next one trims.
+                log.info("old events were not deleted: %s", error)
+
+    def _transact(
+        self, conditions: Sequence[Json], operations: Sequence[Json]
+    ) -> tuple[bool, list[Json]]:
+        question = {"compare": list(conditions), "success": list(operations)}
+        answer = self._members.ask("/kv/txn", question)
+        return bool(answer.get("succeeded")), answer.get("responses", [])
+
+
+def _stored(answer: Json) -> list[Json]:
+    """What a read among the operations of a transaction has found."""
+    found: list[Json] = answer["response_range"].get("kvs", [])
+    return found
+
+
+def _as(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
+    """The record at a key; None when there is none."""
+    if entry.revision == 0:
+        return None
+    try:
+        return reader(entry.value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ControlPlaneAway(
-            f"etcd does not answer ({'; '.join(reasons)}); "
-            "`systemctl status etcd` on the nodes tells more"
-        )
-
-    def _prefer(self, client: Etcd3Client) -> None:
-        if self._clients[0] is not client:
-            others = [each for each in self._clients if each is not client]
-            self._clients = [client, *others]
+            f"etcd holds a record that this version of flocker cannot read, {entry.key}: {error!r}"
+        ) from error
 
 
-def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
-    url = urlsplit(endpoint)
-    if url.hostname is None or url.port is None:
-        raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
-    client = Etcd3Client(
-        host=url.hostname,
-        port=url.port,
-        protocol=url.scheme,
-        timeout=ANSWER_SECONDS,
-        api_path="/v3/",
-    )
-    client.session.trust_env = False  # neither proxies nor another CA bundle may come between
-    if certificates is not None:
-        client.session.verify = str(certificates.ca)
-        client.session.cert = (str(certificates.cert), str(certificates.key))
-    return client
+def _is_of(current: Entry, move: Move) -> bool:
+    there = _as(read_move, current)
+    return there is not None and there.token == move.token
 
 
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of it: requests wraps "connection refused" four times."""
-    while error.__context__ is not None:
-        error = error.__context__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return getattr(error, "detail_text", None) or str(error) or repr(error)
+def _check_current(record: Entry, volume: Volume) -> None:
+    if _as(read_volume, record) != volume:
+        raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
 
 
-def _mount_value(volume: Volume) -> Json:
-    return {"id": volume.id, "node": volume.owner, "name": volume.name}
+def _check_unused(mount: Entry, volume: Volume) -> None:
+    if mount.value is not None:
+        raise InUse(volume.name, mount.value["node"], [])
 
 
-def _encoded(value: Mapping[str, Any]) -> str:
-    return _base64(json.dumps(value, sort_keys=True, separators=(",", ":")))
-
-
-def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode()
-
-
-def _unchanged(volume: Volume) -> Json:
-    return _equal(f"volumes/{volume.name}", volume.to_json())
-
-
-def _equal(key: str, value: Mapping[str, Any]) -> Json:
-    return {
-        "key": _base64(ROOT + key),
-        "result": "EQUAL",
-        "target": "VALUE",
-        "value": _encoded(value),
-    }
-
-
-def _absent(key: str) -> Json:
-    return {
-        "key": _base64(ROOT + key),
-        "result": "EQUAL",
-        "target": "CREATE",
-        "create_revision": 0,
-    }
-
-
-def _put(key: str, value: Mapping[str, Any], lease: Lease | None = None) -> Json:
-    put: Json = {"key": _base64(ROOT + key), "value": _encoded(value)}
-    if lease is not None:
-        put["lease"] = lease.id
-    return {"request_put": put}
-
-
-def _delete(key: str) -> Json:
-    return {"request_delete_range": {"key": _base64(ROOT + key)}}
+def _check_unmoved(move: Entry, volume: Volume) -> None:
+    if move.value is not None:
+        raise MoveUnderWay(volume.name, move.value["target"])

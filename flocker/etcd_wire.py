@@ -1,0 +1,281 @@
+"""Talking to etcd's members: JSON over HTTP, one member after the other until one answers.
+
+Source: etcd's gRPC gateway (/v3). Keys and values are base64, 64-bit numbers are strings.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import threading
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from flocker.config import Certificates
+from flocker.errors import BadRequest, ControlPlaneAway
+
+log = logging.getLogger(__name__)
+
+ROOT = "flocker/"
+CONNECT_SECONDS = 1
+ANSWER_SECONDS = 3  # longest wait for one member; a healthy one answers in milliseconds
+ELECTION_SECONDS = 3  # members that have no leader find one within two
+POLL_SECONDS = 0.2
+IDLE_SECONDS = 60  # longer than the pause between two announcements
+CONNECTIONS_KEPT = 64
+
+# A member that was cut off from the others says so at once, instead of holding a question for
+# 7 s, and ends its watches. Source: etcd's WithRequireLeader, which sets this metadata.
+NEEDS_LEADER = {"Grpc-Metadata-hasleader": "true"}
+
+Json = dict[str, Any]
+
+
+class Members:
+    """The members of etcd, asked in turn, the one that answered last first.
+
+    Args:
+        endpoints: `http(s)://host:port`, the nearest first.
+        certificates: for https; None for plain http.
+
+    Any number of threads may ask at once.
+    """
+
+    def __init__(self, endpoints: list[str], certificates: Certificates | None) -> None:
+        self._endpoints = [_checked(endpoint) for endpoint in endpoints]
+        self._pause = threading.Event()  # never set
+        self._http = httpx.Client(
+            verify=False if certificates is None else _tls(certificates),
+            headers=NEEDS_LEADER,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(
+                max_connections=None,
+                max_keepalive_connections=CONNECTIONS_KEPT,
+                keepalive_expiry=IDLE_SECONDS,
+            ),
+            trust_env=False,  # neither proxies nor another CA bundle may come between
+        )
+
+    def ask(self, path: str, question: Json) -> Json:
+        """What the first member that can answer says.
+
+        A question may reach etcd more than once: when an answer is lost, the next member is
+        asked. While members say that they have no leader they are asked again for a moment.
+
+        Raises:
+            ControlPlaneAway: no member could answer; after CONNECT_SECONDS + ANSWER_SECONDS for
+                each member that is silent, and ELECTION_SECONDS for those without a leader.
+        """
+        give_up_at = time.monotonic() + ELECTION_SECONDS
+        while True:
+            failures = []
+            for endpoint in list(self._endpoints):
+                try:
+                    answer = self._ask_one(endpoint, path, question)
+                except _NoAnswer as failure:
+                    failures.append(failure)
+                else:
+                    self._prefer(endpoint)
+                    return answer
+            is_passing = any(failure.is_passing for failure in failures)
+            if not is_passing or time.monotonic() >= give_up_at:
+                raise ControlPlaneAway(
+                    f"etcd does not answer ({'; '.join(map(str, failures))}); "
+                    "`systemctl status etcd` on the nodes tells more"
+                )
+            self._pause.wait(POLL_SECONDS)
+
+    def listen(self, path: str, question: Json, silence_seconds: float) -> Iterator[Json]:
+        """What the member that answered last tells, one message at a time, for as long as it does.
+
+        Args:
+            silence_seconds: without a word for so long, it counts as gone.
+
+        Raises:
+            ControlPlaneAway: it says no more.
+        """
+        endpoint = self._endpoints[0]
+        timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+        try:
+            with self._http.stream(
+                "POST", f"{endpoint}/v3{path}", json=question, timeout=timeout
+            ) as response:
+                for line in response.iter_lines():
+                    if line.strip():
+                        yield _result(json.loads(line), response.status_code)
+        except (_NoAnswer, httpx.HTTPError, ValueError) as failure:
+            raise ControlPlaneAway(f"{_host(endpoint)}: {_reason(failure)}") from failure
+
+    def _ask_one(self, endpoint: str, path: str, question: Json) -> Json:
+        try:
+            response = self._http.post(f"{endpoint}/v3{path}", json=question)
+            return _result(response.json(), response.status_code)
+        except _NoAnswer as failure:
+            if "lease not found" in failure.reason:
+                raise ControlPlaneAway(
+                    "this node was not heard of for so long that its lease ran out; "
+                    "try again in a few seconds"
+                ) from failure
+            raise _NoAnswer(f"{_host(endpoint)}: {failure.reason}", failure.is_passing) from None
+        except (httpx.HTTPError, ValueError) as error:  # the last: an answer that was cut off
+            raise _NoAnswer(f"{_host(endpoint)}: {_reason(error)}", is_passing=False) from error
+
+    def _prefer(self, endpoint: str) -> None:
+        if self._endpoints[0] != endpoint:
+            self._endpoints = [endpoint, *(each for each in self._endpoints if each != endpoint)]
+
+
+class _NoAnswer(Exception):
+    """A member did not answer, or said that it cannot; `is_passing`: not at the moment."""
+
+    def __init__(self, reason: str, is_passing: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_passing = is_passing
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key as it was read.
+
+    Attributes:
+        key: without ROOT.
+        value: what was stored as JSON; None when there is no such key.
+        revision: of its last change; 0 when there is no such key.
+    """
+
+    key: str
+    value: Any
+    revision: int
+
+    @classmethod
+    def of(cls, stored: Mapping[str, str]) -> Entry:
+        key = _text(stored["key"]).removeprefix(ROOT)
+        try:
+            value = json.loads(_text(stored.get("value", "")))
+        except ValueError:
+            log.warning("%s%s in etcd is not JSON", ROOT, key)
+            value = None
+        return cls(key, value, int(stored["mod_revision"]))
+
+    @property
+    def unchanged(self) -> Json:
+        """The condition that the key is still as it was read."""
+        return {
+            "key": _base64(ROOT + self.key),
+            "result": "EQUAL",
+            "target": "MOD",
+            "mod_revision": self.revision,
+        }
+
+
+def put(key: str, value: Mapping[str, Any], lease: int | None = None) -> Json:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    change: Json = {"key": _base64(ROOT + key), "value": _base64(text)}
+    if lease is not None:
+        change["lease"] = lease
+    return {"request_put": change}
+
+
+def delete(key: str) -> Json:
+    return {"request_delete_range": {"key": _base64(ROOT + key)}}
+
+
+def delete_below(prefix: str, up_to: str | None = None) -> Json:
+    """Delete all keys that begin with `prefix`, or those of them up to one of them."""
+    first, end = _span(prefix)
+    if up_to is not None:
+        end = _base64(f"{ROOT}{up_to}\0")
+    return {"request_delete_range": {"key": first, "range_end": end}}
+
+
+def read(key: str) -> Json:
+    return {"request_range": {"key": _base64(ROOT + key)}}
+
+
+def read_below(prefix: str) -> Json:
+    first, end = _span(prefix)
+    return {"request_range": {"key": first, "range_end": end}}
+
+
+def newest_keys(prefix: str, limit: int) -> Json:
+    """The last keys that begin with `prefix`, last first, without their values."""
+    first, end = _span(prefix)
+    return {
+        "request_range": {
+            "key": first,
+            "range_end": end,
+            "keys_only": True,
+            "sort_order": "DESCEND",
+            "sort_target": "KEY",
+            "limit": limit,
+        }
+    }
+
+
+def watch_from(revision: int) -> Json:
+    """Every change below ROOT since `revision`, itself included."""
+    first, end = _span("")
+    return {"create_request": {"key": first, "range_end": end, "start_revision": revision}}
+
+
+def key_of(stored: Mapping[str, str]) -> str:
+    return _text(stored["key"]).removeprefix(ROOT)
+
+
+def _result(answer: Any, status: int) -> Json:
+    """What a member said, unless it said that it cannot answer."""
+    error = answer.get("error")
+    if error is None and status == httpx.codes.OK:
+        return dict(answer.get("result", answer))  # what is streamed comes in an envelope
+    # Streams put the status into the message, which a header of 200 has announced already.
+    details = error if isinstance(error, dict) else {"message": error, "http_code": status}
+    is_passing = details.get("http_code") == httpx.codes.SERVICE_UNAVAILABLE
+    raise _NoAnswer(str(details.get("message") or f"HTTP status {status}"), is_passing)
+
+
+def _checked(endpoint: str) -> str:
+    url = urlsplit(endpoint)
+    if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
+        raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
+    return endpoint.rstrip("/")
+
+
+def _host(endpoint: str) -> str:
+    return str(urlsplit(endpoint).hostname)
+
+
+def _tls(certificates: Certificates) -> ssl.SSLContext:
+    tls = ssl.create_default_context(cafile=str(certificates.ca))
+    tls.load_cert_chain(str(certificates.cert), str(certificates.key))
+    return tls
+
+
+def _reason(error: BaseException) -> str:
+    """What is at the bottom of it: "connection refused" comes wrapped four times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or repr(error)
+
+
+def _span(prefix: str) -> tuple[str, str]:
+    """First and end of the keys that begin with `prefix`, which is empty or ends in "/"."""
+    whole = ROOT + prefix
+    return _base64(whole), _base64(whole[:-1] + "0")  # what comes after "/"
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _text(base64: str) -> str:
+    return b64decode(base64).decode()

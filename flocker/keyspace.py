@@ -1,0 +1,190 @@
+"""What is agreed about, as keys and JSON values: below ROOT in etcd, and in a mirror's file.
+
+    volumes/<name>        a Volume         for good
+    mounts/<id>           id, node, name   while its node's lease lasts
+    moves/<id>            a Move           while its target's lease lasts
+    nodes/<node>          a Node           while its lease lasts
+    seen/<node>           at               for good
+    copies/<id>/<node>    a Copy           until withdrawn or purged
+    snapshots/<id>/<n>    a NamedSnapshot  until purged
+    removed/<id>          a Removed        until undeleted or purged
+    history/<id>/...      an Event         until purged; not part of a State
+
+What a newer version has added to a record is left out when it is read, and what an
+older one did not know has its default: nodes are updated one after the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from flocker.records import (
+    Copy,
+    Event,
+    Move,
+    NamedSnapshot,
+    Node,
+    Removed,
+    Snapshot,
+    State,
+    Volume,
+)
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+def volume_key(name: str) -> str:
+    return f"volumes/{name}"
+
+
+def mount_key(volume_id: str) -> str:
+    return f"mounts/{volume_id}"
+
+
+def move_key(volume_id: str) -> str:
+    return f"moves/{volume_id}"
+
+
+def node_key(node: str) -> str:
+    return f"nodes/{node}"
+
+
+def seen_key(node: str) -> str:
+    return f"seen/{node}"
+
+
+def copy_key(volume_id: str, node: str) -> str:
+    return f"copies/{volume_id}/{node}"
+
+
+def snapshot_key(volume_id: str, number: int) -> str:
+    return f"snapshots/{volume_id}/{number}"
+
+
+def removed_key(volume_id: str) -> str:
+    return f"removed/{volume_id}"
+
+
+def event_key(event: Event) -> str:
+    """In order of time; `what` keeps two events of one millisecond apart."""
+    return f"history/{event.volume_id}/{event.at}-{event.node}-{event.what}"
+
+
+def read_volume(value: Mapping[str, Any]) -> Volume:
+    known = _known(Volume, value)
+    if known.get("base") is not None:
+        known["base"] = _known(Snapshot, known["base"])
+    return Volume.from_json(known)
+
+
+def read_move(value: Mapping[str, Any]) -> Move:
+    return Move(**_known(Move, value))
+
+
+def read_removed(value: Mapping[str, Any]) -> Removed:
+    return Removed(read_volume(value["volume"]), value["removed_at"])
+
+
+def read_event(value: Mapping[str, Any]) -> Event:
+    return Event(**_known(Event, value))
+
+
+def _read_node(value: Mapping[str, Any]) -> Node:
+    return Node(**_known(Node, value))
+
+
+def _read_copy(value: Mapping[str, Any]) -> Copy:
+    return Copy.from_json(_of_snapshot(Copy, value))
+
+
+def _read_snapshot(value: Mapping[str, Any]) -> NamedSnapshot:
+    return NamedSnapshot.from_json(_of_snapshot(NamedSnapshot, value))
+
+
+def _of_snapshot(kind: type[Any], value: Mapping[str, Any]) -> Json:
+    return {**_known(kind, value), "snapshot": _known(Snapshot, value["snapshot"])}
+
+
+def _known(kind: type[Any], value: Mapping[str, Any]) -> Json:
+    names = {field.name for field in fields(kind)}
+    return {name: value[name] for name in value if name in names}
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "volumes": read_volume,
+    "mounts": lambda value: value["node"],
+    "moves": read_move,
+    "nodes": _read_node,
+    "seen": lambda value: value["at"],
+    "copies": _read_copy,
+    "snapshots": _read_snapshot,
+    "removed": read_removed,
+}
+KINDS = tuple(_READERS)  # what a State is made of
+
+
+class Tables:
+    """Keys and values as they come, and the State they make up."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[str, Any]] = {kind: {} for kind in _READERS}
+
+    def put(self, key: str, value: Any) -> None:
+        """Take note of a key's value; one that is not part of a State is passed over.
+
+        So is one that cannot be read, whoever wrote it: one bad record must not blind a node
+        to all others.
+        """
+        kind, _, rest = key.partition("/")
+        if kind not in _READERS:
+            return
+        try:
+            self._tables[kind][rest] = _READERS[kind](value)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning("%s cannot be read and is passed over: %r", key, error)
+
+    def delete(self, key: str) -> None:
+        kind, _, rest = key.partition("/")
+        self._tables.get(kind, {}).pop(rest, None)
+
+    def state(self) -> State:
+        """What there is now; it does not change with later keys."""
+        tables = self._tables
+        copies: dict[str, dict[str, Copy]] = {}
+        for copy in tables["copies"].values():
+            copies.setdefault(copy.volume_id, {})[copy.node] = copy
+        snapshots: dict[str, dict[int, NamedSnapshot]] = {}
+        for named in tables["snapshots"].values():
+            snapshots.setdefault(named.volume_id, {})[named.snapshot.number] = named
+        return State(
+            volumes=dict(tables["volumes"]),
+            mounts=dict(tables["mounts"]),
+            moves=dict(tables["moves"]),
+            nodes=dict(tables["nodes"]),
+            seen=dict(tables["seen"]),
+            copies=copies,
+            snapshots=snapshots,
+            removed=dict(tables["removed"]),
+        )
+
+
+def keyed(state: State) -> dict[str, Json]:
+    """The keys and values that make up a State."""
+    keys: dict[str, Json] = {}
+    keys |= {volume_key(name): volume.to_json() for name, volume in state.volumes.items()}
+    keys |= {mount_key(volume_id): {"node": node} for volume_id, node in state.mounts.items()}
+    keys |= {move_key(volume_id): asdict(move) for volume_id, move in state.moves.items()}
+    keys |= {node_key(name): asdict(node) for name, node in state.nodes.items()}
+    keys |= {seen_key(node): {"at": at} for node, at in state.seen.items()}
+    for copies in state.copies.values():
+        keys |= {copy_key(copy.volume_id, copy.node): copy.to_json() for copy in copies.values()}
+    for snapshots in state.snapshots.values():
+        for named in snapshots.values():
+            keys[snapshot_key(named.volume_id, named.snapshot.number)] = named.to_json()
+    keys |= {removed_key(volume_id): each.to_json() for volume_id, each in state.removed.items()}
+    return keys
