@@ -1,26 +1,57 @@
-"""What the driver asks of its node's Docker engine: who uses a volume."""
+"""What the driver asks of its node's Docker engine: who uses a volume; to stop or pause them.
+
+Without an API version in the path each engine speaks its own; what is used here is
+in those of 20.10 and later. Standard library only: the fence is to stay small.
+"""
 
 from __future__ import annotations
 
+import http.client
 import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
 
-import httpx
+from flocker.errors import EngineAway, Refused
 
-from flocker.errors import EngineAway
+log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5
+CALLS_AT_ONCE = 16
+
+SHORTEST_WAIT_SECONDS = 0.01  # none at all would mean: without blocking
+OK, DONE, NOT_FOUND, CONFLICT = 200, 204, 404, 409
+
+
+@dataclass(frozen=True)
+class _Container:
+    """One that runs, or will as soon as the engine has started it again."""
+
+    id: str
+    name: str
+    is_paused: bool
 
 
 class Engine:
-    """The engine behind a unix socket."""
+    """The engine behind a unix socket.
 
-    def __init__(self, socket: Path) -> None:
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)),
-            base_url="http://engine",
-            timeout=ANSWER_SECONDS,
-        )
+    Args:
+        runtime: an existing directory. What is being paused is noted there, so that a
+            daemon that dies meanwhile leaves no container paused for good: see `resume`.
+    """
+
+    def __init__(self, engine_socket: Path, runtime: Path) -> None:
+        self._socket = engine_socket
+        self._noted = runtime / "paused.json"
+        self._pausing = threading.Lock()
 
     def containers_using(self, volume: str) -> list[str]:
         """Names of the running containers that use the volume of that name, sorted.
@@ -28,12 +59,178 @@ class Engine:
         Raises:
             EngineAway: the engine does not answer.
         """
-        filters = json.dumps({"volume": [volume]})
+        return [container.name for container in self._using([volume], ANSWER_SECONDS)]
+
+    def stop_using(self, volume: str, within: float) -> list[str]:
+        """Kill the running containers that use a volume; no restart policy starts them again.
+
+        Args:
+            within: seconds all of it may take.
+
+        Returns:
+            Names of those that were stopped, sorted.
+
+        Raises:
+            EngineAway: not all are known to have stopped; the message says which have.
+
+        Source: moby, daemon/kill.go: SIGKILL marks a container as stopped by a person, thaws a
+        paused one, and ends the wait of one that is about to be started again.
+        """
+        deadline = time.monotonic() + within
+        containers = self._using([volume], within)
+
+        def stop(container: _Container) -> bool:
+            path = f"/containers/{container.id}/kill"
+            try:
+                status, _ = self._call("POST", path, deadline - time.monotonic())
+            except EngineAway:
+                return False
+            return status in (DONE, NOT_FOUND, CONFLICT)  # the last two: it ended by itself
+
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
+            results = list(zip(containers, threads.map(stop, containers), strict=True))
+        stopped = [container.name for container, has_stopped in results if has_stopped]
+        left = [container.name for container, has_stopped in results if not has_stopped]
+        if left:
+            but = f"; it has stopped {_listed(stopped)}" if stopped else ""
+            raise EngineAway(
+                f"the Docker engine has not stopped {_listed(left)} within {within:.3g} s{but}"
+            )
+        return stopped
+
+    @contextmanager
+    def paused(self, volumes: Collection[str]) -> Iterator[None]:
+        """Pause the running containers that use any of the volumes while the block lasts.
+
+        Those that somebody else has paused are left as they are. Whatever happens, the others
+        go on afterwards; if the engine is away just then, as soon as `resume` reaches it.
+
+        Raises:
+            EngineAway: the engine does not answer; the block was not entered.
+            Refused: a container cannot be paused; the block was not entered.
+        """
+        with self._pausing:  # of two at once, the first to end would have containers of both go on
+            containers = self._using(volumes, ANSWER_SECONDS) if volumes else []
+            containers = [container for container in containers if not container.is_paused]
+            self._note([container.id for container in containers])
+            try:
+                with ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
+                    list(threads.map(self._pause, containers))
+                yield
+            finally:
+                self._resume_noted()
+
+    def resume(self) -> None:
+        """Have containers go on that were left paused because the daemon or the engine died.
+
+        To be called at start and now and then; costs next to nothing when there are none, and
+        does nothing while a block of `paused` lasts.
+        """
+        if self._pausing.acquire(blocking=False):
+            try:
+                self._resume_noted()
+            finally:
+                self._pausing.release()
+
+    def volume_options(self, name: str) -> dict[str, str] | None:
+        """The options this engine was given when the volume was created here; None if it was not.
+
+        Not to be called while the engine waits for a Get: it asks for one itself.
+
+        Raises:
+            EngineAway: the engine does not answer.
+        """
+        status, volume = self._call("GET", f"/volumes/{quote(name, safe='')}", ANSWER_SECONDS)
+        if status == NOT_FOUND:
+            return None
+        _expect(OK, status, volume)
+        return dict(volume["Options"] or {})
+
+    def _using(self, volumes: Collection[str], within: float) -> list[_Container]:
+        query = urlencode({"filters": json.dumps({"volume": list(volumes)})})
+        status, found = self._call("GET", f"/containers/json?{query}", within)
+        _expect(OK, status, found)
+        containers = [
+            # One that is just being removed has no name any more.
+            _Container(
+                id=each["Id"],
+                name=each["Names"][0].lstrip("/") if each["Names"] else each["Id"][:12],
+                is_paused=each["State"] == "paused",
+            )
+            for each in found
+        ]
+        return sorted(containers, key=lambda container: container.name)
+
+    def _pause(self, container: _Container) -> None:
+        status, answer = self._call("POST", f"/containers/{container.id}/pause", ANSWER_SECONDS)
+        if status != DONE and self._state(container.id).get("Running"):
+            reason = answer.get("message", status)
+            raise Refused(f"container '{container.name}' cannot be paused: {reason}")
+
+    def _resume_noted(self) -> None:
+        left = []
+        for container_id in json.loads(self._noted.read_text()) if self._noted.exists() else []:
+            try:
+                status, _ = self._call(
+                    "POST", f"/containers/{container_id}/unpause", ANSWER_SECONDS
+                )
+                if status != DONE and self._state(container_id).get("Paused"):
+                    raise EngineAway(f"the Docker engine answers {status}")
+            except EngineAway as error:
+                log.error("container %s stays paused for now: %s", container_id[:12], error)
+                left.append(container_id)
+        self._note(left)
+
+    def _note(self, container_ids: list[str]) -> None:
+        if not container_ids:
+            self._noted.unlink(missing_ok=True)
+            return
+        fresh = self._noted.with_suffix(".new")
+        fresh.write_text(json.dumps(container_ids))
+        fresh.replace(self._noted)
+
+    def _state(self, container_id: str) -> dict[str, Any]:
+        """What the engine calls State; empty for a container that is gone."""
+        status, container = self._call("GET", f"/containers/{container_id}/json", ANSWER_SECONDS)
+        if status == NOT_FOUND:
+            return {}
+        _expect(OK, status, container)
+        state: dict[str, Any] = container["State"]
+        return state
+
+    def _call(self, method: str, path: str, within: float) -> tuple[int, Any]:
+        """Status and what the body says, None if it is empty.
+
+        Raises:
+            EngineAway: no answer in time, or one that is not the engine's.
+        """
+        connection = _Connection(self._socket, max(within, SHORTEST_WAIT_SECONDS))
         try:
-            answer = self._client.get("/containers/json", params={"filters": filters})
-            answer.raise_for_status()
-            # A container that is just being removed has no name any more.
-            names = [container["Names"][0] for container in answer.json() if container["Names"]]
-        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            body = answer.read()
+            return answer.status, json.loads(body) if body else None
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise EngineAway(f"the Docker engine does not answer: {error!r}") from error
-        return sorted(name.lstrip("/") for name in names)
+        finally:
+            connection.close()
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("engine", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _expect(expected: int, status: int, answer: Any) -> None:
+    if status != expected:
+        raise EngineAway(f"the Docker engine answers {status}: {answer}")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"container '{name}'" for name in names)
