@@ -1,0 +1,84 @@
+"""Asking this node's daemon, and saying why when there is no good answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import httpx
+
+ANSWER_SECONDS = 15
+FAILED, WRONGLY_TYPED = 1, 2  # exit statuses
+
+Answer = dict[str, Any]
+
+
+class Failed(click.ClickException):
+    """What ends a command: one line on stderr, and an exit status."""
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"flocker: {self.message}", file, err=True)
+
+
+class Daemon:
+    """The daemon behind a unix socket."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    def ask(self, path: str, **parameters: str | None) -> Answer:
+        """GET; parameters that are None are left out.
+
+        Raises:
+            Failed: it refused, or did not answer within 15 s.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self._send("GET", path, seconds=ANSWER_SECONDS, params=given)
+
+    def order(self, path: str, body: Answer) -> Answer:
+        """POST; waits as long as it takes, which for a large volume may be hours.
+
+        Raises:
+            Failed: it refused, or broke off before it had answered.
+        """
+        return self._send("POST", path, seconds=None, json=body)
+
+    def _send(self, method: str, path: str, seconds: float | None, **arguments: Any) -> Answer:
+        import httpx  # here: --help has no use for it, and it takes as long to load as all the rest
+
+        transport = httpx.HTTPTransport(uds=str(self._socket))
+        timeout = httpx.Timeout(ANSWER_SECONDS, read=seconds)
+        try:
+            # A proxy of the environment has no business with a socket of this machine.
+            with httpx.Client(transport=transport, timeout=timeout, trust_env=False) as client:
+                answer = client.request(method, f"http://flocker{path}", **arguments)
+        except httpx.HTTPError as error:
+            raise Failed(_why_no_answer(error)) from error
+        if answer.is_success:
+            content: Answer = answer.json()
+            return content
+        is_bad_request = answer.status_code == httpx.codes.BAD_REQUEST
+        raise Failed(_reason(answer), WRONGLY_TYPED if is_bad_request else FAILED)
+
+
+def _why_no_answer(error: httpx.HTTPError) -> str:
+    if "Permission denied" in str(error):
+        return "only root may ask the daemon; run it with sudo"
+    return f"the daemon does not answer ({error}); `systemctl status flocker` tells more"
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["Err"])
+    except (ValueError, KeyError, TypeError):
+        return (
+            f"the daemon answered {answer.status_code} {answer.text[:200]!r}; "
+            "is it of another version than this command?"
+        )

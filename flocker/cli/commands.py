@@ -1,0 +1,240 @@
+"""What can be typed after `flocker`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Annotated, Any, TypeVar
+
+import typer
+from click import Context
+from typer.core import TyperCommand
+
+from flocker.cli import wording
+from flocker.cli.client import WRONGLY_TYPED, Answer, Daemon, Failed
+from flocker.cli.progress import moving, waiting
+from flocker.errors import BadRequest
+from flocker.options import read_size
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+app = typer.Typer(
+    help="Volumes that move between nodes with their containers.\n\n"
+    "Exit status: 0 done, 1 refused or failed, 2 wrongly typed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Errors and help in plain lines: a frame would break the commands in them apart.
+    rich_markup_mode=None,
+)
+
+
+class PlainCommand(TyperCommand):
+    """A command whose help is plain: typer 0.15 escapes brackets for rich all the same."""
+
+    def get_help(self, ctx: Context) -> str:
+        return super().get_help(ctx).replace("\\[", "[")
+
+
+def command(example: str) -> Callable[[Function], Function]:
+    """A command of the function's name, whose help ends with an example."""
+    return app.command(cls=PlainCommand, epilog=f"Example: {example}")
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the daemon's answer as JSON, and nothing else.")
+]
+Volume = Annotated[str, typer.Argument(help="Name of the volume.", show_default=False)]
+OneOrAll = Annotated[
+    str | None, typer.Argument(help="Name of the volume; all when left out.", show_default=False)
+]
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF",
+        help="What to go by: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy set aside; "
+        "demo, the volume as it is now.",
+        show_default=False,
+    ),
+]
+
+
+@command("sudo flocker status")
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show the nodes, and the volumes with owner, size and replicas."""
+    _tell(_daemon(context).ask("/flocker/status"), as_json, wording.status)
+
+
+@command("sudo flocker move demo --to node2")
+def move(
+    context: typer.Context,
+    volume: Volume,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="NODE", help="Where to; this node when left out.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a volume to another node ahead of time.
+
+    Nothing may use it meanwhile. Its next mount there has nothing left to fetch.
+    """
+    daemon = _daemon(context)
+    title = f"moving {volume} to {to or 'this node'}"
+    with nullcontext() if as_json else moving(daemon, volume, title), _leaving_it_to_the_daemon():
+        answer = daemon.order("/flocker/move", {"volume": volume, "to": to})
+    _tell(answer, as_json, wording.moved)
+
+
+@command("sudo flocker promote demo")
+def promote(context: typer.Context, volume: Volume, as_json: AsJson = False) -> None:
+    """Make this node the owner of a volume whose owner is away.
+
+    Type it on the node that is to own it. It continues from the newest copy that can be had.
+    What the old owner wrote after that is not in it; it is kept, should the old owner come back
+    (`flocker conflicts`).
+    """
+    known = _daemon(context).ask("/flocker/status")["volumes"]
+    old_owner = next((it["owner"] for it in known if it["name"] == volume), "the old owner")
+    title = f"taking {volume} over from {old_owner}"
+    answer = _order(context, "promote", {"volume": volume}, title, as_json, is_long=True)
+    _tell(answer, as_json, lambda answer: wording.promoted(answer, old_owner))
+
+
+@command("sudo flocker conflicts")
+def conflicts(context: typer.Context, as_json: AsJson = False) -> None:
+    """List what is left of owners that were replaced.
+
+    What they wrote and the volume does not have is kept for a while as a copy set aside; the
+    list says how to get it back.
+    """
+    _tell(_ask(context, "conflicts", as_json), as_json, wording.conflicts)
+
+
+@command("sudo flocker snapshot demo demo-db --label 'before the upgrade'")
+def snapshot(
+    context: typer.Context,
+    volumes: Annotated[
+        list[str], typer.Argument(metavar="VOLUME...", help="Names.", show_default=False)
+    ],
+    label: Annotated[
+        str, typer.Option(metavar="TEXT", help="What it is for.", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take a snapshot of one volume, or of several at one instant."""
+    body = {"volumes": volumes, "label": label}
+    answer = _order(context, "snapshot", body, "taking the snapshot", as_json)
+    _tell(answer, as_json, wording.snapshots_taken)
+
+
+@command("sudo flocker snapshots demo")
+def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = False) -> None:
+    """List the snapshots people took, and which nodes hold them."""
+    _tell(_ask(context, "snapshots", as_json, volume=volume), as_json, wording.snapshots)
+
+
+@command("sudo flocker restore demo@3")
+def restore(context: typer.Context, reference: Reference, as_json: AsJson = False) -> None:
+    """Make a volume what it was.
+
+    Nothing may use it meanwhile. What it is now is kept as a snapshot.
+    """
+    body = {"reference": reference}
+    answer = _order(context, "restore", body, f"restoring {reference}", as_json, is_long=True)
+    _tell(answer, as_json, lambda answer: wording.restored(answer, reference))
+
+
+@command("sudo flocker clone demo@3 demo-staging")
+def clone(
+    context: typer.Context,
+    reference: Reference,
+    name: Annotated[str, typer.Argument(help="Name of the new volume.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Make a new volume from a state of another one."""
+    body = {"reference": reference, "name": name}
+    answer = _order(context, "clone", body, f"cloning {reference}", as_json, is_long=True)
+    _tell(answer, as_json, lambda answer: wording.cloned(answer, reference))
+
+
+@command("sudo flocker trash")
+def trash(context: typer.Context, as_json: AsJson = False) -> None:
+    """List what was removed or replaced and how to get it back."""
+    _tell(_ask(context, "trash", as_json), as_json, wording.trash)
+
+
+@command("sudo flocker undelete demo")
+def undelete(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name it had.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Bring a removed volume back."""
+    title = f"bringing {name} back"
+    answer = _order(context, "undelete", {"name": name}, title, as_json, is_long=True)
+    _tell(answer, as_json, wording.undeleted)
+
+
+@command("sudo flocker resize demo 2GiB")
+def resize(
+    context: typer.Context,
+    volume: Volume,
+    size: Annotated[
+        str,
+        typer.Argument(
+            metavar="SIZE|none",
+            help="The most it may hold, e.g. 512MiB or 2g; none for as much as the pool has.",
+            show_default=False,
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Change how much a volume may hold, also while it is in use."""
+    try:
+        size_bytes = None if size == "none" else read_size(size)
+    except BadRequest as error:
+        raise Failed(str(error), WRONGLY_TYPED) from error
+    body = {"volume": volume, "size_bytes": size_bytes}
+    _tell(_order(context, "resize", body, f"resizing {volume}", as_json), as_json, wording.resized)
+
+
+@command("sudo flocker history demo")
+def history(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = False) -> None:
+    """Tell what happened, when, on which node and why; oldest first."""
+    _tell(_ask(context, "history", as_json, volume=volume), as_json, wording.history)
+
+
+def _daemon(context: typer.Context) -> Daemon:
+    daemon: Daemon = context.obj
+    return daemon
+
+
+def _ask(context: typer.Context, route: str, as_json: bool, **parameters: str | None) -> Answer:
+    with nullcontext() if as_json else waiting("asking all nodes"):
+        return _daemon(context).ask(f"/flocker/{route}", **parameters)
+
+
+def _order(
+    context: typer.Context,
+    route: str,
+    body: Answer,
+    title: str,
+    as_json: bool,
+    is_long: bool = False,
+) -> Answer:
+    with nullcontext() if as_json else waiting(title, is_long), _leaving_it_to_the_daemon():
+        return _daemon(context).order(f"/flocker/{route}", body)
+
+
+@contextmanager
+def _leaving_it_to_the_daemon() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Failed("no longer waiting; the daemon goes on: see `flocker status`") from None
+
+
+def _tell(answer: Answer, as_json: bool, say: Callable[[Answer], str]) -> None:
+    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else say(answer))

@@ -1,0 +1,258 @@
+"""The daemon's answers as a person reads them.
+
+Pure: an answer goes in, text comes out. Times are in UTC, as in the journal of every node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flocker.options import UNITS, format_size
+
+Part = dict[str, Any]  # of an answer, as the daemon gave it
+
+WHY_ASIDE = {
+    "conflict": "written by an owner that was replaced",
+    "restored": "replaced by a restore",
+}
+
+
+def status(answer: Part) -> str:
+    """Nodes and volumes."""
+    alive = {node["name"] for node in answer["nodes"] if node["is_alive"]}
+    paragraphs = [
+        table(
+            ("NODE", "STATE", "ADDRESS", "POOL", "VERSION"),
+            [_node_row(node) for node in answer["nodes"]],
+        )
+    ]
+    if answer["volumes"]:
+        columns = ("VOLUME", "OWNER", "EPOCH", "SIZE", "REPLICAS", "STATE")
+        paragraphs.append(
+            table(columns, [_volume_row(volume, alive) for volume in answer["volumes"]])
+        )
+    else:
+        paragraphs.append("No volumes yet; `docker volume create -d flocker demo` makes one.")
+    if not answer["is_connected"]:
+        paragraphs.insert(0, f"etcd does not answer: this is what {answer['node']} knew last.")
+    return "\n\n".join(paragraphs)
+
+
+def moved(answer: Part) -> str:
+    volume = answer["volume"]
+    return f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']})."
+
+
+def promoted(answer: Part, old_owner: str) -> str:
+    volume = answer["volume"]
+    return (
+        f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']}); "
+        f"it continues from {volume['owner']}'s copy.\n"
+        f"What {old_owner} wrote after {clock(answer['lost_after'])} is not in it; "
+        f"if {old_owner} comes back its copy is kept: `flocker conflicts` lists it."
+    )
+
+
+def conflicts(answer: Part) -> str:
+    asides = [
+        (aside["reference"], aside["node"], clock(aside["at"]), _rescue(aside))
+        for aside in answer["asides"]
+    ]
+    if not asides:
+        return _with_silent("No conflicts: no owner that was replaced left a copy.", answer)
+    return _with_silent(table(("COPY", "NODE", "SET ASIDE", "TO GET IT BACK"), asides), answer)
+
+
+def trash(answer: Part) -> str:
+    paragraphs = []
+    if answer["removed"]:
+        removed = [
+            (
+                volume["name"],
+                volume["owner"],
+                clock(volume["removed_at"]),
+                clock(volume["until"]),
+                f"flocker undelete {volume['name']}",
+            )
+            for volume in answer["removed"]
+        ]
+        paragraphs.append(
+            table(("REMOVED", "OWNER", "AT", "KEPT UNTIL", "TO GET IT BACK"), removed)
+        )
+    if answer["asides"]:
+        asides = [
+            (
+                aside["reference"],
+                aside["node"],
+                clock(aside["at"]),
+                WHY_ASIDE[aside["why"]],
+                _rescue(aside),
+            )
+            for aside in answer["asides"]
+        ]
+        paragraphs.append(table(("COPY", "NODE", "SET ASIDE", "WHY", "TO GET IT BACK"), asides))
+    return _with_silent("\n\n".join(paragraphs) or "The trash is empty.", answer)
+
+
+def snapshots_taken(answer: Part) -> str:
+    return "\n".join(
+        f"{taken['volume']}@{taken['number']} is taken: "
+        f"`flocker restore {taken['volume']}@{taken['number']}` goes back to it."
+        for taken in answer["snapshots"]
+    )
+
+
+def snapshots(answer: Part) -> str:
+    rows = [
+        (
+            f"{taken['volume']}@{taken['number']}",
+            clock(taken["taken_at"]),
+            ", ".join(taken["nodes"]) or "-",
+            taken["label"],
+        )
+        for taken in answer["snapshots"]
+    ]
+    if not rows:
+        return "No snapshots yet; `flocker snapshot VOLUME` takes one."
+    return table(("SNAPSHOT", "TAKEN", "NODES", "LABEL"), rows)
+
+
+def restored(answer: Part, reference: str) -> str:
+    return (
+        f"{answer['volume']['name']} is what {reference} was.\n"
+        f"What was there before is kept as {answer['kept_as']}: "
+        f"`flocker restore {answer['kept_as']}` brings it back."
+    )
+
+
+def cloned(answer: Part, reference: str) -> str:
+    volume = answer["volume"]
+    return f"{volume['name']} is a new volume on {volume['owner']}, as {reference} was."
+
+
+def undeleted(answer: Part) -> str:
+    return f"{answer['volume']['name']} is back, on {answer['volume']['owner']}."
+
+
+def resized(answer: Part) -> str:
+    volume = answer["volume"]
+    size_bytes = volume["size_bytes"]
+    limit = "as much as the pool has" if size_bytes is None else format_size(size_bytes)
+    return f"{volume['name']} may hold {limit} now."
+
+
+def history(answer: Part) -> str:
+    rows = [
+        (clock(event["at"]), event["node"], event["volume"], event["what"], event["why"])
+        for event in answer["events"]
+    ]
+    if not rows:
+        return "Nothing has happened yet."
+    return table(("TIME", "NODE", "VOLUME", "WHAT", "WHY"), rows)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns in line, as `docker ps` prints them.
+
+    Never cut or folded, whatever the terminal's width: names are there to be copied.
+    """
+    lines = [columns, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def about(size_bytes: int) -> str:
+    """A size to two digits or more, e.g. `1.3 GiB`, `812 MiB`."""
+    fitting = [unit for unit, factor in UNITS.items() if factor <= size_bytes]
+    unit = fitting[-1] if fitting else "B"
+    amount = size_bytes / UNITS[unit]
+    digits = f"{amount:.1f}" if amount < 10 else f"{amount:.0f}"
+    return f"{digits.removesuffix('.0')} {unit}"
+
+
+def age(seconds: float) -> str:
+    """A duration in its largest fitting unit, e.g. `4 s`, `3 min`, `2 h`, `5 d`; 1 s at least."""
+    whole = max(1, round(seconds))
+    for unit, length, largest in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 48)):
+        if whole < length * largest:
+            return f"{whole // length} {unit}"
+    return f"{whole // 86400} d"
+
+
+def clock(at: str) -> str:
+    """An RFC 3339 time in UTC, to the second; the day only when it is another one."""
+    then = datetime.fromisoformat(at).astimezone(UTC)
+    is_today = then.date() == datetime.now(UTC).date()
+    return then.strftime("%H:%M:%S UTC" if is_today else "%Y-%m-%d %H:%M:%S UTC")
+
+
+def _node_row(node: Part) -> tuple[str, ...]:
+    """What is not known of a node that is away is a dash."""
+    pool = "-"
+    if node["pool_total_bytes"]:
+        pool = f"{about(node['pool_used_bytes'])} of {about(node['pool_total_bytes'])}"
+    return (
+        node["name"],
+        "alive" if node["is_alive"] else f"away since {clock(node['seen'])}",
+        node["address"] or "-",
+        pool,
+        node["version"] or "-",
+    )
+
+
+def _volume_row(volume: Part, alive: set[str]) -> tuple[str, ...]:
+    return (
+        volume["name"],
+        volume["owner"] if volume["owner"] in alive else f"{volume['owner']} (away)",
+        str(volume["epoch"]),
+        _size(volume["used_bytes"], volume["size_bytes"]),
+        _replicas(volume, volume["owner"] in alive),
+        _state(volume),
+    )
+
+
+def _size(used_bytes: int | None, size_bytes: int | None) -> str:
+    used = "?" if used_bytes is None else about(used_bytes)
+    if size_bytes is None:
+        return "-" if used_bytes is None else used
+    return f"{used} of {about(size_bytes)}"
+
+
+def _replicas(volume: Part, is_owner_alive: bool) -> str:
+    replicas = [_replica(copy, is_owner_alive) for copy in volume["copies"]]
+    if (missing := volume["replicas"] - len(replicas)) > 0:
+        replicas.append(f"{missing} missing")
+    return ", ".join(replicas) or "none"
+
+
+def _replica(copy: Part, is_owner_alive: bool) -> str:
+    if copy["holds_until"] is None:
+        return f"{copy['node']} current"
+    if not is_owner_alive:  # nobody knows how much the owner wrote since
+        return f"{copy['node']} up to {clock(copy['holds_until'])}"
+    behind = datetime.now(UTC) - datetime.fromisoformat(copy["holds_until"])
+    return f"{copy['node']} {age(behind.total_seconds())} behind"
+
+
+def _state(volume: Part) -> str:
+    if move := volume["move"]:
+        percent = "" if move["percent"] is None else f" {move['percent']} %"
+        state = f"on its way to {move['target']}{percent}"
+    else:
+        state = f"mounted on {volume['mounted_on']}" if volume["mounted_on"] else "not mounted"
+    return f"{state}; {volume['problem']}" if volume["problem"] else state
+
+
+def _rescue(aside: Part) -> str:
+    return f"flocker clone {aside['reference']} {aside['volume']}-rescued"
+
+
+def _with_silent(text: str, answer: Part) -> str:
+    if not answer["silent"]:
+        return text
+    return f"{text}\n\n{', '.join(answer['silent'])} did not answer: what is there is not listed."
