@@ -12,7 +12,9 @@ from acceptance import evidence
 from acceptance.browser import Browser
 from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
+from acceptance.faults import Faults
 from acceptance.operator import Operator
+from acceptance.plugin import PluginSocket
 from acceptance.visitor import Visitor
 
 
@@ -39,6 +41,26 @@ def operator(context: Context) -> Iterator[Operator]:
 
 
 @fixture
+def faults(context: Context) -> Iterator[Faults]:
+    """What a scenario breaks is mended when it ends."""
+    context.faults = Faults(context.cluster)
+    try:
+        yield context.faults
+    finally:
+        context.faults.heal()
+
+
+@fixture
+def plugin_socket(context: Context) -> Iterator[PluginSocket]:
+    """A way past the engine; what was mounted by it is unmounted."""
+    context.plugin = PluginSocket()
+    try:
+        yield context.plugin
+    finally:
+        context.plugin.close()
+
+
+@fixture
 def visitor(context: Context) -> Iterator[Visitor]:
     """Somebody with a browser of their own."""
     hosts = [node.address for node in context.cluster.nodes]
@@ -59,10 +81,15 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     # Before and not after: what a scenario leaves stays to be looked at.
     context.cluster.clean()
     use_fixture(operator, context)
+    use_fixture(faults, context)
+    use_fixture(plugin_socket, context)
     if "browser" in scenario.effective_tags:
         use_fixture(visitor, context)
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
     if scenario.status.has_failed():
-        evidence.logs(context.cluster.logs())
+        try:
+            context.faults.heal()  # a node that is off or paused says nothing
+        finally:
+            evidence.logs(context.cluster.logs())

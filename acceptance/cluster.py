@@ -12,15 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 import vagrant
+from docker.errors import APIError
 from fabric import Config, Connection
 from invoke.exceptions import CommandTimedOut
 from paramiko import SSHConfig, SSHException
 
 from acceptance.engine import Engine
-from acceptance.waiting import eventually_true
+from acceptance.machines import Machines
+from acceptance.waiting import eventually, eventually_true
 from host.nodes import SUBNET
 from host.progress import last_lines, step
 from host.surroundings import read_routes
@@ -39,6 +42,7 @@ ETCD_ACCESS = (
 )
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 READY_SECONDS = 120
+REMOVED_SECONDS = 60
 
 
 class NodeAway(Exception):
@@ -61,24 +65,31 @@ class Typed:
 
 
 class Node:
-    """One node: its shell, its engine, its address."""
+    """One node: its shell, its engine, its address.
+
+    `is_well` is false while a fault keeps it from answering or from knowing what the others do.
+    """
 
     def __init__(self, name: str, connection: Connection, engine: Engine, address: str) -> None:
         self.name = name
         self.address = address
         self.engine = engine
+        self.is_well = True
         self._connection = connection
 
-    def type(self, command: str, within: float = COMMAND_SECONDS) -> Typed:
+    def type(
+        self, command: str, within: float = COMMAND_SECONDS, *, at_terminal: bool = False
+    ) -> Typed:
         """Type a command into a shell on the node, as the user `vagrant`.
 
         Args:
             within: seconds; a command that takes longer counts as failed with status 124.
+            at_terminal: whether the command sees a terminal, as it does for a person who watches.
         """
         started = time.monotonic()
         try:
             done = self._connection.run(
-                command, hide=True, warn=True, in_stream=False, timeout=within
+                command, hide=True, warn=True, in_stream=False, timeout=within, pty=at_terminal
             )
         except (OSError, EOFError, SSHException) as error:
             raise NodeAway(f"{self.name} does not answer at {self.address}: {error!r}") from error
@@ -99,7 +110,36 @@ class Node:
             raise RuntimeError(f"`{command}` on {self.name} failed: {typed.output}")
         return typed.output
 
+    def flocker(self, command: str) -> Any:
+        """What the `flocker` command answers with `--json`.
+
+        Raises:
+            RuntimeError: it was refused.
+        """
+        return json.loads(self.ask(f"sudo flocker {command} --json"))
+
+    def knows(self) -> set[str]:
+        """The nodes, itself included, that it takes to be alive."""
+        nodes = self.flocker("status")["nodes"]
+        return {str(known["name"]) for known in nodes if known.get("is_alive", True)}
+
+    def restart(self, service: str) -> float:
+        """Restart a service of the node; return how many seconds it took until it was ready."""
+        started = time.monotonic()
+        self.ask(f"sudo systemctl restart {service}")
+        return time.monotonic() - started
+
+    def received_bytes(self) -> int:
+        """How much has come in over the nodes' network since the node started."""
+        return int(
+            self.ask(
+                f"cat /sys/class/net/$(ip -o -4 addr show to {self.address} | awk '{{print $2}}')"
+                "/statistics/rx_bytes"
+            )
+        )
+
     def close(self) -> None:
+        """Let go of the connections; the next question makes new ones."""
         self._connection.close()
         self.engine.close()
 
@@ -124,6 +164,16 @@ class Cluster:
     @property
     def nodes(self) -> list[Node]:
         return list(self._nodes.values())
+
+    @property
+    def well_nodes(self) -> list[Node]:
+        """Those that answer and know what the others do."""
+        return [node for node in self.nodes if node.is_well]
+
+    @property
+    def machines(self) -> Machines:
+        """What the nodes run on, with their power switches."""
+        return Machines(self._vagrant, self._provider)
 
     def node(self, name: str) -> Node:
         """The node of that name.
@@ -156,12 +206,20 @@ class Cluster:
                     + last_lines(UP_LOG)
                 ) from error
         self._connect()
+        self.wait_until_whole()
+
+    def wait_until_whole(self) -> None:
+        """Wait until every node can take work and knows the others.
+
+        Raises:
+            NeverCame: one cannot.
+        """
         eventually_true(
             self._announced,
             lambda names: set(self._nodes) <= names,
             what=f"{', '.join(self._nodes)} to be known to each other",
             within=READY_SECONDS,
-            not_yet=(RuntimeError, OSError),
+            not_yet=(RuntimeError, OSError, NodeAway),
         )
 
     def down(self) -> None:
@@ -173,21 +231,36 @@ class Cluster:
             self._vagrant.destroy()
 
     def clean(self) -> None:
-        """Leave the nodes without containers and without the driver's volumes."""
+        """Leave the nodes without containers and without the driver's volumes.
+
+        Raises:
+            NeverCame: a volume cannot be removed.
+        """
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda node: node.engine.remove_containers(), self.nodes))
-        self.nodes[0].engine.remove_volumes(DRIVER)
+        # A copy that is still on its way from the scenario before holds its volume for a while.
+        eventually(self._remove_volumes, is_=set(), within=REMOVED_SECONDS, not_yet=(APIError,))
+
+    def _remove_volumes(self) -> set[str]:
+        """Remove the driver's volumes; return the names of those there are now."""
+        engines = [node.engine for node in self.nodes]
+        names = sorted(engines[0].volumes(DRIVER))
+        with ThreadPoolExecutor() as threads:
+            shares = [names[number :: len(engines)] for number in range(len(engines))]
+            list(threads.map(Engine.remove_volumes, engines, shares))
+            # Each engine remembers labels until it is told that a volume is gone.
+            list(threads.map(Engine.volume_owners, engines, [names] * len(engines)))
+        return engines[0].volumes(DRIVER)
 
     def owner_of(self, volume: str) -> str | None:
         """The node that owns a volume, as engines show it; None while there is no such volume."""
-        found = self.nodes[0].engine.volume(volume)
-        return None if found is None else str(found["Status"]["owner"])
+        return self.well_nodes[0].engine.volume_owners([volume]).get(volume)
 
     def owners(self) -> dict[str, str]:
         """Volume -> the node that owns it, of all volumes of the driver."""
-        for node in self.nodes:
+        for node in self.well_nodes:
             with suppress(requests.RequestException):  # any node that is up knows it
-                return node.engine.volume_owners(DRIVER)
+                return node.engine.volume_owners(sorted(node.engine.volumes(DRIVER)))
         return {}
 
     def is_up(self) -> bool:
@@ -242,8 +315,7 @@ class Cluster:
 
     def _announced(self) -> set[str]:
         """The nodes that all others see."""
-        seen = [json.loads(node.ask("sudo flocker status --json"))["nodes"] for node in self.nodes]
-        return set.intersection(*({node["name"] for node in nodes} for nodes in seen))
+        return set.intersection(*(node.knows() for node in self.nodes))
 
 
 @contextmanager

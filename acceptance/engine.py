@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,18 @@ class Engine:
         """Whether experimental features are switched on."""
         return bool(self._client.info()["ExperimentalBuild"])
 
+    def is_answering(self) -> bool:
+        """Whether the engine takes questions.
+
+        Raises:
+            requests.ConnectionError: it does not.
+        """
+        return bool(self._client.ping())
+
+    def keeps_containers(self) -> bool:
+        """Whether containers go on while the engine is away (`live-restore`)."""
+        return bool(self._client.info()["LiveRestoreEnabled"])
+
     def running_services(self) -> set[str]:
         """Compose services that run here, by the names in docker-compose.yml."""
         labels = (container.labels for container in self._client.containers.list())
@@ -58,11 +72,36 @@ class Engine:
             return None
         return attributes
 
-    def volume_owners(self, driver: str) -> dict[str, str]:
-        """Volume -> owner, as the driver tells the engine, of that driver's volumes."""
+    def volumes(self, driver: str) -> set[str]:
+        """The names of that driver's volumes."""
         volumes = self._client.volumes.list(filters={"driver": driver})
-        known = {volume.name: self.volume(volume.name) for volume in volumes}
-        return {name: str(found["Status"]["owner"]) for name, found in known.items() if found}
+        return {str(volume.name) for volume in volumes}
+
+    def volume_status(self, name: str) -> dict[str, Any]:
+        """What the driver tells of a volume besides what every volume has; empty if it is gone."""
+        found = self.volume(name)
+        return {} if found is None else dict(found["Status"])
+
+    def volume_owners(self, names: Iterable[str]) -> dict[str, str]:
+        """Volume -> owner, as the driver tells the engine, of those that there are."""
+        known = {name: self.volume_status(name) for name in names}
+        return {name: str(status["owner"]) for name, status in known.items() if status}
+
+    def is_running(self, container: str) -> bool:
+        """Whether a container runs; one that is not there does not."""
+        try:
+            return bool(self._client.containers.get(container).status == "running")
+        except NotFound:
+            return False
+
+    def stopped_at(self, container: str) -> datetime:
+        """When a container's process last ended."""
+        state = self._client.containers.get(container).attrs["State"]
+        return datetime.fromisoformat(state["FinishedAt"])
+
+    def printed(self, container: str) -> list[str]:
+        """The lines a container has printed."""
+        return self._client.containers.get(container).logs().decode().splitlines()
 
     def container_logs(self) -> dict[str, str]:
         """Container name -> the end of what it printed, of all containers here."""
@@ -80,10 +119,11 @@ class Engine:
                 continue
         self._client.networks.prune()
 
-    def remove_volumes(self, driver: str) -> None:
-        """Remove every volume of that driver."""
-        for volume in self._client.volumes.list(filters={"driver": driver}):
-            volume.remove()
+    def remove_volumes(self, names: Iterable[str]) -> None:
+        """Remove volumes; those that are gone already are left out."""
+        for name in names:
+            with suppress(NotFound):
+                self._client.volumes.get(name).remove()
 
     def close(self) -> None:
         self._client.close()

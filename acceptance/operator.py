@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from acceptance import evidence
@@ -22,10 +24,38 @@ class Operator:
         self._cluster = cluster
         self._away: AppGap | None = None
         self._watching = ExitStack()
+        self._noted: dict[str, str] = {}
+        self._outputs: list[str] = []
 
-    def type(self, node: str, command: str) -> Typed:
-        """Type a command on a node, as it stands in the README."""
-        return self._type(node, command, self._cluster.owners())
+    def type(self, node: str, command: str, *, at_terminal: bool = False) -> Typed:
+        """Type a command on a node, as it stands in the README; noted words are filled in."""
+        for word, text in self._noted.items():
+            command = command.replace(word, text)
+        return self._type(node, command, self._cluster.owners(), at_terminal=at_terminal)
+
+    def type_at_once(self, nodes: Sequence[str], command: str) -> list[Typed]:
+        """Type the same command on several nodes at the same moment; one answer per node."""
+        with ThreadPoolExecutor() as threads:
+            answers = list(threads.map(lambda node: self._cluster.node(node).type(command), nodes))
+        for typed in answers:
+            _keep(typed)
+        return answers
+
+    def note(self, word: str, typed: Typed, volume: str) -> None:
+        """Remember by a word the state of a volume, like `wiki@3`, that was named last.
+
+        Raises:
+            AssertionError: none was named that was not noted before.
+        """
+        named = re.findall(rf"(?<![\w.-]){re.escape(volume)}@[\w-]+", typed.output)
+        new = [state for state in named if state not in self._noted.values()]
+        assert new, f"no new state of '{volume}' in: {typed.output}"
+        self._noted[word] = new[-1]
+
+    def last_outputs(self) -> tuple[str, str]:
+        """What the last two commands typed on nodes printed, the older one first."""
+        before, now = self._outputs[-2:]
+        return before, now
 
     def type_at_home(self, command: str) -> Typed:
         """Type a command in the repository's folder, with no variable of ours set."""
@@ -95,8 +125,16 @@ class Operator:
         """Ask the app no more."""
         self._watching.close()
 
-    def _type(self, node: str, command: str, owners_before: dict[str, str]) -> Typed:
-        typed = self._cluster.node(node).type(command)
+    def _type(
+        self,
+        node: str,
+        command: str,
+        owners_before: dict[str, str],
+        *,
+        at_terminal: bool = False,
+    ) -> Typed:
+        typed = self._cluster.node(node).type(command, at_terminal=at_terminal)
+        self._outputs.append(typed.output)
         _keep(typed)
         owners_after = self._cluster.owners()
         if owners_before or owners_after:

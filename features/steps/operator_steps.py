@@ -1,7 +1,11 @@
 """Steps about the operator: what is typed where, and what it answers."""
 
+import json
+
 from behave import given, then, when
 from behave.runner import Context
+
+FULL = ("Disk quota exceeded", "No space left")
 
 
 @when('the operator types on "{node}"')
@@ -12,6 +16,27 @@ def type_on_node(context: Context, node: str) -> None:
 @when("the operator types in the repository")
 def type_at_home(context: Context) -> None:
     context.typed = context.operator.type_at_home(context.text)
+
+
+@when('the operator types at a terminal of "{node}"')
+def type_at_terminal(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, context.text, at_terminal=True)
+
+
+@when("the operators of all nodes type at once")
+def type_everywhere(context: Context) -> None:
+    nodes = [node.name for node in context.cluster.nodes]
+    context.answers = context.operator.type_at_once(nodes, context.text)
+
+
+@when('the operators of "{first}" and "{second}" type at once')
+def type_at_once(context: Context, first: str, second: str) -> None:
+    context.answers = context.operator.type_at_once([first, second], context.text)
+
+
+@when('the operator notes the state of "{volume}" it names as {word}')
+def note(context: Context, volume: str, word: str) -> None:
+    context.operator.note(word, context.typed, volume)
 
 
 @given('the operator has typed on "{node}"')
@@ -40,6 +65,31 @@ def check_output(context: Context, text: str) -> None:
     assert typed.output.strip() == text, f"it printed {typed.output!r}"
 
 
+@then('it prints either "{text}" or "{other}"')
+def check_either(context: Context, text: str, other: str) -> None:
+    typed = context.typed
+    assert typed.output.strip() in (text, other), f"it printed {typed.output!r}"
+
+
+@then("it prints nothing")
+def check_silence(context: Context) -> None:
+    typed = context.typed
+    assert (typed.exit_status, typed.output) == (0, ""), f"it printed {typed.output!r}"
+
+
+@then("it prints the same as before")
+def check_same(context: Context) -> None:
+    before, now = context.operator.last_outputs()
+    assert now == before, f"it printed {now!r} instead of {before!r}"
+
+
+@then("it prints JSON")
+def check_json(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    assert isinstance(json.loads(typed.output), dict), f"it printed {typed.output!r}"
+
+
 @then('it says "{text}"')
 def check_saying(context: Context, text: str) -> None:
     typed = context.typed
@@ -47,8 +97,51 @@ def check_saying(context: Context, text: str) -> None:
     assert text in typed.output, f"it said {typed.output!r}"
 
 
+@then('it says "{text}" in less than a second')
+def check_quick_saying(context: Context, text: str) -> None:
+    typed = context.typed
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    assert text in typed.output, f"it said {typed.output!r}"
+    assert typed.seconds < 1, f"it took {typed.seconds:.1f} s"
+
+
+@then('it prints "{text}" in less than a second')
+def check_quick_output(context: Context, text: str) -> None:
+    typed = context.typed
+    assert (typed.exit_status, typed.output.strip()) == (0, text), f"it printed {typed.output!r}"
+    assert typed.seconds < 1, f"it took {typed.seconds:.1f} s"
+
+
+@then('the refusal says "{text}"')
 @then('it is refused with "{text}"')
 def check_refusal(context: Context, text: str) -> None:
     typed = context.typed
     assert typed.exit_status != 0, f"it was not refused: {typed.output}"
     assert text in typed.output, f"it said {typed.output!r}"
+
+
+@then("it is refused because the volume is full")
+def check_full(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status != 0, f"it was not refused: {typed.output}"
+    said = [reason for reason in FULL if reason in typed.output]
+    assert said, f"it said {typed.output!r}"
+
+
+@then("it ends with exit status {status:d}")
+def check_status(context: Context, status: int) -> None:
+    typed = context.typed
+    assert typed.exit_status == status, f"exit status {typed.exit_status}: {typed.output}"
+
+
+@then("all of them succeed")
+def check_all_succeed(context: Context) -> None:
+    failed = [typed for typed in context.answers if typed.exit_status != 0]
+    assert not failed, failed
+
+
+@then('one of them succeeds, and the other is told which node has the volume "{volume}"')
+def check_race(context: Context, volume: str) -> None:
+    won, lost = sorted(context.answers, key=lambda typed: typed.exit_status)
+    assert (won.exit_status == 0) and (lost.exit_status != 0), (won, lost)
+    assert f"'{volume}'" in lost.output and won.node in lost.output, lost.output

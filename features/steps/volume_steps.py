@@ -1,14 +1,90 @@
-"""Steps about volumes: who owns them."""
+"""Steps about volumes: who owns them, who holds copies, where they can go."""
 
-from behave import then
+from behave import given, then, when
 from behave.runner import Context
 
-from acceptance.waiting import eventually
+from acceptance import copies
+from acceptance.waiting import eventually, eventually_true
 
 OWNER_SECONDS = 10
+SHOWN_SECONDS = 15  # the driver looks up what Docker does not tell it
+MB = 1_000_000
 
 
 @then('"{node}" owns the volume "{volume}"')
 def check_owner(context: Context, node: str, volume: str) -> None:
     cluster = context.cluster
     eventually(lambda: cluster.owner_of(volume), is_=node, within=OWNER_SECONDS)
+
+
+@then('another node owns the volume "{volume}" within {seconds:g} seconds')
+def check_new_owner(context: Context, volume: str, seconds: float) -> None:
+    cluster = context.cluster
+    eventually_true(
+        lambda: cluster.owner_of(volume),
+        lambda owner: owner in {node.name for node in cluster.well_nodes},
+        what="an owner that is well",
+        within=seconds,
+    )
+
+
+@then('all nodes name the same owner of the volume "{volume}"')
+def check_same_owner(context: Context, volume: str) -> None:
+    eventually_true(
+        lambda: [node.engine.volume_owners([volume]).get(volume) for node in context.cluster.nodes],
+        lambda owners: None not in owners and len(set(owners)) == 1,
+        what="one owner",
+        within=OWNER_SECONDS,
+    )
+
+
+@given('all nodes hold all of the volume "{volume}"')
+@when('all nodes hold all of the volume "{volume}"')
+def wait_for_copies(context: Context, volume: str) -> None:
+    copies.wait_for_all(context.cluster, volume)
+
+
+@then('the copies of the volume "{volume}" are never more than {seconds:g} seconds behind')
+def check_behind(context: Context, volume: str, seconds: float) -> None:
+    behind = copies.seconds_behind(context.cluster, volume)
+    assert max(behind) <= seconds, f"seconds behind: {behind}"
+
+
+@then('no other node holds a copy of the volume "{volume}"')
+def check_no_copies(context: Context, volume: str) -> None:
+    nodes = copies.holders(context.cluster, volume)
+    assert nodes == set(), f"copies on {nodes}"
+
+
+@then('the volume "{volume}" can move to "{node}"')
+def check_movable(context: Context, volume: str, node: str) -> None:
+    typed = context.operator.type(node, f"docker run --rm -v {volume}:/data busybox ls /data")
+    assert typed.exit_status == 0, typed.output
+
+
+@then('"{node}" shows the volume "{volume}" with a size of {size}')
+def check_size(context: Context, node: str, volume: str, size: str) -> None:
+    status = context.cluster.node(node).engine.volume_status(volume)
+    assert status["size"] == size, status
+
+
+@then('"{node}" shows for the volume "{volume}" that {difference}')
+def check_difference(context: Context, node: str, volume: str, difference: str) -> None:
+    engine = context.cluster.node(node).engine
+    eventually_true(
+        lambda: engine.volume_status(volume),
+        lambda status: difference in status.values(),
+        what=difference,
+        within=SHOWN_SECONDS,
+    )
+
+
+@when('"{node}" begins to count what it receives')
+def begin_counting(context: Context, node: str) -> None:
+    context.received_before = context.cluster.node(node).received_bytes()
+
+
+@then('"{node}" has received at most {most:d} MB')
+def check_received(context: Context, node: str, most: int) -> None:
+    received = context.cluster.node(node).received_bytes() - context.received_before
+    assert received <= most * MB, f"{node} received {received / MB:.1f} MB"

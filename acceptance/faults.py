@@ -1,0 +1,147 @@
+"""What can go wrong on purpose. Each fault knows how to heal, and `heal` ends all there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
+
+from acceptance.cluster import Cluster, Node
+from acceptance.waiting import eventually
+
+CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
+GONE_SECONDS = 30
+RESTART_SECONDS = 60
+
+
+class Faults:
+    """Breaks nodes of one cluster and mends them again."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._healing: dict[tuple[str, str], Callable[[], object]] = {}
+
+    def power_off(self, node: Node) -> None:
+        """Take a node's power away."""
+        self._begin("power", node, partial(self._cluster.machines.power_on, node.name))
+        node.is_well = False
+        self._cluster.machines.power_off(node.name)
+        node.close()
+
+    def power_on(self, node: Node) -> None:
+        """Give a node its power back; the nodes know each other again when this returns."""
+        self._end("power", node)
+
+    def pause(self, node: Node) -> None:
+        """Stop time on a node."""
+        self._begin("pause", node, partial(self._cluster.machines.let_go, node.name))
+        node.is_well = False
+        self._cluster.machines.hold(node.name)
+
+    def resume(self, node: Node) -> None:
+        """Let time on a node go on; the nodes know each other again when this returns."""
+        self._end("pause", node)
+
+    def cut_off(self, node: Node) -> None:
+        """Cut a node off from the other nodes; this machine still reaches it."""
+        self._begin("network", node, partial(node.ask, f"sudo iptables -w -F {CHAIN}"))
+        node.is_well = False
+        self._drop_others(node)
+
+    def reconnect(self, node: Node) -> None:
+        """Let a node reach the others; the nodes know each other again when this returns."""
+        self._end("network", node)
+
+    def stop_etcd(self, nodes: Iterable[Node]) -> None:
+        """Stop the control plane's member on each of these nodes."""
+        for node in nodes:
+            # It is ready once it has a quorum, and the others may not be there yet.
+            self._begin("etcd", node, partial(node.ask, "sudo systemctl start --no-block etcd"))
+            node.ask("sudo systemctl stop etcd")
+
+    def start_etcd(self) -> None:
+        """Start it again wherever it was stopped; return when all nodes know each other again."""
+        for what, node in [broken for broken in self._healing if broken[0] == "etcd"]:
+            self._healing.pop((what, node))()
+        self._cluster.wait_until_whole()
+
+    def kill_engine(self, node: Node) -> None:
+        """Kill the engine, not its containers; return when it has been started again."""
+        self._kill("docker", node)
+        eventually(node.engine.is_answering, is_=True, within=RESTART_SECONDS)
+
+    def kill_driver(self, node: Node) -> None:
+        """Kill the driver; return when it has been started again."""
+        self._kill("flocker", node)
+        eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
+
+    def keep_containers(self, node: Node) -> None:
+        """Have containers outlive their engine (the engine's option `live-restore`)."""
+        self._begin("live-restore", node, partial(_stop_live_restore, node))
+        _set_live_restore(node, "true")
+
+    def heal(self) -> None:
+        """End every fault that is left, the newest first, and wait until the nodes work together.
+
+        Raises:
+            NeverCame: they do not.
+        """
+        if not self._healing:
+            return
+        with ExitStack() as healing:  # what cannot be healed keeps nothing else from it
+            for heal in self._healing.values():
+                healing.callback(heal)
+            self._healing.clear()
+        self._cluster.wait_until_whole()
+        for node in self._cluster.nodes:
+            node.is_well = True
+
+    def _begin(self, what: str, node: Node, heal: Callable[[], object]) -> None:
+        """Remember how a fault heals, before it is there: what breaks half-way is healed too."""
+        self._healing[what, node.name] = heal
+
+    def _end(self, what: str, node: Node) -> None:
+        self._healing.pop((what, node.name))()
+        self._cluster.wait_until_whole()
+        node.is_well = True
+
+    def _drop_others(self, node: Node) -> None:
+        """Drop what comes from other nodes and goes to them. Nobody is told, so calls hang."""
+        others = [other.address for other in self._cluster.nodes if other is not node]
+        rules = [f"{side} {other}" for other in others for side in ("-s", "-d")]
+        node.ask(
+            f"if sudo iptables -w -N {CHAIN} 2>/dev/null; then"
+            f" sudo iptables -w -I INPUT -j {CHAIN} && sudo iptables -w -I OUTPUT -j {CHAIN}; fi; "
+            + " && ".join(f"sudo iptables -w -A {CHAIN} {rule} -j DROP" for rule in rules)
+        )
+
+    def _kill(self, unit: str, node: Node) -> None:
+        before = _main_process(unit, node)
+        node.ask(f"sudo systemctl kill --kill-whom=main --signal=KILL {unit}")
+        eventually(
+            lambda: _main_process(unit, node) not in ("0", before), is_=True, within=GONE_SECONDS
+        )
+
+
+def _main_process(unit: str, node: Node) -> str:
+    """The process id of a unit, 0 while it has none."""
+    return node.ask(f"systemctl show --property=MainPID --value {unit}").strip()
+
+
+def _is_running(unit: str, node: Node) -> bool:
+    return node.type(f"systemctl is-active {unit}").output.strip() == "active"
+
+
+def _set_live_restore(node: Node, value: str) -> None:
+    node.ask(
+        "sudo sed -i -e '/live-restore/d' "
+        f"-e '1a \"live-restore\": {value},' /etc/docker/daemon.json"
+        " && sudo systemctl reload docker"
+    )
+    eventually(node.engine.keeps_containers, is_=value == "true", within=RESTART_SECONDS)
+
+
+def _stop_live_restore(node: Node) -> None:
+    # An engine that reloads keeps what its file does not mention, so it is told first.
+    _set_live_restore(node, "false")
+    node.ask("sudo sed -i -e '/live-restore/d' /etc/docker/daemon.json")

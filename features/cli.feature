@@ -1,0 +1,145 @@
+@normal @allure.epic:What_an_operator_can_do
+Feature: What an operator types and reads
+
+  Rule: Where everything is can be asked on any node
+
+    Scenario: Nodes, volumes, owners and copies are listed
+      Given a container on "node1" keeps writing to the volume "ledger"
+      And all nodes hold what the container on "node1" has written to the volume "ledger"
+      When the operator types on "node3"
+        """
+        sudo flocker status
+        """
+      Then it says "node1"
+      And it says "node2"
+      And it says "mounted on node1"
+
+    Scenario: Who did what, when and why is written down
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker ledger
+        """
+      And the operator has typed on "node1"
+        """
+        sudo flocker move ledger --to node2
+        """
+      When the operator types on "node3"
+        """
+        sudo flocker history ledger
+        """
+      Then it says "created"
+      And it says "moved"
+      And it says "node2"
+
+    Scenario Outline: What <command> prints can be read by a program
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker ledger
+        """
+      When the operator types on "node1"
+        """
+        sudo flocker <command> --json
+        """
+      Then it prints JSON
+
+      Examples:
+        | command                         |
+        | status                          |
+        | conflicts                       |
+        | trash                           |
+        | snapshots                       |
+        | history                         |
+        | snapshot ledger                 |
+        | move ledger --to node2          |
+        | clone ledger ledger-copy        |
+        | resize ledger 64MiB             |
+
+  Rule: A volume can be moved ahead of time
+
+    Scenario: A move shows how far it is, and the container that follows need not wait
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker -o replicas=0 films
+        """
+      And the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 200000000 /dev/urandom > /data/film"
+        """
+      When the operator types at a terminal of "node1"
+        """
+        sudo flocker move films --to node2
+        """
+      Then it says "%"
+      And "node2" owns the volume "films"
+
+    Scenario: A volume in use is not moved
+      Given a container on "node1" keeps writing to the volume "ledger"
+      When the operator types on "node2"
+        """
+        sudo flocker move ledger
+        """
+      Then it is refused with "volume 'ledger' is in use by container 'writer' on node1"
+      And it ends with exit status 1
+
+  Rule: The exit status tells a refusal from a slip of the hand
+
+    Scenario Outline: <command> is refused
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker ledger
+        """
+      When the operator types on "node2"
+        """
+        sudo flocker <command>
+        """
+      Then it is refused with "<reason>"
+      And it ends with exit status 1
+
+      Examples:
+        | command                | reason                              |
+        | move nothing           | no volume 'nothing'                 |
+        | move ledger --to node9 | node9                               |
+        | promote ledger         | is owned by node1, which is up      |
+        | restore ledger@999     | ledger                              |
+        | undelete ledger        | ledger                              |
+
+    Scenario Outline: <command> is no command
+      When the operator types on "node1"
+        """
+        sudo flocker <command>
+        """
+      Then it ends with exit status 2
+
+      Examples:
+        | command            |
+        | moove ledger       |
+        | move               |
+        | resize ledger lots |
+        | status --jason     |
+
+    Scenario: Only root may ask
+      When the operator types on "node1"
+        """
+        flocker status
+        """
+      Then it is refused with "sudo"
+      And it ends with exit status 1
+
+  Rule: Machines that watch are answered, if they show who they are
+
+    Scenario: Health and metrics are for those with a certificate of the cluster
+      When the operator types in the repository
+        """
+        curl --silent --show-error --fail --cacert .vagrant/certs/operator/ca.pem --cert .vagrant/certs/operator/cert.pem --key .vagrant/certs/operator/key.pem https://172.16.78.250:4523/health
+        """
+      Then it prints JSON
+      When the operator types in the repository
+        """
+        curl --silent --show-error --fail --cacert .vagrant/certs/operator/ca.pem --cert .vagrant/certs/operator/cert.pem --key .vagrant/certs/operator/key.pem https://172.16.78.250:4523/metrics
+        """
+      Then it says "# TYPE flocker_"
+      When the operator types in the repository
+        """
+        curl --silent --show-error --fail --cacert .vagrant/certs/operator/ca.pem https://172.16.78.250:4523/metrics
+        """
+      Then it is refused with "certificate"

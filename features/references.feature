@@ -1,0 +1,84 @@
+@critical @allure.epic:The_promises
+Feature: A volume is in use as long as a container uses it, and not longer
+
+  Engines and drivers are restarted, killed and upgraded while containers run. What each of them
+  remembers about who uses a volume must be true afterwards: a volume let go too early would get a
+  second writer, and one let go too late could never move again.
+
+  Rule: A volume that is in use stays where it is
+
+    Scenario: Copying a file out of a running container does not end its use
+      Given a container on "node1" keeps writing to the volume "notes"
+      When the operator types on "node1"
+        """
+        docker cp writer:/data/log - | wc -c
+        """
+      Then it succeeds
+      And "node2" is refused the volume "notes" because of the container on "node1"
+      And the container on "node1" still writes
+
+    Scenario: Of two containers on a node, the first that stops does not end the other's use
+      Given a container on "node1" keeps writing to the volume "notes"
+      When the operator types on "node1"
+        """
+        docker run --rm --volume-driver flocker -v notes:/data busybox tail -n 1 /data/log
+        """
+      Then it succeeds
+      And "node2" is refused the volume "notes" because of the container on "node1"
+
+    @fault
+    Scenario Outline: A driver that <ends> with containers running still knows of them
+      Given a container on "node1" keeps writing to the volume "notes"
+      When the driver on "node1" <ends>
+      Then the container on "node1" still writes
+      And "node2" is refused the volume "notes" because of the container on "node1"
+      When the operator types on "node1"
+        """
+        docker stop writer
+        """
+      Then the volume "notes" can move to "node2"
+
+      Examples:
+        | ends                       |
+        | is killed                  |
+        | is replaced by a newer one |
+
+    @fault
+    Scenario: Containers that outlive their engine keep their volume
+      Given the engine of "node1" lets containers go on without it
+      And a container on "node1" keeps writing to the volume "notes"
+      When the engine of "node1" is restarted
+      Then the container on "node1" still writes
+      And "node2" is refused the volume "notes" because of the container on "node1"
+      When the operator types on "node1"
+        """
+        docker stop writer
+        """
+      Then the volume "notes" can move to "node2"
+
+  Rule: A volume that nothing uses can move
+
+    @fault
+    Scenario: An engine that was killed leaves no use behind
+      Given a container on "node1" keeps writing to the volume "notes"
+      When the engine of "node1" is killed
+      Then the container on "node1" is stopped
+      And the volume "notes" can move to "node2"
+
+    Scenario: A container that cannot start leaves no use behind
+      When the operator types on "node1"
+        """
+        docker run --volume-driver flocker -v notes:/data busybox no-such-command
+        """
+      Then it is refused with "no-such-command"
+      And the volume "notes" can move to "node2"
+
+    Scenario: A mount that was refused leaves no use behind
+      Given a container on "node1" keeps writing to the volume "notes"
+      And "node2" is refused the volume "notes" because of the container on "node1"
+      When the operator types on "node1"
+        """
+        docker stop writer
+        """
+      Then the volume "notes" can move to "node2"
+      And the volume "notes" can move to "node3"

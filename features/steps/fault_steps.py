@@ -1,0 +1,101 @@
+"""Steps about what breaks, and is mended again."""
+
+from behave import given, then, when
+from behave.runner import Context
+
+from acceptance.waiting import eventually
+
+NOTICED_SECONDS = 40
+
+
+@when('"{node}" loses its power')
+def power_off(context: Context, node: str) -> None:
+    context.faults.power_off(context.cluster.node(node))
+
+
+@when('"{node}" has its power back')
+def power_on(context: Context, node: str) -> None:
+    context.faults.power_on(context.cluster.node(node))
+
+
+@when('"{node}" is paused')
+def pause(context: Context, node: str) -> None:
+    context.faults.pause(context.cluster.node(node))
+
+
+@when('"{node}" goes on')
+def resume(context: Context, node: str) -> None:
+    context.faults.resume(context.cluster.node(node))
+
+
+@when('"{node}" is cut off from the others')
+def cut_off(context: Context, node: str) -> None:
+    context.faults.cut_off(context.cluster.node(node))
+
+
+@when('"{node}" is connected again')
+def reconnect(context: Context, node: str) -> None:
+    context.faults.reconnect(context.cluster.node(node))
+
+
+@when('etcd stops on "{first}" and "{second}"')
+def stop_etcd(context: Context, first: str, second: str) -> None:
+    context.faults.stop_etcd([context.cluster.node(name) for name in (first, second)])
+
+
+@when("etcd stops on all nodes")
+def stop_all_etcd(context: Context) -> None:
+    context.faults.stop_etcd(context.cluster.nodes)
+
+
+@when("etcd is back on all nodes")
+def start_etcd(context: Context) -> None:
+    context.faults.start_etcd()
+
+
+@given('the engine of "{node}" lets containers go on without it')
+def keep_containers(context: Context, node: str) -> None:
+    context.faults.keep_containers(context.cluster.node(node))
+
+
+@when('the engine of "{node}" is killed')
+def kill_engine(context: Context, node: str) -> None:
+    context.faults.kill_engine(context.cluster.node(node))
+
+
+@when('the engine of "{node}" is restarted')
+def restart_engine(context: Context, node: str) -> None:
+    context.cluster.node(node).restart("docker")
+
+
+@when('the driver on "{node}" is killed')
+def kill_driver(context: Context, node: str) -> None:
+    context.faults.kill_driver(context.cluster.node(node))
+
+
+@when('the driver on "{node}" is replaced by a newer one')
+def restart_driver(context: Context, node: str) -> None:
+    context.cluster.node(node).restart("flocker")
+
+
+@when('"{node}" has noticed that "{other}" is away')
+def wait_until_noticed(context: Context, node: str, other: str) -> None:
+    knows = context.cluster.node(node).knows
+    eventually(lambda: other in knows(), is_=False, within=NOTICED_SECONDS)
+
+
+@when('"{node}" has noticed that nothing can be agreed')
+def wait_until_alone(context: Context, node: str) -> None:
+    read = context.cluster.node(node).flocker
+    eventually(lambda: read("status")["is_connected"], is_=False, within=NOTICED_SECONDS)
+
+
+@given('the engine of "{node}" takes a while to start, without volumes')
+def note_start_seconds(context: Context, node: str) -> None:
+    context.start_seconds = context.cluster.node(node).restart("docker")
+
+
+@then('the engine of "{node}" starts at most {seconds:g} seconds slower than that')
+def check_start_seconds(context: Context, node: str, seconds: float) -> None:
+    slower = context.cluster.node(node).restart("docker") - context.start_seconds
+    assert slower <= seconds, f"it took {context.start_seconds:.1f} s, and now {slower:.1f} s more"

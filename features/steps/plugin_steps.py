@@ -1,0 +1,61 @@
+"""Steps about the driver as its engine asks it, without an engine between."""
+
+import json
+
+from behave import then, when
+from behave.runner import Context
+
+from acceptance import usage
+from acceptance.waiting import eventually_true
+
+IDLE_SECONDS = 120  # the copies of what was made before are still under way
+MB = 1_000_000
+
+
+@when('Docker asks "{node}" for {call}')
+def ask(context: Context, node: str, call: str) -> None:
+    context.answer = context.plugin.ask(context.cluster.node(node), call, context.text)
+
+
+@when('Docker asks "{node}" to make a volume with a name of {length:d} letters')
+def ask_for_name(context: Context, node: str, length: int) -> None:
+    body = json.dumps({"Name": "n" * length})
+    context.answer = context.plugin.ask(context.cluster.node(node), "VolumeDriver.Create", body)
+
+
+@then("the driver agrees")
+def check_agreed(context: Context) -> None:
+    answer = context.answer
+    assert (answer.status, answer.error) == (200, ""), answer
+
+
+@then('the driver refuses with "{reason}"')
+def check_refused(context: Context, reason: str) -> None:
+    assert reason in context.answer.error, context.answer
+
+
+@then("the driver does not know the question")
+def check_unknown(context: Context) -> None:
+    assert context.answer.status == 404, context.answer
+
+
+@then('the driver says "{text}"')
+def check_saying(context: Context, text: str) -> None:
+    answer = context.answer
+    assert answer.status == 200 and text in answer.text, answer
+
+
+@then('the driver on "{node}" lists its volumes in less than {most:d} milliseconds')
+def check_list_time(context: Context, node: str, most: int) -> None:
+    seconds = context.plugin.list_seconds(context.cluster.node(node))
+    assert seconds * 1000 < most, f"it took {seconds * 1000:.0f} ms"
+
+
+@then('the driver on "{node}" comes to rest below {percent:g} % of a core and {most:d} MB')
+def check_idle(context: Context, node: str, percent: float, most: int) -> None:
+    eventually_true(
+        lambda: usage.of_driver(context.cluster.node(node)),
+        lambda used: used.cpu_percent < percent and used.memory_bytes < most * MB,
+        what=f"less than {percent} % of a core and {most} MB",
+        within=IDLE_SECONDS,
+    )
