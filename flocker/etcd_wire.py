@@ -24,9 +24,8 @@ from flocker.errors import BadRequest, ControlPlaneAway
 log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
-CONNECT_SECONDS = 1
-ANSWER_SECONDS = 3  # longest wait for one member; a healthy one answers in milliseconds
-ELECTION_SECONDS = 3  # members that have no leader find one within two
+ANSWER_SECONDS = 3  # a healthy member answers in milliseconds, and finds a new leader in two
+LAST_SECONDS = 1  # for connecting, and for an answer when ANSWER_SECONDS have passed already
 POLL_SECONDS = 0.2
 IDLE_SECONDS = 60  # longer than the pause between two announcements
 CONNECTIONS_KEPT = 64
@@ -54,7 +53,6 @@ class Members:
         self._http = httpx.Client(
             verify=False if certificates is None else _tls(certificates),
             headers=NEEDS_LEADER,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(
                 max_connections=None,
                 max_keepalive_connections=CONNECTIONS_KEPT,
@@ -70,15 +68,16 @@ class Members:
         asked. While members say that they have no leader they are asked again for a moment.
 
         Raises:
-            ControlPlaneAway: no member could answer; after CONNECT_SECONDS + ANSWER_SECONDS for
-                each member that is silent, and ELECTION_SECONDS for those without a leader.
+            ControlPlaneAway: no member could answer. That is known after ANSWER_SECONDS, and
+                LAST_SECONDS more for each further member that is silent.
         """
-        give_up_at = time.monotonic() + ELECTION_SECONDS
+        give_up_at = time.monotonic() + ANSWER_SECONDS
         while True:
             failures = []
             for endpoint in list(self._endpoints):
                 try:
-                    answer = self._ask_one(endpoint, path, question)
+                    seconds = max(LAST_SECONDS, give_up_at - time.monotonic())
+                    answer = self._ask_one(endpoint, path, question, seconds)
                 except _NoAnswer as failure:
                     failures.append(failure)
                 else:
@@ -102,7 +101,7 @@ class Members:
             ControlPlaneAway: it says no more.
         """
         endpoint = self._endpoints[0]
-        timeout = httpx.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+        timeout = httpx.Timeout(silence_seconds, connect=LAST_SECONDS)
         try:
             with self._http.stream(
                 "POST", f"{endpoint}/v3{path}", json=question, timeout=timeout
@@ -113,9 +112,10 @@ class Members:
         except (_NoAnswer, httpx.HTTPError, ValueError) as failure:
             raise ControlPlaneAway(f"{_host(endpoint)}: {_reason(failure)}") from failure
 
-    def _ask_one(self, endpoint: str, path: str, question: Json) -> Json:
+    def _ask_one(self, endpoint: str, path: str, question: Json, seconds: float) -> Json:
+        timeout = httpx.Timeout(seconds, connect=LAST_SECONDS)
         try:
-            response = self._http.post(f"{endpoint}/v3{path}", json=question)
+            response = self._http.post(f"{endpoint}/v3{path}", json=question, timeout=timeout)
             return _result(response.json(), response.status_code)
         except _NoAnswer as failure:
             if "lease not found" in failure.reason:

@@ -1,48 +1,89 @@
-"""What only etcd can show: leases that run out, and etcd being away."""
+"""What only etcd can show: leases that run out, members that fail, records of other versions."""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import requests
 
 from acceptance.waiting import eventually
-from flocker.catalog import Catalog
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
-from flocker.ownership import Node
-from tests.contract.flocker.conftest import LEASE_SECONDS, Etcd, a_volume, free_port
+from flocker.records import Copy, NamedSnapshot, Node, Snapshot, State, Volume
+from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
+from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, made
 
 pytestmark = pytest.mark.contract
 
 THIS_NODE = Node("node-lease", "127.0.0.1", "0", 0, 1)
 EXPIRY_SECONDS = 10 * LEASE_SECONDS  # etcd looks for expired leases now and then only
+NOTICE_SECONDS = 12  # a member that is silent is noticed in 6 s, and the next one asked
 
 
-def view(etcd: Etcd) -> EtcdOwnership:
-    return EtcdOwnership([etcd.endpoint], LEASE_SECONDS, None)
+def view(*members: Etcd) -> EtcdOwnership:
+    return EtcdOwnership([member.endpoint for member in members], LEASE_SECONDS, None)
 
 
-def names(ownership: EtcdOwnership) -> list[str]:
-    return [node.name for node in ownership.nodes()]
+@contextmanager
+def following(ownership: EtcdOwnership) -> Iterator[list[State | ControlPlaneAway]]:
+    """What a daemon is told: every State, and every time that etcd is away."""
+    told: list[State | ControlPlaneAway] = []
+    stopping = threading.Event()
+
+    def follow() -> None:
+        while not stopping.is_set():
+            try:
+                told.extend(ownership.follow(stopping))
+            except ControlPlaneAway as error:
+                told.append(error)
+            stopping.wait(0.2)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        eventually(lambda: bool(told), is_=True, within=10)
+        yield told
+    finally:
+        stopping.set()
+        thread.join(10)
+
+
+def knows(told: list[State | ControlPlaneAway], volume: Volume) -> Callable[[], bool]:
+    """Whether the last thing told is a State that has the volume."""
+
+    def ask() -> bool:
+        last = told[-1]
+        return isinstance(last, State) and last.volumes.get(volume.name) == volume
+
+    return ask
+
+
+def is_there(ownership: EtcdOwnership) -> Callable[[], bool]:
+    return lambda: THIS_NODE.name in ownership.state().nodes
 
 
 def test_a_silent_node_is_forgotten_with_its_mounts_and_moves(session_etcd: Etcd) -> None:
     silent, other = view(session_etcd), view(session_etcd)
     silent.announce(THIS_NODE)
-    mounted = silent.create(a_volume(THIS_NODE.name))
-    moving = silent.create(a_volume())
+    mounted, moving = made(silent, THIS_NODE.name), made(silent)
     silent.mount(mounted)
     move = silent.start_move(moving, THIS_NODE.name)
 
-    eventually(lambda: THIS_NODE.name in names(other), is_=False, within=EXPIRY_SECONDS)
-    eventually(lambda: mounted.id in other.mounts(), is_=False, within=EXPIRY_SECONDS)
+    eventually(is_there(other), is_=False, within=EXPIRY_SECONDS)
+    eventually(lambda: mounted.id in other.state().mounts, is_=False, within=EXPIRY_SECONDS)
+    assert THIS_NODE.name in other.state().seen, "when it was last heard of stays known"
     with pytest.raises(StaleEpoch):
-        silent.finish_move(moving, move)
+        silent.finish_move(moving, move, BASE, event(moving, "moved"))
+    promoted = other.promote(mounted, "node2", BASE, event(mounted, "promoted"))
+    assert promoted.owner == "node2"
 
     assert silent.announce(THIS_NODE), "it is told that what it recorded is gone"
     assert not silent.announce(THIS_NODE)
@@ -50,75 +91,43 @@ def test_a_silent_node_is_forgotten_with_its_mounts_and_moves(session_etcd: Etcd
 
 def test_a_node_that_announces_itself_stays(session_etcd: Etcd) -> None:
     node = view(session_etcd)
+    times = []
     for _ in range(3):
         node.announce(THIS_NODE)
-        assert THIS_NODE.name in names(node)
+        assert is_there(node)()
+        times.append(node.state().seen[THIS_NODE.name])
+    assert times == sorted(times)
+    assert len(set(times)) == 3
+
+
+def test_a_daemon_that_was_restarted_outlives_its_first_lease(session_etcd: Etcd) -> None:
+    before = view(session_etcd)
+    volume = made(before, THIS_NODE.name)
+    before.announce(THIS_NODE)
+    before.mount(volume)
+
+    after = view(session_etcd)
+    assert after.announce(THIS_NODE)
+
+    def first_lease_is_over() -> bool:
+        after.announce(THIS_NODE)
+        assert is_there(after)(), "it is bound to the newest lease"
+        return volume.id not in after.state().mounts
+
+    eventually(first_lease_is_over, is_=True, within=EXPIRY_SECONDS)
 
 
 def test_a_move_needs_a_node_that_has_joined(session_etcd: Etcd) -> None:
-    volume = view(session_etcd).create(a_volume())
+    volume = made(view(session_etcd))
     with pytest.raises(ControlPlaneAway, match="no lease"):
         view(session_etcd).start_move(volume, "node2")
-
-
-def test_the_next_member_answers_when_the_first_is_away(session_etcd: Etcd) -> None:
-    away = f"http://127.0.0.1:{free_port()}"
-    ownership = EtcdOwnership([away, session_etcd.endpoint], LEASE_SECONDS, None)
-    volume = ownership.create(a_volume())
-    assert ownership.volume(volume.name) == volume
-
-
-class AnswerLost(BaseHTTPRequestHandler):
-    """Hands a question on to etcd, and then hangs up instead of answering."""
-
-    etcd = ""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        requests.post(self.etcd + self.path, data=body, timeout=5)
-        self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def forgetful(session_etcd: Etcd) -> Iterator[EtcdOwnership]:
-    """Each question reaches etcd twice: the first member that is asked loses every answer."""
-    handler = type("Handler", (AnswerLost,), {"etcd": session_etcd.endpoint})
-    member = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=member.serve_forever, daemon=True).start()
-    endpoints = [f"http://127.0.0.1:{member.server_port}", session_etcd.endpoint]
-
-    class Forgetful(EtcdOwnership):
-        def _prefer(self, client: object) -> None:
-            """Always ask the bad one first."""
-
-    yield Forgetful(endpoints, LEASE_SECONDS, None)
-    member.shutdown()
-    member.server_close()
-
-
-def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOwnership) -> None:
-    forgetful.announce(THIS_NODE)
-    volume = forgetful.create(a_volume())
-    forgetful.mount(volume)
-    forgetful.unmount(volume)
-    forgetful.abandon_move(forgetful.start_move(volume, THIS_NODE.name))
-    move = forgetful.start_move(volume, THIS_NODE.name)
-    forgetful.report_move(move)
-    moved = forgetful.finish_move(volume, move)
-    assert (moved.owner, moved.epoch) == (THIS_NODE.name, 2)
-    assert volume.id not in [other.volume_id for other in forgetful.moves()]
-    forgetful.remove(moved)
-    assert forgetful.volume(volume.name) is None
 
 
 def test_a_node_paused_longer_than_its_lease_is_told_to_try_again(session_etcd: Etcd) -> None:
     node = view(session_etcd)
     node.announce(THIS_NODE)
-    volume = node.create(a_volume(THIS_NODE.name))
-    eventually(lambda: THIS_NODE.name in names(node), is_=False, within=EXPIRY_SECONDS)
+    volume = made(node, THIS_NODE.name)
+    eventually(is_there(node), is_=False, within=EXPIRY_SECONDS)
     with pytest.raises(ControlPlaneAway, match="lease ran out; try again"):
         node.mount(volume)
     node.announce(THIS_NODE)
@@ -130,21 +139,363 @@ def test_an_endpoint_that_is_none_is_refused() -> None:
         EtcdOwnership(["node1"], LEASE_SECONDS, None)
 
 
-def test_away_is_said_and_reads_are_remembered(etcd: Etcd, tmp_path: Path) -> None:
-    ownership = view(etcd)
-    volume = ownership.create(a_volume())
-    catalog = Catalog(ownership, tmp_path / "catalog.json")
-    assert catalog.volume(volume.name) == volume
+# Answers that get lost.
 
+
+class LosesAnswers(BaseHTTPRequestHandler):
+    """Hands questions on to etcd, and hangs up instead of answering those that `is_lost`."""
+
+    etcd: str
+    is_lost: Callable[[str, bytes], bool]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = requests.post(self.etcd + self.path, data=body, timeout=5)
+        self.close_connection = True
+        if not type(self).is_lost(self.path, body):
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def losing_answers(
+    etcd: Etcd, is_lost: Callable[[str, bytes], bool], members: int
+) -> Iterator[EtcdOwnership]:
+    attributes = {"etcd": etcd.endpoint, "is_lost": staticmethod(is_lost)}
+    handler = type("Handler", (LosesAnswers,), attributes)
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(members)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoints = [f"http://127.0.0.1:{server.server_port}" for server in servers]
+    try:
+        yield EtcdOwnership(endpoints, LEASE_SECONDS, None)
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+@pytest.fixture
+def forgetful(session_etcd: Etcd) -> Iterator[EtcdOwnership]:
+    """Each question reaches etcd twice: the first answer to it is always lost."""
+    asked: set[bytes] = set()
+
+    def is_lost(_: str, body: bytes) -> bool:
+        is_first = body not in asked
+        asked.symmetric_difference_update({body})
+        return is_first
+
+    with losing_answers(session_etcd, is_lost, members=2) as ownership:
+        yield ownership
+
+
+def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOwnership) -> None:
+    forgetful.announce(THIS_NODE)
+    volume = made(forgetful)
+    resized = replace(volume, size_bytes=5)
+    forgetful.change(volume, resized, event(volume, "resized"))
+    forgetful.mount(resized)
+    forgetful.unmount(resized)
+    forgetful.abandon_move(forgetful.start_move(resized, THIS_NODE.name))
+    move = forgetful.start_move(resized, THIS_NODE.name)
+    forgetful.report_move(move)
+    moved = forgetful.finish_move(resized, move, BASE, event(volume, "moved"))
+    assert (moved.owner, moved.epoch) == (THIS_NODE.name, 2)
+    state = forgetful.state()
+    assert volume.id not in state.moves
+    assert volume.id not in state.mounts
+    forgetful.publish(Copy(volume.id, "node1", BASE, AT))
+    forgetful.keep_snapshot(NamedSnapshot(volume.id, BASE, AT), event(volume, "snapshot"))
+    forgetful.remove(moved, event(volume, "removed"))
+    removed = forgetful.state().removed[volume.id]
+    back = replace(moved, owner="away", epoch=3)
+    forgetful.undelete(removed, back, event(volume, "undeleted"))
+    promoted = forgetful.promote(back, "node2", BASE, event(volume, "promoted"))
+    assert sorted(each.what for each in forgetful.history(volume.id)) == sorted(
+        ["created", "resized", "moved", "snapshot", "removed", "undeleted", "promoted"]
+    ), "each is told of once"
+    forgetful.withdraw(volume.id, "node1")
+    forgetful.remove(promoted, event(volume, "removed again"))
+    forgetful.purge(forgetful.state().removed[volume.id])
+    assert forgetful.volume(volume.name) is None
+    assert forgetful.history(volume.id) == []
+
+
+def test_an_announcement_that_failed_half_way_is_new_the_next_time(session_etcd: Etcd) -> None:
+    """A lease was granted, but nobody was told that what was recorded before is gone."""
+    is_losing = threading.Event()
+    is_losing.set()
+
+    def is_lost(path: str, _: bytes) -> bool:
+        return path == "/v3/kv/txn" and is_losing.is_set()
+
+    with losing_answers(session_etcd, is_lost, members=1) as node:
+        with pytest.raises(ControlPlaneAway, match="disconnected"):
+            node.announce(THIS_NODE)
+        is_losing.clear()
+        assert node.announce(THIS_NODE)
+        assert not node.announce(THIS_NODE)
+
+
+def test_old_events_that_cannot_be_deleted_make_no_change_fail(session_etcd: Etcd) -> None:
+    with losing_answers(
+        session_etcd, lambda _, body: b"DeleteRange" in body or b"delete_range" in body, members=1
+    ) as node:
+        volume = made(node)
+        for number in range(101):
+            node.record(event(volume, f"event {number:03}"))
+        assert node.history(volume.id)[-1].what == "event 100"
+
+
+# Records that another version has written.
+
+
+def test_a_record_of_an_older_version_is_read_and_changed(session_etcd: Etcd) -> None:
+    ownership = view(session_etcd)
+    volume = a_volume()
+    old = {name: getattr(volume, name) for name in ("created_at", "epoch", "id", "name", "owner")}
+    session_etcd.store(f"flocker/volumes/{volume.name}", json.dumps(old))
+    assert ownership.volume(volume.name) == volume
+    assert ownership.state().volumes[volume.name] == volume
+    resized = replace(volume, size_bytes=5)
+    ownership.change(volume, resized, event(volume, "resized"))
+    assert ownership.volume(volume.name) == resized
+
+
+def test_what_a_newer_version_has_added_is_passed_over(session_etcd: Etcd) -> None:
+    ownership = view(session_etcd)
+    volume = replace(a_volume(), base=BASE)
+    newer = {"invented": 1}
+    base = asdict(BASE) | newer
+    copy = Copy(volume.id, "node2", BASE, AT)
+    named = NamedSnapshot(volume.id, BASE, AT)
+    for key, value in {
+        f"volumes/{volume.name}": volume.to_json() | newer | {"base": base},
+        f"mounts/{volume.id}": {"id": volume.id, "node": "node1", "name": volume.name} | newer,
+        f"nodes/{volume.id}": asdict(THIS_NODE) | newer,
+        f"copies/{volume.id}/node2": copy.to_json() | newer | {"snapshot": base},
+        f"snapshots/{volume.id}/7": named.to_json() | newer | {"snapshot": base},
+        f"history/{volume.id}/{AT}-node1-made": asdict(event(volume, "made")) | newer,
+        f"inventions/{volume.id}": newer,
+    }.items():
+        session_etcd.store(f"flocker/{key}", json.dumps(value))
+    state = ownership.state()
+    assert state.volumes[volume.name] == volume
+    assert state.mounts[volume.id] == "node1"
+    assert state.nodes[volume.id] == THIS_NODE
+    assert state.copies_of(volume) == {"node2": copy}
+    assert state.named(volume) == [named]
+    assert ownership.history(volume.id) == [event(volume, "made")]
+    ownership.unmount(volume)
+    ownership.remove(volume, event(volume, "removed"))
+    assert ownership.state().removed[volume.id].volume == volume
+
+
+@pytest.mark.parametrize("broken", ["not JSON", "[]", '{"name": "incomplete"}', '"text"', "null"])
+def test_a_broken_record_hides_no_other(etcd: Etcd, broken: str) -> None:
+    ownership = view(etcd)
+    volume = made(ownership)
+    for kind in ("volumes", "mounts", "moves", "nodes", "seen", "copies", "snapshots", "removed"):
+        etcd.store(f"flocker/{kind}/broken", broken)
+    state = ownership.state()
+    assert state.volumes == {volume.name: volume}
+    with pytest.raises(ControlPlaneAway, match="cannot read, volumes/broken"):
+        ownership.volume("broken")  # not "there is none"
+
+
+# Members that fail.
+
+
+def test_the_next_member_answers_when_the_first_is_away(session_etcd: Etcd) -> None:
+    away = f"http://127.0.0.1:{free_port()}"
+    ownership = EtcdOwnership([away, session_etcd.endpoint], LEASE_SECONDS, None)
+    volume = made(ownership)
+    assert ownership.volume(volume.name) == volume
+
+
+def test_away_is_said_at_once_when_no_member_runs(etcd: Etcd) -> None:
+    ownership = view(etcd)
+    volume = made(ownership)
     etcd.stop()
     refused = r"etcd does not answer \(127.0.0.1: connection refused\)"
+    began = time.monotonic()
     with pytest.raises(ControlPlaneAway, match=refused):
         ownership.volume(volume.name)
-    assert catalog.volume(volume.name) == volume
-    assert Catalog(ownership, tmp_path / "catalog.json").volumes() == [volume]
-    with pytest.raises(ControlPlaneAway):
-        catalog.volume("never-heard-of")  # unknown is not "not found"
-
+    assert time.monotonic() - began < 1
     etcd.start()
-    ownership.remove(volume)
-    assert catalog.volume(volume.name) is None
+    assert ownership.volume(volume.name) == volume
+
+
+def test_a_member_that_hangs_is_given_up_and_not_asked_first_again(members: list[Etcd]) -> None:
+    ownership = view(*members)
+    volume = made(ownership)
+    members[0].pause()
+    try:
+        began = time.monotonic()
+        eventually(  # a new leader may have to be found
+            lambda: ownership.volume(volume.name),
+            is_=volume,
+            within=20,
+            not_yet=(ControlPlaneAway,),
+        )
+        assert time.monotonic() - began < 15
+        began = time.monotonic()
+        for _ in range(3):
+            assert ownership.volume(volume.name) == volume
+        assert time.monotonic() - began < 1
+    finally:
+        members[0].resume()
+
+
+def test_all_members_that_hang_are_given_up_in_bounded_time(members: list[Etcd]) -> None:
+    ownership = view(*members)
+    made(ownership)
+    for member in members:
+        member.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(ControlPlaneAway, match="timed out"):
+            ownership.state()
+        assert time.monotonic() - began < 7
+    finally:
+        for member in members:
+            member.resume()
+
+
+def test_a_member_without_a_majority_says_so_quickly(members: list[Etcd]) -> None:
+    ownership = view(*members)
+    volume = made(ownership)
+    members[1].stop()
+    members[2].stop()
+
+    def has_noticed() -> bool:
+        with pytest.raises(ControlPlaneAway) as refused:
+            ownership.volume(volume.name)
+        return "no leader" in str(refused.value)
+
+    eventually(has_noticed, is_=True, within=15)
+    for act in (
+        ownership.state,
+        lambda: ownership.announce(THIS_NODE),
+        lambda: made(ownership),
+        lambda: next(ownership.follow(threading.Event())),
+    ):
+        began = time.monotonic()
+        with pytest.raises(ControlPlaneAway, match="no leader"):
+            act()
+        assert time.monotonic() - began < 5
+
+    members[1].start()
+    assert ownership.volume(volume.name) == volume
+
+
+def test_a_change_of_leader_fails_nothing(members: list[Etcd]) -> None:
+    """Whichever member led is killed: the others find a leader while the question is asked."""
+    ownership = view(*members)
+    for member in members:
+        member.stop()
+        made(ownership)
+        member.start()
+
+
+# Watches that break.
+
+
+def test_a_watch_goes_on_when_etcd_was_killed_and_started_again(etcd: Etcd) -> None:
+    ownership = view(etcd)
+    before = made(ownership)
+    with following(ownership) as told:
+        assert knows(told, before)()
+        etcd.stop()
+        eventually(lambda: isinstance(told[-1], ControlPlaneAway), is_=True, within=2)
+        etcd.start()
+        after = made(ownership)
+        eventually(knows(told, after), is_=True, within=5)
+
+
+def test_a_watch_moves_on_from_a_member_that_hangs(members: list[Etcd]) -> None:
+    watcher, writer = view(*members), view(*members[1:])
+    made(watcher)
+    with following(watcher) as told:
+        members[0].pause()
+        try:
+            # If that was the leader, another one has to be found before anything can change.
+            volume = eventually(
+                lambda: made(writer), is_=ANY, within=20, not_yet=(ControlPlaneAway,)
+            )
+            eventually(knows(told, volume), is_=True, within=NOTICE_SECONDS)
+        finally:
+            members[0].resume()
+
+
+def test_a_watch_ends_on_a_member_that_lost_its_majority(members: list[Etcd]) -> None:
+    watcher = view(members[0])
+    made(watcher)
+    with following(watcher) as told:
+        members[1].stop()
+        members[2].stop()
+        eventually(lambda: isinstance(told[-1], ControlPlaneAway), is_=True, within=NOTICE_SECONDS)
+        members[1].start()
+        volume = made(watcher)
+        eventually(knows(told, volume), is_=True, within=10)
+
+
+def test_what_etcd_has_forgotten_is_read_anew(etcd: Etcd) -> None:
+    """Changes are compacted away between the reading of everything and the watch after it."""
+    ownership = view(etcd)
+    made(ownership)
+    states = ownership.follow(threading.Event())
+    next(states)
+    volumes = [made(ownership) for _ in range(3)]
+    etcd.compact()
+    assert next(states).volumes[volumes[-1].name] == volumes[-1]
+    last = made(ownership)
+    assert next(states).volumes[last.name] == last
+
+
+def test_following_ends_soon_after_it_is_told_to(session_etcd: Etcd) -> None:
+    stopping = threading.Event()
+    states = view(session_etcd).follow(stopping)
+    next(states)
+    threading.Timer(0.3, stopping.set).start()
+    began = time.monotonic()
+    for _ in states:
+        pass
+    assert time.monotonic() - began < 2
+
+
+def test_following_costs_next_to_nothing_while_nothing_changes(etcd: Etcd) -> None:
+    ownership = view(etcd)
+    made(ownership)
+    stopping = threading.Event()
+    states = ownership.follow(stopping)
+    next(states)
+    threading.Timer(10, stopping.set).start()
+    began = time.process_time()
+    for _ in states:
+        pass
+    assert time.process_time() - began < 0.2
+
+
+def test_changes_that_come_together_are_told_of_in_order(etcd: Etcd) -> None:
+    ownership = view(etcd)
+    volume = made(ownership)
+    with following(ownership) as told:
+        for number in range(200):
+            ownership.publish(Copy(volume.id, "node1", Snapshot(number, f"i{number}"), AT))
+        eventually(
+            lambda: told[-1].copies_of(volume)["node1"].snapshot.number,  # type: ignore[union-attr]
+            is_=199,
+            within=10,
+        )
+        numbers = [
+            state.copies_of(volume)["node1"].snapshot.number
+            for state in told
+            if isinstance(state, State) and state.copies_of(volume)
+        ]
+    assert numbers == sorted(numbers)

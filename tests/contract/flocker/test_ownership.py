@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from flocker.errors import InUse, MoveUnderWay, StaleEpoch
-from flocker.ownership import Node, Ownership
-from tests.contract.flocker.conftest import a_volume
+from acceptance.waiting import eventually
+from flocker.errors import InUse, MoveUnderWay, Refused, StaleEpoch
+from flocker.ownership import Ownership
+from flocker.records import Copy, Event, NamedSnapshot, Node, Snapshot, State, Volume
 
 pytestmark = pytest.mark.contract
 
 Join = Callable[[], Ownership]
+
+BASE = Snapshot(7, "identity-7")
+AT = "2026-01-01T00:00:00.000+00:00"
+
+
+def a_volume(owner: str = "node1") -> Volume:
+    """A volume no other test has."""
+    volume_id = str(uuid.uuid4())
+    return Volume(f"v-{volume_id}", volume_id, owner, 1, AT)
+
+
+def event(volume: Volume, what: str = "something", at: str = AT, node: str = "node1") -> Event:
+    return Event(volume.id, volume.name, at, node, what, "a test")
 
 
 def joined(join: Join, node: str) -> Ownership:
@@ -23,13 +39,26 @@ def joined(join: Join, node: str) -> Ownership:
     return view
 
 
+def made(view: Ownership, owner: str = "node1") -> Volume:
+    volume = a_volume(owner)
+    assert view.create(volume, event(volume, "created")) == volume
+    return volume
+
+
+def said(view: Ownership, volume: Volume) -> list[str]:
+    return [event.what for event in view.history(volume.id)]
+
+
 def test_a_volume_is_seen_by_all_nodes(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = a_volume()
-    assert node1.create(volume) == volume
+    volume = replace(
+        a_volume(), size_bytes=1 << 30, replicas=1, failover="auto", base=BASE, made_from="demo@3"
+    )
+    assert node1.create(volume, event(volume, "created")) == volume
     assert node2.volume(volume.name) == volume
-    assert volume in node2.volumes()
+    assert node2.state().volumes[volume.name] == volume
     assert node2.volume("never-made") is None
+    assert said(node2, volume) == ["created"]
 
 
 def test_two_nodes_that_create_one_name_get_one_volume(join: Join) -> None:
@@ -37,114 +66,360 @@ def test_two_nodes_that_create_one_name_get_one_volume(join: Join) -> None:
     name = a_volume().name
     wishes = [replace(a_volume(f"node{number}"), name=name) for number in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        made = list(
-            threads.map(lambda pair: pair[0].create(pair[1]), zip(views, wishes, strict=True))
+        created = list(
+            threads.map(
+                lambda pair: pair[0].create(pair[1], event(pair[1], "created")),
+                zip(views, wishes, strict=True),
+            )
         )
-    assert len({volume.id for volume in made}) == 1
+    assert len({volume.id for volume in created}) == 1
+    told = [each for wish in wishes for each in views[0].history(wish.id)]
+    assert [each.volume_id for each in told] == [created[0].id], "only what happened is told of"
+
+
+def test_a_record_is_changed_only_from_what_it_is(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    resized = replace(volume, size_bytes=5)
+    node2.change(volume, resized, event(volume, "resized"))
+    assert node1.volume(volume.name) == resized
+    with pytest.raises(StaleEpoch):
+        node1.change(volume, replace(volume, replicas=0), event(volume, "never"))
+    assert node1.volume(volume.name) == resized
+    assert said(node1, volume) == ["created", "resized"]
+
+
+def test_of_two_changes_at_once_one_is_refused(join: Join) -> None:
+    views = [joined(join, f"node{number}") for number in range(4)]
+    volume = made(views[0])
+
+    def change(number: int) -> bool:
+        try:
+            resized = replace(volume, size_bytes=number + 1)
+            views[number].change(volume, resized, event(volume, f"by {number}"))
+        except StaleEpoch:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(change, range(4))) == [False, False, False, True]
 
 
 def test_a_mounted_volume_is_neither_moved_nor_removed(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
+    volume = made(node1)
     node1.mount(volume)
     node1.mount(volume)
-    assert node2.mounts()[volume.id] == "node1"
+    assert node2.state().mounts[volume.id] == "node1"
     with pytest.raises(InUse, match="node1"):
         node2.start_move(volume, "node2")
     with pytest.raises(InUse):
-        node2.remove(volume)
+        node2.remove(volume, event(volume, "removed"))
     node1.unmount(volume)
     node1.unmount(volume)
-    assert volume.id not in node2.mounts()
-    node2.remove(volume)
+    assert volume.id not in node2.state().mounts
+    node2.remove(volume, event(volume, "removed"))
     assert node1.volume(volume.name) is None
+
+
+def test_fifty_mounts_at_once_are_all_recorded(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volumes = [made(node1) for _ in range(50)]
+    with ThreadPoolExecutor(50) as threads:
+        list(threads.map(node1.mount, volumes))
+    assert {volume.id for volume in volumes} <= node1.state().mounts.keys()
 
 
 def test_a_moving_volume_is_not_mounted_moved_or_removed(join: Join) -> None:
     node1, node2, node3 = (joined(join, name) for name in ("node1", "node2", "node3"))
-    volume = node1.create(a_volume())
+    volume = made(node1)
     move = node2.start_move(volume, "node2")
-    assert move in node3.moves()
+    assert node3.state().moves[volume.id] == move
     with pytest.raises(MoveUnderWay, match="node2"):
         node1.mount(volume)
     with pytest.raises(MoveUnderWay):
         node3.start_move(volume, "node3")
     with pytest.raises(MoveUnderWay):
-        node1.remove(volume)
+        node1.remove(volume, event(volume, "removed"))
     node2.abandon_move(move)
     node2.abandon_move(move)
     node1.mount(volume)
 
 
-def test_a_finished_move_changes_owner_and_epoch_and_ends(join: Join) -> None:
+def test_a_finished_move_changes_owner_epoch_and_base_and_ends(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
+    volume = made(node1)
     move = node2.start_move(volume, "node2")
-    moved = node2.finish_move(volume, move)
-    assert (moved.owner, moved.epoch, moved.id) == ("node2", 2, volume.id)
+    moved = node2.finish_move(volume, move, BASE, event(volume, "moved"))
+    assert (moved.owner, moved.epoch, moved.id, moved.base) == ("node2", 2, volume.id, BASE)
     assert node1.volume(volume.name) == moved
-    assert move.volume_id not in [other.volume_id for other in node1.moves()]
+    assert volume.id not in node1.state().moves
+    assert said(node1, volume) == ["created", "moved"]
     node2.mount(moved)
 
 
 def test_what_was_true_before_a_move_is_refused_after_it(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
-    node2.finish_move(volume, node2.start_move(volume, "node2"))
-    for act in (node1.mount, node1.remove, lambda old: node1.start_move(old, "node1")):
+    volume = made(node1)
+    move = node2.start_move(volume, "node2")
+    node2.finish_move(volume, move, BASE, event(volume, "moved"))
+    for act in (
+        node1.mount,
+        lambda old: node1.remove(old, event(old, "never")),
+        lambda old: node1.start_move(old, "node1"),
+    ):
         with pytest.raises(StaleEpoch):
             act(volume)
 
 
 def test_a_move_that_was_abandoned_cannot_be_finished(join: Join) -> None:
-    node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
+    node2 = joined(join, "node2")
+    volume = made(node2)
     move = node2.start_move(volume, "node2")
     node2.abandon_move(move)
     with pytest.raises(StaleEpoch):
-        node2.finish_move(volume, move)
+        node2.finish_move(volume, move, BASE, event(volume, "moved"))
     second = node2.start_move(volume, "node2")
     node2.abandon_move(move)  # of the first one: says nothing, ends nothing
     with pytest.raises(StaleEpoch):
-        node2.finish_move(volume, move)
-    assert node2.finish_move(volume, second).owner == "node2"
+        node2.finish_move(volume, move, BASE, event(volume, "moved"))
+    assert node2.finish_move(volume, second, BASE, event(volume, "moved")).owner == "node2"
 
 
 def test_a_target_takes_over_the_move_it_left_behind(join: Join) -> None:
-    node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
+    node2 = joined(join, "node2")
+    volume = made(node2)
     left = node2.start_move(volume, "node2")
     again = node2.start_move(volume, "node2")
     with pytest.raises(StaleEpoch):
-        node2.finish_move(volume, left)
-    assert node2.finish_move(volume, again).owner == "node2"
+        node2.finish_move(volume, left, BASE, event(volume, "moved"))
+    assert node2.finish_move(volume, again, BASE, event(volume, "moved")).owner == "node2"
 
 
 def test_a_move_cannot_be_finished_over_a_mount(join: Join) -> None:
     """The mover was paused, its move ran out, and the owner went on working."""
     node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
+    volume = made(node1)
     move = node2.start_move(volume, "node2")
     node2.abandon_move(move)
     node1.mount(volume)
     with pytest.raises(StaleEpoch):
-        node2.finish_move(volume, move)
+        node2.finish_move(volume, move, BASE, event(volume, "moved"))
     assert node1.volume(volume.name) == volume
 
 
 def test_progress_is_published_only_for_the_move_under_way(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = node1.create(a_volume())
+    volume = made(node1)
     move = node2.start_move(volume, "node2")
     node2.report_move(replace(move, bytes_done=5, bytes_total=10))
-    [seen] = [other for other in node1.moves() if other.volume_id == volume.id]
+    seen = node1.state().moves[volume.id]
     assert (seen.bytes_done, seen.percent) == (5, 50)
-    moved = node2.finish_move(volume, move)
-    assert moved.epoch == 2
+    assert node2.finish_move(volume, move, BASE, event(volume, "moved")).epoch == 2
     node2.report_move(replace(move, bytes_done=6, bytes_total=10))
-    assert volume.id not in [other.volume_id for other in node1.moves()]
+    assert volume.id not in node1.state().moves
+
+
+def test_a_node_that_is_there_is_not_replaced(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    with pytest.raises(Refused, match="node1, which is there"):
+        node2.promote(volume, "node2", BASE, event(volume, "promoted"))
+    assert node1.volume(volume.name) == volume
+    assert said(node1, volume) == ["created"]
+
+
+def test_a_node_that_is_away_is_replaced_and_moves_to_others_end(join: Join) -> None:
+    node2, node3 = joined(join, "node2"), joined(join, "node3")
+    volume = made(node2, owner="never-announced")
+    move = node3.start_move(volume, "node3")
+    promoted = node2.promote(volume, "node2", BASE, event(volume, "promoted"))
+    assert (promoted.owner, promoted.epoch, promoted.base) == ("node2", 2, BASE)
+    assert node3.volume(volume.name) == promoted
+    assert volume.id not in node3.state().moves
+    assert said(node3, volume) == ["created", "promoted"]
+    with pytest.raises(StaleEpoch):
+        node3.finish_move(volume, move, BASE, event(volume, "moved"))
+    with pytest.raises(StaleEpoch):
+        node3.promote(volume, "node3", BASE, event(volume, "promoted"))
+    node2.mount(promoted)
+
+
+def test_a_mount_the_absent_owner_has_left_ends_with_its_promotion(join: Join) -> None:
+    """Its daemon was restarted: what it had mounted is bound to the lease before its last."""
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1, owner="long-gone")
+    node1.mount(volume)
+    promoted = node2.promote(volume, "node2", BASE, event(volume, "promoted"))
+    assert volume.id not in node2.state().mounts
+    node2.start_move(promoted, "node2")
+
+
+def test_a_removed_volume_can_be_had_back(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    copy = Copy(volume.id, "node2", BASE, AT)
+    node2.publish(copy)
+    node1.remove(volume, event(volume, "removed", at=AT))
+    node1.remove(volume, event(volume, "removed", at=AT))  # as after a lost answer
+    state = node2.state()
+    removed = state.removed[volume.id]
+    assert (removed.volume, removed.removed_at) == (volume, AT)
+    assert volume.name not in state.volumes
+    assert state.copies_of(volume) == {"node2": copy}, "whoever wants it back needs them"
+
+    back = replace(volume, epoch=2, owner="node2")
+    node2.undelete(removed, back, event(volume, "undeleted"))
+    node2.undelete(removed, back, event(volume, "undeleted"))
+    state = node1.state()
+    assert state.volumes[volume.name] == back
+    assert volume.id not in state.removed
+    assert said(node1, volume) == ["created", "removed", "undeleted"]
+
+
+def test_a_removed_volume_is_not_put_over_another_of_its_name(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    node1.remove(volume, event(volume, "removed"))
+    removed = node1.state().removed[volume.id]
+    other = replace(a_volume(), name=volume.name)
+    node1.create(other, event(other, "created"))
+    with pytest.raises(Refused, match="already"):
+        node1.undelete(removed, replace(volume, epoch=2), event(volume, "undeleted"))
+    assert node1.volume(volume.name) == other
+    node1.purge(removed)
+    node1.remove(other, event(other, "removed"))
+    with pytest.raises(Refused, match="any more"):
+        node1.undelete(removed, replace(volume, epoch=2), event(volume, "undeleted"))
+
+
+def test_a_purged_volume_leaves_nothing(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume, other = made(node1), made(node1)
+    for each in (volume, other):
+        node1.publish(Copy(each.id, "node1", BASE, AT))
+        node1.keep_snapshot(NamedSnapshot(each.id, BASE, AT), event(each, "snapshot"))
+        node1.remove(each, event(each, "removed"))
+    removed = node1.state().removed[volume.id]
+    node1.purge(replace(removed, removed_at="another time"))
+    assert volume.id in node1.state().removed, "that was not the one that is removed"
+    node1.purge(removed)
+    node1.purge(removed)
+    state = node1.state()
+    for table in (state.removed, state.copies, state.snapshots):
+        assert volume.id not in table
+        assert other.id in table
+    assert said(node1, volume) == []
+    assert len(said(node1, other)) == 3
+
+
+def test_a_volume_that_is_back_is_not_purged(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    node1.publish(Copy(volume.id, "node1", BASE, AT))
+    node1.remove(volume, event(volume, "removed"))
+    removed = node1.state().removed[volume.id]
+    node1.undelete(removed, volume, event(volume, "undeleted"))
+    node1.purge(removed)
+    assert node1.state().copies_of(volume)
+    assert node1.volume(volume.name) == volume
+
+
+def test_copies_are_published_and_withdrawn_by_node(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    older = Copy(volume.id, "node2", BASE, AT)
+    newer = replace(older, snapshot=Snapshot(8, "identity-8"))
+    own = replace(newer, node="node1")
+    node1.publish(own)
+    node2.publish(older)
+    node2.publish(newer)
+    assert node1.state().copies_of(volume) == {"node1": own, "node2": newer}
+    node2.withdraw(volume.id, "node2")
+    node2.withdraw(volume.id, "node2")
+    assert node1.state().copies_of(volume) == {"node1": own}
+    node1.withdraw(volume.id, "node1")
+    assert volume.id not in node1.state().copies
+
+
+def test_named_snapshots_are_in_order_of_number(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    named = [
+        NamedSnapshot(volume.id, Snapshot(number, f"identity-{number}"), AT, f"label {number}")
+        for number in (10, 9)
+    ]
+    for each in named:
+        node1.keep_snapshot(each, event(volume, f"snapshot {each.snapshot.number}"))
+    assert node1.state().named(volume) == named[::-1]
+    assert sorted(said(node1, volume)) == ["created", "snapshot 10", "snapshot 9"]
+
+
+def test_history_is_in_order_of_time_whoever_wrote_it(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume, other = made(node1), made(node1)
+    for second in (3, 1, 2):
+        at = f"2026-01-01T00:00:0{second}.000+00:00"
+        node1.record(event(volume, f"at {second}", at))
+        node2.record(event(other, f"other at {second}", at, "node2"))
+    assert said(node2, volume) == ["created", "at 1", "at 2", "at 3"]
+    of_all = [each for each in node1.history(None) if each.volume_id in (volume.id, other.id)]
+    assert [each.at for each in of_all] == sorted(each.at for each in of_all)
+    assert len(of_all) == 8
+    assert node1.history("no-such-id") == []
+
+
+def test_the_last_hundred_events_of_a_volume_are_kept(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume, other = made(node1), made(node1)
+    for number in range(105):
+        node1.record(event(volume, f"{number}", at=f"2026-01-02T00:00:00.{number:03}+00:00"))
+    assert said(node1, volume) == [str(number) for number in range(5, 105)]
+    assert said(node1, other) == ["created"]
+
+
+def test_two_events_of_one_moment_are_both_kept(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    for what in ("restored", "kept", "kept"):
+        node1.record(event(volume, what))
+    assert sorted(said(node1, volume)) == ["created", "kept", "restored"]
 
 
 def test_nodes_are_those_that_announced_themselves(join: Join) -> None:
     first, _ = joined(join, "node-a"), joined(join, "node-b")
-    assert {"node-a", "node-b"} <= {node.name for node in first.nodes()}
+    state = first.state()
+    assert state.nodes["node-a"] == Node("node-a", "127.0.0.1", "0", 0, 1)
+    assert {"node-a", "node-b"} <= state.seen.keys()
+
+
+def test_every_change_is_followed(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    before = made(node1)
+    stopping = threading.Event()
+    seen: list[State] = []
+
+    def follow() -> None:
+        seen.extend(node2.follow(stopping))
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    eventually(lambda: bool(seen) and before.name in seen[-1].volumes, is_=True, within=10)
+    first = seen[-1]
+    volume = made(node1)
+    node1.mount(volume)
+    eventually(lambda: seen[-1].mounts.get(volume.id), is_="node1", within=10)
+    assert seen[-1].volumes[volume.name] == volume
+    node1.unmount(volume)
+    node1.publish(Copy(volume.id, "node1", BASE, AT))
+    eventually(lambda: "node1" in seen[-1].copies_of(volume), is_=True, within=10)
+    assert volume.id not in seen[-1].mounts
+    node1.remove(volume, event(volume, "removed"))
+    eventually(lambda: volume.id in seen[-1].removed, is_=True, within=10)
+    assert volume.name not in seen[-1].volumes
+    assert volume.name not in first.volumes, "a State that was handed out does not change"
+    assert seen[-1] == node1.state()
+
+    stopping.set()
+    thread.join(2)
+    assert not thread.is_alive(), "following ends when it is told to"

@@ -1,0 +1,148 @@
+"""Members of an etcd of our own, on loopback, that can be stopped, paused and started again."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from acceptance.waiting import eventually
+from flocker.etcd import EtcdOwnership
+from flocker.memory_ownership import MemoryOwnership
+from flocker.ownership import Ownership
+
+LEASE_SECONDS = 2
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Etcd:
+    """One member; alone, or one of a cluster whose others join it.
+
+    Args:
+        cluster: name -> URL for peers, this member's included; shared by all of them.
+    """
+
+    def __init__(self, folder: Path, name: str = "only", cluster: dict[str, str] | None = None):
+        self._folder = folder
+        self._name = name
+        self._cluster = cluster if cluster is not None else {}
+        self.endpoint = f"http://127.0.0.1:{free_port()}"
+        self._cluster[name] = f"http://127.0.0.1:{free_port()}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start without waiting: members of a new cluster wait for each other."""
+        members = ",".join(f"{name}={url}" for name, url in self._cluster.items())
+        self._process = subprocess.Popen(
+            [
+                "etcd",
+                *("--name", self._name, "--data-dir", str(self._folder / self._name)),
+                *("--listen-client-urls", self.endpoint),
+                *("--advertise-client-urls", self.endpoint),
+                *("--listen-peer-urls", self._cluster[self._name]),
+                *("--initial-advertise-peer-urls", self._cluster[self._name]),
+                *("--initial-cluster", members),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(self._folder / f"{self._name}.log").open("ab"),
+        )
+
+    def start(self) -> None:
+        self.launch()
+        self.check_healthy()
+
+    def check_healthy(self) -> None:
+        eventually(self._is_healthy, is_=True, within=30)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """From now on it answers nothing, and closes no connection either."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def compact(self) -> None:
+        """Forget every revision but the newest."""
+        status = requests.post(f"{self.endpoint}/v3/maintenance/status", json={}, timeout=5)
+        revision = status.json()["header"]["revision"]
+        answer = requests.post(
+            f"{self.endpoint}/v3/kv/compaction", json={"revision": revision}, timeout=5
+        )
+        answer.raise_for_status()
+
+    def store(self, key: str, value: str) -> None:
+        """Put a value as something else than this version of flocker would."""
+        question = {"key": _base64(key), "value": _base64(value)}
+        requests.post(f"{self.endpoint}/v3/kv/put", json=question, timeout=5).raise_for_status()
+
+    def _is_healthy(self) -> bool:
+        try:
+            answer = requests.get(f"{self.endpoint}/health", timeout=2)
+        except requests.ConnectionError:
+            return False
+        return bool(answer.json()["health"] == "true")
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+@pytest.fixture(scope="session")
+def session_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    etcd = Etcd(tmp_path_factory.mktemp("etcd"))
+    etcd.start()
+    yield etcd
+    etcd.stop()
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[Etcd]:
+    """A running etcd of the test's own, empty, to be stopped and compacted."""
+    etcd = Etcd(tmp_path)
+    etcd.start()
+    yield etcd
+    etcd.stop()
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Iterator[list[Etcd]]:
+    """Three members that are one etcd."""
+    cluster: dict[str, str] = {}
+    members = [Etcd(tmp_path, name, cluster) for name in ("first", "second", "third")]
+    try:
+        for member in members:
+            member.launch()
+        for member in members:
+            member.check_healthy()
+        yield members
+    finally:
+        for member in members:
+            member.stop()
+
+
+@pytest.fixture(params=["memory", "etcd"])
+def join(request: pytest.FixtureRequest) -> Callable[[], Ownership]:
+    """Joins the cluster: each call is the view of one more node."""
+    if request.param == "memory":
+        shared = MemoryOwnership()
+        return lambda: shared
+    running: Etcd = request.getfixturevalue("session_etcd")
+    return lambda: EtcdOwnership([running.endpoint], LEASE_SECONDS, None)

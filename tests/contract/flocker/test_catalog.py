@@ -1,0 +1,69 @@
+"""The mirror of a real etcd: what it says while etcd goes and comes back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from acceptance.waiting import eventually
+from flocker.catalog import Catalog
+from flocker.errors import ControlPlaneAway
+from flocker.etcd import EtcdOwnership
+from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
+from tests.contract.flocker.test_ownership import event, made
+
+pytestmark = pytest.mark.contract
+
+
+def view(etcd: Etcd) -> EtcdOwnership:
+    return EtcdOwnership([etcd.endpoint], LEASE_SECONDS, None)
+
+
+@contextmanager
+def mirrored(etcd: Etcd, file: Path) -> Iterator[Catalog]:
+    catalog = Catalog(view(etcd), file)
+    stopping = threading.Event()
+    threads = catalog.start(stopping)
+    try:
+        yield catalog
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def test_what_was_known_is_said_while_etcd_is_away(etcd: Etcd, tmp_path: Path) -> None:
+    ownership, file = view(etcd), tmp_path / "catalog.json"
+    volume = made(ownership)
+    with mirrored(etcd, file) as catalog:
+        eventually(catalog.volumes, is_=[volume], within=5)
+        assert catalog.is_connected
+
+        etcd.stop()
+        eventually(lambda: catalog.is_connected, is_=False, within=5)
+        assert catalog.volume(volume.name) == volume
+        with pytest.raises(ControlPlaneAway):
+            catalog.volume("never-heard-of")  # unknown is not "not found"
+
+    with mirrored(etcd, file) as catalog:  # the daemon was restarted meanwhile
+        assert catalog.volumes() == [volume]
+        assert not catalog.is_connected
+
+        etcd.start()
+        ownership.remove(volume, event(volume, "removed"))
+        eventually(catalog.volumes, is_=[], within=5)
+        assert catalog.is_connected
+        assert catalog.volume(volume.name) is None
+
+
+def test_what_this_node_has_written_is_seen_by_it_at_once(etcd: Etcd, tmp_path: Path) -> None:
+    ownership = view(etcd)
+    with mirrored(etcd, tmp_path / "catalog.json") as catalog:
+        for _ in range(20):
+            volume = made(ownership)
+            catalog.settle(lambda state, name=volume.name: name in state.volumes)  # type: ignore[misc]
+            assert catalog.volumes().count(volume) == 1
