@@ -49,15 +49,6 @@ Volume = Annotated[str, typer.Argument(help="Name of the volume.", show_default=
 OneOrAll = Annotated[
     str | None, typer.Argument(help="Name of the volume; all when left out.", show_default=False)
 ]
-Reference = Annotated[
-    str,
-    typer.Argument(
-        metavar="REF",
-        help="What to go by: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy set aside; "
-        "demo, the volume as it is now.",
-        show_default=False,
-    ),
-]
 
 
 @command("sudo flocker status")
@@ -136,7 +127,18 @@ def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson =
 
 
 @command("sudo flocker restore demo@3")
-def restore(context: typer.Context, reference: Reference, as_json: AsJson = False) -> None:
+def restore(
+    context: typer.Context,
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF",
+            help="Which snapshot, e.g. demo@3; `flocker snapshots` lists them.",
+            show_default=False,
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
     """Make a volume what it was.
 
     Nothing may use it meanwhile. What it is now is kept as a snapshot.
@@ -149,7 +151,15 @@ def restore(context: typer.Context, reference: Reference, as_json: AsJson = Fals
 @command("sudo flocker clone demo@3 demo-staging")
 def clone(
     context: typer.Context,
-    reference: Reference,
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF",
+            help="Of what: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy set aside; "
+            "demo, the volume as it is now.",
+            show_default=False,
+        ),
+    ],
     name: Annotated[str, typer.Argument(help="Name of the new volume.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:

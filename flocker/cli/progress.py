@@ -17,7 +17,7 @@ from rich.text import Text
 from flocker.cli.client import Answer, Daemon, Failed
 from flocker.cli.wording import about
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5  # the daemon tells once a second how far a move is
 
 
 @contextmanager
@@ -39,27 +39,24 @@ def moving(daemon: Daemon, volume: str, title: str) -> Iterator[None]:
         with waiting(title, is_long=True):
             yield
         return
-    from rich import progress  # here: most commands draw no bar
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    class Amount(progress.ProgressColumn):
-        """Bytes so far and bytes each second; rich's own columns mix 1000s and 1024s."""
-
-        def render(self, task: progress.Task) -> str:
-            if not task.total:
-                return ""
-            rate = f", {about(int(task.speed))}/s" if task.speed else ""
-            return f"{about(int(task.completed))} of {about(int(task.total))}{rate}"
-
-    bar = progress.Progress(
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        Amount(),
-        progress.TimeRemainingColumn(),
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(title, total=None)
+    task = bar.add_task(title, total=None, amount="")
     ended = threading.Event()
 
     def follow() -> None:
@@ -67,8 +64,11 @@ def moving(daemon: Daemon, volume: str, title: str) -> Iterator[None]:
             move = _move_of(daemon, volume)
             if move and move["bytes_total"] is not None:
                 # The total is an estimate: more than that may have come.
-                done = min(move["bytes_done"], move["bytes_total"])
-                bar.update(task, completed=done, total=move["bytes_total"])
+                done, total = min(move["bytes_done"], move["bytes_total"]), move["bytes_total"]
+                bar.update(task, completed=done, total=total)
+                speed = bar.tasks[0].speed
+                rate = f", {about(int(speed))}/s" if speed else ""
+                bar.update(task, amount=f"{about(done)} of {about(total)}{rate}")
 
     with bar:
         threading.Thread(target=follow, daemon=True).start()
@@ -76,6 +76,7 @@ def moving(daemon: Daemon, volume: str, title: str) -> Iterator[None]:
             yield
         finally:
             ended.set()
+        bar.update(task, completed=1, total=1)
 
 
 def _move_of(daemon: Daemon, volume: str) -> Answer | None:

@@ -671,8 +671,17 @@ def test_a_bar_outlives_a_status_that_is_refused(operator: Operator, socket_path
         return MOVED
 
     operator.answers = {"status": refuse, "move": arrive}
-    exit_code, stdout, _ = Terminal(socket_path, "move", "demo").end()
+    exit_code, stdout, shown = Terminal(socket_path, "move", "demo").end()
     assert (exit_code, stdout) == (0, "demo is on node2 now (epoch 4).\n")
+    assert "100%" in shown
+
+
+def test_a_move_that_is_refused_never_looks_done(operator: Operator, socket_path: Path) -> None:
+    operator.answers = {"status": status(), "move": OwnerAway("demo", "node1", "timed out")}
+    exit_code, stdout, shown = Terminal(socket_path, "move", "demo").end()
+    assert (exit_code, stdout) == (1, "")
+    assert "100%" not in shown
+    assert "flocker: volume 'demo' is owned by node1, which does not answer" in shown
 
 
 def test_what_may_take_long_shows_what_it_is_doing(operator: Operator, socket_path: Path) -> None:
