@@ -43,16 +43,16 @@ Feature: What an operator types and reads
       Then it prints JSON
 
       Examples:
-        | command                         |
-        | status                          |
-        | conflicts                       |
-        | trash                           |
-        | snapshots                       |
-        | history                         |
-        | snapshot ledger                 |
-        | move ledger --to node2          |
-        | clone ledger ledger-copy        |
-        | resize ledger 64MiB             |
+        | command                  |
+        | status                   |
+        | conflicts                |
+        | trash                    |
+        | snapshots                |
+        | history                  |
+        | snapshot ledger          |
+        | move ledger --to node2   |
+        | clone ledger ledger-copy |
+        | resize ledger 64MiB      |
 
   Rule: A volume can be moved ahead of time
 
@@ -96,14 +96,13 @@ Feature: What an operator types and reads
       And it ends with exit status 1
 
       Examples:
-        | command                | reason                              |
-        | move nothing           | no volume 'nothing'                 |
-        | move ledger --to node9 | node9                               |
-        | promote ledger         | is owned by node1, which is up      |
-        | restore ledger@999     | ledger                              |
-        | undelete ledger        | ledger                              |
+        | command            | reason                         |
+        | move nothing       | no volume 'nothing'            |
+        | promote ledger     | is owned by node1, which is up |
+        | restore ledger@999 | ledger                         |
+        | undelete ledger    | ledger                         |
 
-    Scenario Outline: <command> is no command
+    Scenario Outline: <command> makes no sense
       When the operator types on "node1"
         """
         sudo flocker <command>
@@ -111,11 +110,12 @@ Feature: What an operator types and reads
       Then it ends with exit status 2
 
       Examples:
-        | command            |
-        | moove ledger       |
-        | move               |
-        | resize ledger lots |
-        | status --jason     |
+        | command                |
+        | moove ledger           |
+        | move                   |
+        | resize ledger lots     |
+        | status --jason         |
+        | move ledger --to node9 |
 
     Scenario: Only root may ask
       When the operator types on "node1"

@@ -22,7 +22,6 @@ def check_writes(context: Context, node: str) -> None:
 
 
 @given('all nodes hold what the container on "{node}" has written to the volume "{volume}"')
-@when('all nodes hold what the container on "{node}" has written to the volume "{volume}"')
 def wait_for_lines(context: Context, node: str, volume: str) -> None:
     context.copied_lines = writer.written(context.cluster.node(node))
     copies.wait_for_all(context.cluster, volume)

@@ -71,12 +71,6 @@ def check_either(context: Context, text: str, other: str) -> None:
     assert typed.output.strip() in (text, other), f"it printed {typed.output!r}"
 
 
-@then("it prints nothing")
-def check_silence(context: Context) -> None:
-    typed = context.typed
-    assert (typed.exit_status, typed.output) == (0, ""), f"it printed {typed.output!r}"
-
-
 @then("it prints the same as before")
 def check_same(context: Context) -> None:
     before, now = context.operator.last_outputs()
