@@ -1,50 +1,209 @@
-"""A cluster in memory: the real driver and handoff on the twins of pool and etcd."""
+"""A cluster in memory: the real driver and all that belongs to it on the twins of pool and etcd.
+
+Nothing runs in the background: a test says when a node publishes, follows, tidies or notices
+a lost owner, so that every order of events can be made to happen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from flocker.catalog import Catalog
+from flocker.custody import Custody
 from flocker.driver import Driver
-from flocker.errors import OwnerAway, TransferFailed
-from flocker.handoff import Arrivals, Handoff, Peers
+from flocker.errors import ControlPlaneAway, OwnerAway, TransferFailed
+from flocker.failover import Failover
+from flocker.handoff import Arrivals, Handoff
 from flocker.holders import Holders
-from flocker.memory import MemoryOwnership, MemoryPool
-from flocker.ownership import Move, Node, Volume
-from flocker.pool import Snapshot
+from flocker.memory_ownership import MemoryOwnership
+from flocker.memory_pool import MemoryPool
+from flocker.operations import Operations
+from flocker.ownership import Ownership
+from flocker.pool import Aside, Pool
+from flocker.records import Move, Node, Snapshot, State, Volume
+from flocker.replication import Follower, Publisher, Retention
+from flocker.told import Told
+from flocker.transfer import Transfers
+from flocker.uses import Uses
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
+RETENTION_SECONDS = 3600
+
+
+class Containers:
+    """The engine and the kernel of a machine: which containers run, and which of them are seen."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, list[str]] = {}  # volume -> containers
+        self.mounted: set[str] = set()  # volume ids
+        self.stopped: list[str] = []
+        self.paused: list[str] = []  # volumes whose containers stand still now
+        self.options: dict[str, dict[str, str]] = {}
+        self.on_stop: Callable[[str], None] = lambda _: None  # the engine unmounts
+
+    def containers_using(self, volume: str) -> list[str]:
+        return self.running.get(volume, [])
+
+    def stop_using(self, volume: str, within: float) -> list[str]:
+        assert within > 0
+        stopped = self.running.pop(volume, [])
+        self.stopped += stopped
+        self.on_stop(volume)
+        return stopped
+
+    def is_mounted(self, volume_id: str) -> bool:
+        return volume_id in self.mounted
+
+    def kill_users(self, volume_id: str) -> None:
+        self.mounted.discard(volume_id)
+
+
+class Etcd:
+    """A node's way to what is agreed about, which a test can cut and listen to.
+
+    Attributes:
+        is_away: no call gets through.
+        away_for: calls that do not get through.
+        unheard: calls that get through, and whose answers are lost.
+        before, after: what happens once, just before or after the next call of that name.
+        calls: the names of those that got through, `state` left out: the catalog asks for it
+            all the time.
+    """
+
+    def __init__(self, shared: MemoryOwnership) -> None:
+        self._shared = shared
+        self.is_away = False
+        self.away_for: set[str] = set()
+        self.unheard: set[str] = set()
+        self.before: dict[str, Callable[[], object]] = {}
+        self.after: dict[str, Callable[[], object]] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, call: str) -> Callable[..., Any]:
+        reach = getattr(self._shared, call)
+
+        def through(*arguments: Any) -> Any:
+            if self.is_away or call in self.away_for:
+                raise ControlPlaneAway("etcd does not answer")
+            if happens := self.before.pop(call, None):
+                happens()
+            if call != "state":
+                self.calls.append(call)
+            answer = reach(*arguments)
+            if happens := self.after.pop(call, None):
+                happens()
+            if call in self.unheard:
+                raise ControlPlaneAway("etcd does not answer")
+            return answer
+
+        return through
 
 
 class Machine:
-    """One node: everything below its API."""
+    """One node: everything below its API. `start` takes what a test puts in place of a part."""
 
     def __init__(self, name: str, cluster: MemoryCluster, folder: Path) -> None:
         self.name = name
         self.is_up = True
-        self.containers: dict[str, list[str]] = {}
-        self.ownership = cluster.ownership
+        self.containers = Containers()
+        self.cluster = cluster
+        self.etcd = Etcd(cluster.ownership)
         self.folder = folder
-        self.pool = MemoryPool(folder / "pool")
-        self.peers: Peers = DirectPeers(cluster)
-        self.answer_seconds = ANSWER_SECONDS
+        self.pool: Pool = MemoryPool(folder / "pool")
+        self.peers: Any = DirectPeers(cluster)
+        self.answer_seconds: float = ANSWER_SECONDS
         self.start()
 
     def start(self) -> None:
         """Start the daemon, or start it again after it was killed."""
+        node, pool, peers = self.name, self.pool, self.peers
+        ownership = cast(Ownership, self.etcd)
+        self.catalog = Catalog(ownership, self.folder / "catalog.json")
+        self.holders = Holders(self.folder / "holders.json")
+        self.uses = Uses(node, self.holders, self.containers, self.containers)
+        self.retention = Retention()
+        self.transfers = Transfers(pool, peers, lambda _: None)
+        self.arrivals = Arrivals(Handoff(node, ownership, pool, peers, self.transfers))
+        self.told = Told(self.containers.options.get)
+        self.fence_told: list[set[str]] = []  # what was used each time the fence was told
         self.driver = Driver(
-            self.name,
-            ownership=self.ownership,
-            catalog=Catalog(self.ownership, self.folder / "catalog.json"),
-            pool=self.pool,
-            peers=self.peers,
-            arrivals=Arrivals(Handoff(self.name, self.ownership, self.pool, self.peers)),
-            holders=Holders(self.folder / "holders.json"),
-            containers_using=lambda volume: self.containers.get(volume, []),
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            peers=peers,
+            arrivals=self.arrivals,
+            holders=self.holders,
+            uses=self.uses,
+            told=self.told,
+            tell_fence=lambda: self.fence_told.append(self.holders.volumes()),
             answer_seconds=self.answer_seconds,
         )
-        self.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1))
+        self.custody = Custody(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            arrivals=self.arrivals,
+            holders=self.holders,
+            uses=self.uses,
+        )
+        self.publisher = Publisher(
+            node, ownership=ownership, catalog=self.catalog, pool=pool, retention=self.retention
+        )
+        self.follower = Follower(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            transfers=self.transfers,
+            retention=self.retention,
+            clear=self.custody.step_back,
+        )
+        self.failover = Failover(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            transfers=self.transfers,
+            clear=self.custody.step_back,
+        )
+        self.operations = Operations(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            driver=self.driver,
+            arrivals=self.arrivals,
+            failover=self.failover,
+            publisher=self.publisher,
+            uses=self.uses,
+            elsewhere=peers,
+            paused=self._paused,
+            retention_seconds=RETENTION_SECONDS,
+        )
+        self.announce()
+
+    def announce(self) -> None:
+        self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1))
+
+    def run(self, volume: str, container: str = "writer") -> Path:
+        """Start a container with the volume: mount, and the kernel sees it."""
+        mountpoint = self.driver.mount(volume, container)
+        self.driver.answered(volume, container)
+        self.containers.running.setdefault(volume, []).append(container)
+        self.containers.mounted.add(self.state.volumes[volume].id)
+        return mountpoint
+
+    def stop(self, volume: str, container: str = "writer") -> None:
+        """Stop that container: the kernel sees it go, and the engine unmounts."""
+        self.containers.running[volume].remove(container)
+        if not self.containers.running[volume]:
+            self.containers.mounted.discard(self.state.volumes[volume].id)
+        self.driver.unmount(volume, container)
 
     def write(self, volume: str, text: str, mount_id: str = "writer") -> None:
         """What `docker run -v volume:/data … echo text > /data/file` does."""
@@ -57,6 +216,27 @@ class Machine:
         text = (mountpoint / "file").read_text()
         self.driver.unmount(volume, mount_id)
         return text
+
+    def publish(self) -> None:
+        """What the publisher does every second."""
+        self.publisher.publish_changes()
+
+    def follow(self) -> None:
+        """What the follower does whenever the cluster's state changes; until it is done."""
+        state = self.state
+        for volume in state.volumes.values():
+            if self.follower.lacks(volume, state):
+                self.follower.follow(volume, state)
+
+    @property
+    def state(self) -> State:
+        return self.cluster.state
+
+    @contextmanager
+    def _paused(self, volumes: list[str]) -> Iterator[None]:
+        self.containers.paused = sorted(volumes)
+        yield
+        self.containers.paused = []
 
 
 class MemoryCluster:
@@ -72,6 +252,38 @@ class MemoryCluster:
     def __getitem__(self, name: str) -> Machine:
         return self.machines[name]
 
+    @property
+    def state(self) -> State:
+        return self.ownership.state()
+
+    def volume(self, name: str) -> Volume:
+        """The record of a volume that is there."""
+        return self.state.volumes[name]
+
+    def replicate(self) -> None:
+        """Let every replica catch up."""
+        for machine in self.machines.values():
+            if machine.is_up:
+                machine.publish()
+        for machine in self.machines.values():
+            if machine.is_up:
+                machine.follow()
+
+    def lose(self, name: str) -> None:
+        """Cut a node's power, and let its lease run out."""
+        self[name].is_up = False
+        self[name].containers.running.clear()
+        self[name].containers.mounted.clear()
+        self.ownership.expire(name)
+
+    def bring_back(self, name: str) -> None:
+        """Start a lost node again: nothing of /run survived."""
+        machine = self[name]
+        (machine.folder / "holders.json").unlink(missing_ok=True)
+        machine.is_up = True
+        machine.start()
+        machine.custody.catch_up()
+
 
 class DirectPeers:
     """Peers that are called instead of asked over the network."""
@@ -86,32 +298,50 @@ class DirectPeers:
         return machine
 
     def check_unused(self, volume: Volume) -> None:
-        self._at(volume.owner, volume.name).driver.refuse_if_used(volume.name)
+        self._at(volume.owner, volume.name).custody.refuse_if_used(volume.name)
 
-    def release(self, volume: Volume, move: Move) -> list[Snapshot]:
+    def release(self, volume: Volume, move: Move) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
-        return owner.driver.release(volume.name, volume.epoch, move.token)
-
-    def stream_bytes(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> int:
-        pool = self._at(move.source, move.volume_id).pool
-        return pool.stream_bytes(move.volume_id, wanted.number, parent.number if parent else None)
-
-    def stream(self, move: Move, wanted: Snapshot, parent: Snapshot | None) -> Iterator[bytes]:
-        machine = self._at(move.source, move.volume_id)
-        number = parent.number if parent else None
-        for chunk in machine.pool.send(move.volume_id, wanted.number, number):
-            if not machine.is_up:
-                raise TransferFailed(f"the stream from {move.source} broke off")
-            yield chunk
+        return owner.custody.release(volume.name, volume.epoch, move.token)
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         if self._cluster[source].is_up:
-            self._cluster[source].driver.put_away(volume.name)
+            self._cluster[source].custody.put_away(volume.name)
+
+    def create(self, node: str, name: str, options: dict[str, str]) -> None:
+        self._at(node, name).driver.create(name, options)
 
     def remove(self, volume: Volume) -> None:
         self._at(volume.owner, volume.name).driver.remove(volume.name)
 
     def forget(self, volume: Volume) -> None:
         for machine in self._cluster.machines.values():
-            if machine.is_up:
-                machine.driver.forget(volume.id)
+            if machine.is_up and machine.name != volume.owner:
+                machine.custody.forget(volume.id)
+
+    def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        machine = self._at(node, str(arguments))
+        answer: dict[str, Any] = getattr(machine.operations, operation)(**arguments)
+        return answer
+
+    def asides(self, node: str) -> list[Aside]:
+        return self._at(node, "").operations.asides()
+
+    def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
+        return self._at(node, volume_id).pool.snapshots(volume_id)
+
+    def stream_bytes(
+        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
+    ) -> int:
+        pool = self._at(node, volume_id).pool
+        return pool.stream_bytes(volume_id, wanted.number, parent.number if parent else None)
+
+    def stream(
+        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
+    ) -> Iterator[bytes]:
+        machine = self._at(node, volume_id)
+        number = parent.number if parent else None
+        for chunk in machine.pool.send(volume_id, wanted.number, number):
+            if not machine.is_up:
+                raise TransferFailed(f"the stream from {node} broke off")
+            yield chunk
