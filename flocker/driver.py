@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -331,9 +332,8 @@ class Driver:
         """What a volume is made from, or the node that can make it."""
         source = read_reference(made_from)
         if source.aside is not None:
-            node = source.aside.rpartition("-")[0]
             here = any(aside.reference == made_from for aside in self._pool.asides())
-            return source if here else self._other(node, made_from)
+            return source if here else self._other(source)
         volume = self._existing(source.volume)
         if volume.owner == self._node or (
             source.number is not None and self._snapshot(volume, source.number) is not None
@@ -341,14 +341,20 @@ class Driver:
             return source
         return volume.owner
 
-    def _other(self, node: str, made_from: str) -> str:
-        for name in self._catalog.state.nodes:
-            if name != self._node and node.startswith(name):
-                return name
-        raise Refused(
-            f"there is no copy {made_from}; `flocker conflicts` and `flocker trash` list those "
-            "there are"
-        )
+    def _other(self, source: Reference) -> str:
+        """The node that put a copy aside which is not here.
+
+        Whether it is there only that node can tell, also when it is away.
+        """
+        state = self._catalog.state
+        others = (state.nodes.keys() | state.seen.keys()) - {self._node}
+        named = [node for node in others if str(source.aside).startswith(f"{node}-")]
+        if not named:
+            raise Refused(
+                f"there is no copy {source}; `flocker conflicts` and `flocker trash` list those "
+                "there are"
+            )
+        return max(named, key=len)  # node1-old is another node than node1
 
     def _make(self, volume: Volume, source: Reference | None) -> None:
         if source is None:
@@ -389,11 +395,9 @@ class Driver:
     def _description(self, volume: Volume) -> Description:
         mountpoint = None
         if volume.owner == self._node:
-            try:
+            # To the engine an error here would mean that the volume is gone. `problem` tells it.
+            with suppress(PoolError, StaleEpoch):
                 mountpoint = self._pool.open(volume.claim)
-            except (PoolError, StaleEpoch):
-                # To the engine an error here would mean that the volume is gone. `problem` tells.
-                pass
         return Description(volume, mountpoint)
 
     def _clear_mount(self, volume: Volume) -> None:
