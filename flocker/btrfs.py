@@ -1,204 +1,258 @@
 """A pool kept in one btrfs file system.
 
-    volumes/<id>/live             writable subvolume; on the owner only
-    volumes/<id>/epoch            the epoch `live` was made for, or the one that took it away
-    volumes/<id>/snapshots/<n>    read-only subvolumes
-    trash/<id>-<time>             what was removed or set aside, whole
+    volumes/<id>/   one volume: see volume_folder.py
+    trash/          what was removed or put aside: see trash.py
 
 A received snapshot is never made writable: that would drop the identity which
 increments are matched by (kdave/btrfs-progs#419). `live` is a snapshot of it.
+
+What takes the place of something is made beside it, flushed, and then renamed;
+the file system keeps the order of renames. So a crash leaves the one or the
+other, whole, and what it left over is cleared away when the pool is opened.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
-import subprocess
-import tempfile
 import threading
 import uuid
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
-from flocker.errors import PoolError, StaleEpoch, TransferFailed
-from flocker.ownership import Claim
-from flocker.pool import Snapshot, Usage
+from flocker import btrfs_stream, subvolume
+from flocker.divergence import divergence
+from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
+from flocker.pool import Aside, Usage
+from flocker.quotas import Quotas
+from flocker.records import Claim, Snapshot
+from flocker.subvolume import Subvolume
+from flocker.trash import Trash
+from flocker.volume_folder import VolumeFolder
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1 << 20
-EXTENT = re.compile(r"update_extent .*\blen=(\d+)\s*$")
 # The newest is what the next increment builds on. Older ones serve nodes that missed a move or two.
 SNAPSHOTS_KEPT = 3
 
 
-@dataclass(frozen=True)
-class _Subvolume:
-    uuid: str
-    parent_uuid: str | None
-    received_uuid: str | None
-    generation: int  # of its last change
-    created_generation: int
-    is_readonly: bool
-
-    @property
-    def identity(self) -> str:
-        """What `btrfs send` calls this subvolume, on whichever node it is."""
-        return self.received_uuid or self.uuid
-
-
 class BtrfsPool:
-    """The pool below `root`, which must be a directory on a mounted btrfs."""
+    """The pool below `root`, which must be a directory on a mounted btrfs.
+
+    Safe for several threads. Each volume has a lock, which is never held while a
+    stream is sent or received.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._volumes = root / "volumes"
-        self._trash = root / "trash"
-        self._locks: dict[str, threading.Lock] = {}
-        for folder in (self._volumes, self._trash):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._trash = Trash(root / "trash")
+        self._quotas = Quotas(root)
+        self._locks: dict[str, threading.RLock] = {}
+        # Volume id -> `live` as it was when last found equal to the newest snapshot.
+        self._unchanged: dict[str, Subvolume] = {}
+        # (Volume id, number) of what is being received -> whether it is still wanted.
+        self._arriving: dict[tuple[str, int], bool] = {}
+        self._recover()
 
-    def create(self, claim: Claim) -> None:
-        self._snapshot_dir(claim.volume_id).mkdir(mode=0o700, parents=True)
-        _btrfs("subvolume", "create", self._live(claim.volume_id))
-        self._write_epoch(claim)
-        _flush(self._volumes)
+    def create(self, claim: Claim, size_bytes: int | None = None) -> None:
+        self._make(claim, None, size_bytes)
 
     def open(self, claim: Claim) -> Path:
-        self._check_epoch(claim)
-        live = self._live(claim.volume_id)
-        if not live.is_dir():
+        folder = self._folder(claim.volume_id)
+        stored = folder.epoch()
+        if stored is None:
+            raise PoolError(f"the pool has no copy of volume {claim.volume_id}")
+        if stored != claim.epoch:
+            raise StaleEpoch(
+                f"volume {claim.volume_id} is at epoch {stored} in this node's pool, "
+                f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
+            )
+        if not folder.live.is_dir():
             raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
-        return live
+        return folder.live
+
+    def live(self, volume_id: str) -> Path:
+        """Where the writable copy of a volume is, or would be."""
+        return self._folder(volume_id).live
 
     def is_open(self, volume_id: str) -> bool:
-        return self._live(volume_id).is_dir()
+        return self._folder(volume_id).live.is_dir()
+
+    def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
+        if not claims:
+            return []
+        # Brings writes that are only in memory to disk, mapped memory's too: then the generation
+        # tells of every write that was made before this call.
+        subvolume.sync(self._volumes)
+        return [claim for claim in claims if self._has_changed(claim.volume_id)]
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
-        folder = self._snapshot_dir(volume_id)
-        if not folder.is_dir():
-            return []
-        found = []
-        numbered = [path for path in folder.iterdir() if path.name.isdecimal()]
-        for path in sorted(numbered, key=lambda path: int(path.name)):
-            subvolume = _show(path)
-            if subvolume.is_readonly:  # a stream that is not finished has not set it yet
-                found.append(Snapshot(int(path.name), subvolume.identity))
-        return found
+        return [snapshot for snapshot, _ in self._folder(volume_id).snapshots()]
 
     def take_snapshot(self, claim: Claim) -> Snapshot:
-        with self._locked(claim.volume_id):
+        with self._locked(claim.volume_id) as folder:
             live = self.open(claim)
-            _flush(self._volumes)  # a write that is still in memory has not moved the generation
-            known = self.snapshots(claim.volume_id)
-            if known and self._holds_all(claim.volume_id, known[-1]):
-                return known[-1]
-            number = known[-1].number + 1 if known else 1
-            path = self._snapshot(claim.volume_id, number)
-            self._delete_partial(path)
-            _btrfs("subvolume", "snapshot", "-r", live, path)
-            _flush(self._volumes)
-            self._prune(claim.volume_id)
-            return Snapshot(number, _show(path).identity)
+            # What is only in memory has not moved the generation: "unchanged" is true only after
+            # a flush. "Changed" needs none, and so saves a commit.
+            if not self._has_changed(claim.volume_id):
+                subvolume.sync(self._volumes)
+                if not self._has_changed(claim.volume_id):
+                    return folder.snapshots()[-1][0]
+            number = folder.next_number()
+            # No flush before nor after: the kernel writes the subvolume's data and commits the
+            # transaction before it answers.
+            subvolume.snapshot(live, folder.snapshot(number), readonly=True)
+            return Snapshot(number, subvolume.look(folder.snapshot(number)).identity)
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
-        # Neither program's output is kept: there are several lines per file.
-        send = subprocess.Popen(
-            self._send_command(volume_id, number, parent, "--no-data"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        dump = subprocess.Popen(
-            ["btrfs", "receive", "--dump"],
-            stdin=send.stdout,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-        )
-        assert send.stdout is not None
-        assert dump.stdout is not None
-        send.stdout.close()  # so that `send` ends when `dump` does
-        try:
-            extents = map(EXTENT.match, dump.stdout)
-            total = sum(int(extent[1]) for extent in extents if extent)
-            if dump.wait() != 0 or send.wait() != 0:
-                raise PoolError(f"cannot tell the size of snapshot {number} of volume {volume_id}")
-        finally:
-            for process in (send, dump):
-                process.kill()
-                process.wait()
-            dump.stdout.close()
-        return total
+        return btrfs_stream.data_bytes(*self._stream_ends(volume_id, number, parent))
 
     def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
-        with tempfile.TemporaryFile() as complaints:
-            send = subprocess.Popen(
-                self._send_command(volume_id, number, parent),
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-            )
-            assert send.stdout is not None
-            try:
-                # What there is, not a whole chunk: a long walk over unchanged files sends little.
-                while chunk := os.read(send.stdout.fileno(), CHUNK_BYTES):
-                    yield chunk
-                if send.wait() != 0:
-                    raise PoolError(f"btrfs send failed: {_text_of(complaints)}")
-            finally:  # also when the receiver went away in the middle
-                send.stdout.close()
-                send.kill()
-                send.wait()
+        return btrfs_stream.send(*self._stream_ends(volume_id, number, parent))
 
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        path = self._snapshot(volume_id, snapshot.number)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._delete_partial(path)
-        if path.exists():
-            raise TransferFailed(f"another snapshot {snapshot.number} is here already")
+        key = (volume_id, snapshot.number)
+        with self._locked(volume_id) as folder:
+            parent_uuid = self._expect(folder, key, parent)
+        path = folder.snapshot(snapshot.number)
         try:
-            self._feed(path.parent, stream)
-            self._verify(path, snapshot, parent)
+            btrfs_stream.receive(path.parent, stream)
+            # The program does not flush: a crash could leave a snapshot that looks complete and
+            # has empty files.
+            subvolume.sync(self._volumes)
+            with self._locked(volume_id):
+                self._verify(path, snapshot, parent_uuid, is_wanted=self._arriving[key])
+                folder.mark_complete(snapshot.number)
         except BaseException:
-            if path.is_dir():
-                _btrfs("subvolume", "delete", path)
+            with self._locked(volume_id):
+                folder.drop_unfinished(snapshot.number)
             raise
-        _flush(self._volumes)
-        self._prune(volume_id)
+        finally:
+            del self._arriving[key]
+        subvolume.sync(self._volumes)  # or a crash would bring the mark back
 
-    def adopt(self, claim: Claim, snapshot: Snapshot) -> None:
-        with self._locked(claim.volume_id):
-            self._set_live_aside(claim.volume_id)
-            source = self._snapshot(claim.volume_id, snapshot.number)
-            _btrfs("subvolume", "snapshot", source, self._live(claim.volume_id))
-            self._write_epoch(claim)
-            _flush(self._volumes)
+    def prune(self, volume_id: str, keep: Collection[int]) -> None:
+        with self._locked(volume_id) as folder:
+            for snapshot, _ in folder.snapshots()[:-SNAPSHOTS_KEPT]:
+                if snapshot.number in keep:
+                    continue
+                try:
+                    subvolume.delete(folder.snapshot(snapshot.number))
+                except PoolError as error:  # one that is being sent; the next time will do
+                    log.info("%s", error)
+        self._quotas.recount()
 
-    def put_away(self, claim: Claim) -> None:
-        with self._locked(claim.volume_id):
-            if not self._folder(claim.volume_id).is_dir():
-                return
+    def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
+        with self._locked(claim.volume_id) as folder:
+            # What it holds is no reason to refuse: it may be a little more here than where it was
+            # written, and the volume must be writable somewhere.
+            self._build(folder, folder.find(snapshot), size_bytes)
+            self._put_in_place(folder, "conflict")
+            folder.write_epoch(claim.epoch)
+            subvolume.sync(self._volumes)
+
+    def put_away(self, claim: Claim, base: Snapshot | None, volume: str, node: str) -> Aside | None:
+        with self._locked(claim.volume_id) as folder:
             try:
-                stored = self._stored_epoch(claim.volume_id)
-            except PoolError:
-                stored = 0  # snapshots only: it was never writable here
-            if stored <= claim.epoch:  # else it came back meanwhile
-                self._write_epoch(claim)
-                self._set_live_aside(claim.volume_id)
+                stored = folder.epoch() or 0
+            except PoolError as error:
+                log.warning("%s", error)
+                stored = 0  # whatever it was, it is over
+            if stored > claim.epoch or (stored == claim.epoch and not folder.live.is_dir()):
+                return None
+            folder.make()
+            self._call_off(claim.volume_id, base)
+            aside = self._step_back(folder, base, volume, node)
+            # Last: until all is done, the next call has to finish it.
+            folder.write_epoch(claim.epoch)
+            subvolume.sync(self._volumes)
+            return aside
 
-    def discard(self, volume_id: str) -> None:
-        with self._locked(volume_id):
-            folder = self._folder(volume_id)
-            if folder.is_dir():
-                folder.rename(self._trash_place(volume_id))
+    def set_size(self, claim: Claim, size_bytes: int | None) -> None:
+        with self._locked(claim.volume_id):
+            live = self.open(claim)
+            subvolume.sync(self._volumes)  # what is only in memory is not counted yet
+            self._refuse_if_larger(live, size_bytes)
+            self._limit(live, size_bytes)
+
+    def used_bytes(self, volume_id: str) -> int | None:
+        try:
+            return self._quotas.held_bytes(self._folder(volume_id).newest())
+        except PoolError:
+            return None
+
+    def prepare_sizes(self) -> None:
+        self._quotas.turn_on()
+
+    def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
+        with self._locked(claim.volume_id) as folder:
+            self.open(claim)
+            source = folder.find(snapshot)
+            self._refuse_if_larger(source, size_bytes)
+            self._build(folder, source, size_bytes)
+            self._put_in_place(folder, "restored")
+
+    def clone(
+        self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
+    ) -> None:
+        self._make(claim, self._folder(source_id).find(snapshot), size_bytes)
+
+    def asides(self) -> list[Aside]:
+        return [entry.aside for entry in self._trash.entries()]
+
+    def clone_aside(self, reference: str, claim: Claim, size_bytes: int | None) -> None:
+        content = self._trash.find(reference).content
+        source = content if subvolume.exists(content) else VolumeFolder(content).newest()
+        self._make(claim, source, size_bytes)
+
+    def discard(self, volume_id: str, volume: str, node: str) -> None:
+        with self._locked(volume_id) as folder:
+            if not folder.path.is_dir():
+                return
+            self._call_off(volume_id, None)
+            if folder.has_data:
+                entry = self._trash.prepare(volume_id, volume, node, "removed")
+                folder.path.rename(entry.content)
+                subvolume.sync(self._volumes)
+            else:  # only an epoch to remember
+                shutil.rmtree(folder.path)
+
+    def reclaim(self, volume_id: str) -> bool:
+        with self._locked(volume_id) as folder:
+            removed = self._trash.removed(volume_id)
+            if not removed or folder.has_data:
+                return False
+            # The newest; but what arrived of the volume after it was removed, and so has no
+            # epoch, lies there as well.
+            entry = max(removed, key=lambda each: VolumeFolder(each.content).epoch() or 0)
+            if folder.path.is_dir():
+                shutil.rmtree(folder.path)
+            entry.content.rename(folder.path)
+            subvolume.sync(self._volumes)
+            self._finish(folder)
+            self._trash.drop(entry)
+            return True
+
+    def readmit(self, claim: Claim) -> None:
+        with self._locked(claim.volume_id) as folder:
+            stored = folder.epoch()
+            if stored is None or not folder.live.is_dir():
+                raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
+            if stored > claim.epoch:
+                raise PoolError(
+                    f"volume {claim.volume_id} is at epoch {stored} in this node's pool, "
+                    f"which is later than {claim.epoch}"
+                )
+            folder.write_epoch(claim.epoch)
+
+    def purge_asides(self, older_than: str) -> list[Aside]:
+        return self._trash.purge(older_than)
 
     def volume_ids(self) -> list[str]:
         return sorted(path.name for path in self._volumes.iterdir())
@@ -207,115 +261,71 @@ class BtrfsPool:
         usage = shutil.disk_usage(self._volumes)
         return Usage(used_bytes=usage.used, total_bytes=usage.total)
 
-    def _folder(self, volume_id: str) -> Path:
+    def _folder(self, volume_id: str) -> VolumeFolder:
         # Ids come from etcd and from peers; only a UUID may become part of a path.
-        return self._volumes / str(uuid.UUID(volume_id))
-
-    def _live(self, volume_id: str) -> Path:
-        return self._folder(volume_id) / "live"
-
-    def _snapshot_dir(self, volume_id: str) -> Path:
-        return self._folder(volume_id) / "snapshots"
-
-    def _snapshot(self, volume_id: str, number: int) -> Path:
-        return self._snapshot_dir(volume_id) / str(number)
-
-    def _trash_place(self, volume_id: str) -> Path:
-        return self._trash / f"{volume_id}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+        return VolumeFolder(self._volumes / str(uuid.UUID(volume_id)))
 
     @contextmanager
-    def _locked(self, volume_id: str) -> Iterator[None]:
-        """One at a time changes which copy of a volume is writable here."""
-        with self._locks.setdefault(volume_id, threading.Lock()):
-            yield
+    def _locked(self, volume_id: str) -> Iterator[VolumeFolder]:
+        """One at a time changes what is here of a volume."""
+        folder = self._folder(volume_id)
+        with self._locks.setdefault(volume_id, threading.RLock()):
+            yield folder
 
-    def _check_epoch(self, claim: Claim) -> None:
-        stored = self._stored_epoch(claim.volume_id)
-        if stored != claim.epoch:
-            raise StaleEpoch(
-                f"volume {claim.volume_id} is at epoch {stored} in this node's pool, "
-                f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
-            )
+    def _stream_ends(
+        self, volume_id: str, number: int, parent: int | None
+    ) -> tuple[Path, Path | None]:
+        folder = self._folder(volume_id)
+        return folder.snapshot(number), None if parent is None else folder.snapshot(parent)
 
-    def _stored_epoch(self, volume_id: str) -> int:
+    def _has_changed(self, volume_id: str) -> bool:
+        """Whether `live` differs from the newest snapshot, by what is on disk."""
+        folder = self._folder(volume_id)
         try:
-            return int((self._folder(volume_id) / "epoch").read_text())
-        except FileNotFoundError:
-            raise PoolError(f"the pool has no copy of volume {volume_id}") from None
-        except (OSError, ValueError) as error:
-            raise PoolError(f"the epoch of volume {volume_id} cannot be read: {error}") from error
+            live = subvolume.look(folder.live)
+        except PoolError:
+            return False  # not writable here
+        # Snapshots are only taken here, so what was equal to the newest stays so until a write.
+        if live == self._unchanged.get(volume_id):
+            return False
+        known = folder.snapshots()
+        if not known or not live.is_held_by(known[-1][1]):
+            return True
+        self._unchanged[volume_id] = live
+        return False
 
-    def _write_epoch(self, claim: Claim) -> None:
-        path = self._folder(claim.volume_id) / "epoch"
-        fresh = path.with_suffix(".new")
-        with fresh.open("w") as file:
-            file.write(f"{claim.epoch}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-
-    def _set_live_aside(self, volume_id: str) -> None:
-        """Delete the writable copy if a snapshot holds all of it; else keep it in the trash."""
-        live = self._live(volume_id)
-        if not live.is_dir():
-            return
-        _flush(self._volumes)
-        if any(self._holds_all(volume_id, kept) for kept in self.snapshots(volume_id)):
-            _btrfs("subvolume", "delete", live)
-        else:
-            live.rename(self._trash_place(volume_id))
-
-    def _holds_all(self, volume_id: str, snapshot: Snapshot) -> bool:
-        """Whether `live` is unchanged since the snapshot was taken of it, or it of the snapshot."""
-        live = _show(self._live(volume_id))
-        kept = _show(self._snapshot(volume_id, snapshot.number))
-        if kept.parent_uuid == live.uuid:
-            return live.generation <= kept.generation
-        return live.parent_uuid == kept.uuid and live.generation <= live.created_generation
-
-    def _prune(self, volume_id: str) -> None:
-        for snapshot in self.snapshots(volume_id)[:-SNAPSHOTS_KEPT]:
+    def _expect(
+        self, folder: VolumeFolder, key: tuple[str, int], parent: Snapshot | None
+    ) -> str | None:
+        """Make ready for a stream; returns the UUID its parent has here."""
+        number = key[1]
+        if key in self._arriving:
+            raise TransferFailed(f"snapshot {number} is being received already")
+        folder.make()
+        folder.drop_unfinished(number)
+        if folder.snapshot(number).exists():
+            raise TransferFailed(f"another snapshot {number} is here already")
+        parent_uuid = None
+        if parent is not None:
             try:
-                _btrfs("subvolume", "delete", self._snapshot(volume_id, snapshot.number))
-            except PoolError as error:  # one that is being sent; the next time will do
-                log.info("%s", error)
+                parent_uuid = subvolume.look(folder.find(parent)).uuid
+            except PoolError as error:
+                raise TransferFailed(f"snapshot {number} cannot be built: {error}") from error
+        folder.mark_arriving(number)
+        self._arriving[key] = True
+        return parent_uuid
 
-    def _send_command(
-        self, volume_id: str, number: int, parent: int | None, *options: str
-    ) -> list[str]:
-        against = [] if parent is None else ["-p", str(self._snapshot(volume_id, parent))]
-        return ["btrfs", "send", "-q", *options, *against, str(self._snapshot(volume_id, number))]
-
-    def _feed(self, folder: Path, stream: Iterable[bytes]) -> None:
-        """Pipe a stream into `btrfs receive`."""
-        with tempfile.TemporaryFile() as complaints:
-            # -e: end at the stream's own end mark, so that a stream cut short is an error.
-            receive = subprocess.Popen(
-                ["btrfs", "receive", "-q", "-e", str(folder)],
-                stdin=subprocess.PIPE,
-                stderr=complaints,
+    def _verify(
+        self, path: Path, snapshot: Snapshot, parent_uuid: str | None, *, is_wanted: bool
+    ) -> None:
+        if not is_wanted:
+            raise TransferFailed(
+                f"snapshot {snapshot.number} is not part of the volume any more, or the volume "
+                "was removed"
             )
-            assert receive.stdin is not None
-            try:
-                for chunk in stream:
-                    receive.stdin.write(chunk)
-                receive.stdin.close()
-                receive.wait()
-            except BrokenPipeError:
-                receive.wait()  # its own complaint says more
-            finally:
-                receive.kill()
-                receive.wait()
-            if receive.returncode != 0:
-                raise TransferFailed(f"btrfs receive failed: {_text_of(complaints)}")
-
-    def _verify(self, path: Path, snapshot: Snapshot, parent: Snapshot | None) -> None:
         if not path.is_dir():
             raise TransferFailed(f"the stream held no snapshot {snapshot.number}")
-        received = _show(path)
-        expected_parent = None
-        if parent is not None:
-            expected_parent = _show(path.with_name(str(parent.number))).uuid
+        received = subvolume.look(path)
         if not received.is_readonly:
             raise TransferFailed(f"the stream of snapshot {snapshot.number} ended too early")
         if received.received_uuid != snapshot.identity:
@@ -323,56 +333,146 @@ class BtrfsPool:
                 f"snapshot {snapshot.number} arrived as {received.received_uuid}, "
                 f"not as {snapshot.identity}"
             )
-        if received.parent_uuid != expected_parent:
+        if received.parent_uuid != parent_uuid:
             raise TransferFailed(f"snapshot {snapshot.number} was built on another parent")
 
-    def _delete_partial(self, path: Path) -> None:
-        """Delete what an interrupted receive left at `path`."""
-        if path.is_dir() and not _show(path).is_readonly:
-            _btrfs("subvolume", "delete", path)
+    def _call_off(self, volume_id: str, base: Snapshot | None) -> None:
+        """Let nothing arrive any more that a former owner wrote after `base`."""
+        for each, number in list(self._arriving):
+            if each == volume_id and (base is None or number > base.number):
+                self._arriving[each, number] = False
 
+    def _make(self, claim: Claim, source: Path | None, size_bytes: int | None) -> None:
+        """A volume that is new to this pool, empty or as `source`; nothing is left of a failure."""
+        with self._locked(claim.volume_id) as folder:
+            if folder.has_data:
+                raise PoolError(f"volume {claim.volume_id} is here already")
+            if source is not None:
+                self._refuse_if_larger(source, size_bytes)
+            folder.make()
+            try:
+                self._build(folder, source, size_bytes)
+                folder.write_epoch(claim.epoch)
+                self._put_in_place(folder, "conflict")
+            except BaseException:
+                if folder.next.is_dir():
+                    subvolume.delete(folder.next)
+                if not folder.has_data:
+                    shutil.rmtree(folder.path)
+                raise
 
-def _show(path: Path) -> _Subvolume:
-    """Facts about a subvolume, read from `btrfs subvolume show`."""
-    shown = dict(
-        re.findall(
-            r"^\s*([A-Z][\w ]*):[ \t]+(.*?)\s*$", _btrfs("subvolume", "show", path), re.MULTILINE
+    def _build(self, folder: VolumeFolder, source: Path | None, size_bytes: int | None) -> None:
+        """Make a writable copy beside `live`, with its limit."""
+        self._finish(folder)
+        if source is None:
+            subvolume.create(folder.next)
+        else:
+            subvolume.snapshot(source, folder.next)
+        self._limit(folder.next, size_bytes)
+
+    def _put_in_place(self, folder: VolumeFolder, why: str) -> None:
+        """Make `next` the writable copy, on disk; what it replaces is kept if need be."""
+        subvolume.sync(self._volumes)
+        if not folder.live.is_dir():
+            folder.next.rename(folder.live)
+            subvolume.sync(self._volumes)
+            return
+        subvolume.exchange(folder.next, folder.live)
+        subvolume.sync(self._volumes)
+        self._retire(folder, why)
+
+    def _retire(self, folder: VolumeFolder, why: str) -> None:
+        """Delete `next`, which was replaced, if a snapshot holds all of it; else put it aside.
+
+        Neither the volume's name nor the node's is known here: the id and the
+        host's name stand for them.
+        """
+        if folder.holders(folder.next):
+            subvolume.delete(folder.next)
+        else:
+            volume_id = folder.path.name
+            entry = self._trash.prepare(volume_id, volume_id, os.uname().nodename, why)
+            folder.next.rename(entry.content)
+            log.warning(
+                "what was written to volume %s is kept as %s", volume_id, entry.aside.reference
+            )
+
+    def _step_back(
+        self, folder: VolumeFolder, base: Snapshot | None, volume: str, node: str
+    ) -> Aside | None:
+        """Leave nothing but what the new owner began with; the newest of the rest is put aside.
+
+        Whatever stops this half-way, the newest state is still here, and the next call finds it.
+        """
+        subvolume.sync(self._volumes)
+        is_open = folder.live.is_dir()
+        known = folder.snapshots()
+        found = divergence(
+            [snapshot for snapshot, _ in known],
+            base,
+            folder.holders(folder.live) if is_open else None,
+            is_as_adopted=is_open and bool(known) and _is_as_made(folder.live, known[-1][1]),
         )
-    )
-    return _Subvolume(
-        uuid=shown["UUID"],
-        parent_uuid=_none_if_dash(shown["Parent UUID"]),
-        received_uuid=_none_if_dash(shown["Received UUID"]),
-        generation=int(shown["Generation"]),
-        created_generation=int(shown["Gen at creation"]),
-        is_readonly="readonly" in shown.get("Flags", ""),
-    )
+        for snapshot in found.snapshots:
+            if snapshot != found.newest:
+                subvolume.delete(folder.snapshot(snapshot.number))
+        if found.keeps_live:
+            entry = self._trash.prepare(folder.path.name, volume, node, "conflict")
+            folder.live.rename(entry.content)
+            return entry.aside
+        if is_open:
+            subvolume.delete(folder.live)
+        if found.newest is None:
+            return None
+        # Copied, not moved: the kernel does not let a read-only one leave its folder.
+        newest = folder.snapshot(found.newest.number)
+        entry = self._trash.prepare(folder.path.name, volume, node, "conflict")
+        subvolume.snapshot(newest, entry.content)
+        try:
+            subvolume.delete(newest)
+        except PoolError:  # it is being sent; the next call does this again
+            self._trash.drop(entry)
+            raise
+        return entry.aside
+
+    def _limit(self, path: Path, size_bytes: int | None) -> None:
+        if size_bytes is not None:
+            self._quotas.turn_on()
+        if self._quotas.are_on:
+            self._quotas.limit(path, size_bytes)
+
+    def _refuse_if_larger(self, path: Path, size_bytes: int | None) -> None:
+        if size_bytes is None:
+            return
+        self._quotas.turn_on()
+        held = self._quotas.held_bytes(path) or 0
+        if held > size_bytes:
+            raise Refused(
+                f"it holds {held} bytes, more than {size_bytes}; delete something in it first, "
+                "or choose a larger size"
+            )
+
+    def _recover(self) -> None:
+        """Clear away what a crash left."""
+        for path in self._volumes.iterdir():
+            try:
+                self._finish(VolumeFolder(path))
+            except PoolError as error:  # one volume's trouble must not keep the others away
+                log.warning("volume %s: %s", path.name, error)
+
+    def _finish(self, folder: VolumeFolder) -> None:
+        """Clear away what was never finished, and what was replaced but not yet put aside."""
+        for number in folder.arriving():
+            if (folder.path.name, number) not in self._arriving:
+                folder.drop_unfinished(number)
+        if not folder.next.is_dir():
+            return
+        if not folder.live.is_dir() and subvolume.look(folder.next).is_untouched:
+            subvolume.delete(folder.next)  # nobody has ever seen it
+        else:
+            self._retire(folder, "conflict")
 
 
-def _none_if_dash(text: str) -> str | None:
-    return None if text == "-" else text
-
-
-def _flush(path: Path) -> None:
-    """Write all of the file system to disk."""
-    _btrfs("filesystem", "sync", path)
-
-
-def _btrfs(*arguments: str | Path) -> str:
-    """Run a btrfs command that moves no data; return what it printed.
-
-    Not bounded in time: one that waits for the disk cannot be ended either.
-
-    Raises:
-        PoolError: it failed.
-    """
-    command = ["btrfs", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise PoolError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _text_of(complaints: IO[bytes]) -> str:
-    complaints.seek(0)
-    return complaints.read().decode(errors="replace").strip() or "no reason given"
+def _is_as_made(live: Path, newest: Subvolume) -> bool:
+    facts = subvolume.look(live)
+    return facts.parent_uuid == newest.uuid and facts.is_untouched

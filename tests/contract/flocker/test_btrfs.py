@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import PoolError, TransferFailed
-from flocker.ownership import Claim
-from flocker.pool import Snapshot
+from flocker.records import Claim, Snapshot
+from tests.contract.flocker.conftest import MakeBtrfsPool
 from tests.contract.flocker.test_pool import moved, written
 
 pytestmark = pytest.mark.contract
-
-MakePool = Callable[[], BtrfsPool]
 
 
 @pytest.fixture
@@ -27,7 +24,7 @@ def claim() -> Claim:
 
 
 def test_a_move_keeps_owner_mode_xattr_hard_links_and_holes(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
@@ -58,7 +55,7 @@ def test_a_move_keeps_owner_mode_xattr_hard_links_and_holes(
 
 
 def test_the_root_of_a_volume_keeps_its_owner_and_mode(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
@@ -69,7 +66,9 @@ def test_the_root_of_a_volume_keeps_its_owner_and_mode(
     assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (999, 999, 0o750)
 
 
-def test_the_stream_size_is_that_of_what_changed(make_btrfs_pool: MakePool, claim: Claim) -> None:
+def test_the_stream_size_is_that_of_what_changed(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
+) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
     (pool.open(claim) / "large").write_bytes(os.urandom(8 << 20))
@@ -84,15 +83,18 @@ def test_the_stream_size_is_that_of_what_changed(make_btrfs_pool: MakePool, clai
     assert sent < 1.2 * (1 << 20)
 
 
-def test_old_snapshots_are_pruned(make_btrfs_pool: MakePool, claim: Claim) -> None:
+def test_old_snapshots_are_pruned(make_btrfs_pool: MakeBtrfsPool, claim: Claim) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
     taken = [written(pool, claim, f"text {number}") for number in range(SNAPSHOTS_KEPT + 2)]
+    pool.prune(claim.volume_id, keep={1})
+    assert pool.snapshots(claim.volume_id) == [taken[0], *taken[-SNAPSHOTS_KEPT:]]
+    pool.prune(claim.volume_id, keep=())
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
 
 
 def test_an_increment_on_the_wrong_parent_is_not_kept(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
@@ -109,7 +111,7 @@ def test_an_increment_on_the_wrong_parent_is_not_kept(
 
 
 def test_an_interrupted_receive_is_not_a_snapshot_after_a_crash(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
@@ -128,20 +130,20 @@ def test_an_interrupted_receive_is_not_a_snapshot_after_a_crash(
 
 
 def test_unsaved_changes_of_a_lost_copy_go_to_the_trash(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
     written(pool, claim, "frozen")
     (pool.open(claim) / "file.txt").write_text("never sent")
-    pool.put_away(Claim(claim.volume_id, 2))
+    pool.put_away(Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1], "demo", "node1")
     [kept] = (pool.root / "trash").iterdir()
-    assert (kept / "file.txt").read_text() == "never sent"
+    assert (kept / "copy" / "file.txt").read_text() == "never sent"
 
 
 @pytest.mark.parametrize("change", ["none", "chmod", "delete"])
 def test_a_copy_is_put_away_whole_or_kept_when_it_changed(
-    make_btrfs_pool: MakePool, claim: Claim, change: str
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim, change: str
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
@@ -150,12 +152,12 @@ def test_a_copy_is_put_away_whole_or_kept_when_it_changed(
         (pool.open(claim) / "file.txt").chmod(0o600)
     if change == "delete":
         (pool.open(claim) / "file.txt").unlink()
-    pool.put_away(Claim(claim.volume_id, 2))
+    pool.put_away(Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1], "demo", "node1")
     assert len(list((pool.root / "trash").iterdir())) == (0 if change == "none" else 1)
 
 
 def test_adopting_keeps_what_was_written_and_never_sent(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
@@ -167,7 +169,7 @@ def test_adopting_keeps_what_was_written_and_never_sent(
     target.receive(claim.volume_id, later, first, stream)
     target.adopt(Claim(claim.volume_id, 4), later)
     [kept] = (target.root / "trash").iterdir()
-    assert (kept / "file.txt").read_text() == "never sent"
+    assert (kept / "copy" / "file.txt").read_text() == "never sent"
 
 
 def source_again(pool: BtrfsPool, claim: Claim, snapshot: Snapshot) -> BtrfsPool:
@@ -176,7 +178,9 @@ def source_again(pool: BtrfsPool, claim: Claim, snapshot: Snapshot) -> BtrfsPool
     return pool
 
 
-def test_a_complete_snapshot_is_never_overwritten(make_btrfs_pool: MakePool, claim: Claim) -> None:
+def test_a_complete_snapshot_is_never_overwritten(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
+) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
     target.create(claim)
@@ -187,7 +191,7 @@ def test_a_complete_snapshot_is_never_overwritten(make_btrfs_pool: MakePool, cla
 
 
 def test_a_snapshot_that_is_being_sent_does_not_stop_the_next_ones(
-    make_btrfs_pool: MakePool, claim: Claim
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
@@ -196,13 +200,16 @@ def test_a_snapshot_that_is_being_sent_does_not_stop_the_next_ones(
     stream = pool.send(claim.volume_id, first.number, None)
     next(stream)
     taken = [written(pool, claim, f"text {number}") for number in range(SNAPSHOTS_KEPT + 1)]
+    pool.prune(claim.volume_id, keep=())
+    assert pool.snapshots(claim.volume_id) == [first, *taken[-SNAPSHOTS_KEPT:]]
     stream.close()
-    assert pool.snapshots(claim.volume_id)[-SNAPSHOTS_KEPT:] == taken[-SNAPSHOTS_KEPT:]
+    pool.prune(claim.volume_id, keep=())
+    assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
 
 
 @pytest.mark.parametrize("content", ["", "three\n"])
 def test_an_epoch_that_cannot_be_read_is_said(
-    make_btrfs_pool: MakePool, claim: Claim, content: str
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim, content: str
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
@@ -211,16 +218,18 @@ def test_an_epoch_that_cannot_be_read_is_said(
         pool.open(claim)
 
 
-def test_a_removed_volume_lies_whole_in_the_trash(make_btrfs_pool: MakePool, claim: Claim) -> None:
+def test_a_removed_volume_lies_whole_in_the_trash(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
+) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
     written(pool, claim, "kept")
-    pool.discard(claim.volume_id)
+    pool.discard(claim.volume_id, "demo", "node1")
     [kept] = (pool.root / "trash").iterdir()
-    assert (kept / "live" / "file.txt").read_text() == "kept"
+    assert (kept / "volume" / "live" / "file.txt").read_text() == "kept"
 
 
-def test_an_id_that_is_no_uuid_never_becomes_a_path(make_btrfs_pool: MakePool) -> None:
+def test_an_id_that_is_no_uuid_never_becomes_a_path(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool = make_btrfs_pool()
     with pytest.raises(ValueError, match="UUID"):
-        pool.discard("../../etc")
+        pool.discard("../../etc", "demo", "node1")

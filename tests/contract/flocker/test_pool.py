@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from flocker.errors import PoolError, StaleEpoch, TransferFailed
-from flocker.ownership import Claim
-from flocker.pool import Pool, Snapshot
+from flocker.pool import Pool
+from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import MakePool
 
 pytestmark = pytest.mark.contract
@@ -33,7 +33,7 @@ def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = No
     target.receive(claim.volume_id, newest, parent, stream)
     later = Claim(claim.volume_id, claim.epoch + 1)
     target.adopt(later, newest)
-    source.put_away(later)
+    source.put_away(later, newest, "demo", "node1")
     return later
 
 
@@ -137,8 +137,8 @@ def test_an_owner_put_away_cannot_open_any_more(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
     snapshot = written(pool, claim, "text")
-    pool.put_away(Claim(claim.volume_id, claim.epoch + 1))
-    pool.put_away(Claim(claim.volume_id, claim.epoch + 1))
+    for _ in range(2):
+        pool.put_away(Claim(claim.volume_id, claim.epoch + 1), snapshot, "demo", "node1")
     with pytest.raises(StaleEpoch):
         pool.open(claim)
     assert pool.snapshots(claim.volume_id) == [snapshot]
@@ -148,9 +148,9 @@ def test_a_late_put_away_does_not_touch_what_came_back(make_pool: MakePool) -> N
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
     snapshot = written(pool, claim, "text")
-    pool.put_away(Claim(claim.volume_id, 2))
+    pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1")
     pool.adopt(Claim(claim.volume_id, 3), snapshot)
-    pool.put_away(Claim(claim.volume_id, 2))
+    pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1")
     assert (pool.open(Claim(claim.volume_id, 3)) / "file.txt").read_text() == "text"
 
 
@@ -181,8 +181,8 @@ def test_a_discarded_volume_is_gone_twice(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
     written(pool, claim, "text")
-    pool.discard(claim.volume_id)
-    pool.discard(claim.volume_id)
+    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1")
     assert pool.volume_ids() == []
     with pytest.raises(PoolError):
         pool.open(claim)

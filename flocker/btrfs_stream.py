@@ -1,0 +1,113 @@
+"""Snapshots as streams: `btrfs send` and `btrfs receive`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import IO
+
+from flocker.errors import PoolError, TransferFailed
+
+CHUNK_BYTES = 1 << 20
+EXTENT = re.compile(r"update_extent .*\blen=(\d+)\s*$")
+
+
+def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
+    """A snapshot, whole or what differs from `parent`.
+
+    Raises:
+        PoolError: while iterating, when the stream cannot be completed.
+    """
+    with tempfile.TemporaryFile() as complaints:
+        program = subprocess.Popen(
+            _command(snapshot, parent), stdout=subprocess.PIPE, stderr=complaints
+        )
+        assert program.stdout is not None
+        try:
+            # What there is, not a whole chunk: a long walk over unchanged files sends little.
+            while chunk := os.read(program.stdout.fileno(), CHUNK_BYTES):
+                yield chunk
+            if program.wait() != 0:
+                raise PoolError(f"btrfs send failed: {_text_of(complaints)}")
+        finally:  # also when the receiver went away in the middle
+            program.stdout.close()
+            program.kill()
+            program.wait()
+
+
+def data_bytes(snapshot: Path, parent: Path | None) -> int:
+    """How many bytes of data `send` will carry, headers not counted.
+
+    Raises:
+        PoolError: there is no such snapshot.
+    """
+    # Neither program's output is kept: there are several lines per file.
+    program = subprocess.Popen(
+        _command(snapshot, parent, "--no-data"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    dump = subprocess.Popen(
+        ["btrfs", "receive", "--dump"],
+        stdin=program.stdout,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+    )
+    assert program.stdout is not None
+    assert dump.stdout is not None
+    program.stdout.close()  # so that `send` ends when `dump` does
+    try:
+        extents = map(EXTENT.match, dump.stdout)
+        total = sum(int(extent[1]) for extent in extents if extent)
+        if dump.wait() != 0 or program.wait() != 0:
+            raise PoolError(f"cannot tell the size of {snapshot}")
+    finally:
+        for process in (program, dump):
+            process.kill()
+            process.wait()
+        dump.stdout.close()
+    return total
+
+
+def receive(folder: Path, stream: Iterable[bytes]) -> None:
+    """Store a stream below `folder`, under the name its snapshot had where it was sent.
+
+    Raises:
+        TransferFailed: it is broken; what came of it is left for the caller to delete.
+    """
+    with tempfile.TemporaryFile() as complaints:
+        # -e: end at the stream's own end mark, so that a stream cut short is an error.
+        program = subprocess.Popen(
+            ["btrfs", "receive", "-q", "-e", str(folder)],
+            stdin=subprocess.PIPE,
+            stderr=complaints,
+        )
+        assert program.stdin is not None
+        try:
+            for chunk in stream:
+                program.stdin.write(chunk)
+            program.stdin.close()
+            program.wait()
+        except BrokenPipeError:
+            program.wait()  # its own complaint says more
+        finally:
+            program.kill()
+            program.wait()
+        if program.returncode != 0:
+            raise TransferFailed(f"btrfs receive failed: {_text_of(complaints)}")
+
+
+def _command(snapshot: Path, parent: Path | None, *options: str) -> list[str]:
+    against = [] if parent is None else ["-p", str(parent)]
+    return ["btrfs", "send", "-q", *options, *against, str(snapshot)]
+
+
+def _text_of(complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    return complaints.read().decode(errors="replace").strip() or "no reason given"

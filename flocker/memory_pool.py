@@ -1,0 +1,365 @@
+"""A Pool in memory, for tests only: the same promises, the same contract suite.
+
+A volume is a real directory, so that what reads and writes it is the same.
+What a volume may hold is known, but no write is ever stopped.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import threading
+import uuid
+from collections.abc import Collection, Generator, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flocker.divergence import divergence
+from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
+from flocker.pool import Aside, Usage
+from flocker.records import Claim, Snapshot
+
+SNAPSHOTS_KEPT = 3
+
+
+@dataclass
+class _Volume:
+    """What the pool has of one volume besides its directory."""
+
+    epoch: int = 0
+    snapshots: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    # The snapshot the directory was made from, if any.
+    made_from: Snapshot | None = None
+
+    def known(self) -> list[Snapshot]:
+        return [Snapshot(number, each[0]) for number, each in sorted(self.snapshots.items())]
+
+
+@dataclass
+class _Entry:
+    aside: Aside
+    content: bytes | None  # of the directory, as a tar file
+    volume: _Volume | None  # of a removed one
+
+
+class MemoryPool:
+    """Volumes as directories below `root`; snapshots as tar files in memory.
+
+    A daemon that starts again is given the same object.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock = threading.RLock()
+        self._volumes: dict[str, _Volume] = {}
+        self._trash: list[_Entry] = []
+        self._counts = False
+
+    def create(self, claim: Claim, size_bytes: int | None = None) -> None:
+        with self._lock:
+            self._make(claim, None, size_bytes)
+
+    def open(self, claim: Claim) -> Path:
+        volume = self._volumes.get(claim.volume_id)
+        if volume is None or not volume.epoch:
+            raise PoolError(f"the pool has no copy of volume {claim.volume_id}")
+        if volume.epoch != claim.epoch:
+            raise StaleEpoch(f"volume {claim.volume_id} is at another epoch")
+        if not self.is_open(claim.volume_id):
+            raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
+        return self._live(claim.volume_id)
+
+    def is_open(self, volume_id: str) -> bool:
+        return self._live(volume_id).is_dir()
+
+    def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
+        with self._lock:
+            return [claim for claim in claims if self._has_changed(claim.volume_id)]
+
+    def snapshots(self, volume_id: str) -> list[Snapshot]:
+        with self._lock:
+            return self._volume(volume_id).known()
+
+    def take_snapshot(self, claim: Claim) -> Snapshot:
+        with self._lock:
+            self.open(claim)
+            volume = self._volumes[claim.volume_id]
+            if not self._has_changed(claim.volume_id):
+                return volume.known()[-1]
+            snapshot = Snapshot(max(volume.snapshots, default=0) + 1, str(uuid.uuid4()))
+            frozen = _frozen(self._live(claim.volume_id))
+            volume.snapshots[snapshot.number] = (snapshot.identity, frozen)
+            return snapshot
+
+    def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
+        against = len(self._content(volume_id, parent)[1]) if parent is not None else 0
+        return abs(len(self._content(volume_id, number)[1]) - against)
+
+    def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
+        identity, content = self._content(volume_id, number)
+        against = "-" if parent is None else self._content(volume_id, parent)[0]
+        yield f"{identity} {against} {len(content)}\n".encode()
+        yield content
+
+    def receive(
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+    ) -> None:
+        here = self.snapshots(volume_id)
+        if parent is not None and parent not in here:
+            raise TransferFailed(f"snapshot {snapshot.number} cannot be built: no such parent")
+        if any(each.number == snapshot.number for each in here):
+            raise TransferFailed(f"another snapshot {snapshot.number} is here already")
+        head, _, content = b"".join(stream).partition(b"\n")
+        expected = f"{snapshot.identity} {parent.identity if parent else '-'} {len(content)}"
+        if head.decode(errors="replace") != expected:
+            raise TransferFailed(f"the stream is not snapshot {snapshot.number}")
+        with self._lock:
+            volume = self._volumes.setdefault(volume_id, _Volume())
+            volume.snapshots[snapshot.number] = (snapshot.identity, content)
+
+    def prune(self, volume_id: str, keep: Collection[int]) -> None:
+        with self._lock:
+            for snapshot in self.snapshots(volume_id)[:-SNAPSHOTS_KEPT]:
+                if snapshot.number not in keep:
+                    del self._volumes[volume_id].snapshots[snapshot.number]
+
+    def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:  # noqa: ARG002
+        with self._lock:
+            self._replace_live(claim.volume_id, snapshot, "conflict")
+            self._volumes[claim.volume_id].epoch = claim.epoch
+
+    def put_away(self, claim: Claim, base: Snapshot | None, volume: str, node: str) -> Aside | None:
+        with self._lock:
+            known = self._volumes.setdefault(claim.volume_id, _Volume())
+            is_open = self.is_open(claim.volume_id)
+            if known.epoch > claim.epoch or (known.epoch == claim.epoch and not is_open):
+                return None
+            known.epoch = claim.epoch
+            return self._step_back(claim.volume_id, base, volume, node)
+
+    def set_size(self, claim: Claim, size_bytes: int | None) -> None:
+        with self._lock:
+            _refuse_if_larger(_held_bytes(_frozen(self.open(claim))), size_bytes)
+
+    def used_bytes(self, volume_id: str) -> int | None:
+        with self._lock:
+            if not self._counts:
+                return None
+            if self.is_open(volume_id):
+                return _held_bytes(_frozen(self._live(volume_id)))
+            known = self.snapshots(volume_id)
+            return _held_bytes(self._content(volume_id, known[-1].number)[1]) if known else None
+
+    def prepare_sizes(self) -> None:
+        self._counts = True
+
+    def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
+        with self._lock:
+            self.open(claim)
+            _refuse_if_larger(_held_bytes(self._find(claim.volume_id, snapshot)), size_bytes)
+            self._replace_live(claim.volume_id, snapshot, "restored")
+
+    def clone(
+        self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
+    ) -> None:
+        with self._lock:
+            self._make(claim, self._find(source_id, snapshot), size_bytes)
+
+    def asides(self) -> list[Aside]:
+        with self._lock:
+            return [entry.aside for entry in self._trash]
+
+    def clone_aside(self, reference: str, claim: Claim, size_bytes: int | None) -> None:
+        with self._lock:
+            for entry in self._trash:
+                if entry.aside.reference == reference:
+                    self._make(claim, _newest_of(entry), size_bytes)
+                    return
+        raise PoolError(f"no copy {reference} was put aside in this node's pool")
+
+    def discard(self, volume_id: str, volume: str, node: str) -> None:
+        with self._lock:
+            removed = self._volumes.pop(volume_id, None)
+            if removed is not None and (removed.snapshots or self.is_open(volume_id)):
+                content = self._take_live(volume_id) if self.is_open(volume_id) else None
+                self._put_aside(volume_id, volume, node, "removed", content, removed)
+
+    def reclaim(self, volume_id: str) -> bool:
+        with self._lock:
+            here = self._volumes.get(volume_id)
+            removed = [
+                entry
+                for entry in self._trash
+                if entry.aside.volume_id == volume_id and entry.volume is not None
+            ]
+            if not removed or self.is_open(volume_id) or (here and here.snapshots):
+                return False
+            entry = max(removed, key=lambda each: each.volume.epoch if each.volume else 0)
+            self._trash.remove(entry)
+            assert entry.volume is not None
+            self._volumes[volume_id] = entry.volume
+            if entry.content is not None:
+                _thaw(entry.content, self._live(volume_id))
+            return True
+
+    def readmit(self, claim: Claim) -> None:
+        with self._lock:
+            volume = self._volumes.get(claim.volume_id)
+            if volume is None or not self.is_open(claim.volume_id):
+                raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
+            if volume.epoch > claim.epoch:
+                raise PoolError(f"volume {claim.volume_id} is at a later epoch")
+            volume.epoch = claim.epoch
+
+    def purge_asides(self, older_than: str) -> list[Aside]:
+        limit = datetime.fromisoformat(older_than)
+        with self._lock:
+            old = [each for each in self._trash if datetime.fromisoformat(each.aside.at) < limit]
+            for entry in old:
+                self._trash.remove(entry)
+            return [entry.aside for entry in old]
+
+    def volume_ids(self) -> list[str]:
+        with self._lock:
+            return sorted(self._volumes)
+
+    def usage(self) -> Usage:
+        return Usage(used_bytes=0, total_bytes=1 << 30)
+
+    def _volume(self, volume_id: str) -> _Volume:
+        return self._volumes.get(volume_id, _Volume())
+
+    def _live(self, volume_id: str) -> Path:
+        return self.root / volume_id / "live"
+
+    def _content(self, volume_id: str, number: int) -> tuple[str, bytes]:
+        try:
+            return self._volume(volume_id).snapshots[number]
+        except KeyError:
+            raise PoolError(f"no snapshot {number} of volume {volume_id}") from None
+
+    def _find(self, volume_id: str, snapshot: Snapshot) -> bytes:
+        identity, content = self._content(volume_id, snapshot.number)
+        if identity != snapshot.identity:
+            raise PoolError(f"no snapshot {snapshot.number} of volume {volume_id}")
+        return content
+
+    def _has_changed(self, volume_id: str) -> bool:
+        if not self.is_open(volume_id):
+            return False
+        known = self.snapshots(volume_id)
+        return not known or known[-1] not in self._holders(volume_id)
+
+    def _holders(self, volume_id: str) -> list[Snapshot]:
+        frozen = _frozen(self._live(volume_id))
+        volume = self._volume(volume_id)
+        return [each for each in volume.known() if volume.snapshots[each.number][1] == frozen]
+
+    def _make(self, claim: Claim, content: bytes | None, size_bytes: int | None) -> None:
+        if self.is_open(claim.volume_id) or self.snapshots(claim.volume_id):
+            raise PoolError(f"volume {claim.volume_id} is here already")
+        if content is None:
+            self._live(claim.volume_id).mkdir(parents=True)
+        else:
+            _refuse_if_larger(_held_bytes(content), size_bytes)
+            _thaw(content, self._live(claim.volume_id))
+        self._volumes[claim.volume_id] = _Volume(claim.epoch)
+
+    def _replace_live(self, volume_id: str, snapshot: Snapshot, why: str) -> None:
+        content = self._find(volume_id, snapshot)
+        if self.is_open(volume_id):
+            if self._holders(volume_id):
+                shutil.rmtree(self._live(volume_id))
+            else:
+                node = os.uname().nodename
+                self._put_aside(volume_id, volume_id, node, why, self._take_live(volume_id), None)
+        _thaw(content, self._live(volume_id))
+        self._volumes[volume_id].made_from = snapshot
+
+    def _step_back(
+        self, volume_id: str, base: Snapshot | None, volume: str, node: str
+    ) -> Aside | None:
+        is_open = self.is_open(volume_id)
+        known = self._volumes[volume_id]
+        here = known.known()
+        holders = self._holders(volume_id) if is_open else None
+        found = divergence(
+            here,
+            base,
+            holders,
+            is_as_adopted=bool(holders)
+            and here[-1] in (holders or [])
+            and here[-1] == known.made_from,
+        )
+        content = None
+        if found.newest is not None:
+            content = known.snapshots[found.newest.number][1]
+        if is_open:
+            live = self._take_live(volume_id)
+            content = live if found.keeps_live else content
+        for snapshot in found.snapshots:
+            del known.snapshots[snapshot.number]
+        if content is None:
+            return None
+        return self._put_aside(volume_id, volume, node, "conflict", content, None)
+
+    def _take_live(self, volume_id: str) -> bytes:
+        content = _frozen(self._live(volume_id))
+        shutil.rmtree(self._live(volume_id))
+        return content
+
+    def _put_aside(
+        self,
+        volume_id: str,
+        volume: str,
+        node: str,
+        why: str,
+        content: bytes | None,
+        whole: _Volume | None,
+    ) -> Aside:
+        at = datetime.now(UTC)
+        first = reference = f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}"
+        number = 1
+        while any(entry.aside.reference == reference for entry in self._trash):
+            number += 1
+            reference = f"{first}.{number}"
+        aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
+        self._trash.append(_Entry(aside, content, whole))
+        return aside
+
+
+def _frozen(folder: Path) -> bytes:
+    archive_file = io.BytesIO()
+    with tarfile.open(fileobj=archive_file, mode="w") as archive:
+        archive.add(folder, arcname=".")
+    return archive_file.getvalue()
+
+
+def _thaw(content: bytes, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="tar")
+
+
+def _held_bytes(content: bytes) -> int:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return sum(member.size for member in archive)
+
+
+def _newest_of(entry: _Entry) -> bytes:
+    """The writable copy, or else the newest snapshot."""
+    if entry.content is not None:
+        return entry.content
+    assert entry.volume is not None
+    return entry.volume.snapshots[max(entry.volume.snapshots)][1]
+
+
+def _refuse_if_larger(held_bytes: int, size_bytes: int | None) -> None:
+    if size_bytes is not None and held_bytes > size_bytes:
+        raise Refused(
+            f"it holds {held_bytes} bytes, more than {size_bytes}; delete something in it first, "
+            "or choose a larger size"
+        )

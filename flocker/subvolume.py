@@ -1,0 +1,179 @@
+"""Btrfs subvolumes: what the kernel says about one, and the few commands that change it.
+
+Questions and flushes are ioctls, because they are asked hundreds of times a
+second. What changes something runs the `btrfs` program: Python holds its
+interpreter lock during an ioctl whose argument is larger than 1024 bytes, as
+theirs are (4096), so the whole daemon would stand still while the disk works.
+
+Source: <linux/btrfs.h>, <linux/btrfs_tree.h>; Modules/fcntlmodule.c of Python 3.11 to 3.13.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from flocker.errors import PoolError
+
+_NO_DATA, _TO_KERNEL, _FROM_KERNEL = 0, 1, 2
+
+
+def request_code(direction: int, number: int, size: int) -> int:
+    """The number of a btrfs ioctl: _IO, _IOW, _IOR or _IOWR of magic 0x94."""
+    return direction << 30 | size << 16 | 0x94 << 8 | number
+
+
+# struct btrfs_ioctl_get_subvol_info_args: treeid, name, parent_id, dirid, generation, flags, uuid,
+# parent_uuid, received_uuid, ctransid, otransid, stransid, rtransid; then times and reserved words.
+_INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
+_GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
+_SYNC = request_code(_NO_DATA, 8, 0)
+_IS_READONLY = 1 << 0  # BTRFS_ROOT_SUBVOL_RDONLY
+_FIRST_INODE = 256  # BTRFS_FIRST_FREE_OBJECTID: the root directory of every subvolume
+_NIL = bytes(16)
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Subvolume:
+    """Facts about one subvolume.
+
+    `generation` is that of the last change which was committed to disk: a write
+    that is only in memory moves it at the next `sync`.
+    """
+
+    id: int
+    uuid: str
+    parent_uuid: str | None
+    received_uuid: str | None
+    generation: int
+    created_generation: int
+    is_readonly: bool
+
+    @property
+    def identity(self) -> str:
+        """What `btrfs send` calls this subvolume, on whichever node it is."""
+        return self.received_uuid or self.uuid
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it still is what it was made as."""
+        return self.generation <= self.created_generation
+
+    def is_held_by(self, snapshot: Subvolume) -> bool:
+        """Whether this writable one is unchanged since the snapshot was taken of it, or it was
+        made from the snapshot. Of any other pair nothing can be said, so the answer is no."""
+        if snapshot.parent_uuid == self.uuid:
+            return self.generation <= snapshot.generation
+        return self.parent_uuid == snapshot.uuid and self.is_untouched
+
+
+def look(path: Path) -> Subvolume:
+    """Facts about the subvolume at `path`.
+
+    Raises:
+        PoolError: there is none.
+
+    Source: about 10 us, against 6 ms of `btrfs subvolume show`.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(folder).st_ino != _FIRST_INODE:
+                raise PoolError(f"{path} is not a subvolume")
+            answer = bytearray(_INFO.size)
+            fcntl.ioctl(folder, _GET_SUBVOL_INFO, answer)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise PoolError(f"subvolume {path} cannot be read: {error.strerror}") from error
+    tree, _, _, generation, flags, own, parent, received, _, created, _, _ = _INFO.unpack(answer)
+    return Subvolume(
+        id=tree,
+        uuid=str(uuid.UUID(bytes=own)),
+        parent_uuid=_uuid(parent),
+        received_uuid=_uuid(received),
+        generation=generation,
+        created_generation=created,
+        is_readonly=bool(flags & _IS_READONLY),
+    )
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a subvolume, and not a plain directory, at `path`."""
+    try:
+        return path.lstat().st_ino == _FIRST_INODE
+    except FileNotFoundError:
+        return False
+
+
+def sync(path: Path) -> None:
+    """Write all that is in memory of a file system to disk; without anything to write, 12 us.
+
+    START_SYNC would not do: it commits a transaction that runs, but a write into
+    an existing file begins none before the kernel writes its pages back, up to
+    30 s later.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(folder, _SYNC, 0)
+    except OSError as error:
+        raise PoolError(f"{path} could not be flushed: {error.strerror}") from error
+    finally:
+        os.close(folder)
+
+
+def create(path: Path) -> None:
+    """Make an empty subvolume."""
+    _btrfs("subvolume", "create", path)
+
+
+def snapshot(source: Path, path: Path, *, readonly: bool = False) -> None:
+    """Make a subvolume that begins as `source` is now; on disk when this returns."""
+    _btrfs("subvolume", "snapshot", *(["-r"] if readonly else []), source, path)
+
+
+def delete(path: Path) -> None:
+    """Delete a subvolume.
+
+    Raises:
+        PoolError: also when it is being sent.
+    """
+    _btrfs("subvolume", "delete", path)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Give each of two the other's name, in one step."""
+    failed: int = _libc.renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
+    )
+    if failed:
+        reason = os.strerror(ctypes.get_errno())
+        raise PoolError(f"{one} and {other} could not be exchanged: {reason}")
+
+
+def _uuid(value: bytes) -> str | None:
+    return None if value == _NIL else str(uuid.UUID(bytes=value))
+
+
+def _btrfs(*arguments: str | Path) -> None:
+    """Run a btrfs command that moves no data.
+
+    Not bounded in time: one that waits for the disk cannot be ended either.
+
+    Raises:
+        PoolError: it failed.
+    """
+    command = ["btrfs", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PoolError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")

@@ -1,0 +1,180 @@
+"""What was put aside in a btrfs pool, until a person wants it back or it is too old.
+
+    trash/<volume id>-<any>/note.json   what it is, why and since when
+    trash/<volume id>-<any>/copy        a subvolume: a writable copy that lost, or
+    trash/<volume id>-<any>/volume      the whole folder of a removed volume
+
+The note is on disk before the content is moved in, in one step: so nothing is
+ever here without its note, and an entry without content is none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flocker import subvolume
+from flocker.errors import PoolError
+from flocker.pool import Aside
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"(?P<volume_id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<rest>.+)")
+_NOTE = "note.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing put aside: its note, and the path of its content."""
+
+    aside: Aside
+    folder: Path
+    content: Path
+
+
+class Trash:
+    """The entries below `root`; safe for several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def prepare(self, volume_id: str, volume: str, node: str, why: str) -> Entry:
+        """A place for something: moving it to `content` is what puts it aside."""
+        at = datetime.now(UTC)
+        with self._lock:
+            taken = {entry.aside.reference for entry in self._all()}
+            reference = _unused(f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}", taken)
+            folder = self._root / f"{volume_id}-{uuid.uuid4().hex}"
+            folder.mkdir(mode=0o700)
+            aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
+            with (folder / _NOTE).open("w") as note:
+                json.dump(asdict(aside), note)
+                note.flush()
+                os.fsync(note.fileno())
+        return Entry(aside, folder, folder / ("volume" if why == "removed" else "copy"))
+
+    def entries(self, volume_id: str = "") -> list[Entry]:
+        """All that is here, or all of one volume, oldest first."""
+        there = [entry for entry in self._all(volume_id) if entry.content.is_dir()]
+        return sorted(there, key=lambda entry: _time(entry.aside.at))
+
+    def find(self, reference: str) -> Entry:
+        """What people mean by a reference.
+
+        Raises:
+            PoolError: there is no such entry here.
+        """
+        for entry in self.entries():
+            if entry.aside.reference == reference:
+                return entry
+        raise PoolError(f"no copy {reference} was put aside in this node's pool")
+
+    def removed(self, volume_id: str) -> list[Entry]:
+        """The removed folders of one volume, oldest first."""
+        return [entry for entry in self.entries(volume_id) if entry.aside.why == "removed"]
+
+    def drop(self, entry: Entry) -> None:
+        """Delete an entry for good, with what is in it.
+
+        Raises:
+            PoolError: not all of it could be deleted; what is left is still an entry.
+        """
+        if entry.content.is_dir():
+            _delete(entry.content)
+        if entry.folder.is_dir():  # one of an older version is its own content
+            (entry.folder / _NOTE).unlink(missing_ok=True)
+            entry.folder.rmdir()
+
+    def purge(self, older_than: str) -> list[Aside]:
+        """Delete what was put aside before that time (RFC 3339); return it.
+
+        What cannot be deleted is logged and left for the next time.
+        """
+        purged = []
+        for entry in self._all():
+            if _time(entry.aside.at) >= _time(older_than):
+                continue
+            had_content = entry.content.is_dir()
+            try:
+                self.drop(entry)
+            except (PoolError, OSError) as error:
+                log.warning("%s could not be purged: %s", entry.aside.reference, error)
+                continue
+            if had_content:
+                purged.append(entry.aside)
+        return sorted(purged, key=lambda aside: _time(aside.at))
+
+    def _all(self, volume_id: str = "") -> Iterator[Entry]:
+        for folder in sorted(self._root.glob(f"{volume_id}*")):
+            if _NAME.fullmatch(folder.name) is None or not folder.is_dir():
+                continue
+            if not subvolume.exists(folder) and (folder / _NOTE).exists():
+                yield self._noted(folder)
+            elif subvolume.exists(folder) or (folder / "snapshots").exists():
+                why = "conflict" if subvolume.exists(folder) else "removed"
+                yield Entry(_without_note(folder, why), folder, folder)
+
+    def _noted(self, folder: Path) -> Entry:
+        copy, volume = folder / "copy", folder / "volume"
+        try:
+            aside = Aside(**json.loads((folder / _NOTE).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("the note of %s cannot be read: %s", folder, error)
+            aside = _without_note(folder, "removed" if volume.is_dir() else "conflict")
+        return Entry(aside, folder, volume if aside.why == "removed" else copy)
+
+
+def _without_note(folder: Path, why: str) -> Aside:
+    """What can be said of an entry made before there were notes, or whose note is damaged.
+
+    Such a version named it <volume id>-<time>.
+    """
+    name = _NAME.fullmatch(folder.name)
+    assert name is not None
+    try:
+        at = datetime.strptime(name["rest"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    return Aside(
+        reference=f"{name['volume_id']}@{os.uname().nodename}-{name['rest']}",
+        volume_id=name["volume_id"],
+        volume=name["volume_id"],
+        why=why,
+        at=at.isoformat(timespec="milliseconds"),
+    )
+
+
+def _unused(reference: str, taken: set[str]) -> str:
+    """The reference, or with .2, .3 ... where several were put aside in one second."""
+    found, number = reference, 1
+    while found in taken:
+        number += 1
+        found = f"{reference}.{number}"
+    return found
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder with the subvolumes in it; they are only in plain folders."""
+    if subvolume.exists(path):
+        subvolume.delete(path)
+        return
+    for child in path.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            _delete(child)
+        else:
+            child.unlink()
+    path.rmdir()
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

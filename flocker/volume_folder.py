@@ -1,0 +1,146 @@
+"""One volume's folder in a btrfs pool.
+
+live             writable subvolume; on the owner only
+next             `live` while it is made, or the one that was just replaced
+epoch            the epoch `live` was made for, or the one that took it away
+snapshots/<n>    read-only subvolumes
+snapshots/<n>.arriving   <n> is not known to be complete and on disk
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from flocker import subvolume
+from flocker.errors import PoolError
+from flocker.records import Snapshot
+from flocker.subvolume import Subvolume
+
+
+@dataclass(frozen=True)
+class VolumeFolder:
+    """The names and the small files in it; it need not exist yet."""
+
+    path: Path
+
+    @property
+    def live(self) -> Path:
+        return self.path / "live"
+
+    @property
+    def next(self) -> Path:
+        return self.path / "next"
+
+    def snapshot(self, number: int) -> Path:
+        return self.path / "snapshots" / str(number)
+
+    def make(self) -> None:
+        """Have the folder; safe to repeat."""
+        (self.path / "snapshots").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether more than an epoch is here."""
+        return self.live.is_dir() or self.next.is_dir() or bool(self._names())
+
+    def snapshots(self) -> list[tuple[Snapshot, Subvolume]]:
+        """The complete ones, oldest first."""
+        names = self._names()
+        numbers = [
+            int(name) for name in names if name.isdecimal() and f"{name}.arriving" not in names
+        ]
+        found = []
+        for number in sorted(numbers):
+            try:
+                facts = subvolume.look(self.snapshot(number))
+            except PoolError:  # pruned meanwhile
+                continue
+            if facts.is_readonly:  # what a stream has not finished yet is not
+                found.append((Snapshot(number, facts.identity), facts))
+        return found
+
+    def holders(self, path: Path) -> list[Snapshot]:
+        """The snapshots that hold all of a writable copy, which has been flushed."""
+        writable = subvolume.look(path)
+        return [snapshot for snapshot, facts in self.snapshots() if writable.is_held_by(facts)]
+
+    def find(self, snapshot: Snapshot) -> Path:
+        """Where a snapshot is.
+
+        Raises:
+            PoolError: it is not here.
+        """
+        if snapshot not in [each for each, _ in self.snapshots()]:
+            raise PoolError(
+                f"the pool has no snapshot {snapshot.number} of volume {self.path.name}"
+            )
+        return self.snapshot(snapshot.number)
+
+    def newest(self) -> Path:
+        """The writable copy, or else the newest snapshot.
+
+        Raises:
+            PoolError: there is neither.
+        """
+        if self.live.is_dir():
+            return self.live
+        known = self.snapshots()
+        if not known:
+            raise PoolError(f"there is no data of volume {self.path.name}")
+        return self.snapshot(known[-1][0].number)
+
+    def next_number(self) -> int:
+        """Above all that is here, what is just arriving included."""
+        return max((int(name) for name in self._names() if name.isdecimal()), default=0) + 1
+
+    def epoch(self) -> int | None:
+        """None: there are only snapshots here, or nothing.
+
+        Raises:
+            PoolError: it cannot be read.
+        """
+        try:
+            return int((self.path / "epoch").read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise PoolError(
+                f"the epoch of volume {self.path.name} cannot be read: {error}"
+            ) from error
+
+    def write_epoch(self, epoch: int) -> None:
+        fresh = self.path / "epoch.new"
+        with fresh.open("w") as file:
+            file.write(f"{epoch}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path / "epoch")
+
+    def mark_arriving(self, number: int) -> None:
+        """From now on that snapshot is not complete, also after a crash."""
+        self._mark(number).touch()
+
+    def mark_complete(self, number: int) -> None:
+        self._mark(number).unlink()
+
+    def arriving(self) -> list[int]:
+        """The snapshots that are marked so."""
+        return [int(Path(name).stem) for name in self._names() if name.endswith(".arriving")]
+
+    def drop_unfinished(self, number: int) -> None:
+        """Delete a snapshot that did not become complete; nothing else."""
+        path = self.snapshot(number)
+        if path.is_dir() and (self._mark(number).exists() or not subvolume.look(path).is_readonly):
+            subvolume.delete(path)
+        self._mark(number).unlink(missing_ok=True)
+
+    def _mark(self, number: int) -> Path:
+        return self.path / "snapshots" / f"{number}.arriving"
+
+    def _names(self) -> set[str]:
+        try:
+            return {path.name for path in (self.path / "snapshots").iterdir()}
+        except FileNotFoundError:
+            return set()
