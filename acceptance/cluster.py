@@ -129,15 +129,6 @@ class Node:
         self.ask(f"sudo systemctl restart {service}")
         return time.monotonic() - started
 
-    def received_bytes(self) -> int:
-        """How much has come in over the nodes' network since the node started."""
-        return int(
-            self.ask(
-                f"cat /sys/class/net/$(ip -o -4 addr show to {self.address} | awk '{{print $2}}')"
-                "/statistics/rx_bytes"
-            )
-        )
-
     def close(self) -> None:
         """Let go of the connections; the next question makes new ones."""
         self._connection.close()

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from acceptance import evidence
 from acceptance.cluster import Cluster
 from acceptance.waiting import eventually
 
@@ -43,7 +44,9 @@ def seconds_behind(cluster: Cluster, volume: str) -> list[float]:
 
     The volume must be written to all the time: then a copy lacks what came after its snapshot.
     """
-    return [_behind(cluster, volume) for _ in range(SAMPLES)]
+    behind = [_behind(cluster, volume) for _ in range(SAMPLES)]
+    evidence.measured(f"seconds behind: {', '.join(f'{seconds:.1f}' for seconds in behind)}")
+    return behind
 
 
 def taken_over_at(cluster: Cluster, volume: str) -> datetime:

@@ -41,6 +41,11 @@ def typed(node: str, command: str, output: str, exit_status: int, seconds: float
     allure.attach(body, name=f"{node}$ {_shorten(command)}", attachment_type=AttachmentType.TEXT)
 
 
+def measured(what: str) -> None:
+    """Attach a figure, in words that need not be opened to be read."""
+    allure.attach(what, name=what, attachment_type=AttachmentType.TEXT)
+
+
 def screenshot(name: str, png: bytes) -> None:
     """Attach one picture of the page."""
     allure.attach(png, name=name, attachment_type=AttachmentType.PNG)

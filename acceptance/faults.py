@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 
+from acceptance import evidence
 from acceptance.cluster import Cluster, Node
-from acceptance.waiting import eventually
+from acceptance.waiting import eventually, eventually_true
 
 CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
 GONE_SECONDS = 30
@@ -20,6 +22,7 @@ class Faults:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._healing: dict[tuple[str, str], Callable[[], object]] = {}
+        self._began = 0.0
 
     def power_off(self, node: Node) -> None:
         """Take a node's power away."""
@@ -80,6 +83,29 @@ class Faults:
         self._begin("live-restore", node, partial(_stop_live_restore, node))
         _set_live_restore(node, "true")
 
+    def wait_for_owner(self, volume: str, *, within: float) -> float:
+        """Wait until a node that is well owns a volume.
+
+        Args:
+            within: seconds since the last fault began.
+
+        Returns:
+            How many it took.
+
+        Raises:
+            NeverCame: none did in time.
+        """
+        well = {node.name for node in self._cluster.well_nodes}
+        owner = eventually_true(
+            lambda: self._cluster.owner_of(volume),
+            lambda owner: owner in well,
+            what=f"{' or '.join(sorted(well))} to own '{volume}'",
+            within=self._began + within - time.monotonic(),
+        )
+        took_seconds = time.monotonic() - self._began
+        evidence.measured(f"{owner} owned '{volume}' {took_seconds:.1f} s after the fault")
+        return took_seconds
+
     def heal(self) -> None:
         """End every fault that is left, the newest first, and wait until the nodes work together.
 
@@ -99,6 +125,7 @@ class Faults:
     def _begin(self, what: str, node: Node, heal: Callable[[], object]) -> None:
         """Remember how a fault heals, before it is there: what breaks half-way is healed too."""
         self._healing[what, node.name] = heal
+        self._began = time.monotonic()
 
     def _end(self, what: str, node: Node) -> None:
         self._healing.pop((what, node.name))()

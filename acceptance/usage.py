@@ -1,9 +1,10 @@
-"""What the driver takes of a node: processor and memory."""
+"""What the driver takes of a node: processor, memory and network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from acceptance import evidence
 from acceptance.cluster import DRIVER, Node
 
 MEASURED_SECONDS = 5
@@ -29,4 +30,23 @@ def of_driver(node: Node) -> Usage:
     )
     before, after, resident_kib = map(int, printed.split())
     share = (after - before) / (MEASURED_SECONDS * TICKS_PER_SECOND)
+    evidence.measured(f"{100 * share:.1f} % of a core, {resident_kib / 1024:.0f} MiB")
     return Usage(100 * share, resident_kib * 1024)
+
+
+class Received:
+    """Counts what a node receives over the nodes' network from now on, whatever it is for."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._before = self._read()
+
+    def count(self) -> int:
+        """Bytes so far."""
+        received = self._read() - self._before
+        evidence.measured(f"{self._node.name} received {received / 1e6:.1f} MB")
+        return received
+
+    def _read(self) -> int:
+        found = f"ip -o -4 addr show to {self._node.address} | awk '{{ print $2 }}'"
+        return int(self._node.ask(f"cat /sys/class/net/$({found})/statistics/rx_bytes"))

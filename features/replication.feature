@@ -41,7 +41,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
         docker run --rm --volume-driver flocker -v films:/data busybox sh -c "sha256sum /data/*"
         """
       Then it prints the same as before
-      And "node2" has received at most 12 MB
+      And it has received at most 12 MB
       When "node1" begins to count what it receives
       And the operator types on "node2"
         """
@@ -52,7 +52,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
         docker run --rm --volume-driver flocker -v films:/data busybox sh -c "sha256sum /data/*"
         """
       Then it prints the same as before
-      And "node1" has received at most 12 MB
+      And it has received at most 12 MB
 
   Rule: A move loses nothing
 

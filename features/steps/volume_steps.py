@@ -3,7 +3,7 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance import copies
+from acceptance import copies, usage
 from acceptance.waiting import eventually, eventually_true
 
 OWNER_SECONDS = 10
@@ -19,13 +19,8 @@ def check_owner(context: Context, node: str, volume: str) -> None:
 
 @then('another node owns the volume "{volume}" within {seconds:g} seconds')
 def check_new_owner(context: Context, volume: str, seconds: float) -> None:
-    cluster = context.cluster
-    eventually_true(
-        lambda: cluster.owner_of(volume),
-        lambda owner: owner in {node.name for node in cluster.well_nodes},
-        what="an owner that is well",
-        within=seconds,
-    )
+    took_seconds = context.faults.wait_for_owner(volume, within=seconds)
+    assert took_seconds <= seconds, f"it took {took_seconds:.1f} s"
 
 
 @then('all nodes name the same owner of the volume "{volume}"')
@@ -81,10 +76,10 @@ def check_difference(context: Context, node: str, volume: str, difference: str) 
 
 @when('"{node}" begins to count what it receives')
 def begin_counting(context: Context, node: str) -> None:
-    context.received_before = context.cluster.node(node).received_bytes()
+    context.received = usage.Received(context.cluster.node(node))
 
 
-@then('"{node}" has received at most {most:d} MB')
-def check_received(context: Context, node: str, most: int) -> None:
-    received = context.cluster.node(node).received_bytes() - context.received_before
-    assert received <= most * MB, f"{node} received {received / MB:.1f} MB"
+@then("it has received at most {most:d} MB")
+def check_received(context: Context, most: int) -> None:
+    received = context.received.count()
+    assert received <= most * MB, f"it received {received / MB:.1f} MB"
