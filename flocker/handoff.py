@@ -54,13 +54,20 @@ class Handoff:
         pool: Pool,
         owners: Owners,
         transfers: Transfers,
+        *,
+        clear: Callable[[Volume], None],
         count_move: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Args:
+        clear: puts aside what this node holds of a volume that its present owner did not
+            begin with.
+        """
         self._node = node
         self._ownership = ownership
         self._pool = pool
         self._owners = owners
         self._transfers = transfers
+        self._clear = clear
         self._count_move = count_move
 
     def bring(self, volume: Volume, why: str) -> Volume:
@@ -76,6 +83,7 @@ class Handoff:
         self._owners.check_unused(volume)
         move = self._ownership.start_move(volume, self._node)
         try:
+            self._clear(volume)
             last = self._owners.release(volume, move)
             received = self._transfers.fetch(
                 volume.id, volume.owner, [last], _Publisher(move, self._ownership)

@@ -126,7 +126,12 @@ class Machine:
         self.uses = Uses(node, self.holders, self.containers, self.containers)
         self.retention = Retention()
         self.transfers = Transfers(pool, peers, lambda _: None)
-        self.arrivals = Arrivals(Handoff(node, ownership, pool, peers, self.transfers))
+        self.arrivals = Arrivals(
+            Handoff(
+                node, ownership, pool, peers, self.transfers,
+                clear=lambda volume: self.custody.step_back(volume),
+            )
+        )  # fmt: skip
         self.told = Told(self.containers.options.get)
         self.fence_told: list[set[str]] = []  # what was used each time the fence was told
         self.driver = Driver(

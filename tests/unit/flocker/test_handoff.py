@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acceptance.waiting import eventually
+from flocker import handoff
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
@@ -19,6 +20,7 @@ from flocker.errors import (
     StillCopying,
     TransferFailed,
 )
+from flocker.transfer import Progress
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -31,9 +33,7 @@ def demo(cluster: MemoryCluster) -> MemoryCluster:
 
 
 def owner(cluster: MemoryCluster) -> str:
-    volume = cluster.ownership.volume("demo")
-    assert volume is not None
-    return volume.owner
+    return cluster.volume("demo").owner
 
 
 def test_the_data_follows_the_container(demo: MemoryCluster) -> None:
@@ -48,41 +48,60 @@ def test_it_goes_round_and_comes_back(demo: MemoryCluster) -> None:
     assert demo["node2"].read("demo") == "text 5"
 
 
+def test_the_history_tells_of_the_move(demo: MemoryCluster) -> None:
+    demo["node2"].read("demo")
+    created, moved = demo.ownership.history(demo.volume("demo").id)
+    assert (created.what, moved.what, moved.node) == ("created", "moved", "node2")
+    assert moved.why.startswith("from node1: a container starts here; ")
+    assert " bytes in " in moved.why
+
+
+def test_the_record_tells_what_the_new_owner_began_with(demo: MemoryCluster) -> None:
+    demo["node2"].read("demo")
+    assert demo["node1"].pool.snapshots(demo.volume("demo").id) == [demo.volume("demo").base]
+
+
 def test_only_the_owner_keeps_a_writable_copy(demo: MemoryCluster) -> None:
     demo["node2"].read("demo")
-    volume = demo.ownership.volume("demo")
-    assert volume is not None
+    volume = demo.volume("demo")
     machines = demo.machines.items()
     eventually(  # the old owner is told after the mount was answered
         lambda: [name for name, each in machines if each.pool.is_open(volume.id)],
         is_=["node2"],
         within=5,
     )
+    assert [each.pool.asides() for each in demo.machines.values()] == [[], [], []]
+
+
+def test_what_a_replica_has_is_not_sent_again(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo.replicate()
+    monkeypatch.setattr(demo["node1"].pool, "send", _broken)
+    assert demo["node2"].read("demo") == "hello"
 
 
 def test_a_volume_in_use_is_refused_with_node_and_container(demo: MemoryCluster) -> None:
-    demo["node1"].containers["demo"] = ["app-redis-1", "backup"]
-    demo["node1"].driver.mount("demo", "container")
+    demo["node1"].run("demo", "app-redis-1")
+    demo["node1"].run("demo", "backup")
     with pytest.raises(
         FlockerError,
         match="volume 'demo' is in use by container 'app-redis-1', container 'backup' on node1",
     ):
         demo["node2"].driver.mount("demo", "other")
     assert owner(demo) == "node1"
-    assert demo.ownership.moves() == []
+    assert demo.state.moves == {}
 
 
-def test_an_owner_that_is_away_is_named(demo: MemoryCluster) -> None:
+def test_an_owner_that_does_not_answer_is_named(demo: MemoryCluster) -> None:
     demo["node1"].is_up = False
     with pytest.raises(OwnerAway, match=r"owned by node1, which does not answer.*bring node1 back"):
         demo["node2"].driver.mount("demo", "other")
-    assert demo.ownership.moves() == []
+    assert demo.state.moves == {}
 
 
 def test_a_mount_whose_answer_was_lost_does_not_hold_the_volume(demo: MemoryCluster) -> None:
-    volume = demo.ownership.volume("demo")
-    assert volume is not None
-    demo.ownership.mount(volume)  # recorded, but nothing on node1 holds it
+    demo.ownership.mount(demo.volume("demo"))  # recorded, but nothing on node1 holds it
     assert demo["node2"].read("demo") == "hello"
 
 
@@ -92,9 +111,7 @@ def test_many_mounts_of_one_move_share_it(demo: MemoryCluster) -> None:
             threads.map(lambda n: demo["node2"].driver.mount("demo", f"c{n}"), range(16))
         )
     assert len(set(mounted)) == 1
-    volume = demo.ownership.volume("demo")
-    assert volume is not None
-    assert volume.epoch == 2
+    assert demo.volume("demo").epoch == 2
 
 
 def test_two_nodes_that_want_it_at_once_never_both_have_it(demo: MemoryCluster) -> None:
@@ -148,9 +165,40 @@ def test_a_long_copy_is_answered_in_time_and_goes_on(demo: MemoryCluster, gate: 
     assert owner(demo) == "node1"
     with pytest.raises(StillCopying):
         node2.mount("demo", "container")
+    assert not demo["node2"].uses.any(demo.volume("demo"))
     gate.opened.set()
     eventually(lambda: owner(demo), is_="node2", within=10)
     assert (node2.mount("demo", "container") / "file").read_text() == "hello"
+
+
+@pytest.mark.usefixtures("gate")
+def test_an_answer_that_comes_too_early_says_how_far_the_copy_is(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node2 = demo["node2"]
+    monkeypatch.setattr(node2.transfers, "progress", lambda _: Progress(50, 100))
+    with pytest.raises(StillCopying, match=r"from node1: 50 %, about \d+ s left; it goes on"):
+        node2.driver.mount("demo", "container")
+
+
+def test_everybody_sees_how_far_a_long_copy_is(
+    demo: MemoryCluster, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handoff, "REPORT_SECONDS", -1)
+    with pytest.raises(StillCopying):
+        demo["node2"].driver.mount("demo", "container")
+    assert gate.reached.wait(10)
+    [move] = demo.state.moves.values()
+    assert (move.source, move.target) == ("node1", "node2")
+    assert move.bytes_done > 0
+
+
+def test_a_copy_whose_progress_cannot_be_published_goes_on(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handoff, "REPORT_SECONDS", -1)
+    demo["node2"].etcd.away_for = {"report_move"}
+    assert demo["node2"].read("demo") == "hello"
 
 
 def test_while_it_is_copied_nobody_else_may_have_it(demo: MemoryCluster, gate: Gate) -> None:
@@ -171,7 +219,7 @@ def test_a_source_that_dies_in_the_middle_keeps_the_volume(demo: MemoryCluster, 
     assert gate.reached.wait(10)
     demo["node1"].is_up = False
     gate.opened.set()
-    eventually(lambda: demo.ownership.moves(), is_=[], within=10)
+    eventually(lambda: demo.state.moves, is_={}, within=10)
     assert owner(demo) == "node1"
     demo["node1"].is_up = True
     assert demo["node1"].read("demo") == "hello"
@@ -196,21 +244,16 @@ def test_a_target_whose_lease_ran_out_does_not_become_the_owner(
     )
 
 
-@pytest.mark.parametrize("step", ["release", "stream", "stream_bytes"])
+@pytest.mark.parametrize("step", ["release", "snapshots", "stream"])
 def test_a_peer_that_fails_at_any_step_changes_nothing(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def broken(*_: object) -> None:
-        raise TransferFailed(f"{step} failed")
-
     with monkeypatch.context() as patch:
-        patch.setattr(demo["node2"].peers, step, broken)
-        if step == "stream_bytes":  # costs the percentage, not the copy
-            assert demo["node2"].read("demo") == "hello"
-        else:
-            with pytest.raises(TransferFailed):
-                demo["node2"].driver.mount("demo", "container")
-            assert owner(demo) == "node1"
+        patch.setattr(demo["node2"].peers, step, _broken)
+        with pytest.raises(TransferFailed):
+            demo["node2"].driver.mount("demo", "container")
+    assert owner(demo) == "node1"
+    assert demo.state.moves == {}
     assert demo["node1"].read("demo") == "hello"
 
 
@@ -218,31 +261,79 @@ def test_a_peer_that_fails_at_any_step_changes_nothing(
 def test_a_pool_that_fails_at_any_step_changes_nothing(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def broken(*_: object) -> None:
-        raise TransferFailed(f"{step} failed")
-
     with monkeypatch.context() as patch:
-        patch.setattr(demo["node2"].pool, step, broken)
+        patch.setattr(demo["node2"].pool, step, _broken)
         with pytest.raises(TransferFailed):
             demo["node2"].driver.mount("demo", "container")
     assert owner(demo) == "node1"
+    assert demo.state.moves == {}
     demo["node1"].write("demo", "later")
     assert demo["node2"].read("demo") == "later"
 
 
-def test_a_commit_whose_answer_was_lost_is_found_by_the_retry(
+@pytest.mark.parametrize("step", ["adopt", "receive"])
+def test_a_move_that_failed_is_not_mistaken_for_a_conflict(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What it fetched is what the owner wrote, so the node goes on from it as a replica."""
+    node2 = demo["node2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(node2.pool, step, _broken)
+        with pytest.raises(TransferFailed):
+            node2.driver.mount("demo", "container")
+    demo["node1"].write("demo", "later")
+    demo.replicate()
+    assert node2.pool.asides() == []
+    assert node2.read("demo") == "later"
+
+
+def test_a_defect_is_told_and_leaves_the_volume_free(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = demo.ownership.finish_move
-
-    def committed_but_unheard(*arguments: object) -> None:
-        finish(*arguments)  # type: ignore[arg-type]
-        raise ControlPlaneAway("etcd does not answer")
+    def surprise(*_: object) -> None:
+        raise KeyError("surprise")
 
     with monkeypatch.context() as patch:
-        patch.setattr(demo.ownership, "finish_move", committed_but_unheard)
-        with pytest.raises(ControlPlaneAway):
+        patch.setattr(demo["node2"].pool, "receive", surprise)
+        with pytest.raises(KeyError):
             demo["node2"].driver.mount("demo", "container")
+    assert demo.state.moves == {}
+    assert demo["node2"].read("demo") == "hello"
+
+
+@pytest.mark.parametrize("step", ["volume", "start_move", "finish_move"])
+def test_without_etcd_nothing_is_moved(demo: MemoryCluster, step: str) -> None:
+    demo["node2"].etcd.away_for = {step}
+    with pytest.raises(ControlPlaneAway):
+        demo["node2"].driver.mount("demo", "container")
+    assert owner(demo) == "node1"
+    assert demo.state.moves == {}
+    assert demo["node1"].read("demo") == "hello"
+
+
+def test_a_mount_that_cannot_be_recorded_is_none(demo: MemoryCluster) -> None:
+    node2 = demo["node2"]
+    node2.etcd.away_for = {"mount"}
+    with pytest.raises(ControlPlaneAway):
+        node2.driver.mount("demo", "container")
+    assert demo.state.mounts == {}
+    assert not node2.uses.any(demo.volume("demo"))
+    assert demo["node3"].read("demo") == "hello"
+
+
+def test_without_etcd_the_owner_hands_nothing_over(demo: MemoryCluster) -> None:
+    demo["node1"].etcd.away_for = {"state"}
+    with pytest.raises(ControlPlaneAway):
+        demo["node2"].driver.mount("demo", "container")
+    assert owner(demo) == "node1"
+    assert demo.state.moves == {}
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_the_retry(demo: MemoryCluster) -> None:
+    demo["node2"].etcd.unheard = {"finish_move"}
+    with pytest.raises(ControlPlaneAway):
+        demo["node2"].driver.mount("demo", "container")
+    demo["node2"].etcd.unheard = set()
     assert demo["node2"].read("demo") == "hello"
     demo["node2"].driver.mount("demo", "container")
     with pytest.raises(InUse):
@@ -250,24 +341,19 @@ def test_a_commit_whose_answer_was_lost_is_found_by_the_retry(
 
 
 @pytest.fixture
-def left_behind(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def left_behind(demo: MemoryCluster) -> None:
     """etcd went away when node2 was about to finish a move, and is back now."""
-
-    def away(*_: object) -> None:
-        raise ControlPlaneAway("etcd does not answer")
-
-    with monkeypatch.context() as patch:
-        for step in ("finish_move", "abandon_move"):
-            patch.setattr(demo.ownership, step, away)
-        with pytest.raises(ControlPlaneAway):
-            demo["node2"].driver.mount("demo", "container")
+    demo["node2"].etcd.away_for = {"finish_move", "abandon_move"}
+    with pytest.raises(ControlPlaneAway):
+        demo["node2"].driver.mount("demo", "container")
+    demo["node2"].etcd.away_for = set()
 
 
 @pytest.mark.usefixtures("left_behind")
 def test_a_move_whose_end_was_lost_does_not_hold_the_volume_for_ever(demo: MemoryCluster) -> None:
     with pytest.raises(MoveUnderWay):
         demo["node3"].driver.mount("demo", "container")
-    demo["node2"].driver.tidy()
+    demo["node2"].custody.tidy()
     assert demo["node3"].read("demo") == "hello"
 
 
@@ -276,11 +362,21 @@ def test_the_same_node_takes_up_a_move_whose_end_was_lost(demo: MemoryCluster) -
     assert demo["node2"].read("demo") == "hello"
 
 
+@pytest.mark.usefixtures("left_behind")
+def test_what_a_lost_move_left_on_its_target_is_no_conflict(demo: MemoryCluster) -> None:
+    demo["node2"].custody.tidy()
+    demo["node1"].write("demo", "later")
+    demo["node3"].write("demo", "latest")
+    demo["node2"].custody.tidy()
+    assert demo["node2"].pool.asides() == []
+    assert demo["node2"].read("demo") == "latest"
+
+
 def test_tidying_leaves_a_move_alone_that_goes_on(demo: MemoryCluster, gate: Gate) -> None:
     with pytest.raises(StillCopying):
         demo["node2"].driver.mount("demo", "container")
     assert gate.reached.wait(10)
-    demo["node2"].driver.tidy()
+    demo["node2"].custody.tidy()
     gate.opened.set()
     eventually(lambda: owner(demo), is_="node2", within=10)
 
@@ -288,17 +384,33 @@ def test_tidying_leaves_a_move_alone_that_goes_on(demo: MemoryCluster, gate: Gat
 def test_an_old_owner_that_never_heard_of_the_move_cannot_write(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = demo.ownership.volume("demo")
-    assert before is not None
+    before = demo.volume("demo")
     monkeypatch.setattr(demo["node2"].peers, "tell_moved", lambda *_: None)
     demo["node2"].write("demo", "newer")
     with pytest.raises(StaleEpoch):
         demo.ownership.mount(before)
     assert demo["node1"].read("demo") == "newer"
+    assert demo["node1"].pool.asides() == []
 
 
-def test_release_needs_a_move_under_way(demo: MemoryCluster) -> None:
-    with pytest.raises(StaleEpoch, match="expired"):
-        demo["node1"].driver.release("demo", 1, "no such move")
-    with pytest.raises(StaleEpoch, match="not owned"):
-        demo["node2"].driver.release("demo", 1, "no such move")
+def test_an_owner_that_was_overtaken_and_takes_it_back_keeps_what_it_had(
+    demo: MemoryCluster,
+) -> None:
+    """A container starts there before the node has looked what changed while it was away."""
+    demo.replicate()
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.write("demo", "never replicated")
+    demo.lose("node1")
+    node2.failover.promote("demo")
+    node2.write("demo", "newer")
+    node1.is_up = True
+    node1.start()
+    assert node1.read("demo") == "newer"
+    [aside] = node1.pool.asides()
+    assert (aside.why, aside.volume) == ("conflict", "demo")
+    node1.driver.create("lost", {"from": aside.reference})
+    assert node1.read("lost") == "never replicated"
+
+
+def _broken(*_: object) -> None:
+    raise TransferFailed("it failed")
