@@ -52,8 +52,8 @@ class BtrfsPool:
         self._trash = Trash(root / "trash")
         self._quotas = Quotas(root)
         self._locks: dict[str, threading.RLock] = {}
-        # Volume id -> `live` as it was when last found equal to the newest snapshot.
-        self._unchanged: dict[str, Subvolume] = {}
+        # Volume id -> `live` and its stamp when it was last found equal to the newest snapshot.
+        self._unchanged: dict[str, tuple[str, bytes]] = {}
         # (Volume id, number) of what is being received -> whether it is still wanted.
         self._arriving: dict[tuple[str, int], bool] = {}
         self._recover()
@@ -280,18 +280,21 @@ class BtrfsPool:
 
     def _has_changed(self, volume_id: str) -> bool:
         """Whether `live` differs from the newest snapshot, by what is on disk."""
+        # Snapshots are only taken here, so what was equal to the newest stays so until a write.
+        seen = self._unchanged.get(volume_id)
+        if seen and subvolume.stamp(seen[0]) == seen[1]:
+            return False
         folder = self._folder(volume_id)
+        # Before it is compared: a write in between only makes the next call compare again.
+        stamp = subvolume.stamp(str(folder.live))
         try:
             live = subvolume.look(folder.live)
         except PoolError:
             return False  # not writable here
-        # Snapshots are only taken here, so what was equal to the newest stays so until a write.
-        if live == self._unchanged.get(volume_id):
-            return False
         known = folder.snapshots()
-        if not known or not live.is_held_by(known[-1][1]):
+        if stamp is None or not known or not live.is_held_by(known[-1][1]):
             return True
-        self._unchanged[volume_id] = live
+        self._unchanged[volume_id] = (str(folder.live), stamp)
         return False
 
     def _expect(

@@ -34,6 +34,7 @@ def request_code(direction: int, number: int, size: int) -> int:
 _INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
 _GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
 _SYNC = request_code(_NO_DATA, 8, 0)
+_STAMP = slice(280, 312)  # generation, flags, uuid
 _IS_READONLY = 1 << 0  # BTRFS_ROOT_SUBVOL_RDONLY
 _FIRST_INODE = 256  # BTRFS_FIRST_FREE_OBJECTID: the root directory of every subvolume
 _NIL = bytes(16)
@@ -73,7 +74,8 @@ class Subvolume:
         """Whether this writable one is unchanged since the snapshot was taken of it, or it was
         made from the snapshot. Of any other pair nothing can be said, so the answer is no."""
         if snapshot.parent_uuid == self.uuid:
-            return self.generation <= snapshot.generation
+            # Not the snapshot's present generation: making a subvolume from it moves that.
+            return self.generation <= snapshot.created_generation
         return self.parent_uuid == snapshot.uuid and self.is_untouched
 
 
@@ -106,6 +108,23 @@ def look(path: Path) -> Subvolume:
         created_generation=created,
         is_readonly=bool(flags & _IS_READONLY),
     )
+
+
+def stamp(path: str) -> bytes | None:
+    """What is equal only as long as the same subvolume is there, unchanged; None: none is there.
+
+    As `look` it tells of what is committed to disk, at a third of the price.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            answer = bytearray(_INFO.size)
+            fcntl.ioctl(folder, _GET_SUBVOL_INFO, answer)
+        finally:
+            os.close(folder)
+    except OSError:
+        return None
+    return bytes(answer[_STAMP])
 
 
 def exists(path: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flocker.errors import PoolError, StaleEpoch, TransferFailed
+from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
 from flocker.pool import Pool
 from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import MakePool
@@ -23,6 +23,10 @@ def written(pool: Pool, claim: Claim, text: str) -> Snapshot:
     """Write a file to the volume and freeze it."""
     (pool.open(claim) / "file.txt").write_text(text)
     return pool.take_snapshot(claim)
+
+
+def text_of(pool: Pool, claim: Claim) -> str:
+    return (pool.open(claim) / "file.txt").read_text()
 
 
 def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = None) -> Claim:
@@ -186,6 +190,182 @@ def test_a_discarded_volume_is_gone_twice(make_pool: MakePool) -> None:
     assert pool.volume_ids() == []
     with pytest.raises(PoolError):
         pool.open(claim)
+
+
+def test_only_what_was_written_has_changed(make_pool: MakePool) -> None:
+    pool, still, changed, fresh = make_pool(), a_claim(), a_claim(), a_claim()
+    for claim in (still, changed, fresh):
+        pool.create(claim)
+    written(pool, still, "text")
+    written(pool, changed, "text")
+    (pool.open(changed) / "file.txt").write_text("another text")
+    claims = [still, changed, fresh, a_claim()]
+    for _ in range(2):
+        assert pool.changed_volumes(claims) == [changed, fresh]
+    pool.take_snapshot(changed)
+    pool.take_snapshot(fresh)
+    assert pool.changed_volumes(claims) == []
+    assert pool.changed_volumes([]) == []
+
+
+def test_what_was_adopted_has_not_changed(make_pool: MakePool) -> None:
+    source, target, claim = make_pool(), make_pool(), a_claim()
+    source.create(claim)
+    first = written(source, claim, "first")
+    second = written(source, claim, "second")
+    for snapshot in (first, second):
+        stream = source.send(claim.volume_id, snapshot.number, None)
+        target.receive(claim.volume_id, snapshot, None, stream)
+    target.adopt(Claim(claim.volume_id, 2), second)
+    assert target.changed_volumes([Claim(claim.volume_id, 2)]) == []
+    # An older state is not what the newest snapshot holds: those who follow have to be told.
+    target.adopt(Claim(claim.volume_id, 3), first)
+    assert target.changed_volumes([Claim(claim.volume_id, 3)]) == [Claim(claim.volume_id, 3)]
+
+
+def test_the_newest_snapshots_and_those_to_be_kept_stay(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    taken = [written(pool, claim, f"text {number}") for number in range(6)]
+    pool.prune(claim.volume_id, keep={1, 5})
+    assert pool.snapshots(claim.volume_id) == [taken[0], *taken[3:]]
+    pool.prune(claim.volume_id, keep=())
+    assert pool.snapshots(claim.volume_id) == taken[3:]
+
+
+def test_a_number_that_is_taken_is_not_received(make_pool: MakePool) -> None:
+    source, target, claim = make_pool(), make_pool(), a_claim()
+    for pool in (source, target):
+        pool.create(claim)
+    sent, here = written(source, claim, "theirs"), written(target, claim, "ours")
+    with pytest.raises(TransferFailed, match="another snapshot 1 is here already"):
+        target.receive(claim.volume_id, sent, None, source.send(claim.volume_id, 1, None))
+    assert target.snapshots(claim.volume_id) == [here]
+
+
+def test_an_increment_without_its_parent_is_not_received(make_pool: MakePool) -> None:
+    source, target, claim = make_pool(), make_pool(), a_claim()
+    source.create(claim)
+    first, second = written(source, claim, "first"), written(source, claim, "second")
+    with pytest.raises(TransferFailed, match="cannot be built"):
+        stream = source.send(claim.volume_id, second.number, first.number)
+        target.receive(claim.volume_id, second, first, stream)
+    assert target.snapshots(claim.volume_id) == []
+
+
+def test_a_volume_is_not_made_over_another(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    snapshot = written(pool, claim, "text")
+    with pytest.raises(PoolError, match="is here already"):
+        pool.create(claim)
+    with pytest.raises(PoolError, match="is here already"):
+        pool.clone(claim.volume_id, snapshot, claim, None)
+    assert text_of(pool, claim) == "text"
+
+
+def test_a_snapshot_that_is_not_there_is_not_adopted(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    snapshot = written(pool, claim, "text")
+    for absent in (Snapshot(7, snapshot.identity), Snapshot(1, str(uuid.uuid4()))):
+        with pytest.raises(PoolError):
+            pool.adopt(Claim(claim.volume_id, 2), absent)
+    assert text_of(pool, claim) == "text"
+
+
+def test_a_restored_volume_is_what_the_snapshot_was(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    first, second = written(pool, claim, "first"), written(pool, claim, "second")
+    pool.restore(claim, first, None)
+    assert text_of(pool, claim) == "first"
+    assert pool.snapshots(claim.volume_id) == [first, second]
+    assert pool.asides() == []
+    third = pool.take_snapshot(claim)
+    assert third.number == 3
+    pool.restore(claim, second, None)
+    assert text_of(pool, claim) == "second"
+
+
+def test_a_restore_keeps_what_no_snapshot_holds(make_pool: MakePool) -> None:
+    pool, claim, copy = make_pool(), a_claim(), a_claim()
+    pool.create(claim)
+    first = written(pool, claim, "first")
+    (pool.open(claim) / "file.txt").write_text("unsaved")
+    pool.restore(claim, first, None)
+    [aside] = pool.asides()
+    assert (aside.volume_id, aside.why) == (claim.volume_id, "restored")
+    pool.clone_aside(aside.reference, copy, None)
+    assert text_of(pool, copy) == "unsaved"
+
+
+def test_a_restore_that_cannot_be_leaves_the_volume_as_it_was(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    pool.create(claim)
+    snapshot = written(pool, claim, "text")
+    with pytest.raises(PoolError):
+        pool.restore(claim, Snapshot(7, str(uuid.uuid4())), None)
+    with pytest.raises(StaleEpoch):
+        pool.restore(Claim(claim.volume_id, 2), snapshot, None)
+    assert text_of(pool, claim) == "text"
+
+
+def test_a_clone_is_a_volume_of_its_own(make_pool: MakePool) -> None:
+    pool, claim, copy = make_pool(), a_claim(), a_claim()
+    pool.create(claim)
+    first = written(pool, claim, "first")
+    written(pool, claim, "second")
+    pool.clone(claim.volume_id, first, copy, None)
+    assert text_of(pool, copy) == "first"
+    assert pool.snapshots(copy.volume_id) == []
+    assert pool.changed_volumes([copy]) == [copy]  # nobody else has it yet
+    written(pool, copy, "third")
+    assert text_of(pool, claim) == "second"
+    pool.discard(claim.volume_id, "demo", "node1")
+    assert text_of(pool, copy) == "third"
+
+
+def test_a_clone_of_nothing_leaves_nothing(make_pool: MakePool) -> None:
+    pool, claim, copy = make_pool(), a_claim(), a_claim()
+    pool.create(claim)
+    with pytest.raises(PoolError):
+        pool.clone(claim.volume_id, Snapshot(1, str(uuid.uuid4())), copy, None)
+    with pytest.raises(PoolError, match="demo@node1-2026"):
+        pool.clone_aside("demo@node1-2026", copy, None)
+    assert pool.volume_ids() == [claim.volume_id]
+
+
+def test_nothing_is_counted_before_it_was_asked_for(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    assert pool.used_bytes(claim.volume_id) is None
+    pool.create(claim)
+    snapshot = written(pool, claim, "x" * 100_000)
+    assert pool.used_bytes(claim.volume_id) is None
+    for _ in range(2):
+        pool.prepare_sizes()
+    assert 100_000 <= (pool.used_bytes(claim.volume_id) or 0) < 200_000
+    pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1")
+    assert 100_000 <= (pool.used_bytes(claim.volume_id) or 0) < 200_000
+
+
+def test_a_volume_is_not_made_smaller_than_what_it_holds(make_pool: MakePool) -> None:
+    pool, claim, copy = make_pool(), a_claim(), a_claim()
+    pool.create(claim, 10 << 20)
+    full = written(pool, claim, "x" * (5 << 20))
+    with pytest.raises(Refused, match=rf"holds 52\d{{5}} bytes, more than {4 << 20}"):
+        pool.set_size(claim, 4 << 20)
+    with pytest.raises(StaleEpoch):
+        pool.set_size(Claim(claim.volume_id, 2), None)
+    (pool.open(claim) / "file.txt").write_text("now it is small")
+    with pytest.raises(Refused):
+        pool.restore(claim, full, 4 << 20)
+    with pytest.raises(Refused):
+        pool.clone(claim.volume_id, full, copy, 4 << 20)
+    assert text_of(pool, claim) == "now it is small"
+    assert pool.volume_ids() == [claim.volume_id]
+    pool.set_size(claim, 4 << 20)
+    pool.set_size(claim, None)
 
 
 def test_the_usage_is_told(make_pool: MakePool) -> None:
