@@ -20,12 +20,12 @@ from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
 from flocker.holders import Holders
 from flocker.keeper import Keeper
-from flocker.kernel import PoolMounts
 from flocker.lease_file import AutoVolume, LeaseFile
 from flocker.metrics import Metrics, health
 from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
+from flocker.pool_mounts import PoolMounts
 from flocker.replication import Follower, Publisher, Retention
 from flocker.told import Told
 from flocker.transfer import Transfers
@@ -55,7 +55,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     peers = HttpPeers(
         node, lambda: dict(catalog.state.nodes), config.peer_port, config.certificates
     )
-    engine = Engine(config.engine_socket)
+    engine = Engine(config.engine_socket, config.runtime)
     holders = Holders(config.runtime / "holders.json")
     uses = Uses(node, holders, engine, PoolMounts(pool.live))
     retention = Retention()
@@ -69,7 +69,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     arrivals = Arrivals(
         Handoff(
             node, ownership, pool, peers, transfers,
-            lambda result: metrics.moves.labels(result).inc(),
+            clear=lambda volume: custody.step_back(volume),
+            count_move=lambda result: metrics.moves.labels(result).inc(),
         )
     )  # fmt: skip
 
@@ -148,6 +149,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         custody=custody,
         lease_file=lease_file,
+        resume=engine.resume,
         purge=operations.purge,
     )
     for part in (keeper, publisher, follower, failover):

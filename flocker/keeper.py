@@ -35,9 +35,11 @@ class Keeper:
         pool: Pool,
         custody: Custody,
         lease_file: LeaseFile,
+        resume: Callable[[], object],
         purge: Callable[[], object],
     ) -> None:
         """Args:
+        resume: has containers go on that were left paused.
         purge: deletes what was put aside longer ago than the retention.
         """
         self._config = config
@@ -46,6 +48,7 @@ class Keeper:
         self._pool = pool
         self._custody = custody
         self._lease_file = lease_file
+        self._resume = resume
         self._purge = purge
         self._is_caught_up = threading.Event()
         self._is_away = False
@@ -94,6 +97,7 @@ class Keeper:
         purged = time.monotonic()
         while not stopping.wait(self._tidy_seconds()):
             try:
+                self._resume()
                 if not self._catalog.is_connected:
                     self._is_caught_up.clear()
                     continue

@@ -250,7 +250,7 @@ class HttpPeers:
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> Iterator[bytes]:
         url = f"{self._url(volume_id, node)}/copies/{volume_id}/snapshots/{wanted.number}"
-        params = {"to": self._node, **_against(parent)}
+        params: dict[str, str | int] = {"to": self._node, **_against(parent)}
         try:
             with self._client.stream(
                 "GET", url, params=params, timeout=_patient(DISK_SECONDS)

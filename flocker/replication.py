@@ -182,8 +182,18 @@ class Follower:
     def look(self, state: State) -> None:
         """Begin to fetch whatever this node lacks; returns at once."""
         for volume in state.volumes.values():
-            if self._lacks(volume, state):
+            if self.lacks(volume, state):
                 self._begin(volume)
+
+    def lacks(self, volume: Volume, state: State) -> bool:
+        """Whether this node shall have a replica, and it is not the newest."""
+        copies = state.copies_of(volume)
+        if volume.owner == self._node or volume.owner not in copies:
+            return False
+        if volume.owner not in state.nodes or self._node not in replicas_of(volume, state):
+            return False
+        mine = copies.get(self._node)
+        return mine is None or mine.snapshot != copies[volume.owner].snapshot
 
     def follow(self, volume: Volume, state: State) -> None:
         """Fetch what is missing of one volume here, and say so.
@@ -202,15 +212,6 @@ class Follower:
         self._ownership.publish(Copy(volume.id, self._node, newest.snapshot, newest.taken_at))
         self._pool.prune(volume.id, self._retention.numbers(volume.id, state))
 
-    def _lacks(self, volume: Volume, state: State) -> bool:
-        copies = state.copies_of(volume)
-        if volume.owner == self._node or volume.owner not in copies:
-            return False
-        if volume.owner not in state.nodes or self._node not in replicas_of(volume, state):
-            return False
-        mine = copies.get(self._node)
-        return mine is None or mine.snapshot != copies[volume.owner].snapshot
-
     def _begin(self, volume: Volume) -> None:
         with self._lock:
             if volume.id in self._under_way:
@@ -221,7 +222,7 @@ class Follower:
     def _work(self, volume: Volume) -> None:
         try:
             state = self._catalog.state
-            if state.volumes.get(volume.name) == volume and self._lacks(volume, state):
+            if state.volumes.get(volume.name) == volume and self.lacks(volume, state):
                 self.follow(volume, state)
             self._failing.discard(volume.id)
         except FlockerError as error:

@@ -1,0 +1,414 @@
+"""The protocol as a state machine (docs/architecture.md), driven through crashes by hypothesis.
+
+The real rules run on the twins of pool and etcd. At every call that leaves a
+node (to etcd, to a peer, to its disk) the node may lose its power, before or
+after the call took effect, or the answer may get lost. Nodes fall silent, their
+leases run out, replicas are promoted, losers come back. Whatever happens:
+
+- one writer: no two nodes ever have the volume at the same epoch;
+- a planned move loses nothing that a container wrote;
+- a promotion loses nothing that its replica held, and what it does not have is
+  kept aside on the node that wrote it;
+- in the end the volume has exactly one owner, who has the data, and every node
+  can have it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway
+from flocker.records import Claim, State
+from tests.unit.flocker.cluster import Machine, MemoryCluster
+
+NODES = ("node1", "node2", "node3")
+VOLUME = "demo"
+CONTAINER = "writer"
+LONGEST_OPERATION = 12  # calls that leave a node; a fuse longer than that never goes off
+
+
+class PowerCut(BaseException):
+    """The node is gone in the middle of what it did."""
+
+
+class Wire:
+    """What stands between a node's rules and everything outside of them.
+
+    Attributes:
+        fuse: calls until something goes wrong; None for never.
+        fault: what then goes wrong: "before" or "after" for a power cut on that side of the
+            call, "lost" for an answer that does not arrive.
+        is_cut_off: neither etcd nor peers can be reached.
+    """
+
+    def __init__(self) -> None:
+        self.fuse: int | None = None
+        self.fault = ""
+        self.is_dead = False
+        self.is_cut_off = False
+
+    def call(self, target: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.is_dead:
+            raise PowerCut
+        if self.is_cut_off and target != "pool":
+            raise _silence(target)
+        is_now = self.fuse == 0
+        if self.fuse is not None:
+            self.fuse -= 1
+        if is_now and self.fault == "before":
+            self.is_dead = True
+            raise PowerCut
+        result = function(*args, **kwargs)
+        if is_now and self.fault == "after":
+            self.is_dead = True
+            raise PowerCut
+        if is_now and self.fault == "lost" and target != "pool":
+            raise _silence(target)
+        return result
+
+
+def _silence(target: str) -> FlockerError:
+    if target == "ownership":
+        return ControlPlaneAway("etcd does not answer")
+    return OwnerAway(VOLUME, "the peer", "no answer")
+
+
+class Wired:
+    """Passes calls on to a part of the node, by its wire."""
+
+    def __init__(self, target: str, part: Any, wire: Wire) -> None:
+        self._target = target
+        self._part = part
+        self._wire = wire
+
+    def __getattr__(self, name: str) -> Any:
+        part = getattr(self._part, name)
+        if not callable(part):
+            return part
+        return lambda *args, **kwargs: self._wire.call(self._target, part, *args, **kwargs)
+
+
+class DeafToMoves:
+    """Peers that never tell the old owner of a finished move: hearing of it is a rule of its own,
+    which may come late or never."""
+
+    def __init__(self, peers: Any) -> None:
+        self._peers = peers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peers, name)
+
+    def tell_moved(self, volume: object, source: str) -> None:
+        pass
+
+
+class Protocol(RuleBasedStateMachine):
+    """One volume, three nodes, one container on each that appends lines to a file."""
+
+    @initialize(failover=st.sampled_from(["manual", "auto"]))
+    def begin(self, failover: str) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.cluster = MemoryCluster(self.folder, NODES)
+        self.wires: dict[str, Wire] = {}
+        for machine in self.cluster.machines.values():
+            wire = self.wires[machine.name] = Wire()
+            machine.answer_seconds = 0.1
+            machine.bare_pool = machine.pool  # type: ignore[attr-defined]
+            machine.pool = Wired("pool", machine.pool, wire)  # type: ignore[assignment]
+            machine.etcd = Wired("ownership", machine.etcd, wire)  # type: ignore[assignment]
+            machine.peers = Wired("peers", DeafToMoves(machine.peers), wire)
+            machine.start()
+            machine.containers.on_stop = lambda _, machine=machine: self._engine_stops(machine)
+        self.failover = failover
+        self.counter = 0
+        self.writers: dict[int, str] = {}  # epoch -> the node that had the volume mounted
+        self.epochs: dict[str, int] = {}  # node -> epoch its container writes at
+        self.written: list[str] = []  # lines of the volume as its owner has them
+        self.all_lines: set[str] = set()
+        self.cluster["node1"].driver.create(VOLUME, {"failover": failover})
+        self.promotions = 0
+
+    # What people, containers and nodes do
+
+    @rule(node=st.sampled_from(NODES))
+    def start_container(self, node: str) -> None:
+        if node not in self.epochs:
+            self._do(node, self._mount)
+        self.write(node)
+
+    @rule(node=st.sampled_from(NODES))
+    def write(self, node: str) -> None:
+        if node in self.epochs:
+            self._append(node)
+
+    @rule(node=st.sampled_from(NODES))
+    def stop_container(self, node: str) -> None:
+        if self.epochs.pop(node, None) is not None:
+            self._do(node, lambda machine: machine.stop(VOLUME, CONTAINER))
+
+    @rule(node=st.sampled_from(NODES))
+    def move_app(self, node: str) -> None:
+        """`stop` wherever it runs, and `up` on the node."""
+        for other in list(self.epochs):
+            if other != node:
+                self.stop_container(other)
+        self.start_container(node)
+
+    @rule()
+    def replicate(self) -> None:
+        for node in NODES:
+            self.publish(node)
+        for node in NODES:
+            self.follow(node)
+
+    @rule(node=st.sampled_from(NODES))
+    def publish(self, node: str) -> None:
+        self._do(node, lambda machine: machine.publish())
+
+    @rule(node=st.sampled_from(NODES))
+    def follow(self, node: str) -> None:
+        self._do(node, lambda machine: machine.follow())
+
+    @rule(node=st.sampled_from(NODES))
+    def hear_of_move(self, node: str) -> None:
+        self._do(node, lambda machine: machine.custody.put_away(VOLUME))
+
+    @rule(node=st.sampled_from(NODES))
+    def tidy(self, node: str) -> None:
+        self._do(node, lambda machine: machine.custody.tidy())
+
+    @rule(node=st.sampled_from(NODES))
+    def promote(self, node: str) -> None:
+        self._do(node, lambda machine: machine.failover.promote(VOLUME))
+
+    @rule(node=st.sampled_from(NODES))
+    def notice_lost_owner(self, node: str) -> None:
+        self._do(node, lambda machine: machine.failover.take_over_lost(machine.state))
+
+    # What goes wrong. One rule, so that most of what happens is still work.
+
+    @rule(
+        node=st.sampled_from(NODES),
+        fuse=st.integers(0, LONGEST_OPERATION),
+        fault=st.sampled_from(["before", "after", "lost"]),
+    )
+    def something_will_go_wrong(self, node: str, fuse: int, fault: str) -> None:
+        self.wires[node].fuse, self.wires[node].fault = fuse, fault
+
+    @rule(
+        node=st.sampled_from(NODES),
+        fault=st.sampled_from(["power", "cut off", "lease", "gone", "daemon"]),
+    )
+    def something_goes_wrong(self, node: str, fault: str) -> None:
+        match fault:
+            case "power":
+                self._cut_power(node)
+            case "cut off":
+                self.wires[node].is_cut_off = True
+            case "lease":
+                self._end_lease(node)
+            case "gone":
+                self._cut_power(node)
+                self._end_lease(node)
+            case "daemon" if not self.wires[node].is_dead:
+                self._do(node, lambda machine: machine.start())
+                self._do(node, lambda machine: machine.custody.catch_up())
+
+    @rule(node=st.sampled_from(NODES))
+    def recover(self, node: str) -> None:
+        """The node boots if it has to, and reaches the others again."""
+        wire = self.wires[node]
+        wire.is_cut_off = False
+        if wire.is_dead:
+            self._boot(node)
+        else:
+            self._do(node, lambda machine: machine.announce())
+            self._do(node, lambda machine: machine.custody.catch_up())
+
+    # What must be true all the time
+
+    @invariant()
+    def the_owner_is_one_and_has_the_volume(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        volume = self.cluster.ownership.state().volumes[VOLUME]
+        pool = self.cluster[volume.owner].bare_pool  # type: ignore[attr-defined]
+        assert pool.open(volume.claim).is_dir()
+
+    @invariant()
+    def the_owner_has_what_was_written(self) -> None:
+        if hasattr(self, "cluster"):
+            assert self._lines_of_owner() == self.written
+
+    def teardown(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        try:
+            self._heal()
+            self._everybody_can_have_it()
+            self._nothing_was_thrown_away()
+        finally:
+            shutil.rmtree(self.folder)
+
+    # How
+
+    def _do(self, node: str, action: Callable[[Machine], object]) -> None:
+        """Have a node do something, which it may refuse, or die from."""
+        before = self._volume()
+        try:
+            action(self.cluster[node])
+        except FlockerError:
+            pass
+        except PowerCut:
+            pass
+        finally:
+            for name, wire in self.wires.items():
+                if wire.is_dead:
+                    self._bury(name)
+            self._see_change(before)
+
+    def _see_change(self, before: Any) -> None:
+        """Learn what the volume holds if its owner has changed: that is the place of the proof."""
+        volume = self._volume()
+        if volume.epoch == before.epoch:
+            return
+        assert volume.epoch == before.epoch + 1, "one change of owner at a time"
+        event = [
+            event
+            for event in self.cluster.ownership.history(volume.id)
+            if event.what in ("moved", "promoted")
+        ][-1]
+        lines = self._lines_of_owner()
+        if event.what == "moved":
+            assert lines == self.written, "a planned move loses nothing"
+        else:
+            assert lines == self.written[: len(lines)], "a promotion goes on from an older state"
+            self.promotions += 1
+        self.written = lines
+
+    def _mount(self, machine: Machine) -> None:
+        machine.run(VOLUME, CONTAINER)
+        volume = self._volume()
+        assert volume.owner == machine.name
+        other = self.writers.setdefault(volume.epoch, machine.name)
+        assert other == machine.name, "one writer per epoch"
+        self.epochs[machine.name] = volume.epoch
+
+    def _engine_stops(self, machine: Machine) -> None:
+        """A node has its engine stop the container: the volume was taken over."""
+        self.epochs.pop(machine.name, None)
+        machine.containers.mounted.clear()
+        machine.driver.unmount(VOLUME, CONTAINER)
+
+    def _append(self, node: str) -> None:
+        self.counter += 1
+        line = f"{node}-{self.counter}"
+        machine = self.cluster[node]
+        live = machine.bare_pool.root / self._volume().id / "live"  # type: ignore[attr-defined]
+        with (live / "file").open("a") as file:
+            file.write(f"{line}\n")
+        self.all_lines.add(line)
+        if self.epochs[node] == self._volume().epoch:
+            self.written.append(line)
+
+    def _cut_power(self, node: str) -> None:
+        self.wires[node].is_dead = True
+        self._bury(node)
+
+    def _end_lease(self, node: str) -> None:
+        """Only of a node that cannot renew it; before that, the fence has done its work."""
+        wire = self.wires[node]
+        if wire.is_dead or wire.is_cut_off:
+            if self.failover == "auto":
+                self._fence(node)
+            self.cluster.ownership.expire(node)
+
+    def _bury(self, node: str) -> None:
+        """What a power cut takes with it."""
+        machine = self.cluster[node]
+        machine.is_up = False
+        self._fence(node)
+
+    def _fence(self, node: str) -> None:
+        self.epochs.pop(node, None)
+        self.cluster[node].containers.running.clear()
+        self.cluster[node].containers.mounted.clear()
+
+    def _boot(self, node: str) -> None:
+        wire = self.wires[node]
+        wire.is_dead, wire.fuse = False, None
+        machine = self.cluster[node]
+        (machine.folder / "holders.json").unlink(missing_ok=True)
+        machine.is_up = True
+        self._do(node, lambda machine: machine.start())
+        self._do(node, lambda machine: machine.custody.catch_up())
+
+    def _heal(self) -> None:
+        for node, wire in self.wires.items():
+            wire.is_cut_off, wire.fuse = False, None
+            if wire.is_dead:
+                self._boot(node)
+        for _ in range(2):
+            for node in NODES:
+                self._do(node, lambda machine: machine.announce())
+                self._do(node, lambda machine: machine.custody.catch_up())
+                self._do(node, lambda machine: machine.custody.tidy())
+        for node in list(self.epochs):
+            self.epochs.pop(node)
+            if self.cluster[node].containers.running.get(VOLUME):
+                self._do(node, lambda machine: machine.stop(VOLUME, CONTAINER))
+
+    def _everybody_can_have_it(self) -> None:
+        for node in NODES:
+            mountpoint = self.cluster[node].driver.mount(VOLUME, "reader")
+            file = mountpoint / "file"
+            assert (file.read_text().split() if file.exists() else []) == self.written
+            self.cluster[node].driver.unmount(VOLUME, "reader")
+
+    def _nothing_was_thrown_away(self) -> None:
+        """What a promotion left behind is put aside on the node that wrote it."""
+        kept = set(self.written)
+        for machine in self.cluster.machines.values():
+            pool = machine.bare_pool  # type: ignore[attr-defined]
+            for number, aside in enumerate(pool.asides()):
+                claim = Claim(f"00000000-0000-0000-0000-0000000{machine.name[-1]}{number:04}", 1)
+                pool.clone_aside(aside.reference, claim, None)
+                file = pool.open(claim) / "file"
+                kept |= set(file.read_text().split()) if file.exists() else set()
+        assert self.all_lines <= kept, f"thrown away: {self.all_lines - kept}"
+
+    def _volume(self) -> Any:
+        state: State = self.cluster.ownership.state()
+        return state.volumes[VOLUME]
+
+    def _lines_of_owner(self) -> list[str]:
+        volume = self._volume()
+        pool = self.cluster[volume.owner].bare_pool  # type: ignore[attr-defined]
+        file = pool.open(volume.claim) / "file"
+        return file.read_text().split() if file.exists() else []
+
+
+def test_the_protocol_survives_whatever_happens() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Protocol,
+        settings=settings(
+            max_examples=int(__import__("os").environ.get("EX","200")),
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
