@@ -1,0 +1,116 @@
+"""A real dockerd of a test's own: its containers run this machine's programs, without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from acceptance.waiting import eventually
+
+IMAGE = "machine"
+
+
+class OwnEngine:
+    """A dockerd with its state in `folder`, whose path must be short: it holds sockets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "docker.sock"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait for its answer."""
+        config = self._folder / "daemon.json"
+        config.write_text("{}")
+        with (self._folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "dockerd",
+                    *("--config-file", str(config)),
+                    *("--data-root", str(self._folder / "data")),
+                    *("--exec-root", str(self._folder / "exec")),
+                    *("--pidfile", str(self._folder / "pid")),
+                    *("--host", f"unix://{self.socket}"),
+                    *("--containerd-namespace", f"test{os.getpid()}"),
+                    *("--storage-driver", "vfs"),
+                    *("--bridge", "none"),
+                    *("--iptables=false", "--ip-forward=false", "--live-restore"),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        eventually(self._answers, is_=True, within=60)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send dockerd a signal: SIGSTOP has it hang, SIGKILL is its sudden death."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        if number == signal.SIGKILL:
+            self._process.wait()
+
+    def docker(self, *command: str) -> str:
+        """What a docker command printed that has to succeed."""
+        done = subprocess.run(
+            ["docker", "--host", f"unix://{self.socket}", *command],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout.strip()
+
+    def run(self, name: str, *arguments: str, volume: str = "", program: str = "sleep 600") -> None:
+        """Start a container; `volume` is mounted at /data."""
+        mounts = ["--volume", "/usr:/usr:ro", *(["--volume", f"{volume}:/data"] if volume else [])]
+        self.docker(
+            *("run", "--detach", "--network", "none", "--name", name),
+            *(*mounts, *arguments, IMAGE, "sh", "-c", program),
+        )
+
+    def state(self, name: str) -> str:
+        """running, paused, restarting, exited ..."""
+        return self.docker("inspect", "--format", "{{.State.Status}}", name)
+
+    def remove_all(self) -> None:
+        """Leave no container, and no volume."""
+        for kind, listing in ("rm", ["ps", "--all"]), ("volume rm", ["volume", "ls"]):
+            found = self.docker(*listing, "--quiet").split()
+            if found:
+                self.docker(*kind.split(), "--force", *found)
+
+    def stop(self) -> None:
+        """End it; only then is the folder its own no more."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(60)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "dockerd.log").read_text()
+        asked = ["docker", "--host", f"unix://{self.socket}", "version"]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def own_engine() -> Iterator[OwnEngine]:
+    """A running engine with an image of nothing but links to the machine's programs."""
+    folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))  # TMPDIR may be long
+    engine = OwnEngine(folder)
+    try:
+        engine.start()
+        root = folder / "root"
+        root.mkdir()
+        for name in ("bin", "lib", "lib64"):
+            (root / name).symlink_to(f"usr/{name}")
+        subprocess.run(["tar", "-C", root, "-cf", folder / "image.tar", "."], check=True)
+        engine.docker("import", str(folder / "image.tar"), IMAGE)
+        yield engine
+        engine.remove_all()
+    finally:
+        engine.stop()
+        shutil.rmtree(folder)
