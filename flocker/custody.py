@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, Refused, StaleEpoch, VolumeNotFound
+from flocker.errors import ControlPlaneAway, FlockerError, Refused, StaleEpoch, VolumeNotFound
 from flocker.handoff import Arrivals
 from flocker.holders import Holders
 from flocker.ownership import Ownership
@@ -79,6 +80,9 @@ class Custody:
         What this node alone wrote is put aside, after whatever still writes was stopped.
         """
         if self._pool.is_open(volume.id):
+            present = self._ownership.volume(volume.name)
+            if present is None or present.id != volume.id or present.owner == self._node:
+                return  # it came back, or was removed, since that record was read
             self._uses.end(volume)
         with self._uses.locked(volume):
             aside = self._pool.put_away(volume.claim, volume.base, volume.name, self._node)
@@ -88,18 +92,22 @@ class Custody:
     def catch_up(self) -> None:
         """Bring this node and the cluster into line after they have not heard of each other."""
         state = self._ownership.state()
-        for volume in state.volumes.values():
+        here = set(self._pool.volume_ids())
+
+        def bring_into_line(volume: Volume) -> None:
             if volume.owner == self._node:
                 self._uses.reconcile(volume)
                 self._record_mount(volume)
-        here = set(self._pool.volume_ids())
-        for volume in state.volumes.values():
             if volume.id in here:
                 if volume.owner != self._node:
                     self.step_back(volume)
                 self._say_what_is_here(volume, state.copies_of(volume).get(self._node))
             elif self._node in state.copies_of(volume):
                 self._ownership.withdraw(volume.id, self._node)
+
+        # Own ones first: what is not recorded as mounted could be taken away.
+        own_first = sorted(state.volumes.values(), key=lambda each: each.owner != self._node)
+        _for_each(own_first, bring_into_line)
         for volume_id in here - {volume.id for volume in state.volumes.values()}:
             if removed := state.removed.get(volume_id):
                 self._pool.discard(volume_id, removed.volume.name, self._node)
@@ -114,11 +122,14 @@ class Custody:
             # Moves to this node that nobody here works on.
             if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
                 self._ownership.abandon_move(move)
-        for volume in state.volumes.values():
+
+        def put_right(volume: Volume) -> None:
             if volume.owner == self._node:
                 self._drop_former_uses(volume, former, is_recorded=volume.id in state.mounts)
             elif self._pool.is_open(volume.id) and not self._arrivals.is_bringing(volume.id):
                 self.step_back(volume)
+
+        _for_each(state.volumes.values(), put_right)
 
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside."""
@@ -152,13 +163,14 @@ class Custody:
         elif said is None or said.snapshot != snapshots[-1]:
             # When it was taken is not known here; that it is older than now is all that can be
             # promised, so it counts as being from the beginning.
-            self._ownership.publish(
-                Copy(volume.id, self._node, snapshots[-1], volume.created_at)
-            )
+            self._ownership.publish(Copy(volume.id, self._node, snapshots[-1], volume.created_at))
 
     def _tell(self, volume: Volume, aside: Aside) -> None:
         log.warning(
-            "what only %s had of volume '%s' is kept as %s", self._node, volume.name, aside.reference
+            "what only %s had of volume '%s' is kept as %s",
+            self._node,
+            volume.name,
+            aside.reference,
         )
         event = Event(
             volume.id, volume.name, now(), self._node, "conflict",
@@ -174,3 +186,18 @@ class Custody:
         if volume is None:
             raise VolumeNotFound(name)
         return volume
+
+
+def _for_each(volumes: Iterable[Volume], do: Callable[[Volume], None]) -> None:
+    """One volume's trouble must not keep the others waiting: it is raised when all are done."""
+    troubles = []
+    for volume in volumes:
+        try:
+            do(volume)
+        except ControlPlaneAway:
+            raise
+        except (FlockerError, OSError) as error:
+            log.warning("volume '%s': %s", volume.name, error)
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]

@@ -1,0 +1,469 @@
+"""What a node does with its copies for others, and when the cluster has changed without it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from flocker.errors import (
+    ControlPlaneAway,
+    EngineAway,
+    InUse,
+    MoveUnderWay,
+    PoolError,
+    Refused,
+    StaleEpoch,
+    VolumeNotFound,
+)
+from flocker.records import Claim, Event, now
+from tests.unit.flocker.cluster import Machine, MemoryCluster
+
+UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def demo(cluster: MemoryCluster) -> MemoryCluster:
+    """node1 wrote "hello" to the volume "demo", and the others have replicas."""
+    cluster["node1"].driver.create("demo", {})
+    cluster["node1"].write("demo", "hello")
+    cluster.replicate()
+    return cluster
+
+
+@pytest.fixture
+def deaf(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    """Old owners are not told of moves."""
+    for machine in demo.machines.values():
+        monkeypatch.setattr(machine.peers, "tell_moved", lambda *_: None)
+    return demo
+
+
+# Being asked by a peer
+
+
+def test_a_use_that_is_counted_refuses_a_peer(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.driver.mount("demo", "container")
+    move = demo.ownership.state().moves
+    for ask in (
+        lambda: node1.custody.refuse_if_used("demo"),
+        lambda: node1.custody.release("demo", 1, "token"),
+    ):
+        with pytest.raises(InUse, match="volume 'demo' is in use on node1"):
+            ask()
+    assert demo.state.moves == move
+
+
+def test_a_use_that_only_the_kernel_knows_of_refuses_a_peer(demo: MemoryCluster) -> None:
+    """The daemon lost its counts, or died before it had counted."""
+    node1 = demo["node1"]
+    node1.containers.mounted.add(demo.volume("demo").id)
+    with pytest.raises(InUse):
+        node1.custody.refuse_if_used("demo")
+    with pytest.raises(InUse):
+        demo["node2"].driver.mount("demo", "container")
+    node1.containers.mounted.clear()
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_what_a_dead_engine_left_counted_does_not_refuse_a_peer(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.run("demo")
+    node1.containers.mounted.clear()  # killed, and its containers with it
+    with pytest.raises(InUse):
+        demo["node2"].driver.mount("demo", "container")
+    node1.driver.engine_started()
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_container_that_outlived_its_engine_refuses_a_peer(demo: MemoryCluster) -> None:
+    """With live-restore the engine asks for nothing when it is back, and unmounts in the end."""
+    node1 = demo["node1"]
+    node1.run("demo")
+    node1.driver.engine_started()
+    with pytest.raises(InUse):
+        demo["node2"].driver.mount("demo", "container")
+    node1.stop("demo")
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_recorded_mount_that_nothing_holds_is_cleared_for_a_peer(demo: MemoryCluster) -> None:
+    demo.ownership.mount(demo.volume("demo"))
+    demo["node1"].custody.refuse_if_used("demo")
+    assert demo.state.mounts == {}
+
+
+def test_a_node_that_is_not_the_owner_clears_nobody_elses_mount(demo: MemoryCluster) -> None:
+    demo["node1"].run("demo")
+    demo["node2"].custody.refuse_if_used("demo")
+    assert list(demo.state.mounts.values()) == ["node1"]
+
+
+def test_release_takes_the_last_snapshot(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.write("demo", "last")
+    move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    last = node1.custody.release("demo", 1, move.token)
+    assert node1.pool.snapshots(demo.volume("demo").id)[-1] == last
+    assert node1.custody.release("demo", 1, move.token) == last
+
+
+def test_release_needs_that_move_under_way(demo: MemoryCluster) -> None:
+    with pytest.raises(StaleEpoch, match="expired"):
+        demo["node1"].custody.release("demo", 1, "no such move")
+    move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    with pytest.raises(StaleEpoch, match="expired"):
+        demo["node1"].custody.release("demo", 1, "an earlier one")
+    with pytest.raises(StaleEpoch, match="not owned by node1 at epoch 2"):
+        demo["node1"].custody.release("demo", 2, move.token)
+    with pytest.raises(StaleEpoch, match="not owned by node2"):
+        demo["node2"].custody.release("demo", 1, move.token)
+
+
+def test_what_nobody_knows_is_refused_by_name(cluster: MemoryCluster) -> None:
+    custody = cluster["node1"].custody
+    for ask in (
+        lambda: custody.refuse_if_used("nowhere"),
+        lambda: custody.release("nowhere", 1, "token"),
+        lambda: custody.put_away("nowhere"),
+    ):
+        with pytest.raises(VolumeNotFound, match="no volume 'nowhere'"):
+            ask()
+
+
+def test_without_etcd_a_peer_is_told_nothing_wrong(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.etcd.is_away = True
+    for ask in (
+        lambda: node1.custody.refuse_if_used("demo"),
+        lambda: node1.custody.release("demo", 1, "token"),
+        lambda: node1.custody.put_away("demo"),
+        lambda: node1.custody.forget(demo.volume("demo").id),
+        node1.custody.catch_up,
+    ):
+        with pytest.raises(ControlPlaneAway):
+            ask()
+    node1.etcd.is_away = False
+    assert node1.read("demo") == "hello"
+
+
+def test_a_node_that_owns_a_volume_does_not_put_it_away(demo: MemoryCluster) -> None:
+    demo["node1"].custody.put_away("demo")
+    assert demo["node1"].read("demo") == "hello"
+
+
+# Removed volumes
+
+
+def test_a_copy_of_a_volume_that_exists_is_never_forgotten(demo: MemoryCluster) -> None:
+    for machine in demo.machines.values():
+        with pytest.raises(Refused, match="has not been removed"):
+            machine.custody.forget(demo.volume("demo").id)
+    assert demo["node1"].read("demo") == "hello"
+
+
+def test_a_removed_volume_is_put_aside_under_its_name(demo: MemoryCluster) -> None:
+    demo["node1"].driver.remove("demo")
+    for machine in demo.machines.values():
+        [aside] = machine.pool.asides()
+        assert (aside.why, aside.volume) == ("removed", "demo")
+        assert aside.reference.startswith(f"demo@{machine.name}-")
+
+
+def test_what_was_purged_meanwhile_is_put_aside_all_the_same(demo: MemoryCluster) -> None:
+    demo["node3"].is_up = False
+    volume = demo.volume("demo")
+    demo["node1"].driver.remove("demo")
+    demo.ownership.purge(demo.state.removed[volume.id])
+    demo["node3"].custody.forget(volume.id)
+    assert demo["node3"].pool.volume_ids() == []
+
+
+# Catching up
+
+
+def test_mounts_are_recorded_again_after_a_lease_ran_out(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.driver.create("idle", {})
+    node1.run("demo")
+    demo.ownership.expire("node1")
+    assert demo.state.mounts == {}
+    node1.custody.catch_up()
+    assert demo.state.mounts == {demo.volume("demo").id: "node1"}
+
+
+def test_a_mount_is_recorded_that_only_the_kernel_knows_of(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.containers.mounted.add(demo.volume("demo").id)
+    node1.custody.catch_up()
+    assert list(demo.state.mounts.values()) == ["node1"]
+
+
+def test_an_owner_that_was_overtaken_while_away_puts_its_copy_away(deaf: MemoryCluster) -> None:
+    node1 = deaf["node1"]
+    volume = deaf.volume("demo")
+    deaf["node2"].write("demo", "newer")
+    node1.start()
+    node1.custody.catch_up()
+    assert not node1.pool.is_open(volume.id)
+    assert node1.pool.asides() == []  # the new owner began with all it had
+    with pytest.raises(StaleEpoch):
+        node1.pool.open(volume.claim)
+
+
+def test_a_move_that_is_over_is_not_in_the_way(deaf: MemoryCluster) -> None:
+    """The record changed between reading it and recording the mount."""
+    node1 = deaf["node1"]
+    deaf["node2"].write("demo", "newer")
+    node1.custody.catch_up()
+    node1.custody.catch_up()
+    assert deaf.volume("demo").owner == "node2"
+
+
+def test_a_mount_that_cannot_be_recorded_any_more_is_logged(
+    deaf: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    node1 = deaf["node1"]
+    node1.run("demo")
+
+    def overtake() -> None:
+        deaf.ownership.expire("node1")
+        deaf["node2"].failover.promote("demo")
+
+    node1.etcd.before["mount"] = overtake
+    with caplog.at_level(logging.INFO):
+        node1.custody.catch_up()
+    assert "has changed" in caplog.text
+
+
+def test_a_mount_that_a_move_is_in_the_way_of_is_recorded_later(demo: MemoryCluster) -> None:
+    """The lease ran out, so another node could begin to fetch what is mounted here."""
+    node1 = demo["node1"]
+    node1.driver.create("zulu", {})
+    for name in ("demo", "zulu"):
+        node1.run(name)
+    demo.ownership.expire("node1")
+    move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    with pytest.raises(MoveUnderWay):
+        node1.custody.catch_up()
+    assert demo.state.mounts == {demo.volume("zulu").id: "node1"}
+    with pytest.raises(InUse):
+        node1.custody.release("demo", 1, move.token)
+    demo.ownership.abandon_move(move)
+    node1.custody.catch_up()
+    assert demo.volume("demo").id in demo.state.mounts
+
+
+@pytest.mark.parametrize("node", ["node1", "node2"])
+def test_a_volume_removed_while_the_node_was_away_is_put_aside(
+    demo: MemoryCluster, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = demo[node]
+    volume = demo.volume("demo")
+    with monkeypatch.context() as patch:
+        for each in demo.machines.values():
+            patch.setattr(each.peers, "forget", lambda _: None)
+        if node == "node1":  # it died before it could put its copy aside
+            event = Event(volume.id, "demo", now(), "node1", "removed")
+            demo.ownership.remove(volume, event)
+        else:
+            demo["node3"].driver.remove("demo")
+    machine.start()
+    machine.custody.catch_up()
+    assert machine.pool.volume_ids() == []
+    [aside] = machine.pool.asides()
+    assert (aside.volume, aside.why) == ("demo", "removed")
+
+
+def test_a_volume_the_cluster_does_not_know_is_only_warned_of(
+    demo: MemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    node1 = demo["node1"]
+    node1.pool.create(Claim(UNKNOWN, 1))
+    node1.custody.catch_up()
+    assert f"the pool holds volume {UNKNOWN}, which the cluster does not know" in caplog.text
+    assert node1.pool.is_open(UNKNOWN)
+
+
+def test_a_node_says_again_what_it_holds(demo: MemoryCluster) -> None:
+    volume = demo.volume("demo")
+    held = demo.state.copies[volume.id]["node2"].snapshot
+    demo.ownership.withdraw(volume.id, "node2")
+    demo["node2"].custody.catch_up()
+    copy = demo.state.copies[volume.id]["node2"]
+    assert copy.snapshot == held
+    assert copy.taken_at == volume.created_at  # it may be as old as that
+
+
+def test_what_is_said_already_keeps_its_time(demo: MemoryCluster) -> None:
+    said = demo.state.copies
+    for machine in demo.machines.values():
+        machine.custody.catch_up()
+    assert demo.state.copies == said
+
+
+@pytest.mark.parametrize("leaves", ["an empty pool", "an empty volume"])
+def test_a_node_that_lost_its_copy_says_so(demo: MemoryCluster, leaves: str) -> None:
+    volume = demo.volume("demo")
+    demo["node2"].pool.discard(volume.id, "demo", "node2")
+    if leaves == "an empty volume":
+        demo["node2"].pool.put_away(volume.claim, None, "demo", "node2")
+    demo["node2"].custody.catch_up()
+    assert "node2" not in demo.state.copies[volume.id]
+    demo.replicate()
+    assert "node2" in demo.state.copies[volume.id]
+
+
+def test_one_volume_that_cannot_be_put_away_does_not_stop_the_others(
+    deaf: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = deaf["node1"]
+    for name in ("another", "zulu"):
+        node1.driver.create(name, {})
+        node1.write(name, "hello")
+    for name in ("another", "demo", "zulu"):
+        deaf["node2"].write(name, "newer")
+    put_away = node1.pool.put_away
+    bad = deaf.volume("demo").id
+
+    def fail_once(claim: Claim, *arguments: object) -> object:
+        if claim.volume_id == bad:
+            raise PoolError("the disk is bad")
+        return put_away(claim, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node1.pool, "put_away", fail_once)
+        for look in (node1.custody.catch_up, node1.custody.tidy):
+            with pytest.raises(PoolError, match="the disk is bad"):
+                look()
+    still_open = [v.name for v in deaf.state.volumes.values() if node1.pool.is_open(v.id)]
+    assert still_open == ["demo"]
+    node1.custody.catch_up()
+    assert not node1.pool.is_open(bad)
+
+
+# Stepping back
+
+
+@pytest.fixture
+def overtaken(demo: MemoryCluster) -> Machine:
+    """node1, which wrote "never replicated" and was cut off; node2 was promoted meanwhile."""
+    node1 = demo["node1"]
+    node1.write("demo", "never replicated")
+    demo.ownership.expire("node1")
+    demo["node2"].failover.promote("demo")
+    return node1
+
+
+def test_what_only_a_former_owner_had_is_kept_and_told(
+    demo: MemoryCluster, overtaken: Machine
+) -> None:
+    overtaken.custody.catch_up()
+    [aside] = overtaken.pool.asides()
+    assert (aside.volume, aside.why) == ("demo", "conflict")
+    last = demo.ownership.history(demo.volume("demo").id)[-1]
+    assert (last.what, last.node) == ("conflict", "node1")
+    assert aside.reference in last.why
+    overtaken.custody.catch_up()
+    assert overtaken.pool.asides() == [aside]
+
+
+def test_containers_of_a_former_owner_are_stopped_first(
+    demo: MemoryCluster, overtaken: Machine
+) -> None:
+    volume_id = demo.volume("demo").id
+    live = overtaken.pool.root / volume_id / "live"  # type: ignore[attr-defined]
+    overtaken.containers.running["demo"] = ["app-redis-1"]
+    overtaken.containers.mounted.add(volume_id)
+
+    def write_to_the_end(_: str) -> None:
+        with overtaken.uses.locked(demo.volume("demo"), within=0):  # the engine unmounts meanwhile
+            pass
+        (live / "file").write_text("written while it was stopped")
+
+    overtaken.containers.on_stop = write_to_the_end
+    overtaken.custody.catch_up()
+    assert overtaken.containers.stopped == ["app-redis-1"]
+    assert overtaken.containers.mounted == set()
+    [aside] = overtaken.pool.asides()
+    overtaken.driver.create("lost", {"from": aside.reference})
+    assert overtaken.read("lost") == "written while it was stopped"
+
+
+def test_without_an_engine_what_uses_a_lost_volume_is_ended(
+    demo: MemoryCluster, overtaken: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> list[str]:
+        raise EngineAway("no answer")
+
+    overtaken.containers.mounted.add(demo.volume("demo").id)
+    monkeypatch.setattr(overtaken.containers, "stop_using", away)
+    overtaken.custody.catch_up()
+    assert overtaken.containers.mounted == set()
+    assert not overtaken.pool.is_open(demo.volume("demo").id)
+
+
+def test_a_conflict_that_cannot_be_told_is_kept_all_the_same(overtaken: Machine) -> None:
+    overtaken.etcd.away_for = {"record"}
+    overtaken.custody.catch_up()
+    assert [aside.why for aside in overtaken.pool.asides()] == ["conflict"]
+
+
+def test_a_volume_that_came_back_meanwhile_is_left_alone(deaf: MemoryCluster) -> None:
+    """Between reading that another node owns it and acting on that, it was brought back here."""
+    node1 = deaf["node1"]
+    deaf["node2"].write("demo", "newer")
+    behind = deaf.volume("demo")
+    node1.run("demo")
+    assert deaf.volume("demo").owner == "node1"
+    node1.custody.step_back(behind)
+    assert node1.containers.stopped == []
+    assert node1.pool.is_open(behind.id)
+
+
+# Tidying
+
+
+def test_a_former_count_is_dropped_once_nothing_is_mounted(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.run("demo")
+    node1.driver.engine_started()
+    node1.custody.tidy()
+    assert list(demo.state.mounts.values()) == ["node1"]
+    node1.containers.mounted.clear()
+    node1.custody.tidy()
+    assert demo.state.mounts == {}
+    assert not node1.uses.any(demo.volume("demo"))
+
+
+def test_a_count_of_the_engine_that_runs_stays_though_nothing_is_mounted(
+    demo: MemoryCluster,
+) -> None:
+    """A container is being created: its mount is answered, its first process not yet started."""
+    demo["node1"].driver.mount("demo", "container")
+    demo["node1"].custody.tidy()
+    assert list(demo.state.mounts.values()) == ["node1"]
+
+
+def test_a_move_left_behind_is_ended(demo: MemoryCluster) -> None:
+    demo.ownership.start_move(demo.volume("demo"), "node2")
+    demo["node1"].custody.tidy()
+    demo["node3"].custody.tidy()
+    assert len(demo.state.moves) == 1  # that is for node2 to say
+    demo["node2"].custody.tidy()
+    assert demo.state.moves == {}
+
+
+def test_an_old_owner_that_was_not_told_finds_out(deaf: MemoryCluster) -> None:
+    deaf["node2"].write("demo", "newer")
+    deaf["node1"].custody.tidy()
+    assert not deaf["node1"].pool.is_open(deaf.volume("demo").id)
+    assert deaf["node1"].pool.asides() == []
+
+
+def test_tidying_costs_nothing_when_nothing_is_lost(demo: MemoryCluster) -> None:
+    for machine in demo.machines.values():
+        machine.etcd.calls.clear()
+        machine.custody.tidy()
+        assert machine.etcd.calls == []
