@@ -111,6 +111,7 @@ class Machine:
         self.containers = Containers()
         self.cluster = cluster
         self.etcd = Etcd(cluster.ownership)
+        self.ownership = cast(Ownership, self.etcd)
         self.folder = folder
         self.pool: Pool = MemoryPool(folder / "pool")
         self.peers: Any = DirectPeers(cluster)
@@ -119,8 +120,7 @@ class Machine:
 
     def start(self) -> None:
         """Start the daemon, or start it again after it was killed."""
-        node, pool, peers = self.name, self.pool, self.peers
-        ownership = cast(Ownership, self.etcd)
+        node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
         self.catalog = Catalog(ownership, self.folder / "catalog.json")
         self.holders = Holders(self.folder / "holders.json")
         self.uses = Uses(node, self.holders, self.containers, self.containers)

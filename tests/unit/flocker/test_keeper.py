@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from acceptance.waiting import eventually
+from flocker import keeper
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway
 from flocker.keeper import Keeper
-from flocker.ownership import Node
+from flocker.lease_file import LeaseFile
+from flocker.pool import Usage
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 CONFIG = Config("node1", "127.0.0.1", [], Certificates.within(Path()), lease_seconds=1)
+FAILURES = [ControlPlaneAway("etcd is away"), OSError("disk"), KeyError("surprise")]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -24,75 +34,210 @@ def node1(cluster: MemoryCluster) -> Machine:
 
 
 @pytest.fixture
-def running(node1: Machine) -> Iterator[threading.Event]:
-    """A keeper that runs until the test ends."""
+def lease_file(tmp_path: Path) -> LeaseFile:
+    return LeaseFile(tmp_path / "run")
+
+
+Start = Callable[[], None]
+
+
+class Housework:
+    """What the keeper has done now and then."""
+
+    def __init__(self) -> None:
+        self.resumed = threading.Event()
+        self.purged = threading.Event()
+
+
+@pytest.fixture
+def housework() -> Housework:
+    return Housework()
+
+
+@pytest.fixture
+def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterator[Start]:
+    """Starts node1's keeper, which runs until the test ends."""
     stopping = threading.Event()
-    Keeper(CONFIG, node1.ownership, node1.pool, node1.driver).start(stopping)
-    yield stopping
+
+    def start() -> None:
+        Keeper(
+            CONFIG,
+            ownership=node1.ownership,
+            catalog=node1.catalog,
+            pool=node1.pool,
+            custody=node1.custody,
+            lease_file=lease_file,
+            resume=housework.resumed.set,
+            purge=housework.purged.set,
+        ).start(stopping)
+
+    yield start
     stopping.set()
 
 
-def is_known(machine: Machine) -> bool:
-    return machine.name in [node.name for node in machine.ownership.nodes()]
-
-
-@pytest.mark.parametrize("failure", [ControlPlaneAway("etcd is away"), OSError("disk"), KeyError()])
-def test_a_failure_does_not_end_the_announcements(
-    node1: Machine, monkeypatch: pytest.MonkeyPatch, failure: Exception
-) -> None:
+def fails_first(call: Callable[..., object], failure: Exception) -> Callable[..., object]:
+    """The same call, which fails the first time."""
     tried = threading.Event()
-    usage = node1.pool.usage
 
-    def fail_once() -> object:
+    def failing(*arguments: object) -> object:
         if not tried.is_set():
             tried.set()
             raise failure
+        return call(*arguments)
+
+    return failing
+
+
+def is_known(cluster: MemoryCluster) -> bool:
+    return "node1" in cluster.state.nodes
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_does_not_end_the_announcements(
+    cluster: MemoryCluster,
+    node1: Machine,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+) -> None:
+    monkeypatch.setattr(node1.pool, "usage", fails_first(node1.pool.usage, failure))
+    cluster.ownership.expire("node1")
+    start()
+    eventually(lambda: is_known(cluster), is_=True, within=10)
+
+
+def test_what_the_pool_holds_is_announced(cluster: MemoryCluster, start: Start) -> None:
+    cluster.ownership.expire("node1")
+    start()
+    eventually(lambda: is_known(cluster), is_=True, within=10)
+    assert cluster.state.nodes["node1"].pool_total_bytes == 1 << 30
+
+
+@pytest.fixture
+def attempts(node1: Machine, monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Released at each attempt to announce node1."""
+    usage, attempts = node1.pool.usage, threading.Semaphore(0)
+
+    def counted() -> Usage:
+        attempts.release()
         return usage()
 
-    monkeypatch.setattr(node1.pool, "usage", fail_once)
-    node1.ownership.expire("node1")
-    stopping = threading.Event()
-    Keeper(CONFIG, node1.ownership, node1.pool, node1.driver).start(stopping)
-    eventually(lambda: is_known(node1), is_=True, within=10)
-    stopping.set()
+    monkeypatch.setattr(node1.pool, "usage", counted)
+    return attempts
 
 
-@pytest.mark.usefixtures("running")
+def test_the_fence_hears_of_renewals_only(
+    node1: Machine, lease_file: LeaseFile, start: Start, attempts: threading.Semaphore
+) -> None:
+    node1.etcd.away_for = {"announce"}
+    start()
+    for _ in range(3):
+        assert attempts.acquire(timeout=10)
+    assert lease_file.read() is None
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    node1.etcd.away_for = set()
+    eventually(lambda: lease_file.read() is not None, is_=True, within=10)
+    lease = lease_file.read()
+    assert lease is not None
+    assert lease.lease_seconds == 1
+    assert before - 1 < lease.renewed_at <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_that_etcd_is_away_is_said_once(
+    cluster: MemoryCluster,
+    node1: Machine,
+    start: Start,
+    attempts: threading.Semaphore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster.ownership.expire("node1")
+    node1.etcd.is_away = True
+    with caplog.at_level(logging.WARNING, "flocker.keeper"):
+        start()
+        for _ in range(5):
+            assert attempts.acquire(timeout=10)
+    assert [record.message for record in caplog.records] == ["etcd does not answer"]
+    node1.etcd.is_away = False
+    eventually(lambda: is_known(cluster), is_=True, within=10)
+
+
 def test_a_new_lease_brings_back_what_the_old_one_held(
-    cluster: MemoryCluster, node1: Machine
+    cluster: MemoryCluster, node1: Machine, start: Start
 ) -> None:
     node1.driver.create("demo", {})
-    node1.driver.mount("demo", "container")
-    volume = node1.driver.describe("demo").volume
+    node1.run("demo")
+    start()
     cluster.ownership.expire("node1")
-    eventually(lambda: cluster.ownership.mounts().get(volume.id), is_="node1", within=10)
+    eventually(lambda: list(cluster.state.mounts.values()), is_=["node1"], within=10)
 
 
-@pytest.mark.usefixtures("running")
-def test_a_move_left_behind_is_ended(cluster: MemoryCluster) -> None:
-    cluster["node2"].driver.create("demo", {})
-    volume = cluster["node2"].driver.describe("demo").volume
-    cluster.ownership.start_move(volume, "node1")
-    eventually(cluster.ownership.moves, is_=[], within=10)
-
-
-def test_a_node_that_cannot_catch_up_tries_again(
-    cluster: MemoryCluster, node1: Machine, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_that_was_lost_and_is_back_is_reason_to_look_again(
+    cluster: MemoryCluster, node1: Machine, start: Start
 ) -> None:
-    tried = threading.Event()
-    catch_up = node1.driver.catch_up
+    """The lease went on, but what was unmounted meanwhile was not recorded."""
+    node1.driver.create("demo", {})
+    node1.run("demo")
+    start()
+    eventually(lambda: node1.catalog.is_connected, is_=True, within=10)
+    node1.etcd.is_away = True
+    node1.stop("demo")
+    assert list(cluster.state.mounts.values()) == ["node1"]
+    node1.etcd.is_away = False
+    eventually(lambda: cluster.state.mounts, is_={}, within=10)
+
+
+def test_a_move_left_behind_is_ended(cluster: MemoryCluster, start: Start) -> None:
+    start()
+    cluster["node2"].driver.create("demo", {})
+    cluster.ownership.start_move(cluster.volume("demo"), "node1")
+    eventually(lambda: cluster.state.moves, is_={}, within=10)
+
+
+@pytest.mark.parametrize("task", ["catch_up", "tidy"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_node_that_cannot_put_right_what_is_lost_tries_again(
+    node1: Machine,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    failure: Exception,
+) -> None:
     done = threading.Event()
-
-    def fail_once() -> None:
-        if not tried.is_set():
-            tried.set()
-            raise OSError("disk")
-        catch_up()
-        done.set()
-
-    monkeypatch.setattr(node1.driver, "catch_up", fail_once)
-    stopping = threading.Event()
-    Keeper(CONFIG, node1.ownership, node1.pool, node1.driver).start(stopping)
+    monkeypatch.setattr(node1.custody, task, fails_first(lambda: done.set(), failure))
+    start()
     assert done.wait(10)
-    stopping.set()
-    assert Node("node1", "127.0.0.1", "0", 0, 1).name in [n.name for n in cluster.ownership.nodes()]
+
+
+def test_a_failure_is_reason_to_catch_up_again(
+    node1: Machine, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught_up = threading.Semaphore(0)
+    monkeypatch.setattr(node1.custody, "catch_up", caught_up.release)
+    monkeypatch.setattr(node1.custody, "tidy", fails_first(lambda: None, OSError("disk")))
+    start()
+    for _ in range(2):
+        assert caught_up.acquire(timeout=10)
+
+
+def test_a_node_that_knows_nothing_of_the_cluster_puts_nothing_right(
+    node1: Machine, start: Start, housework: Housework, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = threading.Event()
+    for task in ("catch_up", "tidy"):
+        monkeypatch.setattr(node1.custody, task, called.set)
+    node1.etcd.is_away = True
+    start()
+    for _ in range(3):
+        housework.resumed.clear()
+        assert housework.resumed.wait(10)  # also without etcd no container stays paused
+    assert not called.is_set()
+    node1.etcd.is_away = False
+    assert called.wait(10)
+
+
+def test_what_was_put_aside_long_ago_is_purged_now_and_then(
+    start: Start, housework: Housework, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "PURGE_SECONDS", -1)
+    start()
+    assert housework.purged.wait(10)
