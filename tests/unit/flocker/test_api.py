@@ -15,14 +15,23 @@ from tests.unit.flocker.cluster import MemoryCluster
 Call = Any
 
 
-def client(cluster: MemoryCluster, node: str) -> TestClient:
-    app = serve_engine(cluster[node].driver, cluster.ownership)
+Observed = list[tuple[str, float]]
+
+
+def client(cluster: MemoryCluster, node: str, observed: Observed) -> TestClient:
+    app = serve_engine(cluster[node].driver, lambda *call: observed.append(call))
     return TestClient(app, raise_server_exceptions=False, headers={"Host": ""})
 
 
 @pytest.fixture
-def node1(cluster: MemoryCluster) -> TestClient:
-    return client(cluster, "node1")
+def observed() -> Observed:
+    """The calls that node1 was asked, with the seconds they took."""
+    return []
+
+
+@pytest.fixture
+def node1(cluster: MemoryCluster, observed: Observed) -> TestClient:
+    return client(cluster, "node1", observed)
 
 
 def ask(engine: TestClient, call: str, **arguments: object) -> Any:
@@ -48,6 +57,7 @@ def test_a_volume_lives_through_all_calls(node1: TestClient) -> None:
     assert volume["Status"]["owner"] == "node1"
     assert volume["Status"]["epoch"] == 1
     assert datetime.fromisoformat(volume["CreatedAt"]).tzinfo is not None
+    del volume["Status"]
     assert ask(node1, "VolumeDriver.List")["Volumes"] == [volume]
     assert ask(node1, "VolumeDriver.Unmount", Name="demo", ID="one") == {"Err": ""}
     assert ask(node1, "VolumeDriver.Remove", Name="demo") == {"Err": ""}
@@ -58,26 +68,64 @@ def test_every_node_lists_it_but_only_the_owner_has_a_mountpoint(
     cluster: MemoryCluster, node1: TestClient
 ) -> None:
     ask(node1, "VolumeDriver.Create", Name="demo")
-    seen = ask(client(cluster, "node2"), "VolumeDriver.Get", Name="demo")["Volume"]
+    node2 = client(cluster, "node2", [])
+    seen = ask(node2, "VolumeDriver.Get", Name="demo")["Volume"]
     assert (seen["Mountpoint"], seen["Status"]["owner"]) == ("", "node1")
+    assert ask(node2, "VolumeDriver.Path", Name="demo") == {"Mountpoint": "", "Err": ""}
 
 
-def test_the_operator_sees_nodes_volumes_and_moves(
+def test_options_reach_the_driver(cluster: MemoryCluster, node1: TestClient) -> None:
+    asked = {"size": "1GiB", "replicas": "0"}
+    assert ask(node1, "VolumeDriver.Create", Name="demo", Opts=asked) == {"Err": ""}
+    assert cluster.volume("demo").size_bytes == 1 << 30
+    shown = ask(node1, "VolumeDriver.Get", Name="demo")["Volume"]["Status"]
+    assert (shown["size"], shown["replicas"]) == ("1GiB", {})
+
+
+def test_a_mount_that_was_answered_outlives_the_daemon(
     cluster: MemoryCluster, node1: TestClient
 ) -> None:
     ask(node1, "VolumeDriver.Create", Name="demo")
-    ask(node1, "VolumeDriver.Create", Name="other")
     ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")
-    other = cluster.ownership.volume("other")
-    assert other is not None
-    cluster.ownership.start_move(other, "node2")
-    status = node1.get("/flocker/status").json()
-    assert [node["name"] for node in status["nodes"]] == ["node1", "node2", "node3"]
-    assert [(each["name"], each["mounted_on"]) for each in status["volumes"]] == [
-        ("demo", "node1"),
-        ("other", None),
-    ]
-    assert [(move["target"], move["percent"]) for move in status["moves"]] == [("node2", None)]
+    cluster["node1"].start()
+    assert cluster["node1"].uses.any(cluster.volume("demo"))
+
+
+def test_a_refused_mount_is_not_noted_as_answered(
+    cluster: MemoryCluster, node1: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = []
+    monkeypatch.setattr(cluster["node1"].driver, "answered", lambda *call: answered.append(call))
+    assert "no volume" in ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")["Err"]
+    assert answered == []
+    ask(node1, "VolumeDriver.Create", Name="demo")
+    ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")
+    assert answered == [("demo", "one")]
+
+
+def test_an_engine_that_activates_has_lost_its_former_uses(node1: TestClient) -> None:
+    """Nothing has the volume mounted any more, and that engine asks for no unmount."""
+    ask(node1, "VolumeDriver.Create", Name="demo")
+    ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")
+    assert "in use" in ask(node1, "VolumeDriver.Remove", Name="demo")["Err"]
+    ask(node1, "Plugin.Activate")
+    assert ask(node1, "VolumeDriver.Remove", Name="demo") == {"Err": ""}
+
+
+def test_an_engine_without_mount_ids_is_served(cluster: MemoryCluster, node1: TestClient) -> None:
+    ask(node1, "VolumeDriver.Create", Name="demo")
+    assert ask(node1, "VolumeDriver.Mount", Name="demo")["Err"] == ""
+    assert ask(node1, "VolumeDriver.Unmount", Name="demo")["Err"] == ""
+    assert cluster.state.mounts == {}
+
+
+def test_every_call_is_observed_also_one_that_is_refused(
+    node1: TestClient, observed: Observed
+) -> None:
+    ask(node1, "VolumeDriver.List")
+    ask(node1, "VolumeDriver.Get", Name="nowhere")
+    assert [call for call, _ in observed] == ["VolumeDriver.List", "VolumeDriver.Get"]
+    assert all(0 <= seconds < 10 for _, seconds in observed)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +149,17 @@ def test_a_request_that_never_ends_is_refused(node1: TestClient) -> None:
 def test_what_went_wrong_is_told_in_err(node1: TestClient) -> None:
     assert "no volume 'nowhere'" in ask(node1, "VolumeDriver.Get", Name="nowhere")["Err"]
     assert "unknown option" in ask(node1, "VolumeDriver.Create", Name="x", Opts={"a": "b"})["Err"]
+
+
+def test_while_etcd_is_away_known_volumes_are_there_and_no_other_is_denied(
+    cluster: MemoryCluster, node1: TestClient
+) -> None:
+    ask(node1, "VolumeDriver.Create", Name="demo")
+    cluster["node1"].etcd.is_away = True
+    assert ask(node1, "VolumeDriver.Get", Name="demo")["Err"] == ""
+    assert [each["Name"] for each in ask(node1, "VolumeDriver.List")["Volumes"]] == ["demo"]
+    unknown = ask(node1, "VolumeDriver.Get", Name="other")
+    assert unknown == {"Err": "etcd does not answer"}
 
 
 def test_a_defect_of_ours_is_told_too(
