@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check unit contract acceptance alarms up down box report clean
+TARGETS := demo test check unit contract acceptance alarms bench up down box report clean
 .PHONY: help tools prepare forget $(TARGETS)
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
@@ -76,6 +76,11 @@ acceptance: up ## run the scenarios on the nodes; TAGS=@readme narrows them
 
 alarms: up ## see the scenarios go red when the driver or a node is broken on purpose
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
+
+bench: up ## measure moves against what people do today; writes docs/benchmark.md
+	@.venv/bin/python -m bench; status=$$?; \
+	$(if $(MACHINES),,$(MAKE) down || status=1;) \
+	exit $$status
 
 up: box ## start the nodes
 	@$(HOST) up

@@ -43,6 +43,8 @@ NODE_PACKAGES = (
     "python3-rich",
     "python3-typer",
     "python3-uvicorn",
+    # Loads a volume's disk for bench/, which also moves volumes by rsync and ssh.
+    "fio",
 )
 
 # Paths no package may bring: what nobody reads on a node, and programs nothing here calls.

@@ -1,0 +1,37 @@
+"""A key pair for one run, so that the baselines' ssh gets from one node to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from acceptance.cluster import Node
+
+FOLDER = "/run/flocker-bench"
+MARK = "flocker-bench"  # the key's comment; by it the line is found again
+SSH = (
+    f"ssh -i {FOLDER}/key -o BatchMode=yes -o StrictHostKeyChecking=no "
+    f"-o UserKnownHostsFile={FOLDER}/known_hosts -o LogLevel=ERROR"
+)
+
+
+@contextmanager
+def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
+    """Let root on each node log in as `vagrant` on the others with `SSH`, until the block ends.
+
+    The private keys live in the nodes' memory (/run).
+    """
+    try:
+        for node in nodes:
+            node.ask(
+                f"sudo rm -rf {FOLDER} && sudo install -d -m 0700 {FOLDER} "
+                f"&& sudo ssh-keygen -q -t ed25519 -N '' -C {MARK} -f {FOLDER}/key"
+            )
+            public = node.ask(f"sudo cat {FOLDER}/key.pub").strip()
+            for other in nodes:
+                if other is not node:
+                    other.ask(f"echo '{public}' >> ~/.ssh/authorized_keys")
+        yield
+    finally:
+        for node in nodes:
+            node.type(f"sudo rm -rf {FOLDER}; sed -i '/ {MARK}$/d' ~/.ssh/authorized_keys")

@@ -1,0 +1,90 @@
+"""What is measured: sizes, contents, methods and how often. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Content = Literal["random", "text", "small"]
+
+MB = 1_000_000
+GB = 1000 * MB
+REPETITIONS = 3
+DOCKER_RUNS = 15
+
+WARM = "flocker, warm"
+CAUGHT_UP = "flocker, caught up"
+COLD = "flocker, cold"
+SECOND = "flocker, second move"
+TAR = "tar over ssh"
+TAR_UNLOGGED = "tar over ssh, not logged"
+RSYNC = "rsync twice"
+BTRFS = "btrfs send over ssh"
+
+METHODS = {
+    WARM: "replicas follow; 1 % is rewritten the moment before the app is stopped",
+    CAUGHT_UP: "as warm, but the app is stopped once the replicas have that 1 %",
+    COLD: "a volume without replicas: everything is sent after the app is stopped",
+    SECOND: "the way back after a cold move, with 1 % rewritten meanwhile",
+    TAR: "`docker run … tar | ssh … docker run … tar` after the app is stopped",
+    TAR_UNLOGGED: "the same with `--log-driver none`; else Docker writes all of it to a log too",
+    RSYNC: "`rsync -aHAX --delete` over ssh while the app runs, again after it is stopped",
+    BTRFS: "`btrfs send | ssh btrfs receive` of a snapshot taken after the app is stopped",
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a volume is filled with."""
+
+    content: Content
+    size_bytes: int
+
+    @property
+    def key(self) -> str:
+        """For names of volumes and folders, like "random-100mb"."""
+        return f"{self.content}-{self.size_bytes // MB}mb"
+
+    @property
+    def title(self) -> str:
+        """For people, like "100 MB in small files"."""
+        return f"{size_title(self.size_bytes)}{CONTENTS[self.content]}"
+
+
+CONTENTS: dict[Content, str] = {
+    "random": "",
+    "text": ", compressible",
+    "small": " in files of 4 KiB",
+}
+
+
+def size_title(size_bytes: int) -> str:
+    """4000000000 -> "4 GB"."""
+    return f"{size_bytes // GB} GB" if size_bytes >= GB else f"{size_bytes // MB} MB"
+
+
+SMALLEST, MIDDLE, LARGE, LARGEST = (
+    Data("random", size) for size in (10 * MB, 100 * MB, GB, 4 * GB)
+)
+TEXT = Data("text", 100 * MB)
+SMALL_FILES = Data("small", 100 * MB)
+
+USUAL = (WARM, COLD, SECOND, TAR, RSYNC, BTRFS)
+CELLS: dict[Data, tuple[str, ...]] = {
+    SMALLEST: (*USUAL, CAUGHT_UP),
+    MIDDLE: USUAL,
+    TEXT: USUAL,
+    SMALL_FILES: USUAL,
+    LARGE: (*USUAL, TAR_UNLOGGED),
+    LARGEST: (WARM, COLD, SECOND, BTRFS, CAUGHT_UP, TAR_UNLOGGED),
+}
+LEFT_OUT = (
+    f"{TAR} at 4 GB: Docker logs all that passes, one such move takes minutes, and it grows in "
+    "proportion from 100 MB to 1 GB already.",
+    f"{RSYNC} at 4 GB: its first pass, with the app running, would take as long as three other "
+    "methods together.",
+    "Compressible data and small files at other sizes than 100 MB: they say how a method takes to "
+    "content, the other cells how it takes to size.",
+    f"{CAUGHT_UP} and {TAR_UNLOGGED}: only where a limit needs them.",
+)
+"""Which cells are not in CELLS, and why; for the document."""

@@ -1,0 +1,120 @@
+"""What the driver is held to, and whether this run saw it kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.costs import ALONE, DOCKER_RUN, FIO_RANDOM, FIO_SEQUENTIAL, LOCAL, REDIS
+from bench.figures import NotMeasured, Results, median, ratio
+from bench.plan import (
+    BTRFS,
+    CAUGHT_UP,
+    CELLS,
+    COLD,
+    LARGE,
+    LARGEST,
+    SECOND,
+    SMALLEST,
+    TAR,
+    TAR_UNLOGGED,
+    WARM,
+    Data,
+)
+
+APP_AWAY = "moby-counter away, s"
+MOVED = "moved, warm, 4 GB"
+MOVED_SMALL = "moved, warm, 10 MB"
+RESTARTED = "stopped and started on one node"
+
+REASONS: dict[str, str] = {}
+"""Promise -> why it is missed where it is; known from looking into it, not from the run."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A promise with a number. `sign` is "≤" or "≥"."""
+
+    promise: str
+    sign: str
+    bound: float
+    unit: str
+    measure: Callable[[Results], float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one promise; `is_kept` is None where it could not be measured."""
+
+    limit: Limit
+    measured: float | None
+    is_kept: bool | None
+
+
+def judge(results: Results) -> list[Verdict]:
+    """A verdict on every promise."""
+    return [_judge(limit, results) for limit in LIMITS]
+
+
+def _judge(limit: Limit, results: Results) -> Verdict:
+    try:
+        measured = limit.measure(results)
+    except NotMeasured:
+        return Verdict(limit, None, None)
+    is_kept = measured <= limit.bound if limit.sign == "≤" else measured >= limit.bound
+    return Verdict(limit, measured, is_kept)
+
+
+def _growth(method: str) -> Callable[[Results], float]:
+    return lambda results: ratio(results.gap(method, LARGEST), results.gap(method, SMALLEST))
+
+
+def _longer_than_restart(results: Results) -> float:
+    return results.median(APP_AWAY, MOVED) - results.median(APP_AWAY, RESTARTED)
+
+
+def _speed_against(method: str, data: Data) -> Callable[[Results], float]:
+    return lambda results: ratio(results.gap(method, data), results.gap(COLD, data))
+
+
+def _time_against_send(data: Data) -> Callable[[Results], float]:
+    return lambda results: ratio(results.gap(COLD, data), results.gap(BTRFS, data))
+
+
+def _sent_again(results: Results) -> float:
+    """The worst of all sizes and contents."""
+    return max(
+        median(moved.wire_bytes / moved.changed_bytes for moved in results.of(SECOND, data))
+        for data, methods in CELLS.items()
+        if SECOND in methods
+    )
+
+
+def _slower_start(results: Results) -> float:
+    return 1000 * (results.median(DOCKER_RUN, ALONE) - results.median(DOCKER_RUN, LOCAL))
+
+
+def _share_of_local(title: str) -> Callable[[Results], float]:
+    return lambda results: ratio(results.median(title, ALONE), results.median(title, LOCAL))
+
+
+LIMITS = (
+    Limit("Warm gap at 4 GB over that at 10 MB, 1 % not sent yet", "≤", 1.2, "x", _growth(WARM)),
+    Limit("Warm gap at 4 GB over that at 10 MB, replicas caught up", "≤", 1.2, "x",
+          _growth(CAUGHT_UP)),
+    Limit("moby-counter moved warm with 4 GB, longer away than on one node", "≤", 1.5, "s",
+          _longer_than_restart),
+    Limit("Cold, as fast as tar over ssh, 1 GB", "≥", 2.5, "x", _speed_against(TAR, LARGE)),
+    Limit("Cold, as fast as tar over ssh not logged, 1 GB", "≥", 2.5, "x",
+          _speed_against(TAR_UNLOGGED, LARGE)),
+    Limit("Cold, as fast as tar over ssh not logged, 4 GB", "≥", 2.5, "x",
+          _speed_against(TAR_UNLOGGED, LARGEST)),
+    Limit("Cold gap over that of bare btrfs send, 1 GB", "≤", 1.15, "x", _time_against_send(LARGE)),
+    Limit("Cold gap over that of bare btrfs send, 4 GB", "≤", 1.15, "x",
+          _time_against_send(LARGEST)),
+    Limit("Bytes of a second move over the bytes changed, worst cell", "≤", 1.2, "x", _sent_again),
+    Limit("`docker run`, longer than with a local volume", "≤", 100, "ms", _slower_start),
+    Limit("fio in sequence, of local", "≥", 0.9, "x", _share_of_local(FIO_SEQUENTIAL)),
+    Limit("fio at random with fsync, of local", "≥", 0.9, "x", _share_of_local(FIO_RANDOM)),
+    Limit("Redis with AOF always, of local", "≥", 0.9, "x", _share_of_local(REDIS)),
+)  # fmt: skip

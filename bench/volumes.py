@@ -1,0 +1,174 @@
+"""Volumes of the driver, used as its users do: `docker volume`, `docker run`, `flocker status`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from acceptance.cluster import ETCD_ACCESS, Node
+from acceptance.waiting import eventually, eventually_true
+from bench import disk
+from bench.move import remove_app, start_app
+from bench.plan import CAUGHT_UP, COLD, SECOND, WARM, Data
+
+POOL = "/var/lib/flocker"
+FOLLOW_SECONDS = 300
+FORGET_SECONDS = 30
+Copies = Mapping[str, Mapping[str, Any]]
+"""Node -> what `flocker status` says of its copy."""
+
+
+def create(node: Node, name: str, *, replicas: int) -> None:
+    """Create a volume."""
+    node.ask(f"docker volume create --driver flocker --opt replicas={replicas} {name}")
+
+
+def folder_of(node: Node, name: str) -> str:
+    """Where a volume is on the node that has it mounted."""
+    return node.ask(f"docker volume inspect --format '{{{{.Mountpoint}}}}' {name}").strip()
+
+
+@contextmanager
+def mounted(node: Node, name: str) -> Iterator[str]:
+    """Have a volume mounted on a node; yields where it is there."""
+    start_app(node, mount_option(name))
+    try:
+        yield folder_of(node, name)
+    finally:
+        remove_app(node)
+
+
+def mount_option(name: str) -> str:
+    """`docker run`'s option that gives a container the volume at /data."""
+    return f"--volume-driver flocker --volume {name}:/data"
+
+
+def copies(node: Node, name: str) -> Copies:
+    """The copies of a volume on other nodes than its owner."""
+    return {str(copy["node"]): copy for copy in _status(node, name)["copies"]}
+
+
+def wait_followed(node: Node, name: str, before: Copies | None = None) -> None:
+    """Wait until all replicas of a volume have its newest data.
+
+    Args:
+        before: the copies before the last changes; a replica that still has one of these has not
+            followed, whatever is said of it.
+
+    Raises:
+        NeverCame: they do not follow.
+    """
+    replicas = _status(node, name)["replicas"]
+    old = {of: copy["number"] for of, copy in (before or {}).items()}
+    eventually_true(
+        lambda: copies(node, name),
+        lambda found: (
+            sum(copy["is_current"] and copy["number"] != old.get(of) for of, copy in found.items())
+            >= replicas
+        ),
+        what=f"{replicas} replicas of {name} that have all of it",
+        within=FOLLOW_SECONDS,
+    )
+
+
+def remove(nodes: list[Node], name: str) -> None:
+    """Remove a volume for good: also from the trash of every node, and from what is remembered."""
+    volume_id = _status(nodes[0], name)["id"]
+    nodes[0].ask(f"docker volume rm {name}")
+    for node in nodes:
+        # The others are told, and do it in their own time.
+        eventually(lambda: _has_copy(node, volume_id), is_=False, within=FORGET_SECONDS)  # noqa: B023
+        trash = node.ask(f"sudo find {POOL}/trash -mindepth 1 -maxdepth 1 -name '{volume_id}*'")
+        disk.delete(node, *trash.split())
+    nodes[0].ask(f"sudo env {ETCD_ACCESS} etcdctl del flocker/removed/{volume_id}")
+
+
+def _has_copy(node: Node, volume_id: str) -> bool:
+    return node.type(f"sudo test -e {POOL}/volumes/{volume_id}").exit_status == 0
+
+
+def _status(node: Node, name: str) -> dict[str, Any]:
+    volumes = json.loads(node.ask("sudo flocker status --json"))["volumes"]
+    found: dict[str, Any] = next(volume for volume in volumes if volume["name"] == name)
+    return found
+
+
+@dataclass
+class Ours:
+    """Common to the driver's moves. See bench.move.Method."""
+
+    source: Node
+    target: Node
+    data: Data
+    nodes: list[Node]
+    volume: str
+
+    @property
+    def mount(self) -> str:
+        return mount_option(self.volume)
+
+    def create(self) -> None:
+        """It is there from the move before."""
+
+    def fill(self) -> None:
+        """It is full from the move before."""
+
+    def ahead(self) -> None:
+        """Nothing is done by hand."""
+
+    def settle(self) -> None:
+        """Nothing is waited for."""
+
+    def carry(self) -> None:
+        """Nothing is done by hand: the app that starts on the target brings the volume there."""
+
+    def folder_on(self, node: Node) -> str:
+        return folder_of(node, self.volume)
+
+    def remove(self) -> None:
+        """It is for the moves after this one."""
+
+
+class Warm(Ours):
+    """The volume and its replicas are there; see `follow`."""
+
+    name = WARM
+
+    def fill(self) -> None:
+        wait_followed(self.source, self.volume)
+
+
+class CaughtUp(Warm):
+    """As Warm; the replicas get the last changes too, before the app is stopped."""
+
+    name = CAUGHT_UP
+
+    def ahead(self) -> None:
+        self._before = copies(self.source, self.volume)
+
+    def settle(self) -> None:
+        wait_followed(self.source, self.volume, self._before)
+
+
+class Cold(Ours):
+    """A new volume that no other node has anything of. It stays for the way back."""
+
+    name = COLD
+
+    def create(self) -> None:
+        create(self.source, self.volume, replicas=0)
+
+    def fill(self) -> None:
+        disk.fill(self.source, folder_of(self.source, self.volume), self.data)
+
+
+class Second(Ours):
+    """The way back of Cold's volume."""
+
+    name = SECOND
+
+    def remove(self) -> None:
+        remove(self.nodes, self.volume)
