@@ -13,12 +13,19 @@ import pytest
 import uvicorn
 
 from acceptance.waiting import eventually
+from flocker import peer
 from flocker.config import Certificates
-from flocker.errors import OwnerAway, PoolError, Refused, TransferFailed
-from flocker.ownership import Node
-from flocker.peer import HttpPeers, serve_peers
-from flocker.pool import Snapshot
-from tests.contract.flocker.conftest import free_port
+from flocker.errors import (
+    ControlPlaneAway,
+    FlockerError,
+    OwnerAway,
+    PoolError,
+    Refused,
+    TransferFailed,
+)
+from flocker.peer import HttpPeers, Parts, serve_peers
+from flocker.records import Node, Snapshot
+from tests.contract.flocker.etcd_members import free_port
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract
@@ -44,12 +51,21 @@ def cluster(tmp_path: Path) -> MemoryCluster:
 
 
 @pytest.fixture
-def port(cluster: MemoryCluster, certificates: Path) -> Iterator[int]:
+def sent() -> list[int]:
+    """The bytes of each part of a stream that node1 sent."""
+    return []
+
+
+@pytest.fixture
+def port(cluster: MemoryCluster, certificates: Path, sent: list[int]) -> Iterator[int]:
     """node1 serves its peers on a port of its own."""
     node1 = cluster["node1"]
     files = Certificates.within(certificates / "node1")
+    parts = Parts(
+        node1.driver, node1.custody, node1.operations, node1.pool, node1.retention, sent.append
+    )
     config = uvicorn.Config(
-        serve_peers(node1.driver, node1.pool),
+        serve_peers(parts),
         host=ADDRESS,
         port=free_port(),
         timeout_graceful_shutdown=1,
@@ -72,7 +88,10 @@ def peers_of_node2(cluster: MemoryCluster, port: int, certificates: Path) -> Htt
     """What node2 uses; it finds node1 where node1 announced itself."""
     cluster.ownership.announce(Node("node1", ADDRESS, "0", 0, 1))
     return HttpPeers(
-        "node2", cluster.ownership.nodes, port, Certificates.within(certificates / "node2")
+        "node2",
+        lambda: dict(cluster.state.nodes),
+        port,
+        Certificates.within(certificates / "node2"),
     )
 
 
@@ -89,16 +108,14 @@ def demo(cluster: MemoryCluster, port: int, certificates: Path) -> MemoryCluster
 
 def test_a_volume_moves_over_the_network(demo: MemoryCluster) -> None:
     assert demo["node2"].read("demo") == "hello"
-    volume = demo.ownership.volume("demo")
-    assert volume is not None
+    volume = demo.volume("demo")
     assert volume.owner == "node2"
     old = demo["node1"].pool
     eventually(lambda: old.is_open(volume.id), is_=False, within=5)  # it is told afterwards
 
 
 def test_a_refusal_arrives_with_its_words(demo: MemoryCluster) -> None:
-    demo["node1"].containers["demo"] = ["app-redis-1"]
-    demo["node1"].driver.mount("demo", "container")
+    demo["node1"].run("demo", "app-redis-1")
     with pytest.raises(Refused, match="in use by container 'app-redis-1' on node1"):
         demo["node2"].driver.mount("demo", "other")
     with pytest.raises(Refused, match="in use by container 'app-redis-1' on node1"):
@@ -108,7 +125,137 @@ def test_a_refusal_arrives_with_its_words(demo: MemoryCluster) -> None:
 def test_removing_reaches_the_owner(demo: MemoryCluster) -> None:
     demo["node2"].driver.remove("demo")
     assert demo["node1"].pool.volume_ids() == []
-    assert demo.ownership.volume("demo") is None
+    assert demo.state.volumes == {}
+
+
+def test_a_removal_is_told_to_replicas(demo: MemoryCluster, port: int, certificates: Path) -> None:
+    """Asked of node2 this time, whose copy lies on node1."""
+    demo["node2"].read("demo")
+    node1 = demo["node1"]
+    demo["node2"].driver.remove("demo")
+    eventually(node1.pool.volume_ids, is_=[], within=5)
+    assert [aside.volume for aside in demo["node2"].peers.asides("node1")] == ["demo"]
+    assert peers_of_node2(demo, port, certificates).asides("node1") == node1.pool.asides()
+
+
+def test_a_node_that_cannot_be_told_of_a_removal_costs_nobody_anything(
+    cluster: MemoryCluster, certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster["node2"].driver.create("demo", {})
+    peers_of_node2(cluster, free_port(), certificates).forget(cluster.volume("demo"))
+    eventually(
+        lambda: "node1 was not told that 'demo' is removed" in caplog.text, is_=True, within=5
+    )
+
+
+def test_a_node_that_cannot_be_told_of_a_move_costs_nobody_anything(
+    cluster: MemoryCluster, certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster["node2"].driver.create("demo", {})
+    peers_of_node2(cluster, free_port(), certificates).tell_moved(cluster.volume("demo"), "node1")
+    assert "node1 was not told that 'demo' moved" in caplog.text
+
+
+def test_a_replica_follows_over_the_network(demo: MemoryCluster, sent: list[int]) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.publish()
+    node2.follow()
+    volume_id = demo.volume("demo").id
+    assert node2.pool.snapshots(volume_id) == node1.pool.snapshots(volume_id)
+    received = node1.pool.stream_bytes(volume_id, 1, None)
+    assert sum(sent) >= received > 0
+    assert node1.retention.numbers(volume_id, type(demo.state)()) == {1}
+
+
+def test_how_much_a_stream_carries_is_told(demo: MemoryCluster) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    volume_id = demo.volume("demo").id
+    node1.publish()
+    node1.write("demo", "hello" * 10000)
+    node1.publish()
+    first, second = node2.peers.snapshots(volume_id, "node1")
+    assert [first, second] == node1.pool.snapshots(volume_id)
+    for parent in (None, first):
+        told = node2.peers.stream_bytes(volume_id, "node1", second, parent)
+        assert told == node1.pool.stream_bytes(volume_id, 2, parent and parent.number)
+
+
+def test_a_volume_is_made_where_its_source_is(demo: MemoryCluster) -> None:
+    demo["node2"].driver.create("copy", {"from": "demo", "replicas": "0"})
+    copy = demo.volume("copy")
+    assert (copy.owner, copy.replicas) == ("node1", 0)
+    with pytest.raises(Refused, match="node1 has no snapshot 7 of volume 'demo'"):
+        demo["node2"].driver.create("other", {"from": "demo@7"})
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "answers"),
+    [
+        ("snapshot", {"volumes": ["demo"], "label": "größer"}, "snapshots"),
+        ("resize", {"volume": "demo", "size_bytes": None}, "volume"),
+        ("restore", {"reference": "demo@1"}, "kept_as"),
+        ("move", {"volume": "demo", "to": "node1"}, "volume"),
+    ],
+)
+def test_an_operation_is_done_where_the_data_is(
+    demo: MemoryCluster, operation: str, arguments: dict[str, object], answers: str
+) -> None:
+    demo["node1"].operations.snapshot(["demo"], "")
+    there = getattr(demo["node1"].operations, operation)(**arguments)
+    answer = demo["node2"].peers.operate("node1", operation, arguments)
+    assert answer.keys() == there.keys()
+    assert answers in answer
+
+
+def test_an_operation_brings_a_removed_volume_back(demo: MemoryCluster) -> None:
+    demo["node1"].driver.remove("demo")
+    answer = demo["node2"].operations.undelete("demo")
+    assert answer["volume"]["owner"] == "node1"
+    assert demo["node2"].read("demo") == "hello"
+
+
+@pytest.mark.parametrize("operation", ["purge", "promote", "_freeze", "driver", "nothing"])
+def test_peers_are_not_asked_for_any_other_operation(demo: MemoryCluster, operation: str) -> None:
+    with pytest.raises(Refused, match=f"no operation '{operation}'"):
+        demo["node2"].peers.operate("node1", operation, {})
+
+
+def test_what_a_peer_could_not_do_is_told(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ControlPlaneAway("etcd does not answer")
+
+    monkeypatch.setattr(demo["node1"].custody, "refuse_if_used", broken)
+    with pytest.raises(FlockerError, match="node1 could not do it: etcd does not answer"):
+        demo["node2"].driver.mount("demo", "container")
+    assert demo.volume("demo").owner == "node1"
+
+
+def test_a_defect_of_a_peer_is_told(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(demo["node1"].custody, "refuse_if_used", broken)
+    with pytest.raises(PoolError, match="node1 could not do it"):
+        demo["node2"].driver.mount("demo", "container")
+
+
+def test_an_owner_that_takes_too_long_is_away(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def slow(*_: object) -> None:
+        assert over.wait(10)
+
+    monkeypatch.setattr(peer, "DISK_SECONDS", 0.2)
+    monkeypatch.setattr(demo["node1"].custody, "release", slow)
+    with pytest.raises(OwnerAway, match=r"does not answer \(no answer within 0.2 s\)"):
+        demo["node2"].driver.mount("demo", "container")
+    over.set()
+    assert demo.volume("demo").owner == "node1"
+    assert demo.state.moves == {}
 
 
 def test_a_stream_that_breaks_off_is_an_error(
@@ -141,32 +288,29 @@ def test_a_receiver_that_hangs_up_ends_the_stream(
             ended.set()
 
     monkeypatch.setattr(demo["node1"].pool, "send", endless)
-    volume = demo["node1"].driver.describe("demo").volume
-    move = demo.ownership.start_move(volume, "node2")
     peers = peers_of_node2(demo, port, certificates)
-    stream = peers.stream(move, Snapshot(1, "identity"), None)
+    stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     eventually(ended.is_set, is_=True, within=10)
 
 
 def test_what_cannot_be_sent_is_refused_with_the_reason(demo: MemoryCluster) -> None:
-    volume = demo["node1"].driver.describe("demo").volume
-    move = demo.ownership.start_move(volume, "node2")
+    wanted = Snapshot(7, "identity")
     with pytest.raises(TransferFailed, match=r"node1 cannot send: .*no snapshot 7"):
-        next(demo["node2"].peers.stream(move, Snapshot(7, "identity"), None))
+        next(demo["node2"].peers.stream(demo.volume("demo").id, "node1", wanted, None))
 
 
 def test_a_node_that_does_not_listen_is_away(cluster: MemoryCluster, certificates: Path) -> None:
     cluster["node1"].driver.create("demo", {})
-    volume = cluster["node1"].driver.describe("demo").volume
+    volume = cluster.volume("demo")
     with pytest.raises(OwnerAway, match="owned by node1, which does not answer"):
         peers_of_node2(cluster, free_port(), certificates).check_unused(volume)
 
 
 def test_a_node_whose_lease_ran_out_is_away(cluster: MemoryCluster, certificates: Path) -> None:
     cluster["node1"].driver.create("demo", {})
-    volume = cluster["node1"].driver.describe("demo").volume
+    volume = cluster.volume("demo")
     peers = peers_of_node2(cluster, free_port(), certificates)
     cluster.ownership.expire("node1")
     with pytest.raises(OwnerAway, match="its lease has run out"):
@@ -187,7 +331,7 @@ def test_strangers_are_not_answered(port: int, tmp_path: Path, stranger: str) ->
 
 def test_a_stranger_is_not_asked(demo: MemoryCluster, port: int, tmp_path: Path) -> None:
     """A machine at node1's address that has not this cluster's certificate gets nothing."""
-    volume = demo["node1"].driver.describe("demo").volume
+    volume = demo.volume("demo")
     others = peers_of_node2(demo, port, made_certificates(tmp_path / "other"))
     with pytest.raises(OwnerAway, match=r"(?i)certificate"):
         others.check_unused(volume)
