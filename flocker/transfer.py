@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,13 +76,13 @@ class Transfers:
         self,
         volume_id: str,
         node: str,
-        wanted: Collection[Snapshot],
+        wanted: Sequence[Snapshot],
         report: Report = lambda _: None,
     ) -> int:
         """Have these snapshots here, oldest first; what is here already is not fetched again.
 
         Waits for another fetch of the same volume. One that the node does not
-        have any more is left out, unless it is the newest.
+        have, or not any more, is left out, unless it is the last one of `wanted`.
 
         Returns:
             The bytes that were received.
@@ -99,7 +99,7 @@ class Transfers:
             offered = self._sources.snapshots(volume_id, node)
             received = 0
             for snapshot in missing:
-                if snapshot in offered or snapshot == missing[-1]:
+                if snapshot in offered or snapshot == wanted[-1]:
                     received += self._fetch_one(volume_id, node, snapshot, offered, report)
             return received
 
