@@ -60,6 +60,7 @@ install_units() {
     put "" 0644 "$system/flocker-pool.service" <"$units/flocker-pool.service"
     put flocker 0644 "$system/flocker.socket" <"$units/flocker.socket"
     put flocker 0644 "$system/flocker.service" <"$units/flocker.service"
+    put flocker-fence 0644 "$system/flocker-fence.service" <"$units/flocker-fence.service"
     put etcd 0644 "$system/etcd.service.d/flocker.conf" <"$units/etcd.service.d/flocker.conf"
     put docker 0644 "$system/docker.service.d/flocker.conf" <"$units/docker.service.d/flocker.conf"
     put docker 0644 /etc/docker/daemon.json <"$source/provision/daemon.json"
@@ -119,7 +120,7 @@ etcdctl_elsewhere() {
 }
 
 configure_driver() {
-    put "flocker docker" 0644 /etc/flocker/flocker.env <<EOF
+    put "flocker flocker-fence docker" 0644 /etc/flocker/flocker.env <<EOF
 FLOCKER_NODE=$name
 FLOCKER_ADDRESS=$address
 FLOCKER_POOL=/var/lib/flocker
@@ -154,7 +155,7 @@ install_driver() {
     cp -r "$source/flocker" "$release/flocker"
     find "$release" -name __pycache__ -prune -exec rm -r {} +
     python3 -m compileall -q "$release"
-    restart_later flocker
+    restart_later flocker flocker-fence
     ln -sfn "$release/flocker" "$packages/flocker.new"
     mv -T "$packages/flocker.new" "$packages/flocker"
     find "$library/releases" -mindepth 1 -maxdepth 1 ! -path "$release" -exec rm -r {} +
@@ -162,7 +163,7 @@ install_driver() {
 
 start_services() {
     systemctl daemon-reload
-    enable flocker-pool.service flocker.socket flocker.service docker.service
+    enable flocker-pool.service flocker.socket flocker.service flocker-fence.service docker.service
     systemctl start flocker-pool.service flocker.socket
     # Neither is waited for here: etcd is ready with its second member, which may come later, and
     # whether the driver works is for ready.sh to find out.
@@ -170,6 +171,7 @@ start_services() {
         enable etcd.service
         start_or_restart etcd --no-block
     fi
+    start_or_restart flocker-fence
     start_or_restart flocker --no-block
     start_or_restart docker
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,26 @@ class OwnEngine:
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "docker.sock"
         self._folder = folder
+        self._containerd: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    def start_containerd(self) -> None:
+        """Start what runs the containers: as on a node it outlives dockerd."""
+        config = self._folder / "containerd.toml"
+        config.write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        with (self._folder / "containerd.log").open("ab") as log:
+            self._containerd = subprocess.Popen(
+                [
+                    "containerd",
+                    *("--config", str(config)),
+                    *("--address", str(self._folder / "containerd.sock")),
+                    *("--root", str(self._folder / "containerd")),
+                    *("--state", str(self._folder / "run")),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        eventually((self._folder / "containerd.sock").exists, is_=True, within=60)
 
     def start(self) -> None:
         """Start it and wait for its answer."""
@@ -37,7 +55,7 @@ class OwnEngine:
                     *("--exec-root", str(self._folder / "exec")),
                     *("--pidfile", str(self._folder / "pid")),
                     *("--host", f"unix://{self.socket}"),
-                    *("--containerd-namespace", f"test{os.getpid()}"),
+                    *("--containerd", str(self._folder / "containerd.sock")),
                     *("--storage-driver", "vfs"),
                     *("--bridge", "none"),
                     *("--iptables=false", "--ip-forward=false", "--live-restore"),
@@ -84,10 +102,10 @@ class OwnEngine:
 
     def stop(self) -> None:
         """End it; only then is the folder its own no more."""
-        assert self._process is not None
-        if self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(60)
+        for process in (self._process, self._containerd):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(60)
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -102,6 +120,7 @@ def own_engine() -> Iterator[OwnEngine]:
     folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))  # TMPDIR may be long
     engine = OwnEngine(folder)
     try:
+        engine.start_containerd()
         engine.start()
         root = folder / "root"
         root.mkdir()

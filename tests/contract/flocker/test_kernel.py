@@ -161,6 +161,35 @@ def test_a_namespace_made_within_a_container_counts(
     assert process.pid in processes_with(live)
 
 
+def test_a_chroot_hides_no_one_else(live: Path, hold: Holding, tmp_path: Path) -> None:
+    """Its own table lacks what it cannot see, and it comes first."""
+    process = hold(
+        f"{BIND}; sleep 600 & echo ready; mkdir -p $3/usr; mount --rbind /usr $3/usr;"
+        "ln -s usr/bin usr/lib usr/lib64 $3; exec chroot $3 cat",
+        live, tmp_path / "data", tmp_path / "root",
+    )  # fmt: skip
+    eventually(
+        lambda: Path(f"/proc/{process.pid}/root").readlink(), is_=tmp_path / "root", within=9
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert processes_with(live) == [int(child) for child in children]
+
+
+def test_a_process_whose_root_is_the_volume_is_found(
+    live: Path, hold: Holding, tmp_path: Path
+) -> None:
+    (live / "usr").mkdir()
+    process = hold(
+        f"{BIND}; mount --rbind /usr $2/usr; ln -s usr/bin usr/lib usr/lib64 $2;"
+        "echo ready; exec chroot $2 cat",
+        live, tmp_path / "data",
+    )  # fmt: skip
+    eventually(
+        lambda: Path(f"/proc/{process.pid}/root").readlink(), is_=tmp_path / "data", within=9
+    )
+    assert processes_with(live) == [process.pid]
+
+
 def test_a_process_whose_first_thread_has_ended_is_found(
     live: Path, hold: Holding, tmp_path: Path
 ) -> None:

@@ -1,0 +1,154 @@
+"""Stops what uses failover=auto volumes before another node takes them: `python3 -m flocker.fence`.
+
+A process of its own, because the daemon may hang, be killed or not start, and
+small, because it must run when little else does. It looks at a clock and at two
+files on /run: when the node's lease was not renewed for two thirds of its length,
+containers on auto volumes are stopped through the engine, and what is left is
+killed by the kernel's mount tables. All of it is over before the lease is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from flocker.config import Config
+from flocker.engine import Engine
+from flocker.errors import EngineAway, FlockerError
+from flocker.kernel import MountTable, processes_with
+from flocker.lease_file import AutoVolume, Lease, LeaseFile
+
+log = logging.getLogger("flocker.fence")
+
+POLL_SECONDS = 0.5
+KILL_POLL_SECONDS = 0.02
+# Of a lease of 15 s the last 5 s are left: half a second until the next look, this for the
+# engine, the rest for the kernel.
+ENGINE_SECONDS = 1.5
+VOLUMES_AT_ONCE = 16
+
+
+def boottime() -> float:
+    """Seconds since the machine started, those it slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Fence:
+    """Watches one node's lease.
+
+    Args:
+        clock: seconds, as `boottime`.
+    """
+
+    def __init__(
+        self, node: str, files: LeaseFile, engine: Engine, clock: Callable[[], float] = boottime
+    ) -> None:
+        self._node = node
+        self._files = files
+        self._engine = engine
+        self._clock = clock
+        self._lease: Lease | None = None
+        self._fenced: set[str] = set()  # ids of volumes, since the lease was last renewed
+
+    def check(self) -> None:
+        """Look once, and act if it is time; to be called every POLL_SECONDS."""
+        try:
+            self._lease = self._files.read()
+        except (OSError, ValueError) as error:
+            log.error("going by what was read before: %s", error)
+        lease = self._lease
+        if lease is None:
+            return  # this node has not joined, so nobody waits for its lease to end
+        if self._clock() - lease.renewed_at <= lease.lease_seconds * 2 / 3:
+            self._fenced.clear()
+            return
+        table = MountTable()
+        due = [
+            volume
+            for volume in lease.auto
+            if volume.id not in self._fenced or table.processes_with(Path(volume.path))
+        ]
+        with ThreadPoolExecutor(VOLUMES_AT_ONCE) as threads:
+            list(threads.map(lambda volume: self._fence(volume, lease), due))
+        self._fenced.update(volume.id for volume in due)
+
+    def _fence(self, volume: AutoVolume, lease: Lease) -> None:
+        silence = f"{self._node} was not heard of for {self._clock() - lease.renewed_at:.0f} s"
+        use = f"which uses volume '{volume.name}' (failover=auto)"
+        stopped: list[str] = []
+        try:
+            names = self._engine.stop_using(volume.name, ENGINE_SECONDS)
+            stopped = [f"container '{name}'" for name in names]
+        except EngineAway as error:
+            log.warning("killing what uses volume '%s' without the engine: %s", volume.name, error)
+        killed, left = self._kill_users(Path(volume.path), lease.renewed_at + lease.lease_seconds)
+        for what in stopped + killed:
+            log.warning(
+                "%s: stopped %s, %s%s",
+                silence,
+                what,
+                use,
+                "" if left else ": another node may take it over now",
+            )
+        if left and volume.id not in self._fenced:
+            log.error("%s: cannot stop %s, %s", silence, ", ".join(left), use)
+
+    def _kill_users(self, path: Path, until: float) -> tuple[list[str], list[str]]:
+        """Kill the processes that have a volume mounted, and those that appear meanwhile.
+
+        Returns:
+            Those that ended, and those that do not.
+        """
+        named: dict[int, str] = {}
+        waiting = threading.Event()
+        while left := processes_with(path):
+            for process in left:
+                named.setdefault(process, _named(process))
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            if self._clock() > until:
+                break
+            waiting.wait(KILL_POLL_SECONDS)
+        return (
+            [name for process, name in named.items() if process not in left],
+            [named[process] for process in left],
+        )
+
+
+def main() -> int:
+    """Watch until SIGTERM; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    try:
+        config = Config.from_environment()
+    except FlockerError as error:
+        print(f"flocker-fence: {error}", file=sys.stderr)
+        return 1
+    engine = Engine(config.engine_socket, config.runtime)
+    fence = Fence(config.node, LeaseFile(config.runtime), engine)
+    while not stopping.wait(POLL_SECONDS):
+        try:
+            fence.check()
+        except Exception:  # whatever it is, the next look may succeed, and nobody else looks
+            log.exception("a look at the lease failed")
+    return 0
+
+
+def _named(process: int) -> str:
+    try:
+        return f"process {process} ('{Path(f'/proc/{process}/comm').read_text().strip()}')"
+    except OSError:
+        return f"process {process}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
