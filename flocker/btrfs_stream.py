@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterable
@@ -65,7 +66,9 @@ def data_bytes(snapshot: Path, parent: Path | None) -> int:
     try:
         extents = map(EXTENT.match, dump.stdout)
         total = sum(int(extent[1]) for extent in extents if extent)
-        if dump.wait() != 0 or program.wait() != 0:
+        # The reader leaves at the stream's end mark, and the kernel may tell the sender so before
+        # it has noticed that it is done.
+        if dump.wait() != 0 or program.wait() not in (0, -signal.SIGPIPE):
             raise PoolError(f"cannot tell the size of {snapshot}")
     finally:
         for process in (program, dump):

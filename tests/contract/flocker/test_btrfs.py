@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import uuid
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,60 @@ def test_old_snapshots_are_pruned(make_btrfs_pool: MakeBtrfsPool, claim: Claim) 
     assert pool.snapshots(claim.volume_id) == [taken[0], *taken[-SNAPSHOTS_KEPT:]]
     pool.prune(claim.volume_id, keep=())
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
+
+
+def change(opened: FileIO, how: str) -> None:
+    """Write to an opened file without anything that brings it to disk."""
+    if how == "write":
+        opened.write(b"changed")
+    else:
+        with mmap.mmap(opened.fileno(), 8192) as mapped:
+            mapped[:7] = b"changed"
+
+
+@pytest.mark.parametrize("how", ["write", "mmap"])
+def test_a_write_that_is_only_in_memory_is_a_change(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim, how: str
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    file = pool.open(claim) / "file"
+    file.write_bytes(bytes(8192))
+    first = pool.take_snapshot(claim)
+    assert pool.changed_volumes([claim]) == []
+    # Into a file that exists, nothing flushed: that alone begins no transaction.
+    with file.open("r+b", buffering=0) as opened:
+        change(opened, how)
+        assert pool.changed_volumes([claim]) == [claim]
+    second = pool.take_snapshot(claim)
+    assert second != first
+    frozen = pool.root / "volumes" / claim.volume_id / "snapshots" / str(second.number) / "file"
+    assert frozen.read_bytes()[:7] == b"changed"
+
+
+@pytest.mark.parametrize("how", ["write", "mmap"])
+def test_a_snapshot_holds_what_is_only_in_memory(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim, how: str
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    file = pool.open(claim) / "file"
+    file.write_bytes(bytes(8192))
+    pool.take_snapshot(claim)
+    with file.open("r+b", buffering=0) as opened:
+        change(opened, how)
+        second = pool.take_snapshot(claim)
+    frozen = pool.root / "volumes" / claim.volume_id / "snapshots" / str(second.number) / "file"
+    assert frozen.read_bytes()[:7] == b"changed"
+
+
+def test_reading_is_no_change(make_btrfs_pool: MakeBtrfsPool, claim: Claim) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    written(pool, claim, "text")
+    assert (pool.open(claim) / "file.txt").read_text() == "text"
+    list(pool.open(claim).iterdir())
+    assert pool.changed_volumes([claim]) == []
 
 
 def test_an_increment_on_the_wrong_parent_is_not_kept(

@@ -1,0 +1,189 @@
+"""Sizes of volumes on real btrfs: what the kernel counts, and what it stops."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from acceptance.waiting import eventually
+from flocker.btrfs import BtrfsPool
+from flocker.records import Claim
+from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.test_pool import a_claim, moved, written
+
+pytestmark = pytest.mark.contract
+
+MIB = 1 << 20
+
+
+def fill(folder: Path, name: str, mib: int) -> None:
+    """Write a file that cannot be compressed, to the disk."""
+    with (folder / name).open("wb") as file:
+        for _ in range(mib):
+            file.write(os.urandom(MIB))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def is_refused(folder: Path, name: str, mib: int) -> bool:
+    try:
+        fill(folder, name, mib)
+    except OSError as error:
+        assert error.errno in (errno.EDQUOT, errno.ENOSPC)
+        (folder / name).unlink()
+        return True
+    return False
+
+
+def groups_of(pool: BtrfsPool) -> Path:
+    show = ["btrfs", "filesystem", "show", str(pool.root)]
+    shown = subprocess.run(show, check=True, capture_output=True, text=True).stdout
+    fsid = shown.partition("uuid: ")[2].split()[0]
+    return Path("/sys/fs/btrfs") / fsid / "qgroups"
+
+
+def wait_for_deletions(pool: BtrfsPool) -> None:
+    """Wait until the kernel has taken deleted subvolumes apart; a flush wakes it up to do so."""
+    for scope in ("filesystem", "subvolume"):
+        command = ["btrfs", scope, "sync", str(pool.root)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_volume_that_moved_keeps_its_size(make_btrfs_pool: MakeBtrfsPool) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim, neighbour = a_claim(), a_claim()
+    source.create(claim, 100 * MIB)
+    fill(source.open(claim), "before", 60)
+    snapshot = source.take_snapshot(claim)
+    target.create(neighbour)
+    target.receive(
+        claim.volume_id, snapshot, None, source.send(claim.volume_id, snapshot.number, None)
+    )
+    target.adopt(Claim(claim.volume_id, 2), snapshot, 100 * MIB)
+    live = target.open(Claim(claim.volume_id, 2))
+    assert is_refused(live, "after", 60)
+    assert not is_refused(live, "small", 20)
+    target.take_snapshot(Claim(claim.volume_id, 2))  # what is not on disk is not counted yet
+    assert target.used_bytes(claim.volume_id) == pytest.approx(80 * MIB, rel=0.05)
+    assert not is_refused(target.open(neighbour), "file", 60)
+
+
+def test_a_new_size_counts_at_once(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim, 20 * MIB)
+    live = pool.open(claim)
+    assert is_refused(live, "file", 40)
+    pool.set_size(claim, 60 * MIB)
+    assert not is_refused(live, "file", 40)
+    assert is_refused(live, "another", 40)
+    pool.set_size(claim, None)
+    assert not is_refused(live, "another", 40)
+
+
+def test_a_volume_gets_a_size_after_it_was_filled(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim)
+    fill(pool.open(claim), "before", 40)
+    pool.set_size(claim, 60 * MIB)
+    assert is_refused(pool.open(claim), "after", 40)
+
+
+def test_restores_and_clones_have_the_size_they_are_given(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim, small, large = make_btrfs_pool(), a_claim(), a_claim(), a_claim()
+    pool.create(claim)
+    fill(pool.open(claim), "before", 40)
+    snapshot = pool.take_snapshot(claim)
+    pool.clone(claim.volume_id, snapshot, small, 60 * MIB)
+    pool.clone(claim.volume_id, snapshot, large, None)
+    assert is_refused(pool.open(small), "after", 40)
+    assert not is_refused(pool.open(large), "after", 40)
+    pool.restore(claim, snapshot, 60 * MIB)
+    assert is_refused(pool.open(claim), "after", 40)
+    pool.discard(claim.volume_id, "demo", "node1")
+    [aside] = pool.asides()
+    pool.clone_aside(aside.reference, again := a_claim(), 60 * MIB)
+    assert is_refused(pool.open(again), "after", 40)
+    assert pool.reclaim(claim.volume_id)
+    assert is_refused(pool.open(claim), "after", 40)
+
+
+def test_what_is_full_can_still_be_frozen_moved_and_emptied(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    source, target, claim = make_btrfs_pool(), make_btrfs_pool(), a_claim()
+    source.create(claim, 20 * MIB)
+    with pytest.raises(OSError, match="quota"):
+        fill(source.open(claim), "file", 40)
+    source.take_snapshot(claim)
+    there = target.open(moved(source, target, claim))
+    (there / "file").unlink()
+    target.set_size(Claim(claim.volume_id, 2), 10 * MIB)
+
+
+def test_the_count_stays_right_when_snapshots_go(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim, 100 * MIB)
+    for number in range(8):
+        fill(pool.open(claim), f"file{number % 4}", 4)
+        pool.take_snapshot(claim)
+        pool.prune(claim.volume_id, keep=())
+    wait_for_deletions(pool)
+    groups = groups_of(pool)
+    assert (groups / "inconsistent").read_text().strip() == "0"
+    counted = pool.used_bytes(claim.volume_id)
+    rescan = ["btrfs", "quota", "rescan", "-w", str(pool.root)]
+    subprocess.run(rescan, check=True, stdout=subprocess.DEVNULL)
+    assert pool.used_bytes(claim.volume_id) == counted
+    # The group of a deleted subvolume goes with it: the top level, live and three snapshots.
+    assert len(list(groups.glob("0_*"))) == 5
+
+
+@pytest.mark.parametrize("remedy", ["prune", "prepare_sizes"])
+def test_a_count_the_kernel_gave_up_is_made_anew(
+    make_btrfs_pool: MakeBtrfsPool, remedy: str
+) -> None:
+    pool, claim, other = make_btrfs_pool(), a_claim(), a_claim()
+    pool.create(claim, 60 * MIB)
+    fill(pool.open(claim), "before", 40)
+    pool.create(other)
+    # Many enough for a tree of two levels, the lower of which the snapshots share.
+    for number in range(2000):
+        (pool.open(other) / f"file{number}").touch()
+    for number in range(2):
+        written(pool, other, f"text {number}")
+    groups = groups_of(pool)
+    # With trees of so many levels the kernel does not count what goes with a subvolume.
+    (groups / "drop_subtree_threshold").write_text("0")
+    pool.discard(other.volume_id, "demo", "node1")
+    pool.purge_asides("9999-01-01T00:00:00+00:00")
+    wait_for_deletions(pool)
+    inconsistent = groups / "inconsistent"
+    eventually(lambda: inconsistent.read_text().strip(), is_="1", within=10)
+    if remedy == "prune":
+        for _ in range(3):  # the first begins to count, the others find that under way
+            pool.prune(claim.volume_id, keep=())
+    else:
+        pool.prepare_sizes()
+    eventually(lambda: inconsistent.read_text().strip(), is_="0", within=10)
+    assert is_refused(pool.open(claim), "after", 40)
+
+
+def test_a_volume_that_cannot_be_limited_is_not_made(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, claim = make_btrfs_pool(), Claim(str(uuid.uuid4()), 1)
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk is dead")
+
+    monkeypatch.setattr("fcntl.ioctl", broken)
+    with pytest.raises(Exception, match="the disk is dead"):
+        pool.create(claim, 20 * MIB)
+    monkeypatch.undo()
+    assert pool.volume_ids() == []
+    pool.create(claim, 20 * MIB)
