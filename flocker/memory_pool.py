@@ -325,7 +325,7 @@ class MemoryPool:
         number = 1
         while any(entry.aside.reference == reference for entry in self._trash):
             number += 1
-            reference = f"{first}.{number}"
+            reference = f"{first}-{number}"
         aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
         self._trash.append(_Entry(aside, content, whole))
         return aside

@@ -159,7 +159,7 @@ def _unused(reference: str, taken: set[str]) -> str:
     found, number = reference, 1
     while found in taken:
         number += 1
-        found = f"{reference}.{number}"
+        found = f"{reference}-{number}"
     return found
 
 

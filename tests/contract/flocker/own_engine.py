@@ -49,6 +49,8 @@ class OwnEngine:
         with (self._folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    # An engine without a bridge deletes docker0, which may be another one's.
+                    *("unshare", "--net"),
                     "dockerd",
                     *("--config-file", str(config)),
                     *("--data-root", str(self._folder / "data")),
