@@ -99,9 +99,9 @@ class Custody:
                 self._uses.reconcile(volume)
                 self._record_mount(volume)
             if volume.id in here:
-                if volume.owner != self._node:
+                if volume.owner != self._node:  # of its own the publisher tells
                     self.step_back(volume)
-                self._say_what_is_here(volume, state.copies_of(volume).get(self._node))
+                    self._say_what_is_here(volume, state.copies_of(volume).get(self._node))
             elif self._node in state.copies_of(volume):
                 self._ownership.withdraw(volume.id, self._node)
 

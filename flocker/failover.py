@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from flocker.catalog import Catalog
-from flocker.errors import FlockerError, OwnerLost, Refused, VolumeNotFound
+from flocker.errors import ControlPlaneAway, FlockerError, OwnerLost, Refused, VolumeNotFound
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Copy, Event, State, Volume, now
@@ -21,8 +22,8 @@ RETRY_SECONDS = 2.0
 def newest_copy(volume: Volume, state: State) -> Copy | None:
     """The copy to go on from: the newest one on a node that is alive, the same answer everywhere.
 
-    Copies that an owner who was replaced had to itself are withdrawn by the
-    promotion, so numbers can be compared.
+    A promotion takes back what an owner who was replaced had to itself, so
+    numbers can be compared.
     """
     alive = [copy for node, copy in state.copies_of(volume).items() if node in state.nodes]
     return max(alive, key=lambda copy: (copy.snapshot.number, copy.node), default=None)
@@ -156,6 +157,18 @@ class Failover:
         claim = volume.owned_by(self._node, copy.snapshot).claim
         self._pool.adopt(claim, copy.snapshot, volume.size_bytes)
         promoted = self._ownership.promote(volume, self._node, copy.snapshot, event)
+        self._take_back(volume, replace(copy, node=volume.owner), state)
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
+
+    def _take_back(self, volume: Volume, copy: Copy, state: State) -> None:
+        """Say what the former owner still holds of the volume: what its successor began with.
+
+        What it wrote later counts for nothing, and what it can build on is kept for it.
+        """
+        if volume.owner in state.copies_of(volume):
+            try:
+                self._ownership.publish(copy)
+            except ControlPlaneAway as error:  # it says so itself when it is back
+                log.warning("the former copy on %s still counts: %s", volume.owner, error)

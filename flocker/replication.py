@@ -54,11 +54,11 @@ class Retention:
         """A peer is fetching this one; it is the next parent even before the peer says so."""
         self._sent[volume_id, node] = number
 
-    def numbers(self, volume_id: str, state: State) -> set[int]:
+    def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
-        kept = {copy.snapshot.number for copy in state.copies.get(volume_id, {}).values()}
-        kept |= state.snapshots.get(volume_id, {}).keys()
-        return kept | {number for (each, _), number in self._sent.items() if each == volume_id}
+        kept = {copy.snapshot.number for copy in state.copies_of(volume).values()}
+        kept |= {named.snapshot.number for named in state.named(volume)}
+        return kept | {number for (each, _), number in self._sent.items() if each == volume.id}
 
 
 class Publisher:
@@ -78,7 +78,6 @@ class Publisher:
         self._catalog = catalog
         self._pool = pool
         self._retention = retention
-        self._said: dict[str, Snapshot] = {}
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
 
     def start(self, stopping: threading.Event) -> None:
@@ -102,7 +101,7 @@ class Publisher:
             if volume.owner == self._node and volume.replicas > 0
         }
         changed = set(self._pool.changed_volumes(own.keys()))
-        unsaid = {claim for claim in own if self._is_unsaid(claim, state)}
+        unsaid = {claim for claim in own if not self._is_said(claim, state)}
         list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
 
     def publish(self, volume: Volume) -> Snapshot:
@@ -114,10 +113,11 @@ class Publisher:
         """
         taken_at = now()
         snapshot = self._pool.take_snapshot(volume.claim)
-        if self._said.get(volume.id) != snapshot:
+        state = self._catalog.state
+        said = state.copies_of(volume).get(self._node)
+        if said is None or said.snapshot != snapshot:
             self._ownership.publish(Copy(volume.id, self._node, snapshot, taken_at))
-            self._said[volume.id] = snapshot
-            self._pool.prune(volume.id, self._retention.numbers(volume.id, self._catalog.state))
+            self._pool.prune(volume.id, self._retention.numbers(volume, state))
         return snapshot
 
     def _publish(self, volume: Volume) -> None:
@@ -130,10 +130,14 @@ class Publisher:
         except PoolError as error:
             log.warning("volume '%s' could not be replicated: %s", volume.name, error)
 
-    def _is_unsaid(self, claim: Claim, state: State) -> bool:
-        """Whether a snapshot was taken that the cluster has not heard of from this process."""
+    def _is_said(self, claim: Claim, state: State) -> bool:
+        """Whether the cluster knows of the newest snapshot here.
+
+        It may have been taken for a move that was not made, or for a clone, and
+        the answer to a publication may have been lost.
+        """
         copy = state.copies.get(claim.volume_id, {}).get(self._node)
-        return copy is None or claim.volume_id not in self._said
+        return copy is not None and [copy.snapshot] == self._pool.snapshots(claim.volume_id)[-1:]
 
 
 class Follower:
@@ -210,7 +214,7 @@ class Follower:
         named = [each.snapshot for each in state.named(volume)]
         self._transfers.fetch(volume.id, volume.owner, [*named, newest.snapshot])
         self._ownership.publish(Copy(volume.id, self._node, newest.snapshot, newest.taken_at))
-        self._pool.prune(volume.id, self._retention.numbers(volume.id, state))
+        self._pool.prune(volume.id, self._retention.numbers(volume, state))
 
     def _begin(self, volume: Volume) -> None:
         with self._lock:

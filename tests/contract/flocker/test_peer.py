@@ -24,7 +24,7 @@ from flocker.errors import (
     TransferFailed,
 )
 from flocker.peer import HttpPeers, Parts, serve_peers
-from flocker.records import Node, Snapshot
+from flocker.records import Node, Snapshot, State
 from tests.contract.flocker.etcd_members import free_port
 from tests.unit.flocker.cluster import MemoryCluster
 
@@ -164,7 +164,7 @@ def test_a_replica_follows_over_the_network(demo: MemoryCluster, sent: list[int]
     assert node2.pool.snapshots(volume_id) == node1.pool.snapshots(volume_id)
     received = node1.pool.stream_bytes(volume_id, 1, None)
     assert sum(sent) >= received > 0
-    assert node1.retention.numbers(volume_id, type(demo.state)()) == {1}
+    assert node1.retention.numbers(demo.volume("demo"), State()) == {1}
 
 
 def test_how_much_a_stream_carries_is_told(demo: MemoryCluster) -> None:

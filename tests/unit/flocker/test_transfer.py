@@ -208,14 +208,14 @@ def test_progress_is_told_while_it_comes(
     newest = peer.write("one")
     total = peer.pool.stream_bytes(VOLUME, newest.number, None)
     told: list[Progress] = []
-    head, content = list(peer.pool.send(VOLUME, newest.number, None))
+    head, content = peer.pool.send(VOLUME, newest.number, None)
     pause = threading.Event()
 
     def slow(*_: object) -> Iterator[bytes]:
         yield head
         assert transfers.progress(VOLUME) == told[-1]
         # The total is asked for once the first bytes have passed, in a thread of its own.
-        for _ in range(1000):
+        for _attempt in range(1000):
             if told[-1].bytes_total is not None:
                 break
             yield b""
