@@ -31,10 +31,9 @@ WRITES = {
     FIO_SEQUENTIAL: "--rw=write --bs=1M --size=512M --end_fsync=1",
     FIO_RANDOM: "--rw=randwrite --bs=4k --size=64M --fsync=1 --time_based --runtime=4",
 }
-# The node's own fio in a container: its libraries with it.
-FIO = (
-    "--volume /usr:/usr:ro --volume /lib64:/lib64:ro busybox fio --output-format=json --name=bench"
-)
+# The node's own fio in a container, with its libraries.
+NODE_PROGRAMS = "--volume /usr:/usr:ro --volume /lib:/lib:ro --volume /lib64:/lib64:ro"
+FIO = f"{NODE_PROGRAMS} busybox fio --output-format=json --name=bench --directory=/data"
 REDIS_NAME = "bench-redis"
 REDIS_SERVER = (
     "redis:latest redis-server --dir /data --save '' --appendonly yes --appendfsync always"
@@ -75,7 +74,7 @@ def measure_fio(node: Node, mounts: dict[str, str], results: Results) -> None:
     for _ in range(REPETITIONS):
         for load, options in WRITES.items():
             for title, mount in mounts.items():
-                printed = node.ask(f"docker run --rm {mount} {FIO} --directory=/data {options}")
+                printed = node.ask(f"docker run --rm {mount} {FIO} {options}")
                 results.add(load, title, read_fio(printed, load))
 
 

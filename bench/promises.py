@@ -27,7 +27,13 @@ MOVED = "moved, warm, 4 GB"
 MOVED_SMALL = "moved, warm, 10 MB"
 RESTARTED = "stopped and started on one node"
 
-REASONS: dict[str, str] = {}
+SENT_AGAIN = "Bytes of a second move over the bytes changed, worst cell"
+REASONS: dict[str, str] = {
+    SENT_AGAIN: (
+        "at 10 MB only 0.1 MB changes, beside which TLS handshakes and what etcd says meanwhile "
+        "weigh a third; where 10 MB change, they are 1 %"
+    ),
+}
 """Promise -> why it is missed where it is; known from looking into it, not from the run."""
 
 
@@ -107,12 +113,10 @@ LIMITS = (
     Limit("Cold, as fast as tar over ssh, 1 GB", "≥", 2.5, "x", _speed_against(TAR, LARGE)),
     Limit("Cold, as fast as tar over ssh not logged, 1 GB", "≥", 2.5, "x",
           _speed_against(TAR_UNLOGGED, LARGE)),
-    Limit("Cold, as fast as tar over ssh not logged, 4 GB", "≥", 2.5, "x",
-          _speed_against(TAR_UNLOGGED, LARGEST)),
     Limit("Cold gap over that of bare btrfs send, 1 GB", "≤", 1.15, "x", _time_against_send(LARGE)),
     Limit("Cold gap over that of bare btrfs send, 4 GB", "≤", 1.15, "x",
           _time_against_send(LARGEST)),
-    Limit("Bytes of a second move over the bytes changed, worst cell", "≤", 1.2, "x", _sent_again),
+    Limit(SENT_AGAIN, "≤", 1.2, "x", _sent_again),
     Limit("`docker run`, longer than with a local volume", "≤", 100, "ms", _slower_start),
     Limit("fio in sequence, of local", "≥", 0.9, "x", _share_of_local(FIO_SEQUENTIAL)),
     Limit("fio at random with fsync, of local", "≥", 0.9, "x", _share_of_local(FIO_RANDOM)),

@@ -14,7 +14,7 @@ from acceptance.cluster import Cluster, Node, NodeAway
 from bench import bare, costs, disk, volumes
 from bench.counters import NoCounter, Wire
 from bench.disk import on_node
-from bench.figures import Results
+from bench.figures import NotMeasured, Results
 from bench.keys import ssh_between
 from bench.move import Method, WrongData, measure, remove_app
 from bench.plan import (
@@ -41,7 +41,7 @@ PARTS = (MOVES, APP, COSTS)
 COLD_VOLUME = "bench-cold"
 
 NOT_MEASURED = (
-    RuntimeError, AssertionError, ValueError, NodeAway, NoCounter, WrongData, StopIteration,
+    RuntimeError, AssertionError, ValueError, NodeAway, NoCounter, NotMeasured, WrongData,
     requests.RequestException,
 )  # fmt: skip
 """What may go wrong in one cell and leave the others possible."""
@@ -78,7 +78,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with step("Leaving the nodes as they were"):
+        with step("Leaving the nodes as they were"), self._noted("leaving the nodes as they were"):
             self._cleanup.close()
 
     def measure(self, parts: Sequence[str]) -> None:
@@ -119,10 +119,19 @@ class Run:
             disk.fill(node, folder, data)
         self._warm_on[data] = node
 
+    def _warm_home(self, data: Data) -> Node:
+        """Where the volume of that data is now."""
+        if data not in self._warm_on:
+            raise NotMeasured("its volume could not be filled")
+        return self._warm_on[data]
+
     def _move_all(self, data: Data, methods: Sequence[str], *, is_compared: bool) -> None:
-        for method in methods:
-            with self._noted(f"{method}, {data.title}"):
-                self._move(method, data, is_compared=is_compared)
+        try:
+            for method in methods:
+                with self._noted(f"{method}, {data.title}"):
+                    self._move(method, data, is_compared=is_compared)
+        finally:
+            volumes.remove(self._nodes, COLD_VOLUME)
 
     def _move(self, name: str, data: Data, *, is_compared: bool) -> None:
         method = self._method(name, data)
@@ -139,14 +148,14 @@ class Run:
     def _method(self, name: str, data: Data) -> Method:
         one, other = self._pair
         if name in (WARM, CAUGHT_UP):
-            source = self._warm_on[data]
+            source = self._warm_home(data)
             target = other if source is one else one
             kind = volumes.Warm if name == WARM else volumes.CaughtUp
-            return kind(source, target, data, self._nodes, _warm_volume(data))
+            return kind(source, target, data, _warm_volume(data))
         if name == COLD:
-            return volumes.Cold(one, other, data, self._nodes, COLD_VOLUME)
+            return volumes.Cold(one, other, data, COLD_VOLUME)
         if name == SECOND:
-            return volumes.Second(other, one, data, self._nodes, COLD_VOLUME)
+            return volumes.Second(other, one, data, COLD_VOLUME)
         bares: dict[str, Callable[[Node, Node, Data], Method]] = {
             TAR: bare.Tar,
             TAR_UNLOGGED: bare.TarUnlogged,
@@ -161,7 +170,7 @@ class Run:
     def _measure_app(self) -> None:
         for data, title in ((SMALLEST, MOVED_SMALL), (LARGEST, MOVED)):
             stack = Stack(_warm_volume(data), self._cluster.is_up)
-            here = self._warm_on[data]
+            here = self._warm_home(data)
             stack.start(here)
             try:
                 for _ in range(REPETITIONS):

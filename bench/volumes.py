@@ -75,8 +75,13 @@ def wait_followed(node: Node, name: str, before: Copies | None = None) -> None:
 
 
 def remove(nodes: list[Node], name: str) -> None:
-    """Remove a volume for good: also from the trash of every node, and from what is remembered."""
-    volume_id = _status(nodes[0], name)["id"]
+    """Remove a volume for good: also from the trash of every node, and from what is remembered.
+
+    One that does not exist is passed over.
+    """
+    volume_id = next((found["id"] for found in _listed(nodes[0]) if found["name"] == name), None)
+    if volume_id is None:
+        return
     nodes[0].ask(f"docker volume rm {name}")
     for node in nodes:
         # The others are told, and do it in their own time.
@@ -90,10 +95,16 @@ def _has_copy(node: Node, volume_id: str) -> bool:
     return node.type(f"sudo test -e {POOL}/volumes/{volume_id}").exit_status == 0
 
 
+def _listed(node: Node) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = json.loads(node.ask("sudo flocker status --json"))["volumes"]
+    return volumes
+
+
 def _status(node: Node, name: str) -> dict[str, Any]:
-    volumes = json.loads(node.ask("sudo flocker status --json"))["volumes"]
-    found: dict[str, Any] = next(volume for volume in volumes if volume["name"] == name)
-    return found
+    found = [volume for volume in _listed(node) if volume["name"] == name]
+    if not found:
+        raise RuntimeError(f"`flocker status` on {node.name} does not list {name}")
+    return found[0]
 
 
 @dataclass
@@ -103,7 +114,6 @@ class Ours:
     source: Node
     target: Node
     data: Data
-    nodes: list[Node]
     volume: str
 
     @property
@@ -129,7 +139,7 @@ class Ours:
         return folder_of(node, self.volume)
 
     def remove(self) -> None:
-        """It is for the moves after this one."""
+        """It stays for the moves after this one; the run removes it."""
 
 
 class Warm(Ours):
@@ -169,6 +179,3 @@ class Second(Ours):
     """The way back of Cold's volume."""
 
     name = SECOND
-
-    def remove(self) -> None:
-        remove(self.nodes, self.volume)
