@@ -200,12 +200,21 @@ class Operations:
             raise Refused(f"there is a volume '{name}' again; remove that one first")
         if removed.volume.owner != self._node:
             return self._elsewhere.operate(removed.volume.owner, "undelete", {"name": name})
-        volume = removed.volume.owned_by(self._node, removed.volume.base)
-        if not self._pool.reclaim(volume.id) and not self._pool.is_open(volume.id):
+        volume_id = removed.volume.id
+        if not self._pool.reclaim(volume_id) and not self._pool.is_open(volume_id):
             raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
+        # Replicas that kept a copy have nothing but what was the owner's, however far they came.
+        held = self._pool.snapshots(volume_id)
+        volume = removed.volume.owned_by(self._node, held[-1] if held else None)
         self._pool.readmit(volume.claim)
         event = Event(volume.id, name, now(), self._node, "undeleted")
-        self._ownership.undelete(removed, volume, event)
+        try:
+            self._ownership.undelete(removed, volume, event)
+        except Refused:
+            there = self._ownership.volume(name)
+            if there is None or there.id != volume_id:  # the name was taken meanwhile
+                self._pool.discard(volume_id, name, self._node)
+            raise
         self._catalog.settle(lambda known: name in known.volumes)
         return {"volume": volume.to_json()}
 
