@@ -224,7 +224,6 @@ class Driver:
     def _bring(self, volume: Volume, deadline: float) -> Volume:
         """Have the volume here, waiting for a node that is about to take it over."""
         while True:
-            state = self._catalog.state
             try:
                 return self._arrivals.bring(
                     volume, "a container starts here", deadline - time.monotonic()
@@ -233,7 +232,7 @@ class Driver:
                 state = self._ownership.state()
                 if volume.owner in state.nodes:
                     raise
-                why = error if isinstance(error, OwnerLost) else lost(volume, state)
+                why = lost(volume, state)
                 if volume.failover != "auto":
                     raise why from error
             volume = self._after_takeover(volume, state, deadline, why)

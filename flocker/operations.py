@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from flocker.catalog import Catalog
 from flocker.driver import Driver
-from flocker.errors import BadRequest, FlockerError, Refused, VolumeNotFound
-from flocker.failover import Failover, complete_until
+from flocker.errors import BadRequest, FlockerError, OwnerAway, Refused, VolumeNotFound
+from flocker.failover import Failover, complete_until, lost
 from flocker.handoff import Arrivals
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
@@ -94,7 +94,13 @@ class Operations:
             return self._elsewhere.operate(target, "move", {"volume": volume, "to": target})
         record = self._existing(volume)
         if record.owner != self._node:
-            record = self._arrivals.bring(record, "asked for by the operator")
+            try:
+                record = self._arrivals.bring(record, "asked for by the operator")
+            except OwnerAway as error:
+                state = self._ownership.state()
+                if record.owner in state.nodes:
+                    raise
+                raise lost(record, state) from error
         return {"volume": record.to_json()}
 
     def promote(self, volume: str) -> Answer:

@@ -1,0 +1,636 @@
+"""Going on from a replica when the owner is lost, and what becomes of the owner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from acceptance.waiting import eventually
+from flocker import failover
+from flocker.errors import (
+    ControlPlaneAway,
+    OwnerAway,
+    OwnerLost,
+    PoolError,
+    Refused,
+    StaleEpoch,
+    TransferFailed,
+    VolumeNotFound,
+)
+from flocker.failover import complete_until, newest_copy
+from flocker.records import Copy, Snapshot, State, Volume
+from tests.unit.flocker.cluster import Machine, MemoryCluster
+
+
+def made(cluster: MemoryCluster, kind: str) -> MemoryCluster:
+    cluster["node1"].driver.create("demo", {"failover": kind})
+    cluster["node1"].write("demo", "hello")
+    cluster.replicate()
+    cluster["node1"].announce()
+    return cluster
+
+
+@pytest.fixture
+def demo(cluster: MemoryCluster) -> MemoryCluster:
+    """node1 wrote "hello" to the volume "demo", and every node has that."""
+    return made(cluster, "manual")
+
+
+@pytest.fixture
+def auto(cluster: MemoryCluster) -> MemoryCluster:
+    """The same with failover=auto."""
+    return made(cluster, "auto")
+
+
+def only_node3_follows(cluster: MemoryCluster, text: str) -> None:
+    cluster["node1"].write("demo", text)
+    cluster["node1"].publish()
+    cluster["node3"].follow()
+
+
+def numbers(machine: Machine) -> list[int]:
+    volume_id = machine.state.volumes["demo"].id
+    return [snapshot.number for snapshot in machine.pool.snapshots(volume_id)]
+
+
+def whats(cluster: MemoryCluster) -> list[str]:
+    return [event.what for event in cluster.ownership.history(cluster.volume("demo").id)]
+
+
+# What is said while the owner is away
+
+
+def test_a_mount_is_refused_with_the_age_of_the_newest_replica_and_what_to_type(
+    demo: MemoryCluster,
+) -> None:
+    only_node3_follows(demo, "newer")
+    demo["node1"].announce()
+    demo.lose("node1")
+    seen = demo.state.seen["node1"]
+    with pytest.raises(OwnerLost) as refused:
+        demo["node2"].driver.mount("demo", "container")
+    assert str(refused.value) == (
+        f"volume 'demo' is owned by node1, which is away since {seen}; "
+        f"the newest replica is on node3, complete up to {seen}; to go on from it type "
+        "`flocker promote demo` on node3, or bring node1 back"
+    )
+    assert demo.volume("demo").owner == "node1"
+    assert demo.state.moves == {}
+
+
+def test_a_replica_that_lacks_the_last_writes_is_only_as_complete_as_it_is(
+    demo: MemoryCluster,
+) -> None:
+    demo["node1"].write("demo", "never replicated")
+    demo["node1"].publish()
+    demo.lose("node1")
+    taken_at = demo.state.copies_of(demo.volume("demo"))["node3"].taken_at
+    with pytest.raises(OwnerLost, match=f"complete up to {taken_at.replace('+', '.')};"):
+        demo["node2"].driver.mount("demo", "container")
+
+
+def test_a_volume_without_a_replica_can_only_wait_for_its_owner(cluster: MemoryCluster) -> None:
+    cluster["node1"].driver.create("demo", {"replicas": "0"})
+    cluster.lose("node1")
+    for attempt in (
+        lambda: cluster["node2"].driver.mount("demo", "container"),
+        lambda: cluster["node2"].failover.promote("demo"),
+    ):
+        with pytest.raises(OwnerLost, match=r"no replica of it is on a node that is up; bring"):
+            attempt()
+
+
+def test_an_operator_who_moves_it_is_told_to_promote(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    with pytest.raises(OwnerLost, match="flocker promote demo"):
+        demo["node2"].operations.move("demo", None)
+
+
+def test_an_owner_that_only_does_not_answer_is_not_given_up(auto: MemoryCluster) -> None:
+    auto["node1"].is_up = False  # its lease goes on
+    with pytest.raises(OwnerAway, match=r"does not answer.*bring node1 back"):
+        auto["node2"].driver.mount("demo", "container")
+
+
+def test_the_newest_copy_is_one_on_a_node_that_is_up(demo: MemoryCluster) -> None:
+    only_node3_follows(demo, "newer")
+    volume = demo.volume("demo")
+    newest = newest_copy(volume, demo.state)
+    assert newest is not None
+    assert (newest.node, newest.snapshot.number) == ("node3", 2)
+    demo.lose("node3")
+    demo.lose("node1")
+    newest = newest_copy(volume, demo.state)
+    assert newest is not None
+    assert (newest.node, newest.snapshot.number) == ("node2", 1)
+
+
+def test_how_complete_a_copy_is() -> None:
+    volume = Volume("demo", "id", "node1", 1, "2026-01-01")
+    old, last = (Snapshot(number, f"i{number}") for number in (1, 2))
+    published = Copy("id", "node1", last, "2026-01-02T10:00:00")
+    mine = Copy("id", "node2", last, "2026-01-02T10:00:00")
+    behind = Copy("id", "node3", old, "2026-01-02T09:00:00")
+    state = State(
+        seen={"node1": "2026-01-02T12:00:00"},
+        copies={"id": {copy.node: copy for copy in (published, mine, behind)}},
+    )
+    assert complete_until(volume, mine, state) == "2026-01-02T12:00:00"
+    assert complete_until(volume, behind, state) == "2026-01-02T09:00:00"
+    unseen = replace(state, seen={})
+    assert complete_until(volume, mine, unseen) == "2026-01-02T10:00:00"
+
+
+# Promoting
+
+
+def test_a_replica_becomes_the_volume(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    promoted, until = demo["node2"].failover.promote("demo")
+    assert until == demo.state.seen["node1"]
+    assert promoted == demo.volume("demo")
+    assert (promoted.owner, promoted.epoch) == ("node2", 2)
+    assert promoted.base == demo["node2"].pool.snapshots(promoted.id)[-1]
+    assert demo["node2"].read("demo") == "hello"
+    assert demo["node3"].read("demo") == "hello"
+    event = next(event for event in demo.ownership.history(promoted.id) if event.what == "promoted")
+    assert event.node == "node2"
+    assert event.why == (
+        f"node1 is away: asked for by the operator; what it wrote after {until} may be lost"
+    )
+
+
+def test_a_newer_replica_elsewhere_is_fetched_first(demo: MemoryCluster) -> None:
+    only_node3_follows(demo, "newer")
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    assert demo.volume("demo").owner == "node2"
+    assert demo["node2"].read("demo") == "newer"
+
+
+def test_a_node_without_a_replica_can_be_told_to_go_on(cluster: MemoryCluster) -> None:
+    cluster["node1"].driver.create("demo", {"replicas": "1"})
+    cluster["node1"].write("demo", "hello")
+    cluster.replicate()
+    cluster.lose("node1")
+    cluster["node3"].failover.promote("demo")
+    assert cluster["node3"].read("demo") == "hello"
+
+
+def test_what_the_lost_owner_was_moving_is_not_in_the_way(demo: MemoryCluster) -> None:
+    demo.ownership.start_move(demo.volume("demo"), "node3")
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    assert demo.state.moves == {}
+    assert demo["node2"].read("demo") == "hello"
+
+
+@pytest.mark.parametrize(
+    ("node", "refusal"),
+    [
+        ("node1", "volume 'demo' is owned by node1 already"),
+        ("node2", "owned by node1, which is up; `flocker move demo` brings it here with all"),
+    ],
+)
+def test_an_owner_that_is_up_is_not_replaced(demo: MemoryCluster, node: str, refusal: str) -> None:
+    with pytest.raises(Refused, match=refusal):
+        demo[node].failover.promote("demo")
+    assert demo.volume("demo").epoch == 1
+
+
+def test_what_nobody_knows_is_not_promoted(cluster: MemoryCluster) -> None:
+    with pytest.raises(VolumeNotFound, match="no volume 'nowhere'"):
+        cluster["node1"].failover.promote("nowhere")
+
+
+def test_an_owner_that_comes_back_in_the_last_moment_stays(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    node2 = demo["node2"]
+    node2.etcd.before["promote"] = lambda: demo.bring_back("node1")
+    with pytest.raises(Refused, match="owned by node1, which is there"):
+        node2.failover.promote("demo")
+    assert demo.volume("demo").owner == "node1"
+    demo["node1"].write("demo", "went on")
+    demo.replicate()
+    node2.custody.tidy()
+    assert node2.read("demo") == "went on"
+    assert [machine.pool.asides() for machine in demo.machines.values()] == [[], [], []]
+
+
+def test_of_two_nodes_that_promote_at_once_one_wins(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    both = threading.Barrier(2)
+    for name in ("node2", "node3"):
+        demo[name].etcd.before["promote"] = lambda: both.wait(10)
+
+    def attempt(name: str) -> str | None:
+        try:
+            demo[name].failover.promote("demo")
+        except StaleEpoch:
+            return None
+        return name
+
+    with ThreadPoolExecutor(2) as threads:
+        [winner] = [name for name in threads.map(attempt, ["node2", "node3"]) if name]
+    assert (demo.volume("demo").owner, demo.volume("demo").epoch) == (winner, 2)
+    loser = "node3" if winner == "node2" else "node2"
+    demo[winner].write("demo", "went on")
+    demo[loser].custody.tidy()
+    assert not demo[loser].pool.is_open(demo.volume("demo").id)
+    demo.replicate()
+    assert demo[loser].read("demo") == "went on"
+    assert [demo[name].pool.asides() for name in ("node2", "node3")] == [[], []]
+
+
+@pytest.mark.parametrize("step", ["state", "promote"])
+def test_without_etcd_nothing_is_promoted(demo: MemoryCluster, step: str) -> None:
+    demo.lose("node1")
+    node2 = demo["node2"]
+    node2.etcd.away_for = {step}
+    with pytest.raises(ControlPlaneAway):
+        node2.failover.promote("demo")
+    node2.etcd.away_for = set()
+    assert demo.volume("demo").owner == "node1"
+    node2.failover.promote("demo")
+    assert node2.read("demo") == "hello"
+
+
+def test_a_promotion_whose_answer_was_lost_is_one(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    node2 = demo["node2"]
+    node2.etcd.unheard = {"promote"}
+    with pytest.raises(ControlPlaneAway):
+        node2.failover.promote("demo")
+    node2.etcd.unheard = set()
+    assert demo.volume("demo").owner == "node2"
+    assert node2.read("demo") == "hello"
+
+
+def test_what_cannot_be_said_of_the_former_owner_costs_nothing_else(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    demo["node2"].etcd.away_for = {"publish"}
+    demo["node2"].failover.promote("demo")
+    assert demo["node2"].read("demo") == "hello"
+
+
+@pytest.mark.parametrize("broken", ["stream", "snapshots"])
+def test_a_newer_replica_that_cannot_be_had_changes_nothing(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    only_node3_follows(demo, "newer")
+    demo.lose("node1")
+
+    def fail(*_: object) -> None:
+        raise TransferFailed("it broke off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo["node2"].peers, broken, fail)
+        with pytest.raises(TransferFailed):
+            demo["node2"].failover.promote("demo")
+    assert demo.volume("demo").owner == "node1"
+    demo["node2"].failover.promote("demo")
+    assert demo["node2"].read("demo") == "newer"
+
+
+def test_a_pool_that_cannot_adopt_it_changes_nothing(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo.lose("node1")
+
+    def fail(*_: object) -> None:
+        raise PoolError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo["node2"].pool, "adopt", fail)
+        with pytest.raises(PoolError):
+            demo["node2"].failover.promote("demo")
+    assert demo.volume("demo").owner == "node1"
+
+
+def test_a_replica_that_is_not_what_was_said_is_not_gone_on_from(demo: MemoryCluster) -> None:
+    volume = demo.volume("demo")
+    demo.lose("node1")
+    demo.ownership.publish(Copy(volume.id, "node2", Snapshot(9, "never here"), volume.created_at))
+    with pytest.raises(Refused, match="node2 does not hold snapshot 9 of volume 'demo' any more"):
+        demo["node2"].failover.promote("demo")
+    assert demo.volume("demo").owner == "node1"
+
+
+# By itself
+
+
+def test_the_newest_replica_takes_over_by_itself(auto: MemoryCluster) -> None:
+    only_node3_follows(auto, "newer")
+    auto.lose("node1")
+    for name in ("node2", "node3", "node2"):
+        auto[name].failover.take_over_lost(auto.state)
+    assert auto.volume("demo").owner == "node3"
+    assert auto["node3"].read("demo") == "newer"
+    assert "its lease ran out" in auto.ownership.history(auto.volume("demo").id)[-1].why
+
+
+def test_of_replicas_as_new_as_each_other_one_takes_over(auto: MemoryCluster) -> None:
+    auto.lose("node1")
+    for name in ("node2", "node3"):
+        auto[name].failover.take_over_lost(auto.state)
+    assert auto.volume("demo").epoch == 2
+    assert whats(auto).count("promoted") == 1
+
+
+def test_nothing_is_taken_over_that_must_not(cluster: MemoryCluster) -> None:
+    """By hand only, or the owner is there, or there is nothing to go on from."""
+    node1 = cluster["node1"]
+    node1.driver.create("manual", {})
+    node1.driver.create("alone", {"failover": "auto", "replicas": "0"})
+    cluster["node3"].driver.create("alive", {"failover": "auto"})
+    for name in ("manual", "alone", "alive"):
+        cluster["node1"].write(name, "text")
+    cluster.replicate()
+    cluster["node3"].write("alive", "text")
+    cluster.lose("node1")
+    before = cluster.state.volumes
+    for name in ("node2", "node3"):
+        cluster[name].failover.take_over_lost(cluster.state)
+    assert cluster.state.volumes == before
+
+
+def test_one_volume_that_cannot_be_taken_over_does_not_stop_the_others(
+    auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auto["node1"].driver.create("zulu", {"failover": "auto"})
+    auto["node1"].write("zulu", "text")
+    auto.replicate()
+    auto.lose("node1")
+    node3, bad = auto["node3"], auto.volume("demo").id
+    adopt = node3.pool.adopt
+
+    def fail(claim: object, *arguments: object) -> None:
+        if getattr(claim, "volume_id", "") == bad:
+            raise PoolError("the disk is full")
+        adopt(claim, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node3.pool, "adopt", fail)
+    node3.failover.take_over_lost(auto.state)
+    assert (auto.volume("demo").owner, auto.volume("zulu").owner) == ("node1", "node3")
+
+
+@pytest.fixture
+def watching(auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All nodes but node1 watch for owners that are lost."""
+    monkeypatch.setattr(failover, "RETRY_SECONDS", 0.05)
+    stopping = threading.Event()
+    for name in ("node2", "node3"):
+        auto[name].failover.start(stopping)
+    yield
+    stopping.set()
+
+
+@pytest.mark.usefixtures("watching")
+def test_lost_owners_are_noticed(auto: MemoryCluster) -> None:
+    auto.lose("node1")
+    eventually(lambda: auto.volume("demo").epoch, is_=2, within=10)
+
+
+@pytest.mark.usefixtures("watching")
+def test_a_node_without_etcd_takes_nothing_over(
+    auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mirror stands still: others may be there that it does not see."""
+    looked = threading.Semaphore(0)
+    node3, changes = auto["node3"], auto["node3"].catalog.changes
+
+    def counted(last: State | None, within: float) -> State:
+        looked.release()
+        return changes(last, within)
+
+    auto["node2"].is_up = False
+    monkeypatch.setattr(auto["node2"].failover, "take_over_lost", lambda _: None)
+    monkeypatch.setattr(node3.catalog, "changes", counted)
+    node3.etcd.away_for = {"state"}
+    auto.lose("node1")
+    for _ in range(4):
+        assert looked.acquire(timeout=10)
+    assert auto.volume("demo").owner == "node1"
+    node3.etcd.away_for = set()
+    eventually(lambda: auto.volume("demo").owner, is_="node3", within=10)
+
+
+def test_a_defect_does_not_end_the_watch(
+    auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failover, "RETRY_SECONDS", 0.05)
+    node3 = auto["node3"]
+    take, tried = node3.failover.take_over_lost, threading.Event()
+
+    def fail_once(state: object) -> None:
+        if not tried.is_set():
+            tried.set()
+            raise KeyError("surprise")
+        take(state)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node3.failover, "take_over_lost", fail_once)
+    stopping = threading.Event()
+    auto.lose("node1")
+    node3.failover.start(stopping)
+    eventually(lambda: auto.volume("demo").owner, is_="node3", within=10)
+    stopping.set()
+
+
+# A container that starts meanwhile
+
+
+@pytest.mark.parametrize("winner", ["node2", "node3"])
+def test_a_mount_waits_for_the_takeover(auto: MemoryCluster, winner: str) -> None:
+    """On the node that takes over, and on one that then has the volume handed over."""
+    auto.lose("node1")
+    changes = auto["node2"].catalog.changes
+
+    def take_over_meanwhile(*arguments: object, **named: object) -> object:
+        auto[winner].failover.take_over_lost(
+            replace(
+                auto.state,
+                copies={
+                    auto.volume("demo").id: {
+                        winner: auto.state.copies_of(auto.volume("demo"))[winner]
+                    }
+                },
+            )
+        )
+        return changes(*arguments, **named)  # type: ignore[arg-type]
+
+    auto["node2"].catalog.changes = take_over_meanwhile  # type: ignore[method-assign, assignment]
+    assert auto["node2"].read("demo") == "hello"
+    assert auto.volume("demo").owner == "node2"
+    assert auto.volume("demo").epoch == (2 if winner == "node2" else 3)
+
+
+def test_a_mount_that_waited_in_vain_says_what_it_waited_for(auto: MemoryCluster) -> None:
+    node2 = auto["node2"]
+    node2.answer_seconds = 0.3
+    node2.start()
+    auto.lose("node1")
+    with pytest.raises(OwnerLost, match=r"node3, whose replica is complete up to .*, takes over"):
+        node2.driver.mount("demo", "container")
+    assert auto.state.mounts == {}
+
+
+def test_a_mount_goes_on_with_an_owner_that_came_back(auto: MemoryCluster) -> None:
+    auto.lose("node1")
+    changes = auto["node2"].catalog.changes
+
+    def come_back(*arguments: object, **named: object) -> object:
+        if not auto["node1"].is_up:
+            auto.bring_back("node1")
+        return changes(*arguments, **named)  # type: ignore[arg-type]
+
+    auto["node2"].catalog.changes = come_back  # type: ignore[method-assign, assignment]
+    assert auto["node2"].read("demo") == "hello"
+    assert whats(auto) == ["created", "moved"]
+
+
+def test_a_mount_of_what_is_removed_while_it_waits_says_so(auto: MemoryCluster) -> None:
+    auto.lose("node1")
+    changes = auto["node2"].catalog.changes
+
+    def removed(*arguments: object, **named: object) -> object:
+        volume = auto.volume("demo")
+        event = replace(auto.ownership.history(volume.id)[0], what="removed")
+        auto.ownership.remove(volume, event)
+        return changes(*arguments, **named)  # type: ignore[arg-type]
+
+    auto["node2"].catalog.changes = removed  # type: ignore[method-assign, assignment]
+    with pytest.raises(VolumeNotFound):
+        auto["node2"].driver.mount("demo", "container")
+
+
+# The loser comes back
+
+
+Diverge = Callable[[Machine], None]
+
+
+def with_writes(node1: Machine) -> None:
+    node1.write("demo", "never replicated")
+
+
+def with_a_snapshot(node1: Machine) -> None:
+    node1.write("demo", "never replicated")
+    node1.publish()
+
+
+def with_both(node1: Machine) -> None:
+    node1.write("demo", "in a snapshot")
+    node1.publish()
+    node1.write("demo", "never replicated")
+
+
+@pytest.mark.parametrize("diverge", [with_writes, with_a_snapshot, with_both])
+def test_what_only_the_loser_had_is_listed_and_can_be_had(
+    demo: MemoryCluster, diverge: Diverge
+) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    diverge(node1)
+    demo.lose("node1")
+    node2.failover.promote("demo")
+    node2.write("demo", "went on")
+    demo.bring_back("node1")
+    demo.replicate()
+
+    for machine in demo.machines.values():
+        conflicts = machine.operations.conflicts()
+        assert conflicts["silent"] == []
+        [aside] = conflicts["asides"]
+        assert (aside["node"], aside["volume"], aside["why"]) == ("node1", "demo", "conflict")
+    assert numbers(node1) == numbers(node2)
+    assert whats(demo)[-1] == "conflict"
+    node2.operations.clone(aside["reference"], "lost")
+    assert demo["node3"].read("lost") == "never replicated"
+    assert node1.read("demo") == "went on"
+    assert len(node1.pool.asides()) == 1
+
+
+def test_a_loser_that_had_nothing_more_has_no_conflict(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    demo["node2"].write("demo", "went on")
+    demo.bring_back("node1")
+    demo.replicate()
+    assert demo["node1"].pool.asides() == []
+    assert demo["node1"].read("demo") == "went on"
+
+
+def test_containers_of_a_loser_that_was_only_cut_off_are_stopped(auto: MemoryCluster) -> None:
+    node1 = auto["node1"]
+    mountpoint = node1.run("demo", "app-redis-1")
+    node1.etcd.is_away = True
+    auto.ownership.expire("node1")
+    auto["node3"].failover.take_over_lost(auto.state)
+    (mountpoint / "file").write_text("written alone")
+    node1.etcd.is_away = False
+    node1.announce()
+    node1.custody.catch_up()
+    assert node1.containers.stopped == ["app-redis-1"]
+    [aside] = node1.pool.asides()
+    node1.driver.create("lost", {"from": aside.reference})
+    assert node1.read("lost") == "written alone"
+
+
+def test_a_branch_that_lost_is_never_promoted_again(demo: MemoryCluster) -> None:
+    """The loser is back, and its successor is lost before the loser has looked."""
+    node1, node2, node3 = (demo[name] for name in ("node1", "node2", "node3"))
+    with_both(node1)
+    node1.publish()
+    demo.lose("node1")
+    node2.failover.promote("demo")
+    node2.write("demo", "went on")
+    node2.publish()
+    node3.follow()
+    node1.is_up = True
+    node1.start()
+    demo.lose("node2")
+    node3.failover.promote("demo")
+    assert node3.read("demo") == "went on"
+
+
+def test_a_planned_move_leaves_no_conflict(demo: MemoryCluster) -> None:
+    for number, name in enumerate(["node2", "node1", "node3", "node2"]):
+        demo[name].write("demo", f"text {number}")
+        demo.replicate()
+        for machine in demo.machines.values():
+            machine.custody.catch_up()
+            machine.custody.tidy()
+    assert [machine.pool.asides() for machine in demo.machines.values()] == [[], [], []]
+
+
+@pytest.mark.parametrize("node", ["node1", "node2"])
+def test_a_daemon_that_starts_again_makes_no_conflict(demo: MemoryCluster, node: str) -> None:
+    demo["node1"].write("demo", "not yet replicated")
+    demo[node].start()
+    demo[node].custody.catch_up()
+    demo[node].custody.tidy()
+    assert demo[node].pool.asides() == []
+    assert demo["node1"].read("demo") == "not yet replicated"
+
+
+def test_a_node_that_lost_power_and_was_not_replaced_goes_on(demo: MemoryCluster) -> None:
+    demo["node1"].run("demo")
+    demo.lose("node1")
+    demo.bring_back("node1")
+    assert demo["node1"].read("demo") == "hello"
+    assert demo["node1"].pool.asides() == []
+
+
+def test_the_loser_is_a_replica_from_then_on(demo: MemoryCluster) -> None:
+    with_writes(demo["node1"])
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    demo.bring_back("node1")
+    demo["node2"].write("demo", "went on")
+    demo.replicate()
+    demo.lose("node2")
+    demo["node1"].failover.promote("demo")
+    assert demo["node1"].read("demo") == "went on"
