@@ -56,6 +56,9 @@ class BtrfsPool:
         self._unchanged: dict[str, tuple[str, bytes]] = {}
         # (Volume id, number) of what is being received -> whether it is still wanted.
         self._arriving: dict[tuple[str, int], bool] = {}
+        # Volume id -> ids of pruned snapshots that the kernel may still be deleting; see
+        # changed_volumes.
+        self._pruned: dict[str, set[int]] = {}
         self._recover()
 
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
@@ -83,12 +86,22 @@ class BtrfsPool:
         return self._folder(volume_id).live.is_dir()
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
+        """Leaves out those whose pruned snapshots are still being deleted while volumes have sizes.
+
+        With quota groups the kernel looks at every file to delete a snapshot (45 us for
+        each). New snapshots must not come faster than old ones go: the more there
+        are, the longer each deletion takes.
+        """
         if not claims:
             return []
         # Brings writes that are only in memory to disk, mapped memory's too: then the generation
         # tells of every write that was made before this call.
         subvolume.sync(self._volumes)
-        return [claim for claim in claims if self._has_changed(claim.volume_id)]
+        return [
+            claim
+            for claim in claims
+            if self._has_changed(claim.volume_id) and not self._is_pruning(claim.volume_id)
+        ]
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         return [snapshot for snapshot, _ in self._folder(volume_id).snapshots()]
@@ -138,14 +151,20 @@ class BtrfsPool:
         subvolume.sync(self._volumes)  # or a crash would bring the mark back
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
+        pruned = set()
         with self._locked(volume_id) as folder:
-            for snapshot, _ in folder.snapshots()[:-SNAPSHOTS_KEPT]:
+            for snapshot, facts in folder.snapshots()[:-SNAPSHOTS_KEPT]:
                 if snapshot.number in keep:
                     continue
                 try:
                     subvolume.delete(folder.snapshot(snapshot.number))
                 except PoolError as error:  # one that is being sent; the next time will do
                     log.info("%s", error)
+                else:
+                    pruned.add(facts.id)
+        if pruned and self._quotas.are_on:
+            self._pruned.setdefault(volume_id, set()).update(pruned)
+            subvolume.sync(self._volumes)  # also has the kernel begin to delete
         self._quotas.recount()
 
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
@@ -296,6 +315,13 @@ class BtrfsPool:
             return True
         self._unchanged[volume_id] = (str(folder.live), stamp)
         return False
+
+    def _is_pruning(self, volume_id: str) -> bool:
+        pruned = self._pruned.get(volume_id, set())
+        for each in list(pruned):
+            if subvolume.is_gone(self._volumes, each):
+                pruned.discard(each)
+        return bool(pruned)
 
     def _expect(
         self, folder: VolumeFolder, key: tuple[str, int], parent: Snapshot | None

@@ -34,6 +34,13 @@ def request_code(direction: int, number: int, size: int) -> int:
 _INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
 _GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
 _SYNC = request_code(_NO_DATA, 8, 0)
+# struct btrfs_ioctl_search_key: tree_id, then min and max of objectid, offset and transid, min and
+# max of type, nr_items; what it finds follows, up to 4096 bytes in all.
+_SEARCH = struct.Struct("=QQQQQQQIII36x")
+_SEARCH_BYTES = 4096
+_TREE_SEARCH = request_code(_TO_KERNEL | _FROM_KERNEL, 17, _SEARCH_BYTES)
+_ROOT_TREE, _ROOT_ITEM = 1, 132
+_ANY = (1 << 64) - 1
 _STAMP = slice(280, 312)  # generation, flags, uuid
 _IS_READONLY = 1 << 0  # BTRFS_ROOT_SUBVOL_RDONLY
 _FIRST_INODE = 256  # BTRFS_FIRST_FREE_OBJECTID: the root directory of every subvolume
@@ -133,6 +140,21 @@ def exists(path: Path) -> bool:
         return path.lstat().st_ino == _FIRST_INODE
     except FileNotFoundError:
         return False
+
+
+def is_gone(pool: Path, id_: int) -> bool:
+    """Whether the kernel has finished deleting a subvolume; it does so in the background."""
+    asked = bytearray(_SEARCH_BYTES)
+    _SEARCH.pack_into(asked, 0, _ROOT_TREE, id_, id_, 0, _ANY, 0, _ANY, _ROOT_ITEM, _ROOT_ITEM, 1)
+    folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(folder, _TREE_SEARCH, asked)
+    except OSError as error:
+        raise PoolError(f"{pool} cannot be searched: {error.strerror}") from error
+    finally:
+        os.close(folder)
+    found: int = _SEARCH.unpack_from(asked)[-1]
+    return found == 0
 
 
 def sync(path: Path) -> None:

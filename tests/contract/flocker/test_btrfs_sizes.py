@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
-from flocker.btrfs import BtrfsPool
+from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.records import Claim
 from tests.contract.flocker.conftest import MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, moved, written
@@ -141,6 +141,24 @@ def test_the_count_stays_right_when_snapshots_go(make_btrfs_pool: MakeBtrfsPool)
     assert pool.used_bytes(claim.volume_id) == counted
     # The group of a deleted subvolume goes with it: the top level, live and three snapshots.
     assert len(list(groups.glob("0_*"))) == 5
+
+
+def test_snapshots_do_not_come_faster_than_they_go(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim, 100 * MIB)
+    for number in range(2000):
+        (pool.open(claim) / f"file{number}").write_bytes(os.urandom(4096))
+    for number in range(2 * SNAPSHOTS_KEPT):
+        written(pool, claim, f"text {number}")
+    pool.prune(claim.volume_id, keep=())
+    (pool.open(claim) / "file.txt").write_text("one more")
+    assert pool.changed_volumes([claim]) == []
+    eventually(lambda: pool.changed_volumes([claim]), is_=[claim], within=30)
+    # What is asked for is taken in any case.
+    written(pool, claim, "the last")
+    pool.prune(claim.volume_id, keep=())
+    (pool.open(claim) / "file.txt").write_text("and another")
+    assert pool.take_snapshot(claim) == pool.snapshots(claim.volume_id)[-1]
 
 
 @pytest.mark.parametrize("remedy", ["prune", "prepare_sizes"])
