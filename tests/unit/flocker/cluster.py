@@ -40,6 +40,7 @@ class Containers:
         self.running: dict[str, list[str]] = {}  # volume -> containers
         self.mounted: set[str] = set()  # volume ids
         self.stopped: list[str] = []
+        self.killed: list[str] = []  # volume ids whose users were ended by force
         self.paused: list[str] = []  # volumes whose containers stand still now
         self.options: dict[str, dict[str, str]] = {}
         self.on_stop: Callable[[str], None] = lambda _: None  # the engine unmounts
@@ -58,6 +59,7 @@ class Containers:
         return volume_id in self.mounted
 
     def kill_users(self, volume_id: str) -> None:
+        self.killed.append(volume_id)
         self.mounted.discard(volume_id)
 
 
