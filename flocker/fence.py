@@ -10,26 +10,24 @@ killed by the kernel's mount tables. All of it is over before the lease is.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 from flocker.config import Config
 from flocker.engine import Engine
 from flocker.errors import EngineAway, FlockerError
-from flocker.kernel import MountTable, processes_with
+from flocker.kernel import MountTable
 from flocker.lease_file import AutoVolume, Lease, LeaseFile
+from flocker.pool_mounts import kill_users
 
 log = logging.getLogger("flocker.fence")
 
 POLL_SECONDS = 0.5
-KILL_POLL_SECONDS = 0.02
 # Of a lease of 15 s the last 5 s are left: half a second until the next look, this for the
 # engine, the rest for the kernel.
 ENGINE_SECONDS = 1.5
@@ -89,7 +87,8 @@ class Fence:
             stopped = [f"container '{name}'" for name in names]
         except EngineAway as error:
             log.warning("killing what uses volume '%s' without the engine: %s", volume.name, error)
-        killed, left = self._kill_users(Path(volume.path), lease.renewed_at + lease.lease_seconds)
+        lease_ends = lease.renewed_at + lease.lease_seconds
+        killed, left = kill_users(Path(volume.path), lease_ends, self._clock)
         for what in stopped + killed:
             log.warning(
                 "%s: stopped %s, %s%s",
@@ -100,27 +99,6 @@ class Fence:
             )
         if left and volume.id not in self._fenced:
             log.error("%s: cannot stop %s, %s", silence, ", ".join(left), use)
-
-    def _kill_users(self, path: Path, until: float) -> tuple[list[str], list[str]]:
-        """Kill the processes that have a volume mounted, and those that appear meanwhile.
-
-        Returns:
-            Those that ended, and those that do not.
-        """
-        named: dict[int, str] = {}
-        waiting = threading.Event()
-        while left := processes_with(path):
-            for process in left:
-                named.setdefault(process, _named(process))
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-            if self._clock() > until:
-                break
-            waiting.wait(KILL_POLL_SECONDS)
-        return (
-            [name for process, name in named.items() if process not in left],
-            [named[process] for process in left],
-        )
 
 
 def main() -> int:
@@ -141,13 +119,6 @@ def main() -> int:
         except Exception:  # whatever it is, the next look may succeed, and nobody else looks
             log.exception("a look at the lease failed")
     return 0
-
-
-def _named(process: int) -> str:
-    try:
-        return f"process {process} ('{Path(f'/proc/{process}/comm').read_text().strip()}')"
-    except OSError:
-        return f"process {process}"
 
 
 if __name__ == "__main__":
