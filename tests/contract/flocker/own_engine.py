@@ -97,10 +97,15 @@ class OwnEngine:
 
     def remove_all(self) -> None:
         """Leave no container, and no volume."""
-        for kind, listing in ("rm", ["ps", "--all"]), ("volume rm", ["volume", "ls"]):
-            found = self.docker(*listing, "--quiet").split()
-            if found:
-                self.docker(*kind.split(), "--force", *found)
+        self.remove_containers()
+        volumes = self.docker("volume", "ls", "--quiet").split()
+        if volumes:
+            self.docker("volume", "rm", *volumes)
+
+    def remove_containers(self) -> None:
+        containers = self.docker("ps", "--all", "--quiet").split()
+        if containers:
+            self.docker("rm", "--force", *containers)
 
     def stop(self) -> None:
         """End it; only then is the folder its own no more."""
@@ -131,7 +136,18 @@ def own_engine() -> Iterator[OwnEngine]:
         subprocess.run(["tar", "-C", root, "-cf", folder / "image.tar", "."], check=True)
         engine.docker("import", str(folder / "image.tar"), IMAGE)
         yield engine
-        engine.remove_all()
     finally:
-        engine.stop()
+        try:
+            engine.remove_containers()
+        finally:
+            engine.stop()
+            unmount_below(folder)
         shutil.rmtree(folder)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount what a dockerd that was killed has forgotten."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [point for point in (line.split()[4] for line in lines) if f"{folder}/" in point]
+    for point in reversed(points):
+        subprocess.run(["umount", point], check=True)
