@@ -7,6 +7,7 @@ and which volumes others take over once it is not.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,17 +49,20 @@ class LeaseFile:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._renewed = folder / "lease.json"
         self._auto = folder / "auto.json"
+        self._writing = threading.Lock()
 
     def write_renewed(self, renewed_at: float, lease_seconds: float) -> None:
         """Note a successful renewal; see Lease."""
-        _replace(self._renewed, {"renewed_at": renewed_at, "lease_seconds": lease_seconds})
+        self._replace(self._renewed, {"renewed_at": renewed_at, "lease_seconds": lease_seconds})
 
     def write_auto(self, volumes: Collection[AutoVolume]) -> None:
         """Note which volumes with failover=auto are mounted here.
 
-        To be called before the engine hears that a volume is mounted.
+        To be called before the engine hears that a volume is mounted. One too many does no
+        harm: the fence looks which are mounted. The last call counts, so whoever collects the
+        volumes in several threads has to let them take turns.
         """
-        _replace(self._auto, [asdict(volume) for volume in volumes])
+        self._replace(self._auto, [asdict(volume) for volume in volumes])
 
     def read(self) -> Lease | None:
         """What was written last; None when this node never had a lease since it started.
@@ -79,8 +83,8 @@ class LeaseFile:
         except TypeError as error:
             raise ValueError(f"{self._renewed.parent} holds no lease: {error}") from error
 
-
-def _replace(file: Path, content: Any) -> None:
-    fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps(content))
-    fresh.replace(file)
+    def _replace(self, file: Path, content: Any) -> None:
+        with self._writing:
+            fresh = file.with_suffix(".new")
+            fresh.write_text(json.dumps(content))
+            fresh.replace(file)

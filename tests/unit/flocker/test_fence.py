@@ -162,6 +162,27 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     thread.join()
 
 
+def test_threads_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
+    files = LeaseFile(tmp_path)
+    files.write_renewed(0, 15)
+    failed = []
+
+    def write() -> None:
+        try:
+            for _ in range(100):
+                files.write_auto([DEMO, OTHER])
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert files.read() == Lease(0, 15, (DEMO, OTHER))
+
+
 def test_without_its_settings_it_says_what_is_missing() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "flocker.fence"],
