@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
@@ -10,7 +11,15 @@ from typing import Any, Protocol
 
 from flocker.catalog import Catalog
 from flocker.driver import Driver
-from flocker.errors import BadRequest, FlockerError, OwnerAway, Refused, VolumeNotFound
+from flocker.errors import (
+    BadRequest,
+    ControlPlaneAway,
+    FlockerError,
+    MoveUnderWay,
+    OwnerAway,
+    Refused,
+    VolumeNotFound,
+)
 from flocker.failover import Failover, complete_until, lost
 from flocker.handoff import Arrivals
 from flocker.options import format_size, read_reference
@@ -19,6 +28,8 @@ from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
 from flocker.replication import Publisher
 from flocker.uses import Uses
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
@@ -161,6 +172,7 @@ class Operations:
 
         Raises:
             InUse: a container uses it.
+            MoveUnderWay: another node is fetching it.
         """
         wanted = read_reference(reference)
         if wanted.number is None:
@@ -173,10 +185,15 @@ class Operations:
             return self._elsewhere.operate(volume.owner, "restore", {"reference": reference})
         with self._uses.locked(volume):
             self._uses.refuse_if_any(volume)
+            state = self._ownership.state()
+            if move := state.moves.get(volume.id):  # its last snapshot may be taken already
+                raise MoveUnderWay(volume.name, move.target)
             snapshot = self._find(volume, wanted.number)
-            before = self._keep(volume, f"before it became {reference}", *self._freeze(volume))
+            before, taken_at = self._freeze(volume)
+            if before not in [named.snapshot for named in state.named(volume)]:
+                self._keep(volume, f"before it became {reference}", before, taken_at)
             self._pool.restore(volume.claim, snapshot, volume.size_bytes)
-        kept_as = f"{volume.name}@{before['number']}"
+        kept_as = f"{volume.name}@{before.number}"
         self._record(volume, "restored", f"to {reference}; what it was before is {kept_as}")
         return {"volume": volume.to_json(), "kept_as": kept_as}
 
@@ -350,7 +367,10 @@ class Operations:
             raise BadRequest(f"no node '{name}' is up; those that are: {', '.join(sorted(nodes))}")
 
     def _record(self, volume: Volume, what: str, why: str) -> None:
-        self._ownership.record(Event(volume.id, volume.name, now(), self._node, what, why))
+        try:
+            self._ownership.record(Event(volume.id, volume.name, now(), self._node, what, why))
+        except ControlPlaneAway as error:  # what it tells of is done
+            log.warning("'%s' not written to the history of '%s': %s", what, volume.name, error)
 
 
 def _by_time(state: State) -> list[Removed]:
