@@ -23,6 +23,7 @@ from flocker.transfer import Transfers
 log = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 1.0
+UNSAID_ROUNDS = 10  # it means looking into every volume's folder, and seldom finds something
 AT_ONCE = 4  # snapshots taken, or streams fetched, at the same time
 RETRY_SECONDS = 5.0
 
@@ -85,23 +86,31 @@ class Publisher:
         threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
 
     def _run(self, stopping: threading.Event) -> None:
+        rounds = 0
         while not stopping.wait(PUBLISH_SECONDS):
             try:
-                self.publish_changes()
+                self.publish_changes(with_unsaid=rounds % UNSAID_ROUNDS == 0)
             except Exception:
                 # Logged, and tried again: a thread that has ended does not come back.
                 log.exception("changes could not be looked for")
+            rounds += 1
 
-    def publish_changes(self) -> None:
-        """One round over all volumes this node owns."""
+    def publish_changes(self, *, with_unsaid: bool = True) -> None:
+        """One round over all volumes this node owns.
+
+        Args:
+            with_unsaid: also look for snapshots that were taken and never published.
+        """
         state = self._catalog.state
+        if not self._catalog.is_connected:
+            return  # nobody can be told, so snapshots would only pile up
         own = {
             volume.claim: volume
             for volume in state.volumes.values()
             if volume.owner == self._node and volume.replicas > 0
         }
         changed = set(self._pool.changed_volumes(own.keys()))
-        unsaid = {claim for claim in own if not self._is_said(claim, state)}
+        unsaid = {claim for claim in own if with_unsaid and not self._is_said(claim, state)}
         list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
 
     def publish(self, volume: Volume) -> Snapshot:

@@ -165,6 +165,7 @@ class Protocol(RuleBasedStateMachine):
         self.failover = failover
         self.counter = 0
         self.writers: dict[int, str] = {}  # epoch -> the node that had the volume mounted
+        self.to_be_fenced: set[str] = set()
         self.epochs: dict[str, int] = {}  # node -> epoch its container writes at
         self.written: list[str] = []  # lines of the volume as its owner has them
         self.all_lines: set[str] = set()
@@ -181,7 +182,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES))
     def write(self, node: str) -> None:
-        if node in self.epochs:
+        if node in self.epochs and not self.wires[node].is_paused:
             self._append(node)
 
     @rule(node=st.sampled_from(NODES))
@@ -353,6 +354,12 @@ class Protocol(RuleBasedStateMachine):
         wire.is_at_rest.clear()
         wire.may_go_on.set()
         self._await_rest(node, before)
+        self._fence_if_due(node)
+
+    def _fence_if_due(self, node: str) -> None:
+        if node in self.to_be_fenced and not self.wires[node].is_paused:
+            self.to_be_fenced.remove(node)
+            self._do(node, self._unmount)
 
     def _see_change(self, before: Volume) -> None:
         """Learn what the volume holds if its owner has changed: that is the place of the proof."""
@@ -384,7 +391,7 @@ class Protocol(RuleBasedStateMachine):
         self.epochs[machine.name] = volume.epoch
 
     def _unmount(self, machine: Machine) -> None:
-        self._fence(machine.name)
+        self._end_container(machine.name)
         machine.driver.unmount(VOLUME, CONTAINER)
 
     def _would_wait(self) -> bool:
@@ -412,20 +419,22 @@ class Protocol(RuleBasedStateMachine):
         self._bury(node)
 
     def _end_lease(self, node: str) -> None:
-        """Only of a node that cannot renew it; before that, the fence has done its work."""
+        """Only of a node that cannot renew it; before that, its fence stops the container. On one
+        that stands still nothing writes, and the fence acts as soon as it goes on."""
         wire = self.wires[node]
         if wire.is_dead or wire.is_cut_off or wire.is_paused:
-            if self.failover == "auto":
-                self._fence(node)
+            if self.failover == "auto" and node in self.epochs:
+                self.to_be_fenced.add(node)
+                self._fence_if_due(node)
             self.cluster.ownership.expire(node)
 
     def _bury(self, node: str) -> None:
         """What a power cut takes with it."""
         machine = self.cluster[node]
         machine.is_up = False
-        self._fence(node)
+        self._end_container(node)
 
-    def _fence(self, node: str) -> None:
+    def _end_container(self, node: str) -> None:
         self.epochs.pop(node, None)
         self.cluster[node].containers.running.clear()
         self.cluster[node].containers.mounted.clear()
