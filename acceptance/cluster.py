@@ -43,6 +43,7 @@ ETCD_ACCESS = (
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 READY_SECONDS = 120
 REMOVED_SECONDS = 60
+FEW = 20  # a longer list of owners nobody reads, and each takes a question
 
 
 class NodeAway(Exception):
@@ -121,7 +122,7 @@ class Node:
     def knows(self) -> set[str]:
         """The nodes, itself included, that it takes to be alive."""
         nodes = self.flocker("status")["nodes"]
-        return {str(known["name"]) for known in nodes if known.get("is_alive", True)}
+        return {str(known["name"]) for known in nodes if known["is_alive"]}
 
     def restart(self, service: str) -> float:
         """Restart a service of the node; return how many seconds it took until it was ready."""
@@ -248,10 +249,10 @@ class Cluster:
         return self.well_nodes[0].engine.volume_owners([volume]).get(volume)
 
     def owners(self) -> dict[str, str]:
-        """Volume -> the node that owns it, of all volumes of the driver."""
+        """Volume -> the node that owns it, of the driver's volumes or the first few of many."""
         for node in self.well_nodes:
             with suppress(requests.RequestException):  # any node that is up knows it
-                return node.engine.volume_owners(sorted(node.engine.volumes(DRIVER)))
+                return node.engine.volume_owners(sorted(node.engine.volumes(DRIVER))[:FEW])
         return {}
 
     def is_up(self) -> bool:

@@ -142,4 +142,4 @@ Feature: What an operator types and reads
         """
         curl --silent --show-error --fail --cacert .vagrant/certs/operator/ca.pem https://172.16.78.250:4523/metrics
         """
-      Then it is refused with "certificate"
+      Then it is refused with "curl:"

@@ -10,17 +10,17 @@ Feature: A volume is what was asked for
         """
       When the operator types on "node1"
         """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "head -c 40M /dev/zero > /data/fits && head -c 40M /dev/zero > /data/too-much"
+        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "head -c 40000000 /dev/zero > /data/fits && head -c 40000000 /dev/zero > /data/too-much"
         """
       Then it is refused because the volume is full
       When the operator types on "node1"
         """
-        docker run --rm --volume-driver flocker -v other:/data busybox sh -c "head -c 80M /dev/zero > /data/file"
+        docker run --rm --volume-driver flocker -v other:/data busybox sh -c "head -c 80000000 /dev/zero > /data/file"
         """
       Then it succeeds
       When the operator types on "node2"
         """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "head -c 40M /dev/zero > /data/too-much"
+        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "head -c 40000000 /dev/zero > /data/too-much"
         """
       Then it is refused because the volume is full
       When the operator types on "node2"
@@ -40,7 +40,7 @@ Feature: A volume is what was asked for
         """
       When the operator types on "node1"
         """
-        docker exec app sh -c "head -c 48M /dev/zero > /data/file"
+        docker exec app sh -c "head -c 48000000 /dev/zero > /data/file"
         """
       Then it is refused because the volume is full
       When the operator types on "node2"
@@ -50,7 +50,7 @@ Feature: A volume is what was asked for
       Then it succeeds
       When the operator types on "node1"
         """
-        docker exec app sh -c "head -c 48M /dev/zero > /data/file"
+        docker exec app sh -c "head -c 48000000 /dev/zero > /data/file"
         """
       Then it succeeds
       When the operator types on "node1"
@@ -65,7 +65,7 @@ Feature: A volume is what was asked for
       Then it succeeds
       When the operator types on "node1"
         """
-        docker exec app sh -c "head -c 40M /dev/zero > /data/more"
+        docker exec app sh -c "head -c 40000000 /dev/zero > /data/more"
         """
       Then it is refused because the volume is full
 
