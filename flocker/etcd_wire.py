@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
+import sys
 import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+from etcd3gw.client import Etcd3Client
+from etcd3gw.exceptions import Etcd3Exception
+from requests.adapters import HTTPAdapter
 
 from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway
@@ -27,8 +30,8 @@ ROOT = "flocker/"
 ANSWER_SECONDS = 3  # a healthy member answers in milliseconds, and finds a new leader in two
 LAST_SECONDS = 1  # for connecting, and for an answer when ANSWER_SECONDS have passed already
 POLL_SECONDS = 0.2
-IDLE_SECONDS = 60  # longer than the pause between two announcements
-CONNECTIONS_KEPT = 64
+CONNECTIONS_KEPT = 64  # to each member
+UNAVAILABLE = 14  # gRPC's code for what may pass, such as having no leader
 
 # A member that was cut off from the others says so at once, instead of holding a question for
 # 7 s, and ends its watches. Source: etcd's WithRequireLeader, which sets this metadata.
@@ -48,18 +51,8 @@ class Members:
     """
 
     def __init__(self, endpoints: list[str], certificates: Certificates | None) -> None:
-        self._endpoints = [_checked(endpoint) for endpoint in endpoints]
+        self._clients = [_client(endpoint, certificates) for endpoint in endpoints]
         self._pause = threading.Event()  # never set
-        self._http = httpx.Client(
-            verify=False if certificates is None else _tls(certificates),
-            headers=NEEDS_LEADER,
-            limits=httpx.Limits(
-                max_connections=None,
-                max_keepalive_connections=CONNECTIONS_KEPT,
-                keepalive_expiry=IDLE_SECONDS,
-            ),
-            trust_env=False,  # neither proxies nor another CA bundle may come between
-        )
 
     def ask(self, path: str, question: Json) -> Json:
         """What the first member that can answer says.
@@ -74,14 +67,14 @@ class Members:
         give_up_at = time.monotonic() + ANSWER_SECONDS
         while True:
             failures = []
-            for endpoint in list(self._endpoints):
+            for client in list(self._clients):
                 try:
                     seconds = max(LAST_SECONDS, give_up_at - time.monotonic())
-                    answer = self._ask_one(endpoint, path, question, seconds)
+                    answer = _ask_one(client, path, question, seconds)
                 except _NoAnswer as failure:
                     failures.append(failure)
                 else:
-                    self._prefer(endpoint)
+                    self._prefer(client)
                     return answer
             is_passing = any(failure.is_passing for failure in failures)
             if not is_passing or time.monotonic() >= give_up_at:
@@ -100,36 +93,23 @@ class Members:
         Raises:
             ControlPlaneAway: it says no more.
         """
-        endpoint = self._endpoints[0]
-        timeout = httpx.Timeout(silence_seconds, connect=LAST_SECONDS)
+        client = self._clients[0]
         try:
-            with self._http.stream(
-                "POST", f"{endpoint}/v3{path}", json=question, timeout=timeout
+            with client.session.post(
+                client.get_url(path),
+                json=question,
+                stream=True,
+                timeout=(LAST_SECONDS, silence_seconds),
             ) as response:
-                for line in response.iter_lines():
+                for line in response.iter_lines(chunk_size=None):  # None: as soon as it arrives
                     if line.strip():
-                        yield _result(json.loads(line), response.status_code)
-        except (_NoAnswer, httpx.HTTPError, ValueError) as failure:
-            raise ControlPlaneAway(f"{_host(endpoint)}: {_reason(failure)}") from failure
+                        yield _result(json.loads(line))
+        except (_NoAnswer, OSError, ValueError) as failure:
+            raise ControlPlaneAway(f"{client.host}: {_reason(failure)}") from failure
 
-    def _ask_one(self, endpoint: str, path: str, question: Json, seconds: float) -> Json:
-        timeout = httpx.Timeout(seconds, connect=LAST_SECONDS)
-        try:
-            response = self._http.post(f"{endpoint}/v3{path}", json=question, timeout=timeout)
-            return _result(response.json(), response.status_code)
-        except _NoAnswer as failure:
-            if "lease not found" in failure.reason:
-                raise ControlPlaneAway(
-                    "this node was not heard of for so long that its lease ran out; "
-                    "try again in a few seconds"
-                ) from failure
-            raise _NoAnswer(f"{_host(endpoint)}: {failure.reason}", failure.is_passing) from None
-        except (httpx.HTTPError, ValueError) as error:  # the last: an answer that was cut off
-            raise _NoAnswer(f"{_host(endpoint)}: {_reason(error)}", is_passing=False) from error
-
-    def _prefer(self, endpoint: str) -> None:
-        if self._endpoints[0] != endpoint:
-            self._endpoints = [endpoint, *(each for each in self._endpoints if each != endpoint)]
+    def _prefer(self, client: Etcd3Client) -> None:
+        if self._clients[0] is not client:
+            self._clients = [client, *(each for each in self._clients if each is not client)]
 
 
 class _NoAnswer(Exception):
@@ -230,37 +210,69 @@ def key_of(stored: Mapping[str, str]) -> str:
     return _text(stored["key"]).removeprefix(ROOT)
 
 
-def _result(answer: Any, status: int) -> Json:
-    """What a member said, unless it said that it cannot answer."""
-    error = answer.get("error")
-    if error is None and status == httpx.codes.OK:
-        return dict(answer.get("result", answer))  # what is streamed comes in an envelope
-    # Streams put the status into the message, which a header of 200 has announced already.
-    details = error if isinstance(error, dict) else {"message": error, "http_code": status}
-    is_passing = details.get("http_code") == httpx.codes.SERVICE_UNAVAILABLE
-    raise _NoAnswer(str(details.get("message") or f"HTTP status {status}"), is_passing)
-
-
-def _checked(endpoint: str) -> str:
+def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
         raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
-    return endpoint.rstrip("/")
+    client = Etcd3Client(host=url.hostname, port=url.port, protocol=url.scheme, api_path="/v3/")
+    session = client.session
+    session.trust_env = False  # neither proxies nor another CA bundle may come between
+    session.headers.update(NEEDS_LEADER)
+    session.mount(f"{url.scheme}://", HTTPAdapter(pool_maxsize=CONNECTIONS_KEPT))
+    if certificates is not None:
+        session.verify = str(certificates.ca)
+        session.cert = (str(certificates.cert), str(certificates.key))
+    return client
 
 
-def _host(endpoint: str) -> str:
-    return str(urlsplit(endpoint).hostname)
+def _ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
+    # The library knows a timeout of clients only, not of questions: a copy, of the same session.
+    client = copy(member)
+    client.timeout = (LAST_SECONDS, seconds)
+    handled = sys.exception()
+    try:
+        return _result(_post(client, path, question))
+    except _NoAnswer as failure:
+        if "lease not found" in failure.reason:
+            raise ControlPlaneAway(
+                "this node was not heard of for so long that its lease ran out; "
+                "try again in a few seconds"
+            ) from failure
+        raise _NoAnswer(f"{client.host}: {failure.reason}", failure.is_passing) from None
+    except (Etcd3Exception, OSError, ValueError) as error:  # the last: an answer that was cut off
+        raise _NoAnswer(f"{client.host}: {_reason(error, handled)}", is_passing=False) from error
 
 
-def _tls(certificates: Certificates) -> ssl.SSLContext:
-    tls = ssl.create_default_context(cafile=str(certificates.ca))
-    tls.load_cert_chain(str(certificates.cert), str(certificates.key))
-    return tls
+def _post(client: Etcd3Client, path: str, question: Json) -> Any:
+    try:
+        return client.post(client.get_url(path), json=question)
+    except Etcd3Exception as error:
+        if error.args:  # HTTP's words for the status: it has answered, and refuses
+            raise _refusal(json.loads(error.detail_text)) from error
+        raise
 
 
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of it: "connection refused" comes wrapped four times."""
-    while error.__context__ is not None:
+def _result(answer: Any) -> Json:
+    """What a member said, unless it said that it cannot answer."""
+    if "error" in answer:  # a stream fails after a status of 200
+        raise _refusal(answer)
+    return dict(answer.get("result", answer))  # what is streamed comes in an envelope
+
+
+def _refusal(answer: Any) -> _NoAnswer:
+    error = answer.get("error")
+    details = error if isinstance(error, dict) else answer  # a stream's, or a single answer's
+    code = details.get("grpc_code", details.get("code"))
+    return _NoAnswer(str(details.get("message") or error), is_passing=code == UNAVAILABLE)
+
+
+def _reason(error: BaseException, handled: BaseException | None = None) -> str:
+    """What is at the bottom of it: "connection refused" comes wrapped four times.
+
+    Args:
+        handled: what the caller was dealing with when it asked; no part of it.
+    """
+    while error.__context__ is not None and error.__context__ is not handled:
         error = error.__context__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

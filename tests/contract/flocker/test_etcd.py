@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
 import requests
 
 from acceptance.waiting import eventually
+from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
 from flocker.records import Copy, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
 from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, made
+from tests.contract.flocker.test_peer import made_certificates
 
 pytestmark = pytest.mark.contract
 
@@ -130,6 +134,11 @@ def test_a_node_paused_longer_than_its_lease_is_told_to_try_again(session_etcd: 
     eventually(is_there(node), is_=False, within=EXPIRY_SECONDS)
     with pytest.raises(ControlPlaneAway, match="lease ran out; try again"):
         node.mount(volume)
+    try:
+        raise OSError("the disk is full")
+    except OSError:
+        with pytest.raises(ControlPlaneAway, match="lease ran out; try again"):
+            node.mount(volume)
     node.announce(THIS_NODE)
     node.mount(volume)
 
@@ -163,21 +172,33 @@ class LosesAnswers(BaseHTTPRequestHandler):
 
 
 @contextmanager
+def served(
+    handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
+) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        # The handshake is its handler's, so that a failed one ends no more than a connection.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def losing_answers(
     etcd: Etcd, is_lost: Callable[[str, bytes], bool], members: int
 ) -> Iterator[EtcdOwnership]:
     attributes = {"etcd": etcd.endpoint, "is_lost": staticmethod(is_lost)}
     handler = type("Handler", (LosesAnswers,), attributes)
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(members)]
-    for server in servers:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoints = [f"http://127.0.0.1:{server.server_port}" for server in servers]
-    try:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(served(handler)) for _ in range(members)]
+        endpoints = [f"http://127.0.0.1:{server.server_port}" for server in servers]
         yield EtcdOwnership(endpoints, LEASE_SECONDS, None)
-    finally:
-        for server in servers:
-            server.shutdown()
-            server.server_close()
 
 
 @pytest.fixture
@@ -235,7 +256,7 @@ def test_an_announcement_that_failed_half_way_is_new_the_next_time(session_etcd:
         return path == "/v3/kv/txn" and is_losing.is_set()
 
     with losing_answers(session_etcd, is_lost, members=1) as node:
-        with pytest.raises(ControlPlaneAway, match="disconnected"):
+        with pytest.raises(ControlPlaneAway, match="closed connection"):
             node.announce(THIS_NODE)
         is_losing.clear()
         assert node.announce(THIS_NODE)
@@ -318,6 +339,37 @@ def test_the_next_member_answers_when_the_first_is_away(session_etcd: Etcd) -> N
     assert ownership.volume(volume.name) == volume
 
 
+def test_what_is_no_answer_of_etcd_is_told_and_passed_over(session_etcd: Etcd) -> None:
+    class Proxy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(502, "Bad Gateway")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with served(Proxy) as server:
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(ControlPlaneAway, match=r"127.0.0.1: Bad Gateway"):
+            EtcdOwnership([endpoint], LEASE_SECONDS, None).state()
+        made(EtcdOwnership([endpoint, session_etcd.endpoint], LEASE_SECONDS, None))
+
+
+def test_members_and_nodes_prove_who_they_are(session_etcd: Etcd, tmp_path: Path) -> None:
+    cluster, other = (made_certificates(tmp_path / name) / "node1" for name in ("ours", "theirs"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(cluster / "ca.pem"))
+    tls.load_cert_chain(str(cluster / "cert.pem"), str(cluster / "key.pem"))
+    tls.verify_mode = ssl.CERT_REQUIRED
+    attributes = {"etcd": session_etcd.endpoint, "is_lost": staticmethod(lambda *_: False)}
+    with served(type("Handler", (LosesAnswers,), attributes), tls) as server:
+        endpoint = f"https://127.0.0.1:{server.server_port}"
+        made(EtcdOwnership([endpoint], LEASE_SECONDS, Certificates.within(cluster)))
+        stranger = replace(Certificates.within(other), ca=cluster / "ca.pem")
+        misled = replace(Certificates.within(cluster), ca=other / "ca.pem")
+        for certificates, reason in (stranger, "alert"), (misled, "certificate verify failed"):
+            with pytest.raises(ControlPlaneAway, match=reason):
+                EtcdOwnership([endpoint], LEASE_SECONDS, certificates).state()
+
+
 def test_away_is_said_at_once_when_no_member_runs(etcd: Etcd) -> None:
     ownership = view(etcd)
     volume = made(ownership)
@@ -327,6 +379,11 @@ def test_away_is_said_at_once_when_no_member_runs(etcd: Etcd) -> None:
     with pytest.raises(ControlPlaneAway, match=refused):
         ownership.volume(volume.name)
     assert time.monotonic() - began < 1
+    try:
+        raise OSError("the disk is full")
+    except OSError:
+        with pytest.raises(ControlPlaneAway, match=refused):
+            ownership.volume(volume.name)
     etcd.start()
     assert ownership.volume(volume.name) == volume
 
