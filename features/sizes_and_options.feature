@@ -10,17 +10,17 @@ Feature: A volume is what was asked for
         """
       When the operator types on "node1"
         """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "head -c 40000000 /dev/zero > /data/fits && head -c 40000000 /dev/zero > /data/too-much"
+        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/zero of=/data/fits bs=1000000 count=40 && dd if=/dev/zero of=/data/too-much bs=1000000 count=40"
         """
       Then it is refused because the volume is full
       When the operator types on "node1"
         """
-        docker run --rm --volume-driver flocker -v other:/data busybox sh -c "head -c 80000000 /dev/zero > /data/file"
+        docker run --rm --volume-driver flocker -v other:/data busybox sh -c "dd if=/dev/zero of=/data/file bs=1000000 count=80"
         """
       Then it succeeds
       When the operator types on "node2"
         """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "head -c 40000000 /dev/zero > /data/too-much"
+        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/zero of=/data/too-much bs=1000000 count=40"
         """
       Then it is refused because the volume is full
       When the operator types on "node2"
@@ -40,7 +40,7 @@ Feature: A volume is what was asked for
         """
       When the operator types on "node1"
         """
-        docker exec app sh -c "head -c 48000000 /dev/zero > /data/file"
+        docker exec app sh -c "dd if=/dev/zero of=/data/file bs=1000000 count=48"
         """
       Then it is refused because the volume is full
       When the operator types on "node2"
@@ -50,14 +50,14 @@ Feature: A volume is what was asked for
       Then it succeeds
       When the operator types on "node1"
         """
-        docker exec app sh -c "head -c 48000000 /dev/zero > /data/file"
+        docker exec app sh -c "dd if=/dev/zero of=/data/file bs=1000000 count=48"
         """
       Then it succeeds
       When the operator types on "node1"
         """
         sudo flocker resize small 32MiB
         """
-      Then it is refused with "small"
+      Then it is refused with "delete something in it first, or choose a larger size"
       When the operator types on "node1"
         """
         sudo flocker resize small 64MiB
@@ -65,7 +65,7 @@ Feature: A volume is what was asked for
       Then it succeeds
       When the operator types on "node1"
         """
-        docker exec app sh -c "head -c 40000000 /dev/zero > /data/more"
+        docker exec app sh -c "dd if=/dev/zero of=/data/more bs=1000000 count=40"
         """
       Then it is refused because the volume is full
 
