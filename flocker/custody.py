@@ -71,7 +71,7 @@ class Custody:
     def put_away(self, name: str) -> None:
         """Put the writable copy of a volume away if another node owns it by now."""
         volume = self._existing(name)
-        if volume.owner != self._node:
+        if volume.owner != self._node and self._pool.is_open(volume.id):
             self.step_back(volume)
 
     def step_back(self, volume: Volume) -> None:
@@ -79,12 +79,15 @@ class Custody:
 
         What this node alone wrote is put aside, after whatever still writes was stopped.
         """
-        if self._pool.is_open(volume.id):
+        was_open = self._pool.is_open(volume.id)
+        if was_open:
             present = self._ownership.volume(volume.name)
             if present is None or present.id != volume.id or present.owner == self._node:
                 return  # it came back, or was removed, since that record was read
             self._uses.end(volume)
         with self._uses.locked(volume):
+            if was_open and not self._pool.is_open(volume.id):
+                return  # it was put away or removed meanwhile
             aside = self._pool.put_away(volume.claim, volume.base, volume.name, self._node)
         if aside is not None:
             self._tell(volume, aside)

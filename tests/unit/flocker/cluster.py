@@ -7,14 +7,14 @@ a lost owner, so that every order of events can be made to happen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 from flocker.catalog import Catalog
 from flocker.custody import Custody
 from flocker.driver import Driver
-from flocker.errors import ControlPlaneAway, OwnerAway, TransferFailed
+from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
 from flocker.holders import Holders
@@ -313,7 +313,8 @@ class DirectPeers:
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         if self._cluster[source].is_up:
-            self._cluster[source].custody.put_away(volume.name)
+            with suppress(FlockerError):  # it looks for itself
+                self._cluster[source].custody.put_away(volume.name)
 
     def create(self, node: str, name: str, options: dict[str, str]) -> None:
         self._at(node, name).driver.create(name, options)

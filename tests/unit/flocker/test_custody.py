@@ -153,6 +153,16 @@ def test_a_node_that_owns_a_volume_does_not_put_it_away(demo: MemoryCluster) -> 
     assert demo["node1"].read("demo") == "hello"
 
 
+def test_a_volume_removed_while_it_is_put_away_leaves_nothing(deaf: MemoryCluster) -> None:
+    """The old owner is told of the move, and then of the removal, which is quicker."""
+    node1 = deaf["node1"]
+    deaf["node2"].write("demo", "newer")
+    node1.etcd.after["volume"] = lambda: deaf["node2"].driver.remove("demo")
+    node1.custody.put_away("demo")
+    assert node1.pool.volume_ids() == []
+    assert [aside.why for aside in node1.pool.asides()] == ["removed"]
+
+
 # Removed volumes
 
 
