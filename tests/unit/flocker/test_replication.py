@@ -144,6 +144,18 @@ def test_what_did_not_change_costs_nothing(demo: MemoryCluster) -> None:
     assert calls == []
 
 
+def test_no_snapshots_pile_up_that_nobody_can_be_told_of(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.etcd.is_away = True
+    for text in ("two", "three", "four"):
+        (node1.pool.open(demo.volume("demo").claim) / "file").write_text(text)
+        node1.publish()
+    assert held(demo, "node1") == []
+    node1.etcd.is_away = False
+    demo.replicate()
+    assert said(demo) == {"node1": 1, "node2": 1, "node3": 1}
+
+
 def test_only_the_owner_publishes(demo: MemoryCluster) -> None:
     demo["node2"].publish()
     assert said(demo) == {}
@@ -167,6 +179,8 @@ def test_a_snapshot_that_was_taken_for_something_else_is_published(demo: MemoryC
     demo.replicate()
     node1.write("demo", "two")
     node1.driver.create("copy", {"from": "demo"})
+    node1.publisher.publish_changes(with_unsaid=False)
+    assert said(demo)["node1"] == 1  # looked for only now and then
     demo.replicate()
     assert said(demo) == {"node1": 2, "node2": 2, "node3": 2}
 
