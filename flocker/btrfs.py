@@ -24,7 +24,7 @@ from pathlib import Path
 
 from flocker import btrfs_stream, subvolume
 from flocker.divergence import divergence
-from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
+from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot
@@ -476,10 +476,7 @@ class BtrfsPool:
         self._quotas.turn_on()
         held = self._quotas.held_bytes(path) or 0
         if held > size_bytes:
-            raise Refused(
-                f"it holds {held} bytes, more than {size_bytes}; delete something in it first, "
-                "or choose a larger size"
-            )
+            raise HoldsMore(held, size_bytes)
 
     def _recover(self) -> None:
         """Clear away what a crash left."""

@@ -74,15 +74,19 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         )
     )  # fmt: skip
 
+    telling = threading.Lock()
+
     def tell_fence() -> None:
-        used = holders.volumes()
-        lease_file.write_auto(
-            [
-                AutoVolume(volume.name, volume.id, str(pool.live(volume.id)))
-                for volume in catalog.state.volumes.values()
-                if volume.failover == "auto" and volume.id in used
-            ]
-        )
+        with telling:  # of two lists, the older must not be written last
+            used = holders.volumes()
+            lease_file.write_auto(
+                [
+                    AutoVolume(volume.name, volume.id, str(pool.live(volume.id)))
+                    for volume in catalog.state.volumes.values()
+                    # One too many does no harm: the fence asks the kernel what is mounted.
+                    if volume.failover == "auto" and (volume.owner == node or volume.id in used)
+                ]
+            )
 
     told = Told(engine.volume_options)
     driver = Driver(
@@ -149,6 +153,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         custody=custody,
         lease_file=lease_file,
+        tell_fence=tell_fence,
         resume=engine.resume,
         purge=operations.purge,
     )

@@ -9,6 +9,7 @@ FlockerError
 │   ├── StillCopying    this node is fetching it, and it takes longer than one call may
 │   ├── OwnerAway       the node that has the data does not answer
 │   │   └── OwnerLost   its lease has run out; a replica may be promoted
+│   ├── HoldsMore       a volume holds more than it shall be able to
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
 ├── PoolError           btrfs said no
@@ -79,6 +80,16 @@ class OwnerLost(OwnerAway):
         self.args = (f"volume '{volume}' is owned by {owner}, which is away{since}; {way_on}",)
 
 
+class HoldsMore(Refused):
+    """A volume holds more than the size it shall have."""
+
+    def __init__(self, held_bytes: int, size_bytes: int) -> None:
+        super().__init__(
+            f"it holds {_mebibytes(held_bytes)}, more than {_mebibytes(size_bytes)}; delete "
+            "something in it first, or choose a larger size"
+        )
+
+
 class StaleEpoch(Refused):
     """The pool has seen a newer owner than the one asking."""
 
@@ -101,3 +112,7 @@ class EngineAway(FlockerError):
 
 def _listed(containers: list[str]) -> str:
     return ", ".join(f"container '{name}'" for name in containers)
+
+
+def _mebibytes(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):.1f} MiB"

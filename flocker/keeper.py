@@ -35,10 +35,13 @@ class Keeper:
         pool: Pool,
         custody: Custody,
         lease_file: LeaseFile,
+        tell_fence: Callable[[], object],
         resume: Callable[[], object],
         purge: Callable[[], object],
     ) -> None:
         """Args:
+        tell_fence: writes down what must be stopped when this node falls silent; also now and
+            then, for uses that only the kernel knew of.
         resume: has containers go on that were left paused.
         purge: deletes what was put aside longer ago than the retention.
         """
@@ -48,6 +51,7 @@ class Keeper:
         self._pool = pool
         self._custody = custody
         self._lease_file = lease_file
+        self._tell_fence = tell_fence
         self._resume = resume
         self._purge = purge
         self._is_caught_up = threading.Event()
@@ -81,6 +85,7 @@ class Keeper:
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         is_new = self._ownership.announce(node)
+        self._tell_fence()
         self._lease_file.write_renewed(asked_at, config.lease_seconds)
         if is_new:
             self._is_caught_up.clear()

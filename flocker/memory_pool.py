@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flocker.divergence import divergence
-from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
+from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
 from flocker.records import Claim, Snapshot
 
@@ -359,7 +359,4 @@ def _newest_of(entry: _Entry) -> bytes:
 
 def _refuse_if_larger(held_bytes: int, size_bytes: int | None) -> None:
     if size_bytes is not None and held_bytes > size_bytes:
-        raise Refused(
-            f"it holds {held_bytes} bytes, more than {size_bytes}; delete something in it first, "
-            "or choose a larger size"
-        )
+        raise HoldsMore(held_bytes, size_bytes)

@@ -15,6 +15,7 @@ from flocker.errors import (
     BadRequest,
     ControlPlaneAway,
     FlockerError,
+    HoldsMore,
     MoveUnderWay,
     OwnerAway,
     Refused,
@@ -255,7 +256,10 @@ class Operations:
         if size_bytes is not None:
             self._pool.prepare_sizes()
         with self._uses.locked(record):
-            self._pool.set_size(record.claim, size_bytes)
+            try:
+                self._pool.set_size(record.claim, size_bytes)
+            except HoldsMore as error:
+                raise Refused(f"volume '{volume}' cannot have that size: {error}") from error
             changed = replace(record, size_bytes=size_bytes)
             why = f"from {_size(record.size_bytes)} to {_size(size_bytes)}"
             event = Event(record.id, volume, now(), self._node, "resized", why)

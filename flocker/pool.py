@@ -141,7 +141,7 @@ class Pool(Protocol):
     def clone(
         self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
     ) -> None:
-        """Make a new writable volume that begins as a snapshot of another one; no data is copied."""
+        """Make a new writable volume that begins as a snapshot of another; no data is copied."""
 
     def asides(self) -> list[Aside]:
         """What was put aside here, oldest first."""

@@ -79,6 +79,7 @@ class Publisher:
         self._catalog = catalog
         self._pool = pool
         self._retention = retention
+        self._unheard: set[Claim] = set()  # to be published again in the next round
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
 
     def start(self, stopping: threading.Event) -> None:
@@ -110,7 +111,11 @@ class Publisher:
             if volume.owner == self._node and volume.replicas > 0
         }
         changed = set(self._pool.changed_volumes(own.keys()))
-        unsaid = {claim for claim in own if with_unsaid and not self._is_said(claim, state)}
+        unsaid = {
+            claim
+            for claim in own
+            if claim in self._unheard or (with_unsaid and not self._is_said(claim, state))
+        }
         list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
 
     def publish(self, volume: Volume) -> Snapshot:
@@ -130,9 +135,11 @@ class Publisher:
         return snapshot
 
     def _publish(self, volume: Volume) -> None:
+        self._unheard.discard(volume.claim)
         try:
             self.publish(volume)
         except ControlPlaneAway:
+            self._unheard.add(volume.claim)
             log.debug("volume '%s' changed, but nobody can be told", volume.name)
         except StaleEpoch as error:  # it moved meanwhile
             log.debug("%s", error)

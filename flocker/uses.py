@@ -8,7 +8,7 @@ leave uses uncounted (docs/decisions/0001).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -44,9 +44,7 @@ class Mounts(Protocol):
 class Uses:
     """What uses this node's volumes."""
 
-    def __init__(
-        self, node: str, holders: Holders, containers: Containers, mounts: Mounts
-    ) -> None:
+    def __init__(self, node: str, holders: Holders, containers: Containers, mounts: Mounts) -> None:
         self._node = node
         self._holders = holders
         self._containers = containers

@@ -47,6 +47,7 @@ class Housework:
     def __init__(self) -> None:
         self.resumed = threading.Event()
         self.purged = threading.Event()
+        self.told = threading.Event()
 
 
 @pytest.fixture
@@ -67,6 +68,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             pool=node1.pool,
             custody=node1.custody,
             lease_file=lease_file,
+            tell_fence=housework.told.set,
             resume=housework.resumed.set,
             purge=housework.purged.set,
         ).start(stopping)

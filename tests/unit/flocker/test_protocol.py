@@ -116,6 +116,10 @@ def _silence(target: str) -> FlockerError:
     return OwnerAway(VOLUME, "the peer", "no answer")
 
 
+def _nothing_changes(last: State | None, within: float) -> State:  # noqa: ARG001
+    raise OwnerAway(VOLUME, "its owner", "nobody takes it over meanwhile")
+
+
 class Wired:
     """Passes calls on to a part of the node, by its wire."""
 
@@ -160,7 +164,7 @@ class Protocol(RuleBasedStateMachine):
             machine.pool = cast(Pool, Wired("pool", machine.pool, wire))
             machine.etcd = cast(Etcd, Wired("ownership", machine.etcd, wire))
             machine.peers = DeafToMoves(Wired("peers", machine.peers, wire))
-            machine.start()
+            self._start(machine)
             machine.containers.on_stop = partial(self._engine_stops, machine)
         self.failover = failover
         self.counter = 0
@@ -176,7 +180,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES))
     def start_container(self, node: str) -> None:
-        if node not in self.epochs and not self._would_wait():
+        if node not in self.epochs:
             self._do(node, self._mount)
         self.write(node)
 
@@ -220,6 +224,18 @@ class Protocol(RuleBasedStateMachine):
     @rule(node=st.sampled_from(NODES))
     def tidy(self, node: str) -> None:
         self._do(node, lambda machine: machine.custody.tidy())
+
+    @rule(node=st.sampled_from(NODES), fuse=st.integers(0, LONGEST_OPERATION))
+    def stand_still_in_a_move(self, node: str, fuse: int) -> None:
+        """The target stops in the middle, the owner's container works meanwhile, and the target
+        goes on."""
+        self.wires[node].fuse, self.wires[node].fault = fuse, "pause"
+        self.move_app(node)
+        owner = self._volume().owner
+        if owner != node:
+            self.start_container(owner)
+            self.stop_container(owner)
+        self._go_on(node)
 
     @rule(node=st.sampled_from(NODES), is_cut_off=st.booleans())
     def take_over(self, node: str, is_cut_off: bool) -> None:
@@ -269,7 +285,7 @@ class Protocol(RuleBasedStateMachine):
                 self._cut_power(node)
                 self._end_lease(node)
             case "daemon" if not self.wires[node].is_dead:
-                self._do(node, lambda machine: machine.start())
+                self._do(node, self._start)
                 self._do(node, lambda machine: machine.custody.catch_up())
 
     @rule(node=st.sampled_from(NODES))
@@ -394,10 +410,10 @@ class Protocol(RuleBasedStateMachine):
         self._end_container(machine.name)
         machine.driver.unmount(VOLUME, CONTAINER)
 
-    def _would_wait(self) -> bool:
-        """A mount waits for the takeover of an auto volume, which is a rule of its own here."""
-        state = self.cluster.ownership.state()
-        return self.failover == "auto" and self._volume().owner not in state.nodes
+    def _start(self, machine: Machine) -> None:
+        machine.start()
+        # A mount waits for the takeover of an auto volume, which is a rule of its own here.
+        machine.catalog.changes = _nothing_changes  # type: ignore[method-assign]
 
     def _engine_stops(self, machine: Machine, _: str) -> None:
         """A node has its engine stop the container: the volume was taken over."""
@@ -445,7 +461,7 @@ class Protocol(RuleBasedStateMachine):
         machine = self.cluster[node]
         (machine.folder / "holders.json").unlink(missing_ok=True)
         machine.is_up = True
-        self._do(node, lambda machine: machine.start())
+        self._do(node, self._start)
         self._do(node, lambda machine: machine.custody.catch_up())
 
     def _heal(self) -> None:
