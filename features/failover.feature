@@ -40,6 +40,7 @@ Feature: A volume outlives the node that has it
         docker volume create -d flocker -o failover=auto ledger
         """
       And a container on "node1" keeps writing to the volume "ledger"
+      And all nodes hold what the container on "node1" has written to the volume "ledger"
       When "node1" is cut off from the others
       Then another node owns the volume "ledger" within 30 seconds
       And the container on "node1" had stopped before the volume "ledger" was taken over

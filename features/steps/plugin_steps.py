@@ -8,7 +8,7 @@ from behave.runner import Context
 from acceptance import usage
 from acceptance.waiting import eventually_true
 
-IDLE_SECONDS = 120  # the copies of what was made before are still under way
+IDLE_SECONDS = 60  # the copies of what was made before are still under way
 MB = 1_000_000
 
 
