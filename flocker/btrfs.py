@@ -54,6 +54,8 @@ class BtrfsPool:
         self._locks: dict[str, threading.RLock] = {}
         # Volume id -> `live` and its stamp when it was last found equal to the newest snapshot.
         self._unchanged: dict[str, tuple[str, bytes]] = {}
+        # The pool's generation and the volumes asked about, when none of them had changed.
+        self._all_unchanged: tuple[int, frozenset[Claim]] | None = None
         # (Volume id, number) of what is being received -> whether it is still wanted.
         self._arriving: dict[tuple[str, int], bool] = {}
         # Volume id -> ids of pruned snapshots that the kernel may still be deleting; see
@@ -97,11 +99,13 @@ class BtrfsPool:
         # Brings writes that are only in memory to disk, mapped memory's too: then the generation
         # tells of every write that was made before this call.
         subvolume.sync(self._volumes)
-        return [
-            claim
-            for claim in claims
-            if self._has_changed(claim.volume_id) and not self._is_pruning(claim.volume_id)
-        ]
+        # An idle pool is looked at once, not each of its volumes every second.
+        looked_at = (subvolume.pool_generation(self._volumes), frozenset(claims))
+        if looked_at == self._all_unchanged:
+            return []
+        changed = [claim for claim in claims if self._has_changed(claim.volume_id)]
+        self._all_unchanged = None if changed else looked_at
+        return [claim for claim in changed if not self._is_pruning(claim.volume_id)]
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         return [snapshot for snapshot, _ in self._folder(volume_id).snapshots()]

@@ -27,7 +27,7 @@ from flocker.errors import BadRequest, ControlPlaneAway
 log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
-ANSWER_SECONDS = 3  # a healthy member answers in milliseconds, and finds a new leader in two
+ANSWER_SECONDS = 5  # a healthy member answers in milliseconds, and finds a new leader in four
 LAST_SECONDS = 1  # for connecting, and for an answer when ANSWER_SECONDS have passed already
 POLL_SECONDS = 0.2
 CONNECTIONS_KEPT = 64  # to each member

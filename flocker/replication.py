@@ -210,10 +210,10 @@ class Follower:
         copies = state.copies_of(volume)
         if volume.owner == self._node or volume.owner not in copies:
             return False
-        if volume.owner not in state.nodes or self._node not in replicas_of(volume, state):
-            return False
         mine = copies.get(self._node)
-        return mine is None or mine.snapshot != copies[volume.owner].snapshot
+        if mine is not None and mine.snapshot == copies[volume.owner].snapshot:
+            return False
+        return volume.owner in state.nodes and self._node in replicas_of(volume, state)
 
     def follow(self, volume: Volume, state: State) -> None:
         """Fetch what is missing of one volume here, and say so.

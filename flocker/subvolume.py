@@ -34,6 +34,11 @@ def request_code(direction: int, number: int, size: int) -> int:
 _INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
 _GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
 _SYNC = request_code(_NO_DATA, 8, 0)
+# struct btrfs_ioctl_fs_info_args: 56 bytes with `flags`, in and out, at 48; generation; the rest.
+_FS_INFO_BYTES = 1024
+_FS_INFO = request_code(_FROM_KERNEL, 31, _FS_INFO_BYTES)
+_FS_FLAGS, _FS_GENERATION = struct.Struct("=48xQ"), struct.Struct("=56xQ")
+_HAS_GENERATION = 1 << 1  # BTRFS_FS_INFO_FLAG_GENERATION
 # struct btrfs_ioctl_search_key: tree_id, then min and max of objectid, offset and transid, min and
 # max of type, nr_items; what it finds follows, up to 4096 bytes in all.
 _SEARCH = struct.Struct("=QQQQQQQIII36x")
@@ -155,6 +160,21 @@ def is_gone(pool: Path, id_: int) -> bool:
         os.close(folder)
     found: int = _SEARCH.unpack_from(asked)[-1]
     return found == 0
+
+
+def pool_generation(pool: Path) -> int:
+    """A number that grows with everything that is committed to the file system's disk."""
+    asked = bytearray(_FS_INFO_BYTES)
+    _FS_FLAGS.pack_into(asked, 0, _HAS_GENERATION)
+    folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(folder, _FS_INFO, asked)
+    except OSError as error:
+        raise PoolError(f"{pool} cannot be looked at: {error.strerror}") from error
+    finally:
+        os.close(folder)
+    generation: int = _FS_GENERATION.unpack_from(asked)[0]
+    return generation
 
 
 def sync(path: Path) -> None:

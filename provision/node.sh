@@ -90,8 +90,8 @@ ETCD_PEER_TRUSTED_CA_FILE=$certs/ca.pem
 ETCD_PEER_CERT_FILE=$certs/cert.pem
 ETCD_PEER_KEY_FILE=$certs/key.pem
 # The nodes of a demo share one slow disk; the defaults (100, 1000) elect leaders for nothing.
-ETCD_HEARTBEAT_INTERVAL=300
-ETCD_ELECTION_TIMEOUT=3000
+ETCD_HEARTBEAT_INTERVAL=200
+ETCD_ELECTION_TIMEOUT=2000
 ETCD_AUTO_COMPACTION_RETENTION=1h
 EOF
 }
