@@ -21,7 +21,7 @@ from pathlib import Path
 from flocker.config import Config
 from flocker.engine import Engine
 from flocker.errors import EngineAway, FlockerError
-from flocker.kernel import MountTable
+from flocker.kernel import processes_with
 from flocker.lease_file import AutoVolume, Lease, LeaseFile
 from flocker.pool_mounts import kill_users
 
@@ -44,17 +44,24 @@ class Fence:
 
     Args:
         clock: seconds, as `boottime`.
+        users: processes that have a path mounted.
     """
 
     def __init__(
-        self, node: str, files: LeaseFile, engine: Engine, clock: Callable[[], float] = boottime
+        self,
+        node: str,
+        files: LeaseFile,
+        engine: Engine,
+        clock: Callable[[], float] = boottime,
+        users: Callable[[Path], list[int]] = processes_with,
     ) -> None:
         self._node = node
         self._files = files
         self._engine = engine
         self._clock = clock
+        self._users = users
         self._lease: Lease | None = None
-        self._fenced: set[str] = set()  # ids of volumes, since the lease was last renewed
+        self._fenced: set[str] = set()  # ids of volumes, since the lease was renewed; told of
 
     def check(self) -> None:
         """Look once, and act if it is time; to be called every POLL_SECONDS."""
@@ -68,12 +75,9 @@ class Fence:
         if self._clock() - lease.renewed_at <= lease.lease_seconds * 2 / 3:
             self._fenced.clear()
             return
-        table = MountTable()
-        due = [
-            volume
-            for volume in lease.auto
-            if volume.id not in self._fenced or table.processes_with(Path(volume.path))
-        ]
+        # By what is mounted, not by name: a list written before a volume was removed must not cost
+        # the containers of another volume that has its name now.
+        due = [volume for volume in lease.auto if self._users(Path(volume.path))]
         with ThreadPoolExecutor(VOLUMES_AT_ONCE) as threads:
             list(threads.map(lambda volume: self._fence(volume, lease), due))
         self._fenced.update(volume.id for volume in due)

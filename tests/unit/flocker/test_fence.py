@@ -22,10 +22,11 @@ OTHER = AutoVolume("other", "22222222-2222-2222-2222-222222222222", "/nowhere/ot
 
 
 class RecordingEngine(Engine):
-    """Has one container per volume, which it says it stops."""
+    """Has one container per volume that is mounted, which it stops."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mounted: set[Path]) -> None:
         super().__init__(folder / "none.sock", folder)
+        self.mounted = mounted
         self.stopped: list[str] = []
         self.is_away = False
 
@@ -33,6 +34,7 @@ class RecordingEngine(Engine):
         if self.is_away:
             raise EngineAway(f"the Docker engine does not answer within {within} s")
         self.stopped.append(volume)
+        self.mounted.discard(Path(f"/nowhere/{volume}/live"))
         return [f"{volume}-db"]
 
 
@@ -42,8 +44,20 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.now = RENEWED
         self.files = LeaseFile(folder)
-        self.engine = RecordingEngine(folder)
-        self.fence = Fence("node1", self.files, self.engine, clock=lambda: self.now)
+        self.mounted: set[Path] = set()
+        self.engine = RecordingEngine(folder, self.mounted)
+        self.fence = Fence(
+            "node1",
+            self.files,
+            self.engine,
+            clock=lambda: self.now,
+            users=lambda path: [1] if path in self.mounted else [],
+        )
+
+    def use(self, *volumes: AutoVolume) -> None:
+        """Have containers with these volumes run, and the daemon tell of them."""
+        self.mounted.update(Path(volume.path) for volume in volumes)
+        self.files.write_auto(volumes)
 
     def look(self, seconds: float) -> list[str]:
         """Look that long after the start; the volumes whose containers were stopped."""
@@ -59,13 +73,13 @@ def node(tmp_path: Path) -> Node:
 
 
 def test_a_node_that_has_not_joined_has_nothing_to_fear(node: Node) -> None:
-    node.files.write_auto([DEMO])
+    node.use(DEMO)
     assert node.look(1000) == []
 
 
 def test_containers_stop_when_two_thirds_of_the_lease_are_over(node: Node) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
-    node.files.write_auto([DEMO, OTHER])
+    node.use(DEMO, OTHER)
     assert node.look(5) == []
     assert node.look(10) == []
     assert node.look(10.1) == ["demo", "other"]
@@ -74,15 +88,16 @@ def test_containers_stop_when_two_thirds_of_the_lease_are_over(node: Node) -> No
 def test_no_volume_is_looked_at_that_is_not_on_auto(node: Node) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
     assert node.look(11) == []
-    node.files.write_auto([])
+    node.use()
     assert node.look(12) == []
 
 
 def test_containers_stop_once_per_outage(node: Node) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
-    node.files.write_auto([DEMO])
+    node.use(DEMO)
     assert node.look(11) == ["demo"]
     assert node.look(11.5) == []
+    node.use(OTHER)
     node.files.write_auto([DEMO, OTHER])
     assert node.look(12) == ["other"]
     node.files.write_renewed(RENEWED + 20, LEASE_SECONDS)
@@ -90,16 +105,22 @@ def test_containers_stop_once_per_outage(node: Node) -> None:
     assert node.look(31) == ["demo", "other"]
 
 
+def test_a_list_that_is_out_of_date_costs_no_other_volume_its_containers(node: Node) -> None:
+    node.files.write_renewed(RENEWED, LEASE_SECONDS)
+    node.files.write_auto([DEMO])  # removed since; another volume is called demo now
+    assert node.look(11) == []
+
+
 def test_a_node_that_slept_past_its_lease_still_stops_them(node: Node) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
-    node.files.write_auto([DEMO])
+    node.use(DEMO)
     assert node.look(5) == []
     assert node.look(3600) == ["demo"]
 
 
 def test_what_was_stopped_is_told_in_one_line(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
-    node.files.write_auto([DEMO])
+    node.use(DEMO)
     node.look(10.1)
     assert caplog.messages == [
         "node1 was not heard of for 10 s: stopped container 'demo-db', which uses volume 'demo' "
@@ -109,7 +130,7 @@ def test_what_was_stopped_is_told_in_one_line(node: Node, caplog: pytest.LogCapt
 
 def test_an_engine_that_is_away_is_told_of(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
-    node.files.write_auto([DEMO])
+    node.use(DEMO)
     node.engine.is_away = True
     node.look(11)
     assert caplog.messages == [
@@ -124,7 +145,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_clock(
     node: Node, tmp_path: Path, name: str, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     node.files.write_renewed(RENEWED, LEASE_SECONDS)
-    node.files.write_auto([DEMO])
+    node.use(DEMO)
     assert node.look(1) == []
     (tmp_path / name).write_text(content)
     caplog.set_level(logging.ERROR)
