@@ -18,9 +18,7 @@ class Cluster:
         return {}
 
     def node(self, name: str) -> Any:
-        return SimpleNamespace(
-            type=lambda command, **_: Typed(name, command, command, 0, 0.1)
-        )
+        return SimpleNamespace(type=lambda command, **_: Typed(name, command, command, 0, 0.1))
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ def test_containers_stop_once_per_outage(node: Node) -> None:
     node.files.write_auto([DEMO, OTHER])
     assert node.look(12) == ["other"]
     node.files.write_renewed(RENEWED + 20, LEASE_SECONDS)
+    node.use(DEMO, OTHER)
     assert node.look(21) == []
     assert node.look(31) == ["demo", "other"]
 
