@@ -30,7 +30,11 @@ class Custody:
         arrivals: Arrivals,
         holders: Holders,
         uses: Uses,
+        prune: Callable[[Volume], None],
     ) -> None:
+        """Args:
+        prune: deletes the snapshots here that nothing can build on any more.
+        """
         self._node = node
         self._ownership = ownership
         self._catalog = catalog
@@ -38,6 +42,7 @@ class Custody:
         self._arrivals = arrivals
         self._holders = holders
         self._uses = uses
+        self._prune = prune
 
     def refuse_if_used(self, name: str) -> None:
         """Answer a peer that wants the volume.
@@ -66,7 +71,10 @@ class Custody:
             move = self._ownership.state().moves.get(volume.id)
             if move is None or move.token != token:
                 raise StaleEpoch(f"the move of volume '{name}' has expired; try again")
-            return self._pool.take_snapshot(volume.claim)
+            snapshot = self._pool.take_snapshot(volume.claim)
+            if volume.replicas == 0:  # of others the publisher does it
+                self._prune(volume)
+            return snapshot
 
     def put_away(self, name: str) -> None:
         """Put the writable copy of a volume away if another node owns it by now."""

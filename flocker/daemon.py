@@ -26,6 +26,7 @@ from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.pool_mounts import PoolMounts
+from flocker.records import Volume
 from flocker.replication import Follower, Publisher, Retention
 from flocker.told import Told
 from flocker.transfer import Transfers
@@ -102,6 +103,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         tell_fence=tell_fence,
         answer_seconds=config.answer_seconds,
     )
+
+    def prune(volume: Volume) -> None:
+        pool.prune(volume.id, retention.numbers(volume, catalog.state))
+
     custody = Custody(
         node,
         ownership=ownership,
@@ -110,6 +115,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         arrivals=arrivals,
         holders=holders,
         uses=uses,
+        prune=prune,
     )
     publisher = Publisher(
         node, ownership=ownership, catalog=catalog, pool=pool, retention=retention
@@ -141,6 +147,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         arrivals=arrivals,
         failover=failover,
         publisher=publisher,
+        retention=retention,
         uses=uses,
         elsewhere=peers,
         paused=engine.paused,

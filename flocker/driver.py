@@ -15,6 +15,7 @@ from flocker.catalog import Catalog
 from flocker.errors import (
     BadRequest,
     ControlPlaneAway,
+    HoldsMore,
     OwnerAway,
     OwnerLost,
     PoolError,
@@ -41,6 +42,8 @@ from flocker.told import Told
 from flocker.uses import Uses
 
 log = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 1.0  # an owner that does not answer but is not lost yet
 
 
 class Forwarding(Protocol):
@@ -138,7 +141,12 @@ class Driver:
         if volume.size_bytes is not None:
             self._pool.prepare_sizes()
         # Data before record: whoever sees the record may open the volume at once.
-        self._make(volume, source)
+        try:
+            self._make(volume, source)
+        except HoldsMore as error:
+            raise Refused(
+                f"volume '{name}' cannot be made from {volume.made_from}: {error}"
+            ) from error
         why = f"from {volume.made_from}" if volume.made_from else ""
         event = Event(volume.id, name, volume.created_at, self._node, "created", why)
         winner = self._ownership.create(volume, event)
@@ -231,7 +239,11 @@ class Driver:
             except OwnerAway as error:
                 state = self._ownership.state()
                 if volume.owner in state.nodes:
-                    raise
+                    # Its lease may be about to run out, or it may only be slow.
+                    if volume.failover != "auto" or time.monotonic() + ASK_AGAIN_SECONDS > deadline:
+                        raise
+                    self._catalog.changes(self._catalog.state, within=ASK_AGAIN_SECONDS)
+                    continue
                 why = lost(volume, state)
                 if volume.failover != "auto":
                     raise why from error

@@ -8,7 +8,8 @@ FlockerError
 │   ├── MoveUnderWay    another node is fetching the volume
 │   ├── StillCopying    this node is fetching it, and it takes longer than one call may
 │   ├── OwnerAway       the node that has the data does not answer
-│   │   └── OwnerLost   its lease has run out; a replica may be promoted
+│   │   ├── OwnerLost   its lease has run out; a replica may be promoted
+│   │   └── PeerAway    so does another node that is needed
 │   ├── HoldsMore       a volume holds more than it shall be able to
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
@@ -78,6 +79,17 @@ class OwnerLost(OwnerAway):
         since = f" since {away_since}" if away_since else ""
         super().__init__(volume, owner, f"away{since}")
         self.args = (f"volume '{volume}' is owned by {owner}, which is away{since}; {way_on}",)
+
+
+class PeerAway(OwnerAway):
+    """A node that is needed does not answer, whatever it has of a volume."""
+
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__("", node, reason)
+        self.reason = reason
+        self.args = (
+            f"{node} does not answer ({reason}); `flocker status` tells which nodes are up",
+        )
 
 
 class HoldsMore(Refused):

@@ -14,7 +14,7 @@ from flocker.records import State
 
 log = logging.getLogger(__name__)
 
-# Each node is announced every 5 s, so a watch that works is never silent for so long.
+# Each node is announced every 3 s, so a watch that works is never silent for so long.
 SILENCE_SECONDS = 6
 POLL_SECONDS = 0.5  # how late `stopping` may be noticed
 AGAIN_SECONDS = 0.2  # between two watches, so that one that ends at once keeps nobody busy

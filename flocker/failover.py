@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerLost, Refused, VolumeNotFound
@@ -17,6 +19,8 @@ from flocker.transfer import Transfers
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+PUBLISHED_WITHIN = timedelta(seconds=2)
+AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
 
 
 def newest_copy(volume: Volume, state: State) -> Copy | None:
@@ -32,12 +36,16 @@ def newest_copy(volume: Volume, state: State) -> Copy | None:
 def complete_until(volume: Volume, copy: Copy, state: State) -> str:
     """Up to when a copy holds everything the owner wrote; RFC 3339.
 
-    The owner publishes within two seconds of a change. So a copy that equals the
-    last one published holds all there was when the owner was last heard of.
+    The owner publishes within PUBLISHED_WITHIN of a change. So a copy that equals
+    the last one published holds all there was that long before the owner was last
+    heard of.
     """
     published = state.copies_of(volume).get(volume.owner)
-    is_last = published is not None and published.snapshot == copy.snapshot
-    return max(state.seen.get(volume.owner, ""), copy.taken_at) if is_last else copy.taken_at
+    seen = state.seen.get(volume.owner)
+    if seen is None or published is None or published.snapshot != copy.snapshot:
+        return copy.taken_at
+    until = datetime.fromisoformat(seen) - PUBLISHED_WITHIN
+    return max(until.isoformat(timespec="milliseconds"), copy.taken_at)
 
 
 def lost(volume: Volume, state: State) -> OwnerLost:
@@ -84,6 +92,7 @@ class Failover:
         self._transfers = transfers
         self._clear = clear
         self._count_promotion = count_promotion
+        self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
 
     def start(self, stopping: threading.Event) -> None:
         """Watch for owners that are lost, in the background until `stopping` is set."""
@@ -101,15 +110,20 @@ class Failover:
 
     def take_over_lost(self, state: State) -> None:
         """Promote what this node holds the newest replica of and may take by itself."""
-        for volume in state.volumes.values():
-            if volume.failover != "auto" or volume.owner in state.nodes:
-                continue
-            copy = newest_copy(volume, state)
-            if copy is not None and copy.node == self._node:
-                try:
-                    self._promote(volume, state, "auto")
-                except FlockerError as error:
-                    log.warning("volume '%s' not taken over: %s", volume.name, error)
+        due = [volume for volume in state.volumes.values() if self._is_due(volume, state)]
+        list(self._workers.map(lambda volume: self._take_over(volume, state), due))
+
+    def _is_due(self, volume: Volume, state: State) -> bool:
+        if volume.failover != "auto" or volume.owner in state.nodes:
+            return False
+        copy = newest_copy(volume, state)
+        return copy is not None and copy.node == self._node
+
+    def _take_over(self, volume: Volume, state: State) -> None:
+        try:
+            self._promote(volume, state, "auto")
+        except FlockerError as error:
+            log.warning("volume '%s' not taken over: %s", volume.name, error)
 
     def promote(self, name: str) -> tuple[Volume, str]:
         """Make this node the owner of a volume whose owner is away.

@@ -16,7 +16,14 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
 from typing import Protocol
 
-from flocker.errors import ControlPlaneAway, FlockerError, StillCopying
+from flocker.errors import (
+    ControlPlaneAway,
+    FlockerError,
+    PoolError,
+    Refused,
+    StillCopying,
+    TransferFailed,
+)
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Event, Move, Snapshot, Volume, now
@@ -79,6 +86,24 @@ class Handoff:
             Refused: it is in use, on its way elsewhere, or its owner is away.
             TransferFailed: the copy broke off.
         """
+        try:
+            moved = self._bring(volume, why)
+        except Refused:
+            self._count_move("refused")
+            raise
+        except (PoolError, TransferFailed) as error:
+            self._count_move("failed")
+            raise TransferFailed(
+                f"volume '{volume.name}' did not come from {volume.owner} to {self._node}: "
+                f"{error}; try again"
+            ) from error
+        except BaseException:
+            self._count_move("failed")
+            raise
+        self._count_move("done")
+        return moved
+
+    def _bring(self, volume: Volume, why: str) -> Volume:
         started = time.monotonic()
         self._owners.check_unused(volume)
         move = self._ownership.start_move(volume, self._node)
@@ -95,13 +120,10 @@ class Handoff:
                 volume.id, volume.name, now(), self._node, "moved",
                 f"from {volume.owner}: {why}; {received} bytes in {seconds:.1f} s",
             )  # fmt: skip
-            moved = self._ownership.finish_move(volume, move, last, event)
+            return self._ownership.finish_move(volume, move, last, event)
         except BaseException:
-            self._count_move("failed")
             self._abandon(move)
             raise
-        self._count_move("done")
-        return moved
 
     def tell_old_owner(self, moved: Volume, source: str) -> None:
         """Let the old owner put its copy away; not needed for the move itself."""

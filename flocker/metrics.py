@@ -28,7 +28,7 @@ class Metrics:
         moves: volumes brought here, by `result`: done, refused or failed.
         promotions: by `kind`: manual or auto.
         received_bytes, sent_bytes: of streams between nodes.
-        call_seconds: how long the engine's and the operator's calls took, by `call`.
+        call_seconds: how long the engine's calls took, by `call`.
     """
 
     def __init__(self, read: Callable[[], Status]) -> None:
@@ -57,7 +57,7 @@ class Metrics:
         )
         self.call_seconds = Histogram(
             "flocker_call_seconds",
-            "How long calls of the engine and of operators took.",
+            "How long calls of the engine took.",
             ["call"],
             buckets=CALL_SECONDS,
             registry=self._registry,

@@ -27,7 +27,7 @@ from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
-from flocker.replication import Publisher
+from flocker.replication import Publisher, Retention
 from flocker.uses import Uses
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Operations:
         arrivals: Arrivals,
         failover: Failover,
         publisher: Publisher,
+        retention: Retention,
         uses: Uses,
         elsewhere: Elsewhere,
         paused: Paused,
@@ -79,6 +80,7 @@ class Operations:
         self._arrivals = arrivals
         self._failover = failover
         self._publisher = publisher
+        self._kept = retention
         self._uses = uses
         self._elsewhere = elsewhere
         self._paused = paused
@@ -179,7 +181,7 @@ class Operations:
         if wanted.number is None:
             raise BadRequest(
                 f"'{reference}' names no snapshot: say `flocker restore {wanted.volume}@3`, or "
-                f"`flocker clone {reference} NEW-NAME` for a copy that was set aside"
+                f"`flocker clone {reference} NEW-NAME` for a copy that was put aside"
             )
         volume = self._existing(wanted.volume)
         if volume.owner != self._node:
@@ -193,7 +195,10 @@ class Operations:
             before, taken_at = self._freeze(volume)
             if before not in [named.snapshot for named in state.named(volume)]:
                 self._keep(volume, f"before it became {reference}", before, taken_at)
-            self._pool.restore(volume.claim, snapshot, volume.size_bytes)
+            try:
+                self._pool.restore(volume.claim, snapshot, volume.size_bytes)
+            except HoldsMore as error:
+                raise Refused(f"'{reference}' cannot be restored: {error}") from error
         kept_as = f"{volume.name}@{before.number}"
         self._record(volume, "restored", f"to {reference}; what it was before is {kept_as}")
         return {"volume": volume.to_json(), "kept_as": kept_as}
@@ -298,7 +303,9 @@ class Operations:
 
     def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
         taken_at = now()
-        return self._pool.take_snapshot(volume.claim), taken_at
+        snapshot = self._pool.take_snapshot(volume.claim)
+        self._kept.asked_for(volume.id, snapshot.number)
+        return snapshot, taken_at
 
     def _keep(self, volume: Volume, label: str, snapshot: Snapshot, taken_at: str) -> Answer:
         named = NamedSnapshot(volume.id, snapshot, taken_at, label)

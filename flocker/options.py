@@ -38,7 +38,7 @@ class Reference:
 
     Attributes:
         number: of a snapshot.
-        aside: which copy that was set aside, e.g. `node1-20261122T190000Z`.
+        aside: which copy that was put aside, e.g. `node1-20261122T190000Z`.
     """
 
     volume: str
@@ -131,7 +131,7 @@ def read_reference(text: str) -> Reference:
     raise BadRequest(
         f"'{text[:80]}' is not a state of a volume: say demo for the volume demo as it is now, "
         "demo@3 for its snapshot 3 (`flocker snapshots demo` lists them), or "
-        "demo@node1-20261122T190000Z for a copy that was set aside (`flocker conflicts`, "
+        "demo@node1-20261122T190000Z for a copy that was put aside (`flocker conflicts`, "
         "`flocker trash`)"
     )
 

@@ -18,6 +18,7 @@ A stream has no length: it is chunked, so one that breaks off cannot pass for wh
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -38,6 +39,7 @@ from flocker.errors import (
     BadRequest,
     FlockerError,
     OwnerAway,
+    PeerAway,
     PoolError,
     Refused,
     TransferFailed,
@@ -59,6 +61,14 @@ DISK_SECONDS = 600
 OPERATION_SECONDS = 24 * 3600
 # uvicorn closes idle connections after 5 s; one that is being closed is no sign of a dead node.
 IDLE_SECONDS = 1
+# A node that loses its power says no goodbye: without these, who waits for its stream would do so
+# for DISK_SECONDS.
+KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+]
 FORWARDED = frozenset({"move", "snapshot", "restore", "undelete", "resize"})
 
 
@@ -200,9 +210,13 @@ class HttpPeers:
         tls = ssl.create_default_context(cafile=str(certificates.ca))
         tls.load_cert_chain(str(certificates.cert), str(certificates.key))
         self._client = httpx.Client(
-            verify=tls,
+            transport=httpx.HTTPTransport(
+                verify=tls,
+                limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
+                socket_options=KEEPALIVE,
+                trust_env=False,
+            ),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=False,
         )
 
@@ -222,34 +236,33 @@ class HttpPeers:
 
     def create(self, node: str, name: str, options: dict[str, str]) -> None:
         path = f"/volumes/{quote(name, safe='')}/create"
-        self._post(name, node, path, {"options": options}, DISK_SECONDS)
+        self._post(node, path, {"options": options}, DISK_SECONDS)
 
     def remove(self, volume: Volume) -> None:
         self._ask(volume, volume.owner, "remove")
 
     def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        volume = str(arguments.get("volume") or arguments.get("name") or arguments)
         path = f"/operations/{operation}"
-        answer: dict[str, Any] = self._post(volume, node, path, arguments, OPERATION_SECONDS)
+        answer: dict[str, Any] = self._post(node, path, arguments, OPERATION_SECONDS)
         return answer
 
     def asides(self, node: str) -> list[Aside]:
-        return [Aside(**value) for value in self._get("", node, "/asides")]
+        return [Aside(**value) for value in self._get(node, "/asides")]
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
-        answer = self._get(volume_id, node, f"/copies/{volume_id}/snapshots")
+        answer = self._get(node, f"/copies/{volume_id}/snapshots")
         return [Snapshot(**value) for value in answer]
 
     def stream_bytes(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> int:
         path = f"/copies/{volume_id}/snapshots/{wanted.number}/bytes"
-        return int(self._get(volume_id, node, path, _against(parent), DISK_SECONDS)["bytes"])
+        return int(self._get(node, path, _against(parent), DISK_SECONDS)["bytes"])
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> Iterator[bytes]:
-        url = f"{self._url(volume_id, node)}/copies/{volume_id}/snapshots/{wanted.number}"
+        url = f"{self._url(node)}/copies/{volume_id}/snapshots/{wanted.number}"
         params: dict[str, str | int] = {"to": self._node, **_against(parent)}
         try:
             with self._client.stream(
@@ -272,7 +285,7 @@ class HttpPeers:
             if node == self._node:
                 continue
             try:
-                self._post(volume.name, node, f"/copies/{volume.id}/forget", None, ANSWER_SECONDS)
+                self._post(node, f"/copies/{volume.id}/forget", None, ANSWER_SECONDS)
             except FlockerError as error:  # it looks for itself when it is back
                 log.warning("%s was not told that '%s' is removed: %s", node, volume.name, error)
 
@@ -280,50 +293,50 @@ class HttpPeers:
         self, volume: Volume, node: str, verb: str, body: Any = None, within: float = ANSWER_SECONDS
     ) -> Any:
         path = f"/volumes/{quote(volume.name, safe='')}/{verb}"
-        return self._post(volume.name, node, path, body, within)
+        try:
+            return self._post(node, path, body, within)
+        except PeerAway as error:
+            if node != volume.owner:
+                raise
+            raise OwnerAway(volume.name, node, error.reason) from error
 
-    def _post(self, volume: str, node: str, path: str, body: Any, within: float) -> Any:
-        url = self._url(volume, node) + path
-        return self._answer(volume, node, within, lambda timeout: self._client.post(
+    def _post(self, node: str, path: str, body: Any, within: float) -> Any:
+        url = self._url(node) + path
+        return self._answer(node, within, lambda timeout: self._client.post(
             url, json=body, timeout=timeout
         ))  # fmt: skip
 
     def _get(
         self,
-        volume: str,
         node: str,
         path: str,
         params: dict[str, int] | None = None,
         within: float = ANSWER_SECONDS,
     ) -> Any:
-        url = self._url(volume, node) + path
-        return self._answer(volume, node, within, lambda timeout: self._client.get(
+        url = self._url(node) + path
+        return self._answer(node, within, lambda timeout: self._client.get(
             url, params=params, timeout=timeout
         ))  # fmt: skip
 
     def _answer(
-        self,
-        volume: str,
-        node: str,
-        within: float,
-        send: Callable[[httpx.Timeout], httpx.Response],
+        self, node: str, within: float, send: Callable[[httpx.Timeout], httpx.Response]
     ) -> Any:
         try:
             answer = send(_patient(within))
         except httpx.ReadTimeout as error:
-            raise OwnerAway(volume, node, f"no answer within {within:g} s") from error
+            raise PeerAway(node, f"no answer within {within:g} s") from error
         except httpx.HTTPError as error:
-            raise OwnerAway(volume, node, str(error) or repr(error)) from error
+            raise PeerAway(node, str(error) or repr(error)) from error
         if answer.status_code == httpx.codes.CONFLICT:
             raise Refused(answer.json()["error"])
         if not answer.is_success:
             raise PoolError(f"{node} could not do it: {_reason(answer)}")
         return answer.json()
 
-    def _url(self, volume: str, node: str) -> str:
+    def _url(self, node: str) -> str:
         if known := self._nodes().get(node):
             return f"https://{known.address}:{self._port}"
-        raise OwnerAway(volume, node, "its lease has run out")
+        raise PeerAway(node, "its lease has run out")
 
 
 def _against(parent: Snapshot | None) -> dict[str, int]:

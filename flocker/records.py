@@ -125,7 +125,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class NamedSnapshot:
-    """A snapshot a person asked for: kept until that person deletes it."""
+    """A snapshot a person asked for: kept as long as the volume."""
 
     volume_id: str
     snapshot: Snapshot
@@ -161,10 +161,6 @@ class Removed:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Removed:
-        return cls(Volume.from_json(value["volume"]), value["removed_at"])
 
 
 @dataclass(frozen=True)

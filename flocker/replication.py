@@ -50,15 +50,21 @@ class Retention:
 
     def __init__(self) -> None:
         self._sent: dict[tuple[str, str], int] = {}
+        self._asked_for: set[tuple[str, int]] = set()
 
     def sending(self, volume_id: str, node: str, number: int) -> None:
         """A peer is fetching this one; it is the next parent even before the peer says so."""
         self._sent[volume_id, node] = number
 
+    def asked_for(self, volume_id: str, number: int) -> None:
+        """A person wants this one; until the cluster knows, nothing else keeps it."""
+        self._asked_for.add((volume_id, number))
+
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
         kept = {copy.snapshot.number for copy in state.copies_of(volume).values()}
         kept |= {named.snapshot.number for named in state.named(volume)}
+        kept |= {number for each, number in self._asked_for if each == volume.id}
         return kept | {number for (each, _), number in self._sent.items() if each == volume.id}
 
 

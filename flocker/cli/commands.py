@@ -97,7 +97,7 @@ def promote(context: typer.Context, volume: Volume, as_json: AsJson = False) -> 
 def conflicts(context: typer.Context, as_json: AsJson = False) -> None:
     """List what is left of owners that were replaced.
 
-    What they wrote and the volume does not have is kept for a while as a copy set aside; the
+    What they wrote and the volume does not have is kept for a while as a copy put aside; the
     list says how to get it back.
     """
     _tell(_ask(context, "conflicts", as_json), as_json, wording.conflicts)
@@ -155,7 +155,7 @@ def clone(
         str,
         typer.Argument(
             metavar="REF",
-            help="Of what: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy set aside; "
+            help="Of what: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy put aside; "
             "demo, the volume as it is now.",
             show_default=False,
         ),

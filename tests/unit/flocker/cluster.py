@@ -157,6 +157,7 @@ class Machine:
             arrivals=self.arrivals,
             holders=self.holders,
             uses=self.uses,
+            prune=self._prune,
         )
         self.publisher = Publisher(
             node, ownership=ownership, catalog=self.catalog, pool=pool, retention=self.retention
@@ -187,12 +188,16 @@ class Machine:
             arrivals=self.arrivals,
             failover=self.failover,
             publisher=self.publisher,
+            retention=self.retention,
             uses=self.uses,
             elsewhere=peers,
             paused=self._paused,
             retention_seconds=RETENTION_SECONDS,
         )
         self.announce()
+
+    def _prune(self, volume: Volume) -> None:
+        self.pool.prune(volume.id, self.retention.numbers(volume, self.catalog.state))
 
     def announce(self) -> None:
         self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1))
@@ -266,6 +271,11 @@ class MemoryCluster:
     def volume(self, name: str) -> Volume:
         """The record of a volume that is there."""
         return self.state.volumes[name]
+
+    def taken_at(self, name: str, node: str) -> str:
+        """When the newest copy on a node was taken; nothing is promised of what came later, as the
+        owner was last heard of within the two seconds it may take to publish."""
+        return self.state.copies_of(self.volume(name))[node].taken_at
 
     def replicate(self) -> None:
         """Let every replica catch up."""

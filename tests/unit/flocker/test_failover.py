@@ -70,12 +70,12 @@ def test_a_mount_is_refused_with_the_age_of_the_newest_replica_and_what_to_type(
     only_node3_follows(demo, "newer")
     demo["node1"].announce()
     demo.lose("node1")
-    seen = demo.state.seen["node1"]
+    seen, until = demo.state.seen["node1"], demo.taken_at("demo", "node3")
     with pytest.raises(OwnerLost) as refused:
         demo["node2"].driver.mount("demo", "container")
     assert str(refused.value) == (
         f"volume 'demo' is owned by node1, which is away since {seen}; "
-        f"the newest replica is on node3, complete up to {seen}; to go on from it type "
+        f"the newest replica is on node3, complete up to {until}; to go on from it type "
         "`flocker promote demo` on node3, or bring node1 back"
     )
     assert demo.volume("demo").owner == "node1"
@@ -111,9 +111,29 @@ def test_an_operator_who_moves_it_is_told_to_promote(demo: MemoryCluster) -> Non
 
 
 def test_an_owner_that_only_does_not_answer_is_not_given_up(auto: MemoryCluster) -> None:
+    node2 = auto["node2"]
+    node2.answer_seconds = 0.5
+    node2.start()
     auto["node1"].is_up = False  # its lease goes on
     with pytest.raises(OwnerAway, match=r"does not answer.*bring node1 back"):
-        auto["node2"].driver.mount("demo", "container")
+        node2.driver.mount("demo", "container")
+
+
+def test_a_mount_waits_for_the_lease_of_an_owner_that_has_just_died(auto: MemoryCluster) -> None:
+    node2 = auto["node2"]
+    auto["node1"].is_up = False
+    owners = node2.failover
+
+    def lease_ends() -> None:
+        auto.lose("node1")
+        owners.take_over_lost(auto.state)
+        auto["node3"].failover.take_over_lost(auto.state)
+
+    ending = threading.Timer(0.3, lease_ends)
+    ending.start()
+    assert (node2.driver.mount("demo", "container") / "file").read_text() == "hello"
+    ending.join()
+    assert auto.volume("demo").owner == "node2"
 
 
 def test_the_newest_copy_is_one_on_a_node_that_is_up(demo: MemoryCluster) -> None:
@@ -139,7 +159,7 @@ def test_how_complete_a_copy_is() -> None:
         seen={"node1": "2026-01-02T12:00:00"},
         copies={"id": {copy.node: copy for copy in (published, mine, behind)}},
     )
-    assert complete_until(volume, mine, state) == "2026-01-02T12:00:00"
+    assert complete_until(volume, mine, state) == "2026-01-02T11:59:58.000"
     assert complete_until(volume, behind, state) == "2026-01-02T09:00:00"
     unseen = replace(state, seen={})
     assert complete_until(volume, mine, unseen) == "2026-01-02T10:00:00"
@@ -151,7 +171,7 @@ def test_how_complete_a_copy_is() -> None:
 def test_a_replica_becomes_the_volume(demo: MemoryCluster) -> None:
     demo.lose("node1")
     promoted, until = demo["node2"].failover.promote("demo")
-    assert until == demo.state.seen["node1"]
+    assert until == demo.taken_at("demo", "node2")
     assert promoted == demo.volume("demo")
     assert (promoted.owner, promoted.epoch) == ("node2", 2)
     assert promoted.base == demo["node2"].pool.snapshots(promoted.id)[-1]

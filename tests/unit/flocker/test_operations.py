@@ -89,7 +89,8 @@ def test_status_tells_what_is_lost_with_the_owner(demo: MemoryCluster) -> None:
     )
     [volume] = status["volumes"]
     assert "flocker promote demo" in volume["problem"]
-    assert [copy["holds_until"] for copy in volume["copies"]] == [lost["seen"]] * 2
+    taken_at = demo.taken_at("demo", "node2")
+    assert [copy["holds_until"] for copy in volume["copies"]] == [taken_at] * 2
 
 
 def test_status_shows_a_move(demo: MemoryCluster) -> None:
@@ -145,7 +146,7 @@ def test_promoting_says_what_may_be_lost(demo: MemoryCluster) -> None:
     demo.lose("node1")
     answer = demo["node2"].operations.promote("demo")
     assert answer["volume"] == demo.volume("demo").to_json()
-    assert answer["lost_after"] == demo.state.seen["node1"]
+    assert answer["lost_after"] == demo.taken_at("demo", "node2")
 
 
 # Snapshots
