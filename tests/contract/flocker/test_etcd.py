@@ -20,6 +20,7 @@ from acceptance.waiting import eventually
 from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
+from flocker.etcd_wire import ANSWER_SECONDS, LAST_SECONDS
 from flocker.records import Copy, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
 from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, made
@@ -418,7 +419,8 @@ def test_all_members_that_hang_are_given_up_in_bounded_time(members: list[Etcd])
         began = time.monotonic()
         with pytest.raises(ControlPlaneAway, match="timed out"):
             ownership.state()
-        assert time.monotonic() - began < 7
+        # The first is waited for, each further one for a moment; the rest is for a busy machine.
+        assert time.monotonic() - began < ANSWER_SECONDS + 2 * LAST_SECONDS + 2
     finally:
         for member in members:
             member.resume()
@@ -445,7 +447,7 @@ def test_a_member_without_a_majority_says_so_quickly(members: list[Etcd]) -> Non
         began = time.monotonic()
         with pytest.raises(ControlPlaneAway, match="no leader"):
             act()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < ANSWER_SECONDS + 2
 
     members[1].start()
     assert ownership.volume(volume.name) == volume
