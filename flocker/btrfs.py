@@ -98,13 +98,17 @@ class BtrfsPool:
             return []
         # Brings writes that are only in memory to disk, mapped memory's too: then the generation
         # tells of every write that was made before this call.
+        generation = subvolume.pool_generation(self._volumes)
         subvolume.sync(self._volumes)
-        # An idle pool is looked at once, not each of its volumes every second.
+        # An idle pool is looked at once, not each of its volumes every second. The generation is
+        # that of the last transaction which was begun: only if none was begun since before the
+        # sync, all of it is on disk, and a later write needs another.
         looked_at = (subvolume.pool_generation(self._volumes), frozenset(claims))
         if looked_at == self._all_unchanged:
             return []
         changed = [claim for claim in claims if self._has_changed(claim.volume_id)]
-        self._all_unchanged = None if changed else looked_at
+        is_at_rest = not changed and looked_at[0] == generation
+        self._all_unchanged = looked_at if is_at_rest else None
         return [claim for claim in changed if not self._is_pruning(claim.volume_id)]
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:

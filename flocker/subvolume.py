@@ -163,7 +163,7 @@ def is_gone(pool: Path, id_: int) -> bool:
 
 
 def pool_generation(pool: Path) -> int:
-    """A number that grows with everything that is committed to the file system's disk."""
+    """A number that grows with every transaction that is begun on the file system."""
     asked = bytearray(_FS_INFO_BYTES)
     _FS_FLAGS.pack_into(asked, 0, _HAS_GENERATION)
     folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)

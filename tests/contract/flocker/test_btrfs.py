@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flocker import subvolume
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
@@ -289,3 +290,27 @@ def test_an_id_that_is_no_uuid_never_becomes_a_path(make_btrfs_pool: MakeBtrfsPo
     pool = make_btrfs_pool()
     with pytest.raises(ValueError, match="UUID"):
         pool.discard("../../etc", "demo", "node1")
+
+
+def test_what_else_happens_in_the_pool_while_it_is_looked_at_hides_no_write(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    file = pool.open(claim) / "file"
+    file.write_text("first")
+    pool.take_snapshot(claim)
+    look = subvolume.pool_generation
+
+    def begin_a_transaction(root: Path) -> int:
+        (pool.root / "elsewhere").write_text(str(uuid.uuid4()))
+        return look(root)
+
+    monkeypatch.setattr(subvolume, "pool_generation", begin_a_transaction)
+    assert pool.changed_volumes([claim]) == []
+    monkeypatch.setattr(subvolume, "pool_generation", look)
+    file.write_text("later")  # in the transaction that was begun while the pool was looked at
+    assert pool.changed_volumes([claim]) == [claim]
+    pool.take_snapshot(claim)
+    assert pool.changed_volumes([claim]) == []
+    assert pool.changed_volumes([claim]) == []
