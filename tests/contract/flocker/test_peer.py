@@ -237,7 +237,7 @@ def test_a_defect_of_a_peer_is_told(demo: MemoryCluster, monkeypatch: pytest.Mon
         raise KeyError("surprise")
 
     monkeypatch.setattr(demo["node1"].custody, "refuse_if_used", broken)
-    with pytest.raises(PoolError, match="node1 could not do it"):
+    with pytest.raises(TransferFailed, match=r"volume 'demo' did not come.*node1 could not do it"):
         demo["node2"].driver.mount("demo", "container")
 
 
