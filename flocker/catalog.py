@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from flocker.background import attempt
 from flocker.errors import ControlPlaneAway
 from flocker.keyspace import Tables, keyed
 from flocker.ownership import Ownership
@@ -120,20 +121,21 @@ class Catalog:
 
     def _follow(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            try:
-                for state in self._ownership.follow(stopping):
-                    if not self._is_connected:
-                        log.info("what the cluster agrees about is followed")
-                    self._take(state)
-            except ControlPlaneAway as error:
-                if self._is_connected:
-                    log.warning("volumes are listed as they were last known: %s", error)
-                self._is_connected = False
-            except Exception:
-                # It is logged, and tried again: a mirror that stood still would be believed.
-                log.exception("what the cluster agrees about could not be followed")
-                self._is_connected = False
+            failure = "what the cluster agrees about could not be followed"
+            if not attempt(log, failure, lambda: self._follow_once(stopping)):
+                self._is_connected = False  # a mirror that stands still must not be believed
             stopping.wait(RETRY_SECONDS)
+
+    def _follow_once(self, stopping: threading.Event) -> None:
+        try:
+            for state in self._ownership.follow(stopping):
+                if not self._is_connected:
+                    log.info("what the cluster agrees about is followed")
+                self._take(state)
+        except ControlPlaneAway as error:
+            if self._is_connected:
+                log.warning("volumes are listed as they were last known: %s", error)
+            self._is_connected = False
 
     def _keep_written(self, stopping: threading.Event) -> None:
         state: State | None = None

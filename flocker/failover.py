@@ -8,7 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
+from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerLost, Refused, VolumeNotFound
 from flocker.ownership import Ownership
@@ -102,11 +104,9 @@ class Failover:
         state = None
         while not stopping.is_set():
             state = self._catalog.changes(state, within=RETRY_SECONDS)
-            try:
-                if self._catalog.is_connected:
-                    self.take_over_lost(state)
-            except Exception:
-                log.exception("lost owners could not be looked for")
+            if self._catalog.is_connected:
+                look = partial(self.take_over_lost, state)
+                attempt(log, "lost owners could not be looked for", look)
 
     def take_over_lost(self, state: State) -> None:
         """Promote what this node holds the newest replica of and may take by itself."""

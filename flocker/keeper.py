@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from flocker import VERSION
+from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.config import Config
 from flocker.custody import Custody
@@ -57,6 +58,7 @@ class Keeper:
         self._tell_fence = tell_fence
         self._resume = resume
         self._purge = purge
+        self._purged = time.monotonic()
         self._is_caught_up = threading.Event()
         self._is_away = False
 
@@ -68,18 +70,20 @@ class Keeper:
 
     def _announce_for_ever(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            try:
-                self._announce()
-                wait_seconds = self._config.lease_seconds / RENEWALS
-            except ControlPlaneAway as error:
-                self._say_away(error)
-                wait_seconds = RETRY_SECONDS
-            except Exception:
-                # Whatever it is, it is logged, and the node must not fall silent because of it:
-                # without its lease all of its volumes would count as away.
-                log.exception("this node could not be announced")
-                wait_seconds = RETRY_SECONDS
-            stopping.wait(wait_seconds)
+            # Without its lease all of this node's volumes would count as away.
+            went_well = attempt(log, "this node could not be announced", self._announce_or_say)
+            is_heard = went_well and not self._is_away
+            lease_seconds = self._config.lease_seconds
+            stopping.wait(lease_seconds / RENEWALS if is_heard else RETRY_SECONDS)
+
+    def _announce_or_say(self) -> None:
+        """Once that etcd is away, not every second."""
+        try:
+            self._announce()
+        except ControlPlaneAway as error:
+            if not self._is_away:
+                log.warning("%s", error)
+            self._is_away = True
 
     def _announce(self) -> None:
         usage = self._pool.usage()
@@ -95,34 +99,28 @@ class Keeper:
             log.info("joined the cluster")
         self._is_away = False
 
-    def _say_away(self, error: ControlPlaneAway) -> None:
-        """Once, not every second."""
-        if not self._is_away:
-            log.warning("%s", error)
-        self._is_away = True
-
     def _tidy_for_ever(self, stopping: threading.Event) -> None:
-        purged = time.monotonic()
+        failure = "this node could not be brought into line with the cluster"
         while not stopping.wait(self._tidy_seconds()):
-            try:
-                self._resume()
-                if not self._catalog.is_connected:
-                    self._is_caught_up.clear()
-                    continue
-                if not self._is_caught_up.is_set():
-                    self._is_caught_up.set()
-                    self._custody.catch_up()
-                self._custody.tidy()
-                if time.monotonic() - purged > PURGE_SECONDS:
-                    purged = time.monotonic()
-                    self._purge()
-            except ControlPlaneAway:
-                self._is_caught_up.clear()  # said by the announcements already
-            except Exception:
-                # A full disk, say. It is logged, and tried again: a copy not put away today is
-                # still there tomorrow, but a thread that has ended does not come back.
+            # A copy not put away today is still there tomorrow.
+            if not attempt(log, failure, self._tidy):
                 self._is_caught_up.clear()
-                log.exception("this node could not be brought into line with the cluster")
+
+    def _tidy(self) -> None:
+        self._resume()
+        if not self._catalog.is_connected:
+            self._is_caught_up.clear()
+            return
+        try:
+            if not self._is_caught_up.is_set():
+                self._is_caught_up.set()
+                self._custody.catch_up()
+            self._custody.tidy()
+            if time.monotonic() - self._purged > PURGE_SECONDS:
+                self._purged = time.monotonic()
+                self._purge()
+        except ControlPlaneAway:
+            self._is_caught_up.clear()  # said by the announcements already
 
     def _tidy_seconds(self) -> float:
         return self._config.lease_seconds / 3 if self._is_caught_up.is_set() else RETRY_SECONDS

@@ -12,7 +12,9 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, FlockerError, PoolError, StaleEpoch
 from flocker.ownership import Ownership
@@ -95,11 +97,8 @@ class Publisher:
     def _run(self, stopping: threading.Event) -> None:
         rounds = 0
         while not stopping.wait(PUBLISH_SECONDS):
-            try:
-                self.publish_changes(with_unsaid=rounds % UNSAID_ROUNDS == 0)
-            except Exception:
-                # Logged, and tried again: a thread that has ended does not come back.
-                log.exception("changes could not be looked for")
+            look = partial(self.publish_changes, with_unsaid=rounds % UNSAID_ROUNDS == 0)
+            attempt(log, "changes could not be looked for", look)
             rounds += 1
 
     def publish_changes(self, *, with_unsaid: bool = True) -> None:
@@ -200,10 +199,7 @@ class Follower:
         state = None
         while not stopping.is_set():
             state = self._catalog.changes(state, within=RETRY_SECONDS)
-            try:
-                self.look(state)
-            except Exception:
-                log.exception("replicas could not be looked after")
+            attempt(log, "replicas could not be looked after", partial(self.look, state))
 
     def look(self, state: State) -> None:
         """Begin to fetch whatever this node lacks; returns at once."""
@@ -246,6 +242,12 @@ class Follower:
         self._workers.submit(self._work, volume)
 
     def _work(self, volume: Volume) -> None:
+        failure = f"replica of volume '{volume.name}' falls behind"
+        attempt(log, failure, lambda: self._follow_if_behind(volume))
+        with self._lock:
+            self._under_way.discard(volume.id)
+
+    def _follow_if_behind(self, volume: Volume) -> None:
         try:
             state = self._catalog.state
             if state.volumes.get(volume.name) == volume and self.lacks(volume, state):
@@ -255,8 +257,3 @@ class Follower:
             if volume.id not in self._failing:  # once, not every second
                 log.warning("replica of volume '%s' falls behind: %s", volume.name, error)
             self._failing.add(volume.id)
-        except Exception:
-            log.exception("replica of volume '%s' falls behind", volume.name)
-        finally:
-            with self._lock:
-                self._under_way.discard(volume.id)
