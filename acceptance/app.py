@@ -118,7 +118,7 @@ class AppGap:
     from then on the new one. A node that is not up is not asked: on a host whose nodes are down
     the packets would leave by the default route.
 
-        with AppGap(old, new, expected=whales, is_up=cluster.is_up) as running:
+        with AppGap(old, new, expected=whales, is_up=cluster.machines.is_reachable) as running:
             ...  # docker-compose stop on the old node
             running.turn_to_new()
             ...  # docker-compose up -d on the new node

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import requests
-import vagrant
 from docker.errors import APIError
-from fabric import Config, Connection
 from invoke.exceptions import CommandTimedOut
-from paramiko import SSHConfig, SSHException
+from paramiko import SSHException
 
 from acceptance.engine import Engine
-from acceptance.machines import Machines
+from acceptance.machines import Access, Machines, VagrantMachines
 from acceptance.waiting import eventually, eventually_true
-from host.nodes import SUBNET
-from host.progress import last_lines, step
-from host.surroundings import read_routes
 
-ROOT = Path(__file__).resolve().parent.parent
-ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
-ROUTES = Path("/proc/net/route")
-UP_LOG = ROOT / "build" / "log" / "vagrant-up.log"
 DRIVER = "flocker"
 CERTIFICATES_ON_NODE = "/etc/flocker/certs"
 ETCD_ACCESS = (
@@ -48,10 +35,6 @@ FEW = 20  # a longer list of owners nobody reads, and each takes a question
 
 class NodeAway(Exception):
     """A node's shell cannot be reached."""
-
-
-class NodesNotUp(Exception):
-    """The nodes could not be brought up; the message says why and where to look."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +54,27 @@ class Node:
     `is_well` is false while a fault keeps it from answering or from knowing what the others do.
     """
 
-    def __init__(self, name: str, connection: Connection, engine: Engine, address: str) -> None:
-        self.name = name
-        self.address = address
+    def __init__(self, access: Access, engine: Engine) -> None:
+        self.name = access.name
+        self.address = access.address
         self.engine = engine
         self.is_well = True
-        self._connection = connection
+        self._connection = access.shell
+
+    @property
+    def user(self) -> str:
+        """Who types on it."""
+        return str(self._connection.user)
+
+    @property
+    def hostname(self) -> str:
+        """What the machine calls itself."""
+        return self.ask("cat /etc/hostname").strip()
 
     def type(
         self, command: str, within: float = COMMAND_SECONDS, *, at_terminal: bool = False
     ) -> Typed:
-        """Type a command into a shell on the node, as the user `vagrant`.
+        """Type a command into a shell on the node, as `user`.
 
         Args:
             within: seconds; a command that takes longer counts as failed with status 124.
@@ -137,21 +130,17 @@ class Node:
 
 
 class Cluster:
-    """All nodes of the Vagrantfile in this checkout."""
+    """All nodes of one cluster."""
 
-    def __init__(self, *, keeps_nodes: bool) -> None:
-        self._vagrant = vagrant.Vagrant(
-            str(ROOT), out_cm=_logged, err_cm=_logged, env=dict(os.environ)
-        )
+    def __init__(self, machines: Machines, *, keeps_nodes: bool) -> None:
+        self.machines = machines
         self._keeps_nodes = keeps_nodes
-        self._brought_up = False
-        self._provider = "none"
         self._nodes: dict[str, Node] = {}
 
     @classmethod
     def from_userdata(cls, userdata: Mapping[str, str]) -> Cluster:
         """`keep_nodes=yes` leaves nodes that this run brought up running."""
-        return cls(keeps_nodes=userdata.get("keep_nodes", "no") == "yes")
+        return cls(VagrantMachines(), keeps_nodes=userdata.get("keep_nodes", "no") == "yes")
 
     @property
     def nodes(self) -> list[Node]:
@@ -161,11 +150,6 @@ class Cluster:
     def well_nodes(self) -> list[Node]:
         """Those that answer and know what the others do."""
         return [node for node in self.nodes if node.is_well]
-
-    @property
-    def machines(self) -> Machines:
-        """What the nodes run on, with their power switches."""
-        return Machines(self._vagrant, self._provider)
 
     def node(self, name: str) -> Node:
         """The node of that name.
@@ -183,21 +167,10 @@ class Cluster:
         Raises:
             NodesNotUp: one did not come up.
         """
-        machines = self._vagrant.status()
-        self._provider = str(machines[0].provider)
-        if any(machine.state != "running" for machine in machines):
-            self._brought_up = True
-            UP_LOG.parent.mkdir(parents=True, exist_ok=True)
-            UP_LOG.write_text("")
-            try:
-                with step("Bringing up the nodes"):
-                    self._vagrant.up()
-            except subprocess.CalledProcessError as error:
-                raise NodesNotUp(
-                    f"`vagrant up` failed; the end of {UP_LOG.relative_to(ROOT)}:\n"
-                    + last_lines(UP_LOG)
-                ) from error
-        self._connect()
+        self.machines.up()
+        for access in self.machines.access():
+            engine = Engine(access.address, self.machines.certificates)
+            self._nodes[access.name] = Node(access, engine)
         self.wait_until_whole()
 
     def wait_until_whole(self) -> None:
@@ -215,12 +188,12 @@ class Cluster:
         )
 
     def down(self) -> None:
-        """Let go of the nodes; destroy them if this run brought them up and may not keep them."""
+        """Let go of the nodes; take away those this run brought up, unless it may keep them."""
         for node in self.nodes:
             node.close()
         self._nodes = {}
-        if self._brought_up and not self._keeps_nodes:
-            self._vagrant.destroy()
+        if not self._keeps_nodes:
+            self.machines.take_back()
 
     def clean(self) -> None:
         """Leave the nodes without containers and without the driver's volumes.
@@ -255,11 +228,6 @@ class Cluster:
                 return node.engine.volume_owners(sorted(node.engine.volumes(DRIVER))[:FEW])
         return {}
 
-    def is_up(self) -> bool:
-        """Whether the nodes' own network is there, so that asking one of them stays on it."""
-        routes = read_routes(ROUTES.read_text())
-        return any(route.destination == SUBNET for route in routes)
-
     def logs(self) -> dict[str, str]:
         """Name -> text, of everything that may explain a failure."""
         logs: dict[str, str] = {}
@@ -279,42 +247,19 @@ class Cluster:
 
     def environment(self) -> dict[str, str]:
         """What the run ran on, for the report."""
+        engines = {node.name: node.engine.version() for node in self.nodes}
+        versions = set(engines.values())
         return {
-            "Provider": self._provider,
+            "Provider": self.machines.kind,
             "Nodes": ", ".join(f"{node.name} {node.address}" for node in self.nodes),
-            "Docker engine": self.nodes[0].engine.version(),
+            "Docker engine": ", ".join(
+                versions if len(versions) == 1 else map(" ".join, engines.items())
+            ),
         }
-
-    def _connect(self) -> None:
-        config = SSHConfig.from_text(self._vagrant.ssh_config())
-        certificates = ROOT / ".vagrant" / "certs" / "operator"
-        for name in sorted(config.get_hostnames() - {"*"}):
-            host = config.lookup(name)
-            connection = Connection(
-                host["hostname"],
-                user=host["user"],
-                port=int(host["port"]),
-                config=Config(overrides={"load_ssh_configs": False}),  # the user's are for others
-                connect_timeout=10,
-                connect_kwargs={
-                    "key_filename": host["identityfile"],
-                    "look_for_keys": False,
-                    "allow_agent": False,
-                },
-            )
-            address = ADDRESSES[name]
-            self._nodes[name] = Node(name, connection, Engine(address, certificates), address)
 
     def _announced(self) -> set[str]:
         """The nodes that all others see."""
         return set.intersection(*(node.knows() for node in self.nodes))
-
-
-@contextmanager
-def _logged() -> Iterator[io.TextIOWrapper]:
-    UP_LOG.parent.mkdir(parents=True, exist_ok=True)
-    with UP_LOG.open("a") as log:
-        yield log
 
 
 @contextmanager

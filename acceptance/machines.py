@@ -1,50 +1,199 @@
-"""The machines the nodes run on, from outside: their power switch, and holding them still."""
+"""What the nodes run on, from outside: machines that Vagrant made, or servers there were before."""
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Protocol
+
+import vagrant
+from fabric import Config, Connection
+from paramiko import SSHConfig
+
+from host import LOGS, ROOT
+from host.nodes import SUBNET
+from host.progress import last_lines, step
+from host.surroundings import ROUTES, read_routes
+
+ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
+CERTIFICATES = ROOT / ".vagrant" / "certs"
+CONNECT_SECONDS = 10
+UP_LOG = LOGS / "vagrant-up.log"
 
 
-class Machines:
-    """Switches the machines of a Vagrantfile off, on and still, whatever they are made of.
+class NodesNotUp(Exception):
+    """The nodes could not be brought up; the message says why and where to look."""
 
-    Args:
-        machines: a `vagrant.Vagrant`; that class has no annotations.
-    """
 
-    def __init__(self, machines: Any, provider: str) -> None:
-        self._vagrant = machines
-        self._provider = provider
+class Ability(Enum):
+    """What can be done to machines besides typing on them."""
+
+    VAGRANT = auto()  # they can be addressed as a person addresses them who has Vagrant
+    POWER = auto()  # power_off, power_on
+    HOLD = auto()  # hold, let_go
+    FORGET = auto()  # power_off loses what was in memory only
+
+
+@dataclass(frozen=True)
+class Access:
+    """The way to one node: a shell on it, and the address by which everybody reaches it."""
+
+    name: str
+    address: str
+    shell: Connection
+
+
+class Machines(Protocol):
+    """All machines of one cluster."""
+
+    @property
+    def kind(self) -> str:
+        """What they are, in a word for the report."""
+
+    @property
+    def certificates(self) -> Path:
+        """The folder with the operator's ca.pem, cert.pem and key.pem."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What can be done to every one of them."""
+
+    def up(self) -> None:
+        """Make every machine run as a node.
+
+        Raises:
+            NodesNotUp: one does not.
+        """
+
+    def take_back(self) -> None:
+        """Take away what `up` brought up, also when it got half-way only."""
+
+    def access(self) -> Sequence[Access]:
+        """The ways to all nodes, by name. They are opened by whoever uses them."""
+
+    def is_reachable(self) -> bool:
+        """Whether what is meant for the nodes gets to them, and to nobody else."""
 
     def power_off(self, node: str) -> None:
         """Take a node's power away: nothing on it is told, nothing is closed."""
+
+    def power_on(self, node: str) -> None:
+        """Start a node that is off; return when its engine and its driver answer."""
+
+    def hold(self, node: str) -> None:
+        """Stop time on a node: nothing on it runs, nothing of it is lost."""
+
+    def let_go(self, node: str) -> None:
+        """Let time go on."""
+
+
+class VagrantMachines:
+    """The machines of the Vagrantfile in this checkout, whatever they are made of."""
+
+    def __init__(self) -> None:
+        self._vagrant = vagrant.Vagrant(
+            str(ROOT), out_cm=_logged, err_cm=_logged, env=dict(os.environ)
+        )
+        self._provider = "none"
+        self._brought_up = False
+
+    @property
+    def kind(self) -> str:
+        return self._provider
+
+    @property
+    def certificates(self) -> Path:
+        return CERTIFICATES / "operator"
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        # A container's pages are the host's, which goes on.
+        return frozenset(Ability) - ({Ability.FORGET} if self._provider == "docker" else set())
+
+    def up(self) -> None:
+        """See Machines; those that run already are left as they are."""
+        machines = self._vagrant.status()
+        self._provider = str(machines[0].provider)
+        if all(machine.state == "running" for machine in machines):
+            return
+        self._brought_up = True
+        UP_LOG.parent.mkdir(parents=True, exist_ok=True)
+        UP_LOG.write_text("")
+        try:
+            with step("Bringing up the nodes"):
+                self._vagrant.up()
+        except subprocess.CalledProcessError as error:
+            raise NodesNotUp(
+                f"`vagrant up` failed; the end of {UP_LOG.relative_to(ROOT)}:\n"
+                + last_lines(UP_LOG)
+            ) from error
+
+    def take_back(self) -> None:
+        if self._brought_up:
+            self._vagrant.destroy()
+
+    def access(self) -> Sequence[Access]:
+        config = SSHConfig.from_text(self._vagrant.ssh_config())
+        names = sorted(config.get_hostnames() - {"*"})
+        return [Access(name, ADDRESSES[name], _shell(config, name)) for name in names]
+
+    def is_reachable(self) -> bool:
+        """Whether the nodes' own network is there, so that asking one of them stays on it."""
+        routes = read_routes(ROUTES.read_text())
+        return any(route.destination == SUBNET for route in routes)
+
+    def power_off(self, node: str) -> None:
         if self._provider == "docker":
             self._docker("kill", node)  # Vagrant would stop the container in good order
         else:
             self._vagrant.halt(vm_name=node, force=True)
 
     def power_on(self, node: str) -> None:
-        """Start a node that is off; return when its engine and its driver answer."""
         self._vagrant.up(vm_name=node)
 
     def hold(self, node: str) -> None:
-        """Stop time on a node: nothing on it runs, nothing of it is lost."""
         if self._provider == "docker":
             self._docker("pause", node)  # Vagrant knows no such thing of containers
         else:
             self._vagrant.suspend(vm_name=node)
 
     def let_go(self, node: str) -> None:
-        """Let time go on."""
         if self._provider == "docker":
             self._docker("unpause", node)
         else:
             self._vagrant.resume(vm_name=node)
 
     def _docker(self, verb: str, node: str) -> None:
-        state = Path(self._vagrant.root, ".vagrant", "machines", node, "docker", "id")
+        state = ROOT / ".vagrant" / "machines" / node / "docker" / "id"
         subprocess.run(
             ["docker", verb, state.read_text().strip()], check=True, capture_output=True, text=True
         )
+
+
+def _shell(config: SSHConfig, name: str) -> Connection:
+    host = config.lookup(name)
+    return Connection(
+        host["hostname"],
+        user=host["user"],
+        port=int(host["port"]),
+        config=Config(overrides={"load_ssh_configs": False}),  # the user's are for others
+        connect_timeout=CONNECT_SECONDS,
+        connect_kwargs={
+            "key_filename": host["identityfile"],
+            "look_for_keys": False,
+            "allow_agent": False,
+        },
+    )
+
+
+@contextmanager
+def _logged() -> Iterator[io.TextIOWrapper]:
+    UP_LOG.parent.mkdir(parents=True, exist_ok=True)
+    with UP_LOG.open("a") as log:
+        yield log

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 
 from acceptance import evidence
 from acceptance.app import AppGap, Gap, GapNeverEnded
-from acceptance.cluster import COMMAND_SECONDS, ROOT, Cluster, Typed
+from acceptance.cluster import COMMAND_SECONDS, Cluster, Typed
+from host import ROOT
 
 HOME = "your machine"
 
@@ -95,7 +96,7 @@ class Operator:
             self._cluster.node(node).address,
             self._cluster.node(target).address,
             expected=whales,
-            is_up=self._cluster.is_up,
+            is_up=self._cluster.machines.is_reachable,
         )
         before = self._cluster.owners()
         self._watching.enter_context(self._away)

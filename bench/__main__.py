@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from acceptance.cluster import ROOT, Cluster
+from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
+from acceptance.machines import VagrantMachines
 from bench import document, machine, plot, promises, record
 from bench.run import PARTS, Run
+from host import ROOT
 
 RESULTS = ROOT / "build" / "bench" / "results.json"
 DOCUMENT = ROOT / "docs" / "benchmark.md"
@@ -26,7 +28,7 @@ def main() -> int:
     )
     only = parser.parse_args().only
     with direct_connections():
-        cluster = Cluster(keeps_nodes=True)
+        cluster = Cluster(VagrantMachines(), keeps_nodes=True)
         cluster.up()
         try:
             with Run(cluster) as run:

@@ -169,7 +169,7 @@ class Run:
 
     def _measure_app(self) -> None:
         for data, title in ((SMALLEST, MOVED_SMALL), (LARGEST, MOVED)):
-            stack = Stack(_warm_volume(data), self._cluster.is_up)
+            stack = Stack(_warm_volume(data), self._cluster.machines.is_reachable)
             here = self._warm_home(data)
             stack.start(here)
             try:

@@ -25,7 +25,7 @@ import subprocess
 
 from behave import when
 
-from acceptance.cluster import ROOT
+from host import ROOT
 
 
 @when('somebody types on "{node}"')
