@@ -42,6 +42,27 @@ Feature: What a volume was can be had back
         """
       Then it prints "bad"
 
+    Scenario: A snapshot is there until it is given up
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo good > /data/page"
+        """
+      When the operator types on "node1"
+        """
+        sudo flocker snapshot wiki
+        """
+      And the operator notes the state of "wiki" it names as GOOD
+      And the operator types on "node2"
+        """
+        sudo flocker prune GOOD
+        """
+      Then it succeeds
+      When the operator types on "node1"
+        """
+        sudo flocker snapshots wiki
+        """
+      Then it says "No snapshots yet"
+
     Scenario: A new volume begins as a snapshot of another, which stays as it is
       Given the operator has typed on "node1"
         """

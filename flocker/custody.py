@@ -11,7 +11,8 @@ from flocker.handoff import Arrivals
 from flocker.holders import Holders
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Copy, Event, Snapshot, Volume, now
+from flocker.records import Copy, Event, Snapshot, State, Volume, ago, now
+from flocker.replication import replicas_of
 from flocker.uses import Uses
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,11 @@ class Custody:
         holders: Holders,
         uses: Uses,
         prune: Callable[[Volume], None],
+        retention_seconds: float,
     ) -> None:
         """Args:
         prune: deletes the snapshots here that nothing can build on any more.
+        retention_seconds: how old a copy gets that is not kept up any more.
         """
         self._node = node
         self._ownership = ownership
@@ -43,6 +46,7 @@ class Custody:
         self._holders = holders
         self._uses = uses
         self._prune = prune
+        self._retention_seconds = retention_seconds
 
     def refuse_if_used(self, name: str) -> None:
         """Answer a peer that wants the volume.
@@ -137,8 +141,12 @@ class Custody:
         def put_right(volume: Volume) -> None:
             if volume.owner == self._node:
                 self._drop_former_uses(volume, former, is_recorded=volume.id in state.mounts)
-            elif self._pool.is_open(volume.id) and not self._arrivals.is_bringing(volume.id):
+            elif self._arrivals.is_bringing(volume.id):
+                return
+            elif self._pool.is_open(volume.id):
                 self.step_back(volume)
+            elif self._is_surplus(volume, state):
+                self._give_up_copy(volume)
 
         _for_each(state.volumes.values(), put_right)
 
@@ -157,6 +165,28 @@ class Custody:
             with self._uses.locked(volume):
                 if not self._uses.any(volume):
                     self._ownership.unmount(volume)
+
+    def _is_surplus(self, volume: Volume, state: State) -> bool:
+        """Whether the copy here has long not been kept up, and as many as wanted are newer.
+
+        It would make all other nodes keep its last snapshot, and all that changed since. Of a
+        volume without replicas it stays: should the owner be lost, there is no other.
+        """
+        copies = state.copies_of(volume)
+        mine = copies.get(self._node)
+        if mine is None or mine.taken_at >= ago(self._retention_seconds):
+            return False
+        replicas = replicas_of(volume, state)
+        newer = [
+            node for node, copy in copies.items() if copy.snapshot.number > mine.snapshot.number
+        ]
+        return 0 < volume.replicas == len(replicas) and set(replicas) <= set(newer)
+
+    def _give_up_copy(self, volume: Volume) -> None:
+        """Put a copy aside for good; first the cluster is told not to count on it."""
+        log.info("volume '%s': the copy here is out of date, and others are not", volume.name)
+        self._ownership.withdraw(volume.id, self._node)
+        self._pool.discard(volume.id, volume.name, self._node)
 
     def _record_mount(self, volume: Volume) -> None:
         with self._uses.locked(volume):

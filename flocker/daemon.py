@@ -59,7 +59,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     engine = Engine(config.engine_socket, config.runtime)
     holders = Holders(config.runtime / "holders.json")
     uses = Uses(node, holders, engine, PoolMounts(pool.live))
-    retention = Retention()
+    retention = Retention(config.retention_seconds)
     lease_file = LeaseFile(config.runtime)
 
     def status() -> dict[str, Any]:
@@ -116,6 +116,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         holders=holders,
         uses=uses,
         prune=prune,
+        retention_seconds=config.retention_seconds,
     )
     publisher = Publisher(
         node, ownership=ownership, catalog=catalog, pool=pool, retention=retention

@@ -252,6 +252,10 @@ class EtcdOwnership:
         key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
         self._commit([], [put(key, snapshot.to_json())], event)
 
+    def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
+        key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
+        self._commit([], [delete(key)], event)
+
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"
         _, [found] = self._transact([], [read_below(below)])

@@ -191,6 +191,16 @@ class MemoryOwnership:
             self._set(snapshots={**state.snapshots, snapshot.volume_id: kept})
             self._tell(event)
 
+    def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
+        with self._changing() as state:
+            kept = dict(state.snapshots.get(snapshot.volume_id, {}))
+            kept.pop(snapshot.snapshot.number, None)
+            others = {
+                id_: each for id_, each in state.snapshots.items() if id_ != snapshot.volume_id
+            }
+            self._set(snapshots={**others, snapshot.volume_id: kept} if kept else others)
+            self._tell(event)
+
     def history(self, volume_id: str | None) -> list[Event]:
         return sorted(
             (event for event in self._events if volume_id in (None, event.volume_id)),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from flocker.catalog import Catalog
@@ -26,7 +26,7 @@ from flocker.handoff import Arrivals
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
+from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, ago, now
 from flocker.replication import Publisher, Retention
 from flocker.uses import Uses
 
@@ -170,6 +170,33 @@ class Operations:
             ]
         }
 
+    def prune(self, reference: str) -> Answer:
+        """Give up a snapshot somebody took; what was made from it stays.
+
+        Raises:
+            Refused: nobody took such a snapshot.
+        """
+        wanted = read_reference(reference)
+        if wanted.number is None:
+            raise BadRequest(
+                f"'{reference}' names no snapshot: say `flocker prune {wanted.volume}@3`"
+            )
+        volume = self._existing(wanted.volume)
+        if volume.owner != self._node:
+            return self._elsewhere.operate(volume.owner, "prune", {"reference": reference})
+        kept = {each.snapshot.number: each for each in self._ownership.state().named(volume)}
+        if wanted.number not in kept:
+            raise Refused(
+                f"nobody took a snapshot {wanted.number} of volume '{volume.name}'; "
+                f"`flocker snapshots {volume.name}` lists those there are"
+            )
+        event = Event(volume.id, volume.name, now(), self._node, "pruned", reference)
+        self._ownership.drop_snapshot(kept[wanted.number], event)
+        self._kept.not_wanted(volume.id, wanted.number)
+        # The other nodes prune theirs when they fetch the next change.
+        self._pool.prune(volume.id, self._kept.numbers(volume, self._ownership.state()))
+        return {"reference": reference}
+
     def restore(self, reference: str) -> Answer:
         """Make a volume what it was; what it is now is kept as a snapshot.
 
@@ -295,7 +322,7 @@ class Operations:
 
     def purge(self) -> list[Aside]:
         """Delete for good what was put aside longer ago than the retention; return it."""
-        oldest = (datetime.now(UTC) - self._retention).isoformat(timespec="milliseconds")
+        oldest = ago(self._retention.total_seconds())
         for removed in self._ownership.state().removed.values():
             if removed.removed_at < oldest and removed.volume.owner == self._node:
                 self._ownership.purge(removed)

@@ -41,6 +41,9 @@ class Operations(Protocol):
     def snapshots(self, volume: str | None) -> Answer:
         """The snapshots people asked for, of one volume or of all."""
 
+    def prune(self, reference: str) -> Answer:
+        """Give up a snapshot somebody took."""
+
     def restore(self, reference: str) -> Answer:
         """Make a volume what it was."""
 
@@ -131,6 +134,10 @@ def add_operator_routes(app: FastAPI, operations: Operations) -> None:
     @app.get("/flocker/snapshots")
     def snapshots(volume: str | None = None) -> Answer:
         return operations.snapshots(volume or None)
+
+    @app.post("/flocker/prune")
+    def prune(asked: ReferenceRequest) -> Answer:
+        return operations.prune(asked.reference)
 
     @app.post("/flocker/restore")
     def restore(asked: ReferenceRequest) -> Answer:

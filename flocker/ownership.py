@@ -129,6 +129,9 @@ class Ownership(Protocol):
     def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         """Record a snapshot a person asked for. Safe to repeat."""
 
+    def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
+        """Record that nobody wants to keep a snapshot any more. Safe to repeat."""
+
     def history(self, volume_id: str | None) -> list[Event]:
         """What happened to one volume or to all, oldest first."""
 

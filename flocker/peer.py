@@ -69,7 +69,7 @@ KEEPALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 ]
-FORWARDED = frozenset({"move", "snapshot", "restore", "undelete", "resize"})
+FORWARDED = frozenset({"move", "snapshot", "prune", "restore", "undelete", "resize"})
 
 
 class ReleaseRequest(BaseModel):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 Failover = Literal["manual", "auto"]
@@ -198,7 +198,12 @@ class State:
 
 def now() -> str:
     """The time, as records hold it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return ago(0)
+
+
+def ago(seconds: float) -> str:
+    """The time so many seconds before now, to be compared with what records hold."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
 
 
 def percent(bytes_done: int, bytes_total: int | None) -> int | None:

@@ -19,7 +19,7 @@ from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, FlockerError, PoolError, StaleEpoch
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Claim, Copy, Snapshot, State, Volume, now
+from flocker.records import Claim, Copy, Snapshot, State, Volume, ago, now
 from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,14 @@ def replicas_of(volume: Volume, state: State) -> list[str]:
 
 
 class Retention:
-    """Which snapshots a node must not prune."""
+    """Which snapshots a node must not prune.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: how long a node may be away and still find the snapshot its copies end with.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._sent: dict[tuple[str, str], int] = {}
         self._asked_for: set[tuple[str, int]] = set()
 
@@ -62,9 +67,18 @@ class Retention:
         """A person wants this one; until the cluster knows, nothing else keeps it."""
         self._asked_for.add((volume_id, number))
 
+    def not_wanted(self, volume_id: str, number: int) -> None:
+        """That person does not want it any more."""
+        self._asked_for.discard((volume_id, number))
+
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
-        kept = {copy.snapshot.number for copy in state.copies_of(volume).values()}
+        unheard_since = ago(self._seconds)
+        kept = {
+            copy.snapshot.number
+            for node, copy in state.copies_of(volume).items()
+            if node in state.nodes or state.seen.get(node, unheard_since) >= unheard_since
+        }
         kept |= {named.snapshot.number for named in state.named(volume)}
         kept |= {number for each, number in self._asked_for if each == volume.id}
         return kept | {number for (each, _), number in self._sent.items() if each == volume.id}

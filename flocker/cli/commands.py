@@ -49,6 +49,14 @@ Volume = Annotated[str, typer.Argument(help="Name of the volume.", show_default=
 OneOrAll = Annotated[
     str | None, typer.Argument(help="Name of the volume; all when left out.", show_default=False)
 ]
+Snapshot = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF",
+        help="Which snapshot, e.g. demo@3; `flocker snapshots` lists them.",
+        show_default=False,
+    ),
+]
 
 
 @command("sudo flocker status")
@@ -126,19 +134,19 @@ def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson =
     _tell(_ask(context, "snapshots", as_json, volume=volume), as_json, wording.snapshots)
 
 
+@command("sudo flocker prune demo@3")
+def prune(context: typer.Context, reference: Snapshot, as_json: AsJson = False) -> None:
+    """Give up a snapshot, and the room that only it needs.
+
+    Volumes that were made from it stay. It cannot be had back.
+    """
+    body = {"reference": reference}
+    answer = _order(context, "prune", body, f"giving up {reference}", as_json)
+    _tell(answer, as_json, wording.pruned)
+
+
 @command("sudo flocker restore demo@3")
-def restore(
-    context: typer.Context,
-    reference: Annotated[
-        str,
-        typer.Argument(
-            metavar="REF",
-            help="Which snapshot, e.g. demo@3; `flocker snapshots` lists them.",
-            show_default=False,
-        ),
-    ],
-    as_json: AsJson = False,
-) -> None:
+def restore(context: typer.Context, reference: Snapshot, as_json: AsJson = False) -> None:
     """Make a volume what it was.
 
     Nothing may use it meanwhile. What it is now is kept as a snapshot.

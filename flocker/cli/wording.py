@@ -119,6 +119,10 @@ def snapshots(answer: Part) -> str:
     return table(("SNAPSHOT", "TAKEN", "NODES", "LABEL"), rows)
 
 
+def pruned(answer: Part) -> str:
+    return f"{answer['reference']} is not kept any more."
+
+
 def restored(answer: Part, reference: str) -> str:
     return (
         f"{answer['volume']['name']} is what {reference} was.\n"

@@ -355,6 +355,22 @@ def test_named_snapshots_are_in_order_of_number(join: Join) -> None:
     assert sorted(said(node1, volume)) == ["created", "snapshot 10", "snapshot 9"]
 
 
+def test_a_snapshot_nobody_wants_any_more_is_dropped(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    first, second = (
+        NamedSnapshot(volume.id, Snapshot(number, f"identity-{number}"), AT) for number in (1, 2)
+    )
+    for each in (first, second):
+        node1.keep_snapshot(each, event(volume, "snapshot"))
+    for _ in range(2):  # its answer may have been lost
+        node1.drop_snapshot(first, event(volume, "pruned"))
+    assert node1.state().named(volume) == [second]
+    node1.drop_snapshot(second, event(volume, "pruned"))
+    assert volume.id not in node1.state().snapshots
+    assert "pruned" in said(node1, volume)
+
+
 def test_history_is_in_order_of_time_whoever_wrote_it(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume, other = made(node1), made(node1)

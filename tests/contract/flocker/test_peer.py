@@ -207,6 +207,12 @@ def test_an_operation_is_done_where_the_data_is(
     assert answers in answer
 
 
+def test_a_snapshot_is_given_up_where_the_data_is(demo: MemoryCluster) -> None:
+    demo["node1"].operations.snapshot(["demo"], "")
+    assert demo["node2"].operations.prune("demo@1") == {"reference": "demo@1"}
+    assert demo["node1"].operations.snapshots("demo") == {"snapshots": []}
+
+
 def test_an_operation_brings_a_removed_volume_back(demo: MemoryCluster) -> None:
     demo["node1"].driver.remove("demo")
     answer = demo["node2"].operations.undelete("demo")

@@ -126,7 +126,7 @@ class Machine:
         self.catalog = Catalog(ownership, self.folder / "catalog.json")
         self.holders = Holders(self.folder / "holders.json")
         self.uses = Uses(node, self.holders, self.containers, self.containers)
-        self.retention = Retention()
+        self.retention = Retention(RETENTION_SECONDS)
         self.transfers = Transfers(pool, peers, lambda _: None)
         self.arrivals = Arrivals(
             Handoff(
@@ -158,6 +158,7 @@ class Machine:
             holders=self.holders,
             uses=self.uses,
             prune=self._prune,
+            retention_seconds=RETENTION_SECONDS,
         )
         self.publisher = Publisher(
             node, ownership=ownership, catalog=self.catalog, pool=pool, retention=self.retention

@@ -50,6 +50,9 @@ class Operator:
     def snapshots(self, volume: str | None) -> Answer:
         return self._called("snapshots", volume)
 
+    def prune(self, reference: str) -> Answer:
+        return self._called("prune", reference)
+
     def restore(self, reference: str) -> Answer:
         return self._called("restore", reference)
 

@@ -180,6 +180,7 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     ),
     (["snapshots"], ("snapshots", None), {"snapshots": [{**TAKEN, "nodes": ["node1"]}]}),
     (["snapshots", "demo"], ("snapshots", "demo"), {"snapshots": []}),
+    (["prune", "demo@4"], ("prune", "demo@4"), {"reference": "demo@4"}),
     (["restore", "demo@4"], ("restore", "demo@4"), {**MOVED, "kept_as": "demo@7"}),
     (["clone", "demo@4", "new"], ("clone", "demo@4", "new"), {"volume": volume("new")}),
     (["undelete", "old"], ("undelete", "old"), {"volume": volume("old")}),
@@ -529,6 +530,11 @@ def test_snapshots_are_listed_with_when_where_and_what_for(operator: Operator, r
         f"demo@4 {LONG_AGO_TEXT} node1, node2 before",
         f"demo@5 {LONG_AGO_TEXT} - before",
     ]
+
+
+def test_what_was_pruned_is_named(operator: Operator, run: Run) -> None:
+    operator.answers["prune"] = {"reference": "demo@4"}
+    assert run("prune", "demo@4").stdout == "demo@4 is not kept any more.\n"
 
 
 def test_a_restore_says_what_was_there_before(operator: Operator, run: Run) -> None:

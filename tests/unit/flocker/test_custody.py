@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -16,8 +17,8 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.records import Claim, Event, now
-from tests.unit.flocker.cluster import Machine, MemoryCluster
+from flocker.records import Claim, Event, ago, now
+from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
 
@@ -477,3 +478,90 @@ def test_tidying_costs_nothing_when_nothing_is_lost(demo: MemoryCluster) -> None
         machine.etcd.calls.clear()
         machine.custody.tidy()
         assert machine.etcd.calls == []
+
+
+# Copies that are not kept up any more
+
+
+@pytest.fixture
+def surplus(cluster: MemoryCluster) -> MemoryCluster:
+    """node2 had the one replica and was away for long; node3 has it now."""
+    cluster["node1"].driver.create("demo", {"replicas": "1"})
+    cluster["node1"].write("demo", "one")
+    cluster.replicate()
+    cluster.lose("node2")
+    cluster["node1"].write("demo", "two")
+    cluster.replicate()
+    cluster.bring_back("node2")
+    age_copy(cluster, "node2", RETENTION_SECONDS + 60)
+    return cluster
+
+
+def age_copy(cluster: MemoryCluster, node: str, seconds: float) -> None:
+    copy = cluster.state.copies_of(cluster.volume("demo"))[node]
+    cluster.ownership.publish(replace(copy, taken_at=ago(seconds)))
+
+
+def holders_of_copies(cluster: MemoryCluster) -> set[str]:
+    return set(cluster.state.copies_of(cluster.volume("demo")))
+
+
+def test_a_copy_that_was_long_not_kept_up_is_given_up(surplus: MemoryCluster) -> None:
+    volume_id = surplus.volume("demo").id
+    surplus["node2"].custody.tidy()
+    assert holders_of_copies(surplus) == {"node1", "node3"}
+    assert surplus["node2"].pool.snapshots(volume_id) == []
+    # Nobody keeps the snapshot any more that it ended with.
+    for text in ("three", "four", "five"):
+        surplus["node1"].write("demo", text)
+        surplus.replicate()
+    assert 1 not in [each.number for each in surplus["node1"].pool.snapshots(volume_id)]
+
+
+def test_a_copy_that_was_given_up_is_not_lost_yet(surplus: MemoryCluster) -> None:
+    surplus["node2"].custody.tidy()
+    surplus.lose("node3")
+    surplus.replicate()
+    assert holders_of_copies(surplus) == {"node1", "node2", "node3"}
+    assert surplus["node2"].read("demo") == "two"
+
+
+def test_a_copy_that_may_still_shorten_a_move_is_kept(surplus: MemoryCluster) -> None:
+    age_copy(surplus, "node2", RETENTION_SECONDS - 60)
+    surplus["node2"].custody.tidy()
+    assert holders_of_copies(surplus) == {"node1", "node2", "node3"}
+
+
+def test_a_copy_is_kept_while_there_are_not_enough_newer_ones(surplus: MemoryCluster) -> None:
+    surplus.lose("node3")
+    surplus["node2"].custody.tidy()
+    assert holders_of_copies(surplus) == {"node1", "node2", "node3"}
+
+
+def test_a_former_owner_keeps_the_only_other_copy(cluster: MemoryCluster) -> None:
+    cluster["node1"].driver.create("demo", {"replicas": "0"})
+    cluster["node1"].write("demo", "one")
+    assert cluster["node2"].read("demo") == "one"
+    cluster["node1"].custody.catch_up()  # says what it has
+    age_copy(cluster, "node1", RETENTION_SECONDS + 60)
+    cluster["node1"].custody.tidy()
+    assert cluster["node1"].pool.snapshots(cluster.volume("demo").id)
+
+
+def test_a_copy_on_its_way_back_is_not_given_up(
+    surplus: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surplus["node2"].arrivals, "is_bringing", lambda _: True)
+    surplus["node2"].custody.tidy()
+    assert "node2" in holders_of_copies(surplus)
+
+
+def test_without_etcd_no_copy_is_given_up(surplus: MemoryCluster) -> None:
+    node2 = surplus["node2"]
+    node2.etcd.is_away = True
+    node2.custody.tidy()  # who is alive, and so keeps a newer one, is not known
+    node2.etcd.is_away = False
+    node2.etcd.away_for = {"withdraw"}
+    with pytest.raises(ControlPlaneAway):
+        node2.custody.tidy()
+    assert surplus["node2"].pool.snapshots(surplus.volume("demo").id)

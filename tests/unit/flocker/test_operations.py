@@ -23,7 +23,7 @@ from flocker.errors import (
 from flocker.operations import Operations
 from flocker.pool import Aside
 from flocker.records import Event, Snapshot, Volume
-from tests.unit.flocker.cluster import RETENTION_SECONDS, MemoryCluster
+from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -235,6 +235,65 @@ def test_a_snapshot_nobody_could_be_told_of_is_taken_again(demo: MemoryCluster) 
     assert demo.state.snapshots == {}
     node1.etcd.away_for = set()
     assert len(node1.operations.snapshot(["demo"], "")["snapshots"]) == 1
+
+
+@ANYWHERE
+def test_a_snapshot_that_is_pruned_takes_no_room_any_more(demo: MemoryCluster, node: str) -> None:
+    demo["node1"].operations.snapshot(["demo"], "good")
+    for text in ("two", "three", "four"):
+        demo["node1"].write("demo", text)
+        demo.replicate()
+    volume_id = demo.volume("demo").id
+
+    def held(machine: Machine) -> list[int]:
+        return [snapshot.number for snapshot in machine.pool.snapshots(volume_id)]
+
+    assert 1 in held(demo["node1"])
+    assert demo[node].operations.prune("demo@1") == {"reference": "demo@1"}
+    assert 1 not in held(demo["node1"])
+    assert demo["node2"].operations.snapshots("demo")["snapshots"] == []
+    assert history(demo)[-1] == ("pruned", "demo@1")
+    demo["node1"].write("demo", "five")
+    demo.replicate()
+    assert 1 not in held(demo["node2"])
+
+
+def test_what_was_made_from_a_pruned_snapshot_stays(demo: MemoryCluster) -> None:
+    operations = demo["node1"].operations
+    operations.snapshot(["demo"], "good")
+    operations.clone("demo@1", "staging")
+    operations.prune("demo@1")
+    assert demo["node2"].read("staging") == "hello"
+
+
+@ANYWHERE
+@pytest.mark.parametrize(
+    ("reference", "refusal"),
+    [
+        ("demo", "'demo' names no snapshot: say `flocker prune demo@3`"),
+        ("demo@9", "nobody took a snapshot 9 of volume 'demo'; `flocker snapshots demo` lists"),
+        ("nowhere@1", "no volume 'nowhere'"),
+    ],
+)
+def test_what_nobody_keeps_is_not_pruned(
+    demo: MemoryCluster, node: str, reference: str, refusal: str
+) -> None:
+    demo["node1"].operations.snapshot(["demo"], "good")
+    with pytest.raises(FlockerError, match=refusal):
+        demo[node].operations.prune(reference)
+    assert len(demo["node1"].operations.snapshots("demo")["snapshots"]) == 1
+
+
+def test_without_etcd_nothing_is_pruned(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.operations.snapshot(["demo"], "good")
+    for text in ("two", "three", "four"):
+        node1.write("demo", text)
+        demo.replicate()
+    node1.etcd.away_for = {"drop_snapshot"}
+    with pytest.raises(ControlPlaneAway):
+        node1.operations.prune("demo@1")
+    assert 1 in [each.number for each in node1.pool.snapshots(demo.volume("demo").id)]
 
 
 # Restoring

@@ -12,9 +12,9 @@ import pytest
 from acceptance.waiting import eventually
 from flocker import replication
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
-from flocker.records import Copy, Node, Snapshot, State, Volume
+from flocker.records import Copy, Node, Snapshot, State, Volume, ago
 from flocker.replication import Retention, replicas_of
-from tests.unit.flocker.cluster import Machine, MemoryCluster
+from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 GIB = 1 << 30
 
@@ -346,7 +346,7 @@ def test_a_parent_of_a_lost_owner_is_kept_for_its_way_back(demo: MemoryCluster) 
 
 def test_what_is_being_sent_is_the_next_parent(demo: MemoryCluster) -> None:
     """The peer that fetches it may be cut off before it can say that it has it."""
-    retention, volume = Retention(), demo.volume("demo")
+    retention, volume = Retention(RETENTION_SECONDS), demo.volume("demo")
     assert retention.numbers(volume, demo.state) == set()
     retention.sending(volume.id, "node2", 3)
     retention.sending("another", "node2", 4)
@@ -354,6 +354,23 @@ def test_what_is_being_sent_is_the_next_parent(demo: MemoryCluster) -> None:
     retention.sending(volume.id, "node2", 5)
     retention.sending(volume.id, "node3", 4)
     assert retention.numbers(volume, demo.state) == {4, 5}
+
+
+def test_a_node_that_is_away_finds_the_snapshot_its_copy_ends_with(demo: MemoryCluster) -> None:
+    demo.replicate()
+    volume, retention = demo.volume("demo"), Retention(RETENTION_SECONDS)
+    copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(4, "identity"), "")}}
+    away = State(copies=copies, seen={"node2": ago(RETENTION_SECONDS - 60)})
+    assert retention.numbers(volume, away) == {4}
+    # Nothing is known of when it was heard of while the control plane is away.
+    assert retention.numbers(volume, State(copies=copies)) == {4}
+
+
+def test_a_node_that_is_gone_for_good_keeps_nothing_from_being_pruned(demo: MemoryCluster) -> None:
+    volume, retention = demo.volume("demo"), Retention(RETENTION_SECONDS)
+    copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(4, "identity"), "")}}
+    gone = State(copies=copies, seen={"node2": ago(RETENTION_SECONDS + 60)})
+    assert retention.numbers(volume, gone) == set()
 
 
 # In the background
