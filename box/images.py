@@ -110,7 +110,7 @@ def _build_layer(image: Image, host_apt: apt.Apt) -> None:
             f"--include={','.join(image.packages)}",
             f"--aptopt={options}",
             "--dpkgopt=force-unsafe-io",  # a build that dies is built again
-            *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS),
+            *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS + image.excluded),
             *(f"--dpkgopt=path-include={path}" for path in INCLUDED_PATHS),
             *(
                 f'--{hook}-hook="{CUSTOMISE / name}" "$1"'

@@ -70,6 +70,7 @@ class Image:
         tag: the name the engine knows it by.
         variant: of mmdebstrap: `minbase` is a Debian with a package manager; `extract` is only
             the files of the packages and of what they depend on, a third of the size.
+        excluded: paths of those files that nothing in the image uses, besides EXCLUDED_PATHS.
         config: the `config` object of the image (entry point, ports, user ...).
         app: directory below the repository that is copied to /srv, if any.
     """
@@ -78,11 +79,13 @@ class Image:
     tag: str
     variant: str
     packages: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     app: str | None = None
 
 
-PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = f"PATH={PROGRAMS}"
 
 NODE = Image(
     name="node",
@@ -117,6 +120,39 @@ STORY = (
         },
     ),
     Image(
+        name="postgres",
+        tag="postgres:17",
+        variant="extract",
+        packages=("base-files", "coreutils", "dash", "findutils", "postgresql-17", "util-linux"),
+        excluded=(
+            # Compiles long queries; without it Postgres interprets them.
+            "/usr/lib/*/libLLVM*",
+            "/usr/lib/*/libz3*",
+            "/usr/lib/postgresql/*/lib/bitcode/*",
+            "/usr/lib/postgresql/*/lib/llvmjit*",
+            # Debian's scripts for several clusters on one machine.
+            "/usr/bin/perl*",
+            "/usr/lib/*/libperl*",
+            "/usr/lib/*/perl*",
+            "/usr/share/perl*",
+            # The locale is C.
+            "/usr/lib/*/gconv/*",
+            "/usr/share/i18n/*",
+        ),
+        # As the registry's image of that name: variables, folder, port and signal.
+        config={
+            "Entrypoint": ["docker-entrypoint.sh"],
+            "Cmd": ["postgres"],
+            "Env": [
+                f"PATH=/usr/lib/postgresql/17/bin:{PROGRAMS}",
+                "PGDATA=/var/lib/postgresql/data",
+            ],
+            "ExposedPorts": {"5432/tcp": {}},
+            "StopSignal": "SIGINT",
+            "Volumes": {"/var/lib/postgresql/data": {}},
+        },
+    ),
+    Image(
         name="moby-counter",
         tag="binocarlos/moby-counter:latest",
         variant="extract",
@@ -125,6 +161,7 @@ STORY = (
             "coreutils",
             "dash",
             "python3",
+            "python3-psycopg-c",
             "python3-redis",
             "python3-starlette",
             "python3-uvicorn",

@@ -1,1 +1,1 @@
-"""moby-counter: a web page where each click places a whale, kept in Redis."""
+"""moby-counter: a web page where each click places a whale, kept in Redis or Postgres."""

@@ -1,19 +1,18 @@
-"""Serve moby-counter: `python3 -m moby_counter`.
-
-Environment: REDIS_HOST (default redis), REDIS_PORT (6379), PORT (80), and NODE_FILE (/etc/node),
-a file holding the name of the node; without it the machine's own hostname is shown.
-"""
+"""Serve moby-counter: `python3 -m moby_counter`. README.md lists what the environment may say."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
+import sys
 from pathlib import Path
 
 import uvicorn
 
-from moby_counter.storage import RedisStorage
+from moby_counter.postgres_storage import PostgresStorage
+from moby_counter.redis_storage import RedisStorage
+from moby_counter.settings import BadSettings, PostgresServer, from_environment
 from moby_counter.web import create_app
 
 log = logging.getLogger("moby_counter")
@@ -21,20 +20,28 @@ log = logging.getLogger("moby_counter")
 GOODBYE_SECONDS = 5  # for requests under way at SIGTERM; Docker kills after 10
 
 
-def main() -> None:
+def main() -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    host = os.environ.get("REDIS_HOST", "redis")
-    port = int(os.environ.get("REDIS_PORT", "6379"))
-    node = read_node(Path(os.environ.get("NODE_FILE", "/etc/node")))
-    log.info("serving as %s, whales are kept by Redis at %s:%d", node, host, port)
+    try:
+        settings = from_environment(os.environ)
+    except BadSettings as error:
+        print(f"moby-counter: {error}", file=sys.stderr)
+        return 2
+    server = settings.storage
+    storage = (
+        PostgresStorage(server) if isinstance(server, PostgresServer) else RedisStorage(server)
+    )
+    node = read_node(settings.node_file)
+    log.info("serving as %s, whales are kept by %s", node, server)
     uvicorn.run(
-        create_app(RedisStorage(host, port), node),
+        create_app(storage, node),
         host="0.0.0.0",  # noqa: S104  a container's port is published by Docker, not here
-        port=int(os.environ.get("PORT", "80")),
+        port=settings.port,
         log_config=None,  # logs go to the handler above
         access_log=False,  # the page asks twice a second
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
+    return 0
 
 
 def read_node(path: Path) -> str:
@@ -46,4 +53,4 @@ def read_node(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What a whale is and how it is written: pure rules, no HTTP and no Redis."""
+"""What a whale is and how it is written: pure rules, no HTTP and no storage."""
 
 from __future__ import annotations
 
