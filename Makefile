@@ -12,6 +12,11 @@ TARGETS := demo test check unit contract acceptance alarms bench up down box rep
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
 
+# docker, libvirt or virtualbox; when nothing is said provision/provider chooses.
+ifdef PROVIDER
+export VAGRANT_DEFAULT_PROVIDER := $(PROVIDER)
+endif
+
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
@@ -22,7 +27,7 @@ PROXIES := http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY
 # Without sudo the preflight says what to do.
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
-	@exec sudo --preserve-env=$(PROXIES),VAGRANT_DEFAULT_PROVIDER $(MAKE) $@ \
+	@exec sudo --preserve-env=$(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL $(MAKE) $@ \
 		$(foreach name,TAGS NODES,$(if $($(name)),$(name)='$($(name))'))
 
 else
@@ -69,6 +74,7 @@ unit: tools ## test the pure rules
 	@$(PYTEST) -m "not contract and not nodes" --junit-xml=build/junit/unit.xml
 
 contract: tools ## test against real btrfs, etcd, Redis and engines
+	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of
 	@$(PYTEST) -m contract --junit-xml=build/junit/contract.xml
 
 acceptance: up ## run the scenarios on the nodes; TAGS=@readme narrows them
@@ -82,10 +88,10 @@ bench: up ## measure moves against what people do today; writes docs/benchmark.m
 	$(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
 
-up: box ## start the nodes
+up: prepare ## build what the nodes run from and start them; PROVIDER=libvirt makes virtual machines
 	@$(HOST) up
 
-down: ## destroy the nodes, and the engine if it was started here
+down: ## destroy the nodes, and the engine or libvirt if it was started here
 	@$(HOST) down
 
 box: prepare ## build the images the nodes run

@@ -2,18 +2,36 @@
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
-from host import BUILD, LOGS, ROOT, cleanup, engine, packages, progress, surroundings, tally, venv
+from host import (
+    BUILD,
+    LOGS,
+    ROOT,
+    cleanup,
+    engine,
+    libvirt,
+    packages,
+    progress,
+    provider,
+    surroundings,
+    tally,
+    venv,
+)
+from host import deb as driver
 from host.problem import Problem
 from host.progress import StepFailed
+
+# VirtualBox needs no daemon.
+DAEMONS = {"docker": engine.start, "libvirt": libvirt.start}
 
 
 def tools() -> None:
     """Install what is missing: Debian packages and the Python packages of the suite."""
     _check(surroundings.BEFORE_INSTALLING)
-    missing = packages.missing()
+    missing = packages.missing(provider.chosen())
     if missing:
         packages.install(missing)
     if not venv.is_current():
@@ -21,9 +39,11 @@ def tools() -> None:
 
 
 def prepare() -> None:
-    """As `tools`; then start an engine if none answers, and check that nodes can run."""
+    """As `tools`; then start the engine or libvirt if silent, and check that nodes can run."""
     tools()
-    engine.start()
+    start = DAEMONS.get(provider.chosen())
+    if start is not None:
+        start()
     _check(surroundings.BEFORE_NODES)
 
 
@@ -32,11 +52,25 @@ def check() -> None:
     _check((*surroundings.BEFORE_INSTALLING, *surroundings.BEFORE_NODES))
 
 
+def deb() -> None:
+    """Build the driver's Debian package; one that has all changes already stays."""
+    with driver.alone():
+        if not driver.is_current():
+            tools()
+            driver.build()
+    print(driver.described())
+
+
 def up() -> None:
-    """Start the nodes of this checkout; those that are up get its driver too."""
+    """Build what the nodes run from, and start them; those that are up get the driver too."""
+    chosen = provider.chosen()
+    for command in provider.builds(chosen):
+        # Each shows its own progress, and says itself what went wrong.
+        if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode != 0:
+            raise StepFailed(f"not started: `python3 -m {' '.join(command)}` failed")
     progress.run(
         "Starting the nodes",
-        ["vagrant", "up", "--provision"],
+        ["vagrant", "up", "--provision", f"--provider={chosen}"],
         LOGS / "vagrant-up.log",
         cwd=ROOT,
     )
@@ -46,7 +80,7 @@ def main() -> int:
     """Exit status 0: done; 1: not, with the reason; 2: usage."""
     parser = argparse.ArgumentParser(prog="python3 -m host", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (tools, prepare, check, up, cleanup.down, cleanup.clean):
+    for run in (tools, prepare, check, deb, up, cleanup.down, cleanup.clean):
         title = (run.__doc__ or "").splitlines()[0]
         commands.add_parser(run.__name__, help=title, description=title).set_defaults(run=run)
     closing = commands.add_parser("tally", help="print how many tests of the last run passed")
@@ -73,7 +107,7 @@ def _run(command: Callable[[], None]) -> int:
 
 
 def _check(checks: tuple[surroundings.Check, ...]) -> None:
-    found = surroundings.problems(surroundings.read(), checks)
+    found = surroundings.problems(surroundings.read(provider.chosen()), checks)
     if found:
         raise Problem("\n".join(found))
 

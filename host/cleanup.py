@@ -2,8 +2,9 @@
 
 import os
 import shutil
+from pathlib import Path
 
-from host import BUILD, LOGS, ROOT, engine, loops, nodes, progress
+from host import BUILD, LOGS, ROOT, engine, libvirt, loops, nodes, progress, provider
 from host.commands import ask, docker_lines
 from host.problem import Problem
 
@@ -19,39 +20,58 @@ GENERATED = (
 )
 """Made here, from the checkout's root; Python's caches and *.egg-info are looked for instead."""
 
+ASKED_FOR = ("NODES", "VAGRANT_DEFAULT_PROVIDER")
+"""What a person may have set for nodes to come; those that are there are as they are."""
+
 
 def down() -> None:
-    """Destroy the nodes of this checkout, what they left, and the engine if it was started here.
+    """Destroy the nodes of this checkout, what they left, and what was started here for them.
 
     Safe to repeat, and after a crash or a reboot: what is not there any more is passed over.
 
     Raises:
         StepFailed: Vagrant could not destroy a machine; what can be removed without it is gone.
-        Problem: the engine that holds the nodes does not start, does not end, or keeps a node.
+        Problem: the engine or libvirt, which hold the nodes, do not start, do not end, or keep one.
     """
     if nodes.machine_files("docker"):
         engine.start()  # containers and volumes can be removed only through an engine
-    _remove_nodes()
+    _remove_machines()
     engine.stop()
 
 
 def clean() -> None:
-    """As `down`; then leave the checkout as after a fresh clone, and the engine without our image.
+    """As `down`; then leave the checkout as after a fresh clone, and no image or box of ours.
 
     Raises:
         StepFailed, Problem: as `down`; then the files stay, for the next try needs them.
     """
-    if nodes.machine_files("docker") or (BUILD / "box").exists():
+    if (nodes.machine_files("docker") or (BUILD / "box").exists()) and shutil.which("dockerd"):
         engine.start()
-    _remove_nodes()
+    _remove_machines()
     # Not forced: nodes of another checkout may still stand on it.
     for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", nodes.IMAGE):
         ask("docker", "image", "rm", image)
     engine.stop()
+    if provider.box_folder().exists():
+        progress.run(
+            "Removing the box from Vagrant",
+            ["vagrant", "box", "remove", "--all", "--force", provider.BOX],
+            LOGS / "vagrant-box.log",
+            cwd=Path("/"),  # not in the Vagrantfile's folder: it has no say in this
+        )
     for name in GENERATED:
         shutil.rmtree(ROOT / name, ignore_errors=True)
     for leftover in (*ROOT.rglob("__pycache__"), *ROOT.glob("*.egg-info")):
         shutil.rmtree(leftover)
+
+
+def _remove_machines() -> None:
+    """The nodes, whatever they are made of, and libvirt if it was started here."""
+    if nodes.machine_files("libvirt") or libvirt.RECORD.exists():
+        libvirt.start()
+    _remove_nodes()
+    libvirt.remove_box_volumes()
+    libvirt.stop()
 
 
 def _remove_nodes() -> None:
@@ -68,8 +88,9 @@ def _remove_nodes() -> None:
                 ["vagrant", "destroy", "--force"],
                 LOGS / "vagrant-destroy.log",
                 cwd=ROOT,
-                # The Vagrantfile refuses another number than the nodes were made with.
-                env={name: value for name, value in os.environ.items() if name != "NODES"},
+                # The Vagrantfile refuses another number than the nodes were made with, and a
+                # provider that there is not.
+                env={name: os.environ[name] for name in os.environ if name not in ASKED_FOR},
             )
     finally:
         volumes = {volume for container in ours for volume in container.volumes}

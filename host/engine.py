@@ -2,16 +2,13 @@
 
 import json
 import os
-import select
-import signal
 import socket
-import subprocess
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from host import BUILD, LOGS, firewall, progress
+from host import BUILD, LOGS, daemons, firewall, progress
 from host.commands import ask, docker_lines
+from host.daemons import Daemon
 from host.packages import SYSTEMD
 from host.problem import Problem
 from host.progress import StepFailed
@@ -24,15 +21,11 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 START_SECONDS = 60
 STOP_SECONDS = 60  # dockerd gives each running container 10 s of its own
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Started:
-    """An engine this checkout started, and what the machine's network looked like before it.
-
-    `start_ticks` (clock ticks since boot) tells the process from a later one with its pid.
-    """
+    """An engine this checkout started, and what the machine's network looked like before it."""
 
     pid: int
     start_ticks: int
@@ -78,41 +71,23 @@ def stop() -> None:
     started = _read_record()
     if started is None:
         return
-    if _is_alive(started):
+    daemon = Daemon(started.pid, started.start_ticks)
+    if daemon.is_alive():
         strangers = docker_lines("ps", "--format", "{{.Names}}")
         if strangers:
             print(f"The engine stays up: {', '.join(strangers)} of others runs in it.")
             return
         with progress.step("Stopping Docker's engine"):
-            _stop_process(started.pid)
+            _stop_process(daemon)
     elif answers():
         # Ours has ended, and somebody else has started one since: bridge and rules are its own now.
         RECORD.unlink()
         return
     if not started.had_bridge and _has_bridge():
         ask("ip", "link", "delete", BRIDGE)
-    firewall.restore(started.rules)
+    firewall.restore(started.rules, firewall.DOCKER)
     FORWARDING.write_text(started.forwarding)
     RECORD.unlink()
-
-
-def last_line(log: Path) -> str:
-    """The last thing a log says, or that it says nothing."""
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "(the log is empty)")
-
-
-def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it has ended.
-
-    Source: proc(5), /proc/<pid>/stat: state and start time are fields 3 and 22; field 2, the
-    program's name, may hold blanks and brackets.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] == "Z" else int(fields[19])
 
 
 def _has_bridge() -> bool:
@@ -148,50 +123,27 @@ def _start_process() -> None:
         if earlier is not None
         else (_has_bridge(), FORWARDING.read_text(), firewall.read())
     )
-    with LOG.open("wb") as log:
-        daemon = subprocess.Popen(
-            ["dockerd"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in this terminal is not meant for it
-        )
-    ticks = start_ticks(daemon.pid)
-    if ticks is not None:
-        RECORD.write_text(json.dumps(asdict(Started(daemon.pid, ticks, *before))))
-    deadline = time.monotonic() + START_SECONDS
-    while not answers():
-        if _ends_within(daemon, POLL_SECONDS):
-            stop()  # takes back the bridge it may have made
-            raise Problem(f"Docker's engine does not start: {last_line(LOG)}; mend that first")
-        if time.monotonic() > deadline:
-            raise Problem(
-                f"Docker's engine does not answer after {START_SECONDS} s: {last_line(LOG)}; "
-                "type: make down, then try again"
-            )
-
-
-def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    process = daemons.spawn(["dockerd"], LOG)
+    daemon = daemons.started(process)
+    if daemon is not None:
+        RECORD.write_text(json.dumps(asdict(Started(daemon.pid, daemon.start_ticks, *before))))
     try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _is_alive(started: Started) -> bool:
-    return start_ticks(started.pid) == started.start_ticks
-
-
-def _stop_process(pid: int) -> None:
-    handle = os.pidfd_open(pid)
-    try:
-        signal.pidfd_send_signal(handle, signal.SIGTERM)
-        ended, _, _ = select.select([handle], [], [], STOP_SECONDS)
-    finally:
-        os.close(handle)
-    if not ended:
+        daemons.wait_until(answers, process, within=START_SECONDS)
+    except daemons.Ended:
+        stop()  # takes back the bridge it may have made
         raise Problem(
-            f"Docker's engine (process {pid}) has not ended after {STOP_SECONDS} s: "
-            f"{last_line(LOG)}; type: make down"
+            f"Docker's engine does not start: {daemons.last_line(LOG)}; mend that first"
+        ) from None
+    except TimeoutError:
+        raise Problem(
+            f"Docker's engine does not answer after {START_SECONDS} s: {daemons.last_line(LOG)}; "
+            "type: make down, then try again"
+        ) from None
+
+
+def _stop_process(daemon: Daemon) -> None:
+    if not daemons.end(daemon, within=STOP_SECONDS):
+        raise Problem(
+            f"Docker's engine (process {daemon.pid}) has not ended after {STOP_SECONDS} s: "
+            f"{daemons.last_line(LOG)}; type: make down"
         )

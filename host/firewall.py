@@ -1,13 +1,29 @@
-"""What an engine leaves in the packet filter after it has ended: Docker removes none of it."""
+"""What Docker and libvirt leave in the packet filter after they have ended: they remove little."""
 
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from host.commands import ask
 
 TOOLS = ("iptables", "ip6tables")
-DOCKERS = re.compile(r"\bDOCKER\b|\bdocker0\b|\bbr-[0-9a-f]{12}\b")
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How rules and chains of a program are known."""
+
+    rules: re.Pattern[str]
+    chains: str
+    tightens_forwarding: bool = False
+
+
+# dockerd sets the policy of FORWARD to DROP when it turns forwarding on.
+DOCKER = Maker(
+    re.compile(r"\bDOCKER\b|\bdocker0\b|\bbr-[0-9a-f]{12}\b"), "DOCKER", tightens_forwarding=True
+)
+LIBVIRT = Maker(re.compile(r"\bLIBVIRT_[A-Z]+\b|\bvirbr\d+\b"), "LIBVIRT_")
 
 
 def read() -> dict[str, str]:
@@ -15,18 +31,17 @@ def read() -> dict[str, str]:
     return {tool: ask(f"{tool}-save") or "" for tool in TOOLS}
 
 
-def restore(before: dict[str, str]) -> None:
-    """Remove Docker's rules that were not there before; all others stay, new ones too."""
+def restore(before: dict[str, str], maker: Maker) -> None:
+    """Remove a program's rules that were not there before; all others stay, new ones too."""
     for tool, now in read().items():
-        for arguments in undo(before[tool], now):
+        for arguments in undo(before[tool], now, maker):
             ask(tool, "--wait", *arguments)
 
 
-def undo(before: str, now: str) -> list[list[str]]:
-    """The commands' arguments that take back what Docker added between two `iptables-save`.
+def undo(before: str, now: str, maker: Maker) -> list[list[str]]:
+    """The commands' arguments that take back what a program added between two `iptables-save`.
 
-    Rules go first, then the chains nothing refers to any more, then a policy that dockerd
-    tightened (it sets FORWARD to DROP when it turns forwarding on).
+    Rules go first, then the chains nothing refers to any more, then the policy.
     """
     old = set(_entries(before))
     rules: list[list[str]] = []
@@ -35,11 +50,11 @@ def undo(before: str, now: str) -> list[list[str]]:
     for table, line in _entries(now):
         if (table, line) in old:
             continue
-        if line.startswith("-A ") and DOCKERS.search(line):
+        if line.startswith("-A ") and maker.rules.search(line):
             rules.append(["-t", table, "-D", *shlex.split(line)[1:]])
-        elif line.startswith(":DOCKER"):
+        elif line.startswith(f":{maker.chains}"):
             chains.append(["-t", table, "-X", line[1:].split()[0]])
-        elif line == ":FORWARD DROP":
+        elif line == ":FORWARD DROP" and maker.tightens_forwarding:
             policies.append(["-t", table, "-P", "FORWARD", "ACCEPT"])
     return rules + chains + policies
 

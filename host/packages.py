@@ -10,7 +10,9 @@ from pathlib import Path
 from host import LOGS, progress
 
 FONTS = Path("/usr/share/fonts")
+VAGRANT_PLUGINS = Path("/usr/share/vagrant-plugins/plugins.d")  # Debian's packages of them
 SYSTEMD = Path("/run/systemd/system")  # exists where systemd is PID 1: sd_booted(3)
+ALL = ("docker", "libvirt", "virtualbox")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Package:
     reason: str
     is_present: Callable[[], bool]
     service: str | None = None  # started by the package, and not wanted: the tests run their own
+    providers: tuple[str, ...] = ALL  # whose nodes need it
 
 
 def program(name: str) -> Callable[[], bool]:
@@ -29,7 +32,34 @@ def program(name: str) -> Callable[[], bool]:
 
 
 PACKAGES = (
-    Package("docker.io", "the engine that runs the nodes", program("dockerd")),
+    Package(
+        "docker.io", "the engine that runs the nodes", program("dockerd"), providers=("docker",),
+    ),
+    Package(
+        "libvirt-daemon-system", "runs the nodes' virtual machines",
+        lambda: shutil.which("libvirtd") is not None and shutil.which("virsh") is not None,
+        providers=("libvirt",),
+    ),
+    Package(
+        "qemu-system-x86", "emulates the nodes' machines", program("qemu-system-x86_64"),
+        providers=("libvirt",),
+    ),
+    Package(
+        "dnsmasq-base", "gives the machines addresses", program("dnsmasq"),
+        providers=("libvirt",),
+    ),
+    Package(
+        "vagrant-libvirt", "lets Vagrant ask libvirt",
+        lambda: has_vagrant_plugin("vagrant-libvirt"), providers=("libvirt",),
+    ),
+    Package(
+        "qemu-utils", "makes the disks of virtual machines", program("qemu-img"),
+        providers=("libvirt", "virtualbox"),
+    ),
+    Package(
+        "rsync", "carries /vagrant to virtual machines", program("rsync"),
+        providers=("libvirt", "virtualbox"),
+    ),
     Package("vagrant", "starts and provisions the nodes", program("vagrant")),
     Package("mmdebstrap", "builds the node image from Debian packages", program("mmdebstrap")),
     Package("chromium", "the visitor's browser", program("chromium")),
@@ -58,9 +88,19 @@ def has_fonts() -> bool:
     return next(FONTS.rglob("*.ttf"), None) is not None
 
 
-def missing() -> tuple[Package, ...]:
-    """The packages whose content is not on this machine."""
-    return tuple(package for package in PACKAGES if not package.is_present())
+def has_vagrant_plugin(name: str) -> bool:
+    """Whether Vagrant has a plugin, from Debian or by `vagrant plugin install`."""
+    home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
+    installed = home / "plugins.json"
+    return (VAGRANT_PLUGINS / f"{name}.json").exists() or (
+        installed.exists() and f'"{name}"' in installed.read_text()
+    )
+
+
+def missing(provider: str) -> tuple[Package, ...]:
+    """The packages whose content is not on this machine, of those a provider's nodes need."""
+    needed = (package for package in PACKAGES if provider in package.providers)
+    return tuple(package for package in needed if not package.is_present())
 
 
 def install(packages: tuple[Package, ...]) -> None:

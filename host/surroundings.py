@@ -11,18 +11,30 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from host import ROOT, engine, nodes
+from host import ROOT, daemons, engine, libvirt, nodes, provider
+from host.libvirt import Machine
 from host.nodes import Container, Network
 
 ROUTES = Path("/proc/net/route")
-ENGINE_DATA = Path("/var/lib/docker")
+MEMORY = Path("/proc/meminfo")
+NODES_DATA = {
+    "docker": Path("/var/lib/docker"),
+    "libvirt": Path("/var/lib/libvirt/images"),
+    "virtualbox": Path("~/VirtualBox VMs").expanduser(),
+}
 GIB = 1024**3
 
 # Measured after a first `make up`: 1.5 GiB in the engine (the node image and three nodes), 1.2 GiB
 # in the checkout (layers, .venv, report generator). The rest is for what scenarios write, and for
 # what mmdebstrap needs while it works.
-ENGINE_BYTES = 4 * GIB
+NODES_BYTES = 4 * GIB
 CHECKOUT_BYTES = 3 * GIB
+
+# The Vagrantfile gives a virtual machine 1 GiB; QEMU itself takes up to half of that when it
+# emulates. A container takes what it uses.
+MACHINE_BYTES = GIB * 3 // 2
+
+MANAGEMENT = IPv4Network("192.168.121.0/24")  # by which vagrant-libvirt reaches its machines
 
 
 @dataclass(frozen=True)
@@ -47,35 +59,53 @@ class Facts:
     """Everything about this machine that decides whether nodes can run on it."""
 
     checkout: Path
+    provider: str
     is_root: bool
     routes: tuple[Route, ...]
     networks: tuple[Network, ...]
     containers: tuple[Container, ...]
+    machines: tuple[Machine, ...]
     disks: tuple[Disk, ...]
+    free_memory_bytes: int
     missing_programs: tuple[str, ...]
     engine_answers: bool
     engine_last_line: str
-    has_machines: bool
-    """Whether Vagrant has machines for this checkout."""
+    nodes_of: frozenset[str]
+    """The providers of the nodes that Vagrant has made for this checkout."""
+    wanted_size: str
+    made_size: str | None
+    """How many nodes are asked for, and how many this cluster was made for, if it was."""
 
 
-def read() -> Facts:
-    """The facts, in well under a second."""
+def read(chosen: str) -> Facts:
+    """The facts for nodes of a provider, in well under a second."""
     containers = nodes.containers()
-    has_nodes = bool(nodes.ours(containers, ROOT))
+    machines = libvirt.machines() if chosen == "libvirt" else ()
+    checkouts = {node.checkout for node in containers} | {node.checkout for node in machines}
     return Facts(
         checkout=ROOT,
+        provider=chosen,
         is_root=os.geteuid() == 0,
         routes=read_routes(ROUTES.read_text()),
         networks=nodes.networks(),
         containers=containers,
-        # With nodes there, what they need has been written already.
-        disks=() if has_nodes else read_disks(),
+        machines=machines,
+        # With nodes there, what they need has been taken already.
+        disks=() if ROOT in checkouts else read_disks(chosen),
+        free_memory_bytes=read_free_memory(MEMORY.read_text()),
         missing_programs=tuple(p for p in ("chromium", "chromedriver") if not shutil.which(p)),
         engine_answers=engine.answers(),
-        engine_last_line=engine.last_line(engine.LOG),
-        has_machines=bool(nodes.machine_files()),
+        engine_last_line=daemons.last_line(engine.LOG),
+        nodes_of=frozenset(file.parent.name for file in nodes.machine_files()),
+        wanted_size=provider.wanted_size(),
+        made_size=provider.made_size(),
     )
+
+
+def read_free_memory(table: str) -> int:
+    """Bytes that can be had without swapping, by /proc/meminfo. Source: proc(5), MemAvailable."""
+    fields = dict(line.split(":") for line in table.splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024
 
 
 def read_routes(table: str) -> tuple[Route, ...]:
@@ -91,10 +121,10 @@ def read_routes(table: str) -> tuple[Route, ...]:
     return tuple(routes)
 
 
-def read_disks() -> tuple[Disk, ...]:
-    """The file systems of the engine and of this checkout; one entry when they are the same."""
+def read_disks(chosen: str) -> tuple[Disk, ...]:
+    """The file systems of the nodes and of this checkout; one entry when they are the same."""
     needs: dict[int, Disk] = {}
-    for folder, needed in ((ENGINE_DATA, ENGINE_BYTES), (ROOT, CHECKOUT_BYTES)):
+    for folder, needed in ((NODES_DATA[chosen], NODES_BYTES), (ROOT, CHECKOUT_BYTES)):
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         device = existing.stat().st_dev
         if device in needs:
@@ -112,11 +142,57 @@ def no_root(facts: Facts) -> str | None:
 
 def engine_down(facts: Facts) -> str | None:
     """No engine answers root, though `prepare` starts one; it need not answer anybody else."""
-    if facts.engine_answers or not facts.is_root:
+    if facts.provider != "docker" or facts.engine_answers or not facts.is_root:
         return None
     return (
         f"Docker's engine does not answer; its log ends with: {facts.engine_last_line}; "
         "type: docker version"
+    )
+
+
+def virtualbox_missing(facts: Facts) -> str | None:
+    """VirtualBox is no Debian package: it cannot be installed here."""
+    if facts.provider != "virtualbox" or shutil.which("VBoxManage"):
+        return None
+    return (
+        "VirtualBox is not installed (VBoxManage not found); see virtualbox.org, or choose libvirt"
+    )
+
+
+def wrong_size(facts: Facts) -> str | None:
+    """A number of nodes that there is no cluster for, or another than this cluster's."""
+    if facts.wanted_size not in provider.SIZES:
+        return f"NODES must be 2 or 3, not '{facts.wanted_size}'"
+    if facts.made_size not in (None, facts.wanted_size):
+        return (
+            f"this cluster was made with NODES={facts.made_size}; to change that, type: make down"
+        )
+    return None
+
+
+def other_provider(facts: Facts) -> str | None:
+    """The nodes that are there were made with another provider: they have the addresses."""
+    others = facts.nodes_of - {facts.provider}
+    if not others:
+        return None
+    return (
+        f"this checkout has nodes made with {', '.join(sorted(others))}; "
+        f"before PROVIDER={facts.provider} type: make down"
+    )
+
+
+def little_memory(facts: Facts) -> str | None:
+    """Too little memory for the virtual machines; containers take what they use."""
+    if facts.provider == "docker" or facts.nodes_of or facts.wanted_size not in provider.SIZES:
+        return None
+    needed_bytes = int(facts.wanted_size) * MACHINE_BYTES
+    if facts.free_memory_bytes >= needed_bytes:
+        return None
+    fewer = ", or choose NODES=2" if facts.wanted_size != "2" else ""
+    return (
+        f"{facts.free_memory_bytes / GIB:.1f} GiB of memory are free, {facts.wanted_size} virtual "
+        f"machines need {needed_bytes / GIB:.1f} GiB; end something{fewer} "
+        "(see: ps aux --sort -rss)"
     )
 
 
@@ -134,7 +210,7 @@ def subnet_taken(facts: Facts) -> str | None:
         is_default = route.destination.prefixlen == 0
         if is_default or not _overlaps([route.destination]) or route.interface in bridges:
             continue
-        if facts.has_machines and route.interface.startswith(("virbr", "vboxnet")):
+        if facts.nodes_of and route.interface.startswith(("virbr", "vboxnet")):
             continue  # the network of our own libvirt or VirtualBox machines
         return (
             f"the nodes' subnet {nodes.SUBNET} is taken by the route {route.destination} on "
@@ -166,27 +242,58 @@ def browser_missing(facts: Facts) -> str | None:
     )
 
 
+def management_taken(facts: Facts) -> str | None:
+    """Somebody else than libvirt uses the addresses of vagrant-libvirt's own network."""
+    if facts.provider != "libvirt":
+        return None
+    for route in facts.routes:
+        is_default = route.destination.prefixlen == 0
+        if is_default or route.interface.startswith("virbr"):
+            continue
+        if route.destination.overlaps(MANAGEMENT):
+            return (
+                f"{MANAGEMENT}, which Vagrant reaches virtual machines by, is taken by the route "
+                f"{route.destination} on interface {route.interface}; "
+                f"if nobody needs it, type: ip route delete {route.destination}"
+            )
+    return None
+
+
 def stale_cluster(facts: Facts) -> str | None:
     """Nodes of another checkout hold the names and addresses ours would get."""
-    strangers = [c for c in facts.containers if c.checkout != facts.checkout]
+    nodes_there: tuple[Container | Machine, ...] = (*facts.containers, *facts.machines)
+    strangers = [node for node in nodes_there if node.checkout != facts.checkout]
     if not strangers:
         return None
-    names = " ".join(sorted(container.name for container in strangers))
+    names = " ".join(sorted(node.name for node in strangers))
     checkout = strangers[0].checkout
     if checkout is not None and (checkout / "Makefile").exists():
         return (
             f"nodes of the checkout {checkout} are up ({names}); "
             f"type: make -C {shlex.quote(str(checkout))} down"
         )
+    remove = "docker rm --force --volumes NODES"
+    if isinstance(strangers[0], Machine):
+        remove = "for n in NODES; do virsh destroy $n; virsh undefine --remove-all-storage $n; done"
     return (
         f"nodes of the checkout {checkout}, which is gone, are left ({names}); "
-        f"type: docker rm --force --volumes {names}"
+        f"type: {remove.replace('NODES', names)}"
     )
 
 
 Check = Callable[[Facts], str | None]
 BEFORE_INSTALLING: tuple[Check, ...] = (no_root, little_disk)
-BEFORE_NODES: tuple[Check, ...] = (engine_down, browser_missing, stale_cluster, subnet_taken)
+BEFORE_NODES: tuple[Check, ...] = (
+    wrong_size,
+    other_provider,
+    engine_down,
+    virtualbox_missing,
+    browser_missing,
+    stale_cluster,
+    subnet_taken,
+    management_taken,
+    little_memory,
+)
 
 
 def problems(facts: Facts, checks: Sequence[Check]) -> list[str]:

@@ -5,7 +5,7 @@ import os
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from host import firewall, loops, nodes
+from host import firewall, libvirt, loops, nodes
 from host.loops import Loop
 from host.nodes import Container, Network
 
@@ -127,7 +127,7 @@ COMMIT
 
 
 def test_dockers_rules_go_before_their_chains_and_all_others_stay() -> None:
-    assert [" ".join(arguments) for arguments in firewall.undo(BEFORE, AFTER)] == [
+    assert [" ".join(arguments) for arguments in firewall.undo(BEFORE, AFTER, firewall.DOCKER)] == [
         "-t filter -D FORWARD -j DOCKER-USER",
         "-t filter -D FORWARD -o docker0 -j DOCKER",
         "-t filter -D FORWARD -i br-0123456789ab -m comment --comment two words -j ACCEPT",
@@ -141,4 +141,31 @@ def test_dockers_rules_go_before_their_chains_and_all_others_stay() -> None:
 
 
 def test_rules_that_were_there_before_stay() -> None:
-    assert firewall.undo(AFTER, AFTER) == []
+    assert firewall.undo(AFTER, AFTER, firewall.DOCKER) == []
+
+
+LIBVIRTS = BEFORE.replace(
+    "COMMIT",
+    """:LIBVIRT_INP - [0:0]
+:LIBVIRT_FWO - [0:0]
+-A INPUT -j LIBVIRT_INP
+-A INPUT -i virbr0 -p udp -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+COMMIT""",
+).replace(":FORWARD ACCEPT", ":FORWARD DROP")
+
+
+def test_libvirts_rules_go_and_the_policy_of_somebody_else_stays() -> None:
+    undone = firewall.undo(BEFORE, LIBVIRTS, firewall.LIBVIRT)
+    assert [" ".join(arguments) for arguments in undone] == [
+        "-t filter -D INPUT -j LIBVIRT_INP",
+        "-t filter -D INPUT -i virbr0 -p udp -j ACCEPT",
+        "-t filter -X LIBVIRT_INP",
+        "-t filter -X LIBVIRT_FWO",
+    ]
+
+
+def test_a_machines_description_says_whose_it_is() -> None:
+    described = f"{libvirt.DESCRIPTION}/home/me/my demo\n"
+    assert libvirt.read_checkout(described) == Path("/home/me/my demo")
+    assert libvirt.read_checkout("No description for domain: x") is None

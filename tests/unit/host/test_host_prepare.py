@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host import engine, packages, tally, venv
+from host import daemons, engine, packages, provider, tally, venv
 from host.packages import Package
 from host.problem import Problem
 
@@ -23,6 +23,45 @@ def test_a_program_from_elsewhere_spares_the_package(
     assert not packages.program("npm")()
     (tmp_path / "npm").touch(mode=0o755)
     assert packages.program("npm")()
+
+
+def test_each_provider_needs_its_own_packages_and_what_all_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packages, "VAGRANT_PLUGINS", tmp_path)
+    monkeypatch.setenv("VAGRANT_HOME", str(tmp_path))
+    needed = {
+        provider: {package.name for package in packages.missing(provider)}
+        for provider in packages.ALL
+    }
+    assert all("vagrant" in names for names in needed.values())
+    assert "libvirt-daemon-system" not in needed["docker"] | needed["virtualbox"]
+    assert "vagrant-libvirt" in needed["libvirt"]
+    assert "docker.io" not in needed["libvirt"]
+    assert "qemu-utils" in needed["virtualbox"]
+
+
+def test_a_plugin_of_vagrant_is_debians_or_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "VAGRANT_PLUGINS", tmp_path / "debian")
+    monkeypatch.setenv("VAGRANT_HOME", str(tmp_path))
+    assert not packages.has_vagrant_plugin("vagrant-libvirt")
+    (tmp_path / "plugins.json").write_text('{"installed": {"vagrant-libvirt": {}}}')
+    assert packages.has_vagrant_plugin("vagrant-libvirt")
+    assert not packages.has_vagrant_plugin("libvirt")
+
+
+@pytest.mark.parametrize("chosen", ["libvirt", "virtualbox"])
+def test_a_virtual_machine_starts_from_our_box_unless_another_is_named(
+    chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = ["box", "vm", "--provider", chosen, "--add"]
+    monkeypatch.delenv("DEMO_BOX", raising=False)
+    assert provider.builds(chosen) == [["box", "story"], ["host", "deb"], ours]
+    monkeypatch.setenv("DEMO_BOX", "debian/trixie64")
+    assert provider.builds(chosen) == [["box", "story"], ["host", "deb"]]
 
 
 def test_only_services_that_came_just_now_are_stopped() -> None:
@@ -43,9 +82,9 @@ def test_the_stamp_changes_with_the_lock_file_and_with_the_interpreter() -> None
 
 def test_the_last_line_of_a_log_skips_blank_ones(tmp_path: Path) -> None:
     log = tmp_path / "dockerd.log"
-    assert engine.last_line(log) == "(the log is empty)"
+    assert daemons.last_line(log) == "(the log is empty)"
     log.write_text("first\n failed to start daemon \n\n")
-    assert engine.last_line(log) == "failed to start daemon"
+    assert daemons.last_line(log) == "failed to start daemon"
 
 
 @pytest.mark.parametrize(

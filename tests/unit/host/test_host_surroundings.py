@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from host import nodes, surroundings
+from host.libvirt import Machine
 from host.nodes import Container, Network
 from host.surroundings import GIB, Disk, Facts, Route
 
 HERE = Path("/home/me/demo")
 GOOD = Facts(
     checkout=HERE,
+    provider="docker",
     is_root=True,
     routes=(
         Route("eth0", IPv4Network("0.0.0.0/0")),
@@ -20,12 +22,17 @@ GOOD = Facts(
     ),
     networks=(Network("bridge", "docker0", (IPv4Network("172.17.0.0/16"),)),),
     containers=(),
+    machines=(),
     disks=(Disk(HERE, 100 * GIB, 9 * GIB),),
+    free_memory_bytes=16 * GIB,
     missing_programs=(),
     engine_answers=True,
     engine_last_line="",
-    has_machines=False,
+    nodes_of=frozenset(),
+    wanted_size="3",
+    made_size=None,
 )
+VIRTUAL = replace(GOOD, provider="libvirt", engine_answers=False)
 OURS = Network(nodes.NETWORK, "br-0123456789ab", (nodes.SUBNET,))
 ALL = (*surroundings.BEFORE_INSTALLING, *surroundings.BEFORE_NODES)
 
@@ -51,7 +58,8 @@ def test_our_own_running_nodes_are_no_problem() -> None:
         routes=(*GOOD.routes, Route(OURS.bridge, nodes.SUBNET)),
         networks=(*GOOD.networks, OURS),
         containers=(node("node1", HERE), node("node2", HERE)),
-        has_machines=True,
+        nodes_of=frozenset({"docker"}),
+        made_size="3",
     )
     assert surroundings.problems(running, ALL) == []
 
@@ -59,9 +67,65 @@ def test_our_own_running_nodes_are_no_problem() -> None:
 @pytest.mark.parametrize("interface", ["virbr1", "vboxnet0"])
 def test_the_network_of_our_own_virtual_machines_is_no_problem(interface: str) -> None:
     route = Route(interface, nodes.SUBNET)
-    running = replace(GOOD, routes=(*GOOD.routes, route), has_machines=True)
+    running = replace(
+        VIRTUAL, routes=(*GOOD.routes, route), nodes_of=frozenset({"libvirt"}),
+        machines=(Machine("volume-plugins-demo-node1", "u", HERE),),
+    )  # fmt: skip
     assert surroundings.problems(running, ALL) == []
-    assert interface in only_problem(replace(running, has_machines=False))
+    assert interface in only_problem(replace(running, nodes_of=frozenset()))
+
+
+def test_virtual_machines_need_no_engine() -> None:
+    assert surroundings.problems(VIRTUAL, ALL) == []
+
+
+def test_the_other_nodes_of_this_checkout_are_taken_away_first() -> None:
+    line = only_problem(replace(VIRTUAL, nodes_of=frozenset({"docker"})))
+    assert "nodes made with docker; before PROVIDER=libvirt type: make down" in line
+
+
+@pytest.mark.parametrize("size", ["0", "1", "4", "many"])
+def test_a_number_of_nodes_that_there_is_no_cluster_for(size: str) -> None:
+    assert only_problem(replace(GOOD, wanted_size=size)) == f"NODES must be 2 or 3, not '{size}'"
+
+
+def test_a_cluster_keeps_its_size() -> None:
+    assert "made with NODES=2" in only_problem(replace(GOOD, made_size="2"))
+    assert surroundings.problems(replace(GOOD, wanted_size="2", made_size="2"), ALL) == []
+
+
+def test_too_little_memory_for_virtual_machines() -> None:
+    little = replace(VIRTUAL, free_memory_bytes=4 * GIB)
+    line = only_problem(little)
+    assert "4.0 GiB of memory are free, 3 virtual machines need 4.5 GiB" in line
+    assert "choose NODES=2" in line
+    assert surroundings.problems(replace(little, wanted_size="2"), ALL) == []
+    assert "NODES=2" not in only_problem(replace(little, wanted_size="2", free_memory_bytes=GIB))
+    assert surroundings.problems(replace(GOOD, free_memory_bytes=GIB), ALL) == []
+
+
+def test_virtual_machines_that_are_there_have_their_memory() -> None:
+    running = replace(VIRTUAL, free_memory_bytes=GIB, nodes_of=frozenset({"libvirt"}))
+    assert surroundings.problems(running, ALL) == []
+
+
+def test_virtualbox_has_to_be_installed_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    facts = replace(VIRTUAL, provider="virtualbox")
+    assert "VBoxManage not found" in only_problem(facts)
+    (tmp_path / "VBoxManage").touch(mode=0o755)
+    assert surroundings.problems(facts, ALL) == []
+
+
+def test_a_route_over_the_network_vagrant_reaches_machines_by() -> None:
+    lan = Route("eth1", IPv4Network("192.168.121.0/24"))
+    line = only_problem(replace(VIRTUAL, routes=(*GOOD.routes, lan)))
+    assert "taken by the route 192.168.121.0/24 on interface eth1" in line
+    own = Route("virbr0", IPv4Network("192.168.121.0/24"))
+    assert surroundings.problems(replace(VIRTUAL, routes=(*GOOD.routes, own)), ALL) == []
+    assert surroundings.problems(replace(GOOD, routes=(*GOOD.routes, lan)), ALL) == []
 
 
 def test_neither_root_nor_sudo() -> None:
@@ -129,6 +193,13 @@ def test_nodes_of_a_checkout_that_is_gone_are_removed_by_hand(tmp_path: Path) ->
     assert "docker rm --force --volumes volume-plugins-demo-node1" in line
 
 
+def test_virtual_machines_of_a_checkout_that_is_gone_are_removed_by_hand(tmp_path: Path) -> None:
+    lost = Machine("volume-plugins-demo-node1", "u", tmp_path / "gone")
+    line = only_problem(replace(VIRTUAL, machines=(lost,)))
+    assert "virsh undefine --remove-all-storage $n" in line
+    assert "for n in volume-plugins-demo-node1; do" in line
+
+
 def test_several_problems_get_a_line_each() -> None:
     facts = replace(GOOD, engine_answers=False, missing_programs=("chromium",))
     assert len(surroundings.problems(facts, ALL)) == 2
@@ -155,8 +226,13 @@ def test_routes_are_read_from_the_kernels_table() -> None:
 def test_one_file_system_has_to_hold_what_both_folders_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "ENGINE_DATA", tmp_path / "not" / "there" / "yet")
+    monkeypatch.setitem(surroundings.NODES_DATA, "docker", tmp_path / "not" / "there" / "yet")
     monkeypatch.setattr(surroundings, "ROOT", tmp_path)
-    (disk,) = surroundings.read_disks()
-    assert disk.needed_bytes == surroundings.ENGINE_BYTES + surroundings.CHECKOUT_BYTES
+    (disk,) = surroundings.read_disks("docker")
+    assert disk.needed_bytes == surroundings.NODES_BYTES + surroundings.CHECKOUT_BYTES
     assert disk.free_bytes > 0
+
+
+def test_free_memory_is_read_from_the_kernels_table() -> None:
+    table = "MemTotal:       24660016 kB\nMemFree:  1 kB\nMemAvailable:   2097152 kB\n"
+    assert surroundings.read_free_memory(table) == 2 * GIB

@@ -1,0 +1,55 @@
+"""What the nodes are made with, and how many of them there are."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from host import ROOT
+from host.problem import Problem
+
+BOX = "volume-plugins-demo/node"  # what Vagrant calls the box that is built here
+SIZES = ("2", "3")
+MADE_FOR = ROOT / ".vagrant" / "certs" / "size"
+
+
+def chosen() -> str:
+    """docker, libvirt or virtualbox: what was asked for, else what there is.
+
+    Raises:
+        Problem: another one was asked for.
+    """
+    done = subprocess.run(
+        [ROOT / "provision" / "provider"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Problem(done.stderr.strip())
+    return done.stdout.strip()
+
+
+def builds(chosen: str) -> list[list[str]]:
+    """The modules to run, with their arguments, before Vagrant can start nodes of a provider.
+
+    A virtual machine starts from a box: ours, unless DEMO_BOX names another.
+    """
+    images = "images" if chosen == "docker" else "story"
+    commands = [["box", images], ["host", "deb"]]
+    if chosen != "docker" and "DEMO_BOX" not in os.environ:
+        commands.append(["box", "vm", "--provider", chosen, "--add"])
+    return commands
+
+
+def wanted_size() -> str:
+    """What NODES says, else the size this cluster was made with, else 3; not yet checked."""
+    return os.environ.get("NODES") or made_size() or "3"
+
+
+def made_size() -> str | None:
+    """The number of nodes this checkout's cluster was made for; None while there is none."""
+    size = MADE_FOR.read_text().strip() if MADE_FOR.exists() else None
+    return size if size in SIZES else None  # as the Vagrantfile reads it
+
+
+def box_folder() -> Path:
+    """Where Vagrant keeps our box once it was added."""
+    home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
+    return home / "boxes" / BOX.replace("/", "-VAGRANTSLASH-")
