@@ -8,7 +8,7 @@ from behave import fixture, use_fixture
 from behave.model import Scenario
 from behave.runner import Context
 
-from acceptance import evidence
+from acceptance import evidence, needs
 from acceptance.browser import Browser
 from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
@@ -78,6 +78,10 @@ def before_all(context: Context) -> None:
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
+    reason = needs.unmet(scenario.effective_tags, context.cluster)
+    if reason is not None:
+        scenario.skip(reason)
+        return
     # Before and not after: what a scenario leaves stays to be looked at.
     context.cluster.clean()
     use_fixture(operator, context)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -17,6 +18,7 @@ from paramiko import SSHException
 
 from acceptance.engine import Engine
 from acceptance.machines import Access, Machines, VagrantMachines
+from acceptance.servers import Servers
 from acceptance.waiting import eventually, eventually_true
 
 DRIVER = "flocker"
@@ -139,8 +141,17 @@ class Cluster:
 
     @classmethod
     def from_userdata(cls, userdata: Mapping[str, str]) -> Cluster:
-        """`keep_nodes=yes` leaves nodes that this run brought up running."""
-        return cls(VagrantMachines(), keeps_nodes=userdata.get("keep_nodes", "no") == "yes")
+        """What was chosen with `-D`.
+
+        `inventory=FILE`: servers there were before, instead of the Vagrantfile's machines.
+        `keep_nodes=yes`: machines that this run brought up stay up.
+
+        Raises:
+            BadInventory: the file has mistakes.
+        """
+        file = userdata.get("inventory")
+        machines: Machines = Servers(Path(file)) if file else VagrantMachines()
+        return cls(machines, keeps_nodes=userdata.get("keep_nodes", "no") == "yes")
 
     @property
     def nodes(self) -> list[Node]:
@@ -168,10 +179,14 @@ class Cluster:
             NodesNotUp: one did not come up.
         """
         self.machines.up()
+        self.connect()
+        self.wait_until_whole()
+
+    def connect(self) -> None:
+        """Find the ways to all nodes, which are up."""
         for access in self.machines.access():
             engine = Engine(access.address, self.machines.certificates)
             self._nodes[access.name] = Node(access, engine)
-        self.wait_until_whole()
 
     def wait_until_whole(self) -> None:
         """Wait until every node can take work and knows the others.

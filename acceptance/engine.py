@@ -64,6 +64,21 @@ class Engine:
         labels = (container.labels for container in self._client.containers.list())
         return {str(found[_SERVICE]) for found in labels if _SERVICE in found}
 
+    def container_of(self, service: str) -> str:
+        """The name of a Compose service's container; each version of Compose has its own way.
+
+        Raises:
+            LookupError: there is none, or more than one.
+        """
+        names = [
+            str(container.name)
+            for container in self._client.containers.list(all=True)
+            if container.labels.get(_SERVICE) == service
+        ]
+        if len(names) != 1:
+            raise LookupError(f"containers of the service {service}: {names}")
+        return names[0]
+
     def volume(self, name: str) -> Mapping[str, Any] | None:
         """What `docker volume inspect` says, or None where there is no such volume."""
         try:

@@ -15,7 +15,7 @@ import pwd
 from collections.abc import Hashable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
@@ -194,11 +194,6 @@ class _Loader(yaml.SafeLoader):
     `on` and `off` are words, as in YAML 1.2; PyYAML reads 1.1, where they are true and false.
     """
 
-    yaml_implicit_resolvers: ClassVar = {
-        letter: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:bool"]
-        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
@@ -210,3 +205,9 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:bool"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

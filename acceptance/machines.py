@@ -24,6 +24,7 @@ from host.surroundings import ROUTES, read_routes
 ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
 CERTIFICATES = ROOT / ".vagrant" / "certs"
 CONNECT_SECONDS = 10
+DRIVER_PORT = 4523
 UP_LOG = LOGS / "vagrant-up.log"
 
 

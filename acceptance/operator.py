@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from acceptance import evidence
 from acceptance.app import AppGap, Gap, GapNeverEnded
 from acceptance.cluster import COMMAND_SECONDS, Cluster, Typed
+from acceptance.machines import DRIVER_PORT
 from host import ROOT
 
 HOME = "your machine"
@@ -82,6 +83,17 @@ class Operator:
         typed = Typed(HOME, command, output, status, time.monotonic() - started)
         _keep(typed)
         return typed
+
+    def ask_driver(self, node: str, what: str, *, with_certificate: bool) -> Typed:
+        """Have a program on this machine ask a node's driver, e.g. for its "metrics"."""
+        folder = self._cluster.machines.certificates
+        own = (
+            f"--cert {folder / 'cert.pem'} --key {folder / 'key.pem'} " if with_certificate else ""
+        )
+        return self.type_at_home(
+            f"curl --silent --show-error --fail --cacert {folder / 'ca.pem'} {own}"
+            f"https://{self._cluster.node(node).address}:{DRIVER_PORT}/{what}"
+        )
 
     def stop_app(
         self, node: str, target: str, command: str, whales: Sequence[tuple[int, int]]

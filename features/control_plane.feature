@@ -1,4 +1,4 @@
-@critical @fault @allure.epic:The_promises
+@critical @fault @three_nodes @allure.epic:The_promises
 Feature: Nothing that runs depends on the control plane
 
   etcd is where the nodes agree who may write. While it is away nothing new can be agreed, and

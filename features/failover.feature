@@ -1,4 +1,4 @@
-@critical @fault @slow @allure.epic:The_promises
+@critical @fault @slow @three_nodes @allure.epic:The_promises
 Feature: A volume outlives the node that has it
 
   When a node is lost, its volumes go on from a copy on another one: when a person says so, or by
@@ -6,7 +6,7 @@ Feature: A volume outlives the node that has it
 
   Rule: With failover=auto nobody has to be called
 
-    @browser @blocker
+    @browser @blocker @power
     Scenario: The app goes on elsewhere within half a minute of its node's death
       Given the operator has typed on "node1"
         """
@@ -31,7 +31,7 @@ Feature: A volume outlives the node that has it
         """
         cd /vagrant/app && docker-compose up -d
         """
-      Then it is refused with "in use by container 'app-redis-1' on node2"
+      Then it is refused because redis on "node2" uses the volume "demo"
       And the visitor sees the same whales in the same places on "node2"
 
     Scenario: A node that was cut off stops its containers before another takes over
@@ -89,6 +89,7 @@ Feature: A volume outlives the node that has it
         """
       Then it prints every line the container on "node1" has written
 
+    @power
     Scenario: A node that comes back before anyone promoted has everything
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"

@@ -3,6 +3,7 @@ Feature: Three hundred volumes are as little trouble as three
 
   Rule: Many volumes slow nothing down
 
+    @three_nodes
     Scenario: Lists are fast, engines start as before, and idle drivers are idle
       Given the engine of "node1" takes a while to start, without volumes
       When the operators of all nodes type at once

@@ -15,6 +15,7 @@ Feature: A volume can be used in every way Docker has
       Then it is refused with "Read-only file system"
       And the refusal says "kept"
 
+    @subfolder
     Scenario: A container gets no more than a folder of the volume
       Given the operator has typed on "node1"
         """

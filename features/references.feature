@@ -73,6 +73,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
       Then it is refused with "no-such-command"
       And the volume "notes" can move to "node2"
 
+    @three_nodes
     Scenario: A mount that was refused leaves no use behind
       Given a container on "node1" keeps writing to the volume "notes"
       And "node2" is refused the volume "notes" because of the container on "node1"

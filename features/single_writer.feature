@@ -34,6 +34,7 @@ Feature: One node at a time writes to a volume
         """
       Then one of them succeeds, and the other is told which node has the volume "ledger"
 
+    @three_nodes
     Scenario: Two nodes want a volume of a third at the same moment
       Given the operator has typed on "node3"
         """
@@ -47,7 +48,7 @@ Feature: One node at a time writes to a volume
 
   Rule: Who was replaced while not looking never writes again
 
-    @fault @slow
+    @fault @slow @pause @three_nodes
     Scenario: A node that was paused comes to, and finds that another has taken over
       Given the operator has typed on "node1"
         """

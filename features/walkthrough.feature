@@ -7,7 +7,7 @@ Feature: A web app moves to another server with its data
 
   Rule: The nodes are there for whoever has Vagrant
 
-    @demo
+    @demo @vagrant
     Scenario: The nodes are started, and anyone can log in
       When the operator types in the repository
         """
@@ -103,8 +103,12 @@ Feature: A web app moves to another server with its data
 
       Examples:
         | compose        |
-        | docker compose |
         | docker-compose |
+
+      @compose_plugin
+      Examples:
+        | compose        |
+        | docker compose |
 
     @browser
     Scenario: A visitor finds all whales after the app has gone there and back
@@ -140,7 +144,7 @@ Feature: A web app moves to another server with its data
         """
         docker run --rm --volume-driver flocker -v demo:/data busybox ls /data
         """
-      Then it is refused with "volume 'demo' is in use by container 'app-redis-1' on node1"
+      Then it is refused because redis on "node1" uses the volume "demo"
       And "node1" owns the volume "demo"
 
   Rule: An operator can ask where everything is

@@ -57,7 +57,8 @@ def check_whales(context: Context, node: str) -> None:
 
 @then('the page says that "{node}" serves it')
 def check_badge(context: Context, node: str) -> None:
-    eventually(context.visitor.serving_node, is_=node, within=SEEN_SECONDS)
+    hostname = context.cluster.node(node).hostname
+    eventually(context.visitor.serving_node, is_=hostname, within=SEEN_SECONDS)
 
 
 @then('the app shows its data on "{node}" within {seconds:g} seconds')

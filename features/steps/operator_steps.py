@@ -18,6 +18,16 @@ def type_at_home(context: Context) -> None:
     context.typed = context.operator.type_at_home(context.text)
 
 
+@when('a program with a certificate of the cluster asks "{node}" for its {what}')
+def ask_with_certificate(context: Context, node: str, what: str) -> None:
+    context.typed = context.operator.ask_driver(node, what, with_certificate=True)
+
+
+@when('a program without a certificate asks "{node}" for its {what}')
+def ask_without_certificate(context: Context, node: str, what: str) -> None:
+    context.typed = context.operator.ask_driver(node, what, with_certificate=False)
+
+
 @when('the operator types at a terminal of "{node}"')
 def type_at_terminal(context: Context, node: str) -> None:
     context.typed = context.operator.type(node, context.text, at_terminal=True)
@@ -112,6 +122,15 @@ def check_refusal(context: Context, text: str) -> None:
     typed = context.typed
     assert typed.exit_status != 0, f"it was not refused: {typed.output}"
     assert text in typed.output, f"it said {typed.output!r}"
+
+
+@then('it is refused because {service} on "{node}" uses the volume "{volume}"')
+def check_in_use(context: Context, service: str, node: str, volume: str) -> None:
+    container = context.cluster.node(node).engine.container_of(service)
+    typed = context.typed
+    assert typed.exit_status != 0, f"it was not refused: {typed.output}"
+    expected = f"volume '{volume}' is in use by container '{container}' on {node}"
+    assert expected in typed.output, typed.output
 
 
 @then("it is refused because the volume is full")

@@ -1,0 +1,59 @@
+"""`python -m acceptance up|down INVENTORY`: make nodes of servers there were before."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from acceptance.cluster import Cluster
+from acceptance.direct import direct_connections
+from acceptance.inventory import BadInventory
+from acceptance.machines import NodesNotUp
+from acceptance.servers import Servers
+from acceptance.waiting import NeverCame
+from host.progress import step
+
+
+def up(servers: Servers) -> None:
+    """Make nodes of the servers, or bring those that are nodes up to date."""
+    servers.install()
+
+
+def down(servers: Servers) -> None:
+    """Remove what scenarios left on the servers, which stay nodes."""
+    if not servers.are_used_by_scenarios():
+        print("scenarios have left nothing on these servers; they stay nodes", file=sys.stderr)
+        return
+    cluster = Cluster(servers, keeps_nodes=True)
+    cluster.connect()
+    with step("Removing what scenarios left on the servers"):
+        cluster.clean()
+    cluster.down()
+    servers.give_back()
+
+
+def main() -> int:
+    """Exit status 0: done; 1: not, with the reason; 2: usage."""
+    parser = argparse.ArgumentParser(prog="python -m acceptance", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run in (up, down):
+        title = (run.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(run.__name__, help=title, description=title)
+        command.add_argument("inventory", type=Path, metavar="INVENTORY")
+        command.set_defaults(run=run)
+    arguments = parser.parse_args()
+    try:
+        servers = Servers(arguments.inventory)
+        with direct_connections():
+            arguments.run(servers)
+    except (BadInventory, NodesNotUp, NeverCame) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
