@@ -34,15 +34,7 @@ NODE_PACKAGES = (
     "kmod",
     "etcd-server",
     "etcd-client",
-    "python3-etcd3gw",
-    "python3-fastapi",
-    "python3-httpx",
-    "python3-prometheus-client",
-    "python3-pydantic",
-    "python3-requests",
-    "python3-rich",
-    "python3-typer",
-    "python3-uvicorn",
+    "python3",  # the driver brings its libraries itself
     # Loads a volume's disk for bench/, which also moves volumes by rsync and ssh.
     "fio",
 )

@@ -3,25 +3,97 @@
 #
 #   node.sh NAME ADDRESS MEMBERS      MEMBERS of etcd: node1=172.16.78.250,node2=...
 #
+# Run as root on Debian 12 or 13 or Ubuntu 24.04. From $source it takes the driver's package, the
+# images and its neighbours in this folder; from apt what is missing otherwise, if anything is.
+#
 # Safe to repeat: what has not changed is left alone, and a changed driver restarts the driver only.
 set -euo pipefail
 
 name=$1 address=$2 members=$3
 source=/vagrant
 uploaded=/tmp/flocker-certs
-library=/usr/local/lib/flocker
-packages=/usr/local/lib/python3.13/dist-packages
+certs=/etc/flocker/certs
+# Debian's package begins a cluster of one when it is installed, in a folder next to this.
+etcd_data=/var/lib/etcd/flocker
+engine_certs=/etc/docker/flocker-certs # the engine outlives the driver, whose folder a purge removes
+engine_settings=/etc/docker/daemon.json
+our_engine_settings=/etc/flocker/daemon.json
 due=/run/flocker-restart-due # a file per unit; outlives this script if that is interrupted
 
 main() {
+    refuse_foreign_settings
     install -d "$due"
+    install_programs
+    install_driver
     install_certificates
-    install_units
+    configure_engine
     configure_etcd
     configure_driver
-    install_driver
     start_services
     load_images
+}
+
+# A daemon.json that was made before us holds somebody's decisions.
+refuse_foreign_settings() {
+    [ -e "$engine_settings" ] || return 0
+    local known
+    for known in "$our_engine_settings" "$source/provision/daemon.json"; do
+        if cmp --silent "$engine_settings" "$known"; then return; fi
+    done
+    echo "$name: $engine_settings has settings of its own, which would be overwritten;" \
+        "to do without them, type: sudo mv $engine_settings $engine_settings.old" >&2
+    exit 1
+}
+
+install_programs() {
+    local missing=()
+    needs dockerd docker.io
+    needs docker-compose docker-compose
+    needs etcdctl etcd-client
+    if is_member; then needs etcd etcd-server; fi
+    needs mkfs.btrfs btrfs-progs
+    needs iptables iptables
+    needs rsync rsync
+    needs curl curl
+    if command -v docker >/dev/null && [ ${#missing[@]} = 0 ]; then return; fi
+    apt update
+    # Debian 13 has the engine's command in a package of its own.
+    if apt-cache show docker-cli >/dev/null 2>&1; then needs docker docker-cli; fi
+    apt install "${missing[@]}"
+}
+
+needs() { # PROGRAM PACKAGE
+    command -v "$1" >/dev/null || missing+=("$2")
+}
+
+apt() {
+    local said
+    said=$(DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$1" --yes \
+        --no-install-recommends "${@:2}" 2>&1) && return
+    echo "$name: apt-get $1 failed; it said: $(tail -n 10 <<<"$said")" >&2
+    exit 1
+}
+
+# The same version may be made of another checkout: what counts is what it consists of.
+install_driver() {
+    local packages=("$source"/build/deb/flocker_*_"$(dpkg --print-architecture)".deb)
+    if [ ! -e "${packages[0]}" ]; then
+        echo "$name: no package in build/deb; on the host, run python3 -m host deb" >&2
+        exit 1
+    fi
+    if is_installed "${packages[0]}"; then return; fi
+    # Its own scripts restart the driver, if that is configured.
+    apt install --reinstall --allow-downgrades "${packages[0]}"
+}
+
+is_installed() { # PACKAGE
+    local status member
+    status=$(dpkg-query --show --showformat='${db:Status-Status}' flocker 2>/dev/null) || return 1
+    [ "$status" = installed ] || return 1
+    for member in md5sums postinst prerm postrm; do
+        cmp --silent "/var/lib/dpkg/info/flocker.$member" <(dpkg-deb --info "$1" "$member") ||
+            return 1
+    done
 }
 
 # put UNITS MODE FILE: standard input becomes FILE; if that is news, UNITS are due for a restart.
@@ -44,37 +116,45 @@ restart_later() {
 }
 
 install_certificates() {
-    install -d /etc/flocker
-    install -d -m 2750 -g etcd /etc/flocker/certs # etcd does not run as root, and reads them too
+    local readers=root file
+    if is_member; then readers=etcd; fi # it does not run as root
+    install -d -m 2750 -g "$readers" "$certs"
+    install -d -m 0700 "$engine_certs"
     for file in ca.pem cert.pem key.pem; do
-        put "etcd flocker docker" 0640 "/etc/flocker/certs/$file" <"$uploaded/$file"
+        put docker 0600 "$engine_certs/$file" <"$uploaded/$file"
+        put "etcd flocker" 0640 "$certs/$file" <"$uploaded/$file"
     done
     rm -r "$uploaded"
 }
 
-install_units() {
-    local units=$source/provision/units system=/etc/systemd/system
-    install -d "$system/etcd.service.d" "$system/docker.service.d" "$library" /etc/docker
-    # A pool that is mounted stays as it is until the next boot.
-    put "" 0755 "$library/pool" <"$source/provision/pool"
-    put "" 0644 "$system/flocker-pool.service" <"$units/flocker-pool.service"
-    put flocker 0644 "$system/flocker.socket" <"$units/flocker.socket"
-    put flocker 0644 "$system/flocker.service" <"$units/flocker.service"
-    put flocker-fence 0644 "$system/flocker-fence.service" <"$units/flocker-fence.service"
-    put etcd 0644 "$system/etcd.service.d/flocker.conf" <"$units/etcd.service.d/flocker.conf"
-    put docker 0644 "$system/docker.service.d/flocker.conf" <"$units/docker.service.d/flocker.conf"
-    put docker 0644 /etc/docker/daemon.json <"$source/provision/daemon.json"
+configure_engine() {
+    local drop_ins=/etc/systemd/system/docker.service.d
+    install -d "$drop_ins"
+    # Debian and Docker have the program in different folders.
+    put docker 0644 "$drop_ins/node.conf" <<EOF
+[Unit]
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=
+ExecStart=$(command -v dockerd) -H fd:// -H tcp://$address:2376 --containerd=/run/containerd/containerd.sock
+EOF
+    put docker 0644 "$engine_settings" <"$source/provision/daemon.json"
+    put "" 0644 "$our_engine_settings" <"$source/provision/daemon.json"
 }
 
 is_member() { [[ ",$members" == *",$name="* ]]; }
 
 configure_etcd() {
     is_member || return 0
-    local certs=/etc/flocker/certs state
+    local state drop_ins=/etc/systemd/system/etcd.service.d
+    install -d "$drop_ins"
+    put etcd 0644 "$drop_ins/flocker.conf" <"$source/provision/units/etcd.service.d/flocker.conf"
     state=$(sed -n 's/^ETCD_INITIAL_CLUSTER_STATE=//p' /etc/default/etcd)
-    if [ ! -e /var/lib/etcd/default/member/wal ] && rejoin_etcd; then state=existing; fi
+    if [ ! -e "$etcd_data/member/wal" ] && rejoin_etcd; then state=existing; fi
     put etcd 0644 /etc/default/etcd <<EOF
 ETCD_NAME=$name
+ETCD_DATA_DIR=$etcd_data
 ETCD_LISTEN_CLIENT_URLS=https://$address:2379,https://127.0.0.1:2379
 ETCD_ADVERTISE_CLIENT_URLS=https://$address:2379
 ETCD_LISTEN_PEER_URLS=https://$address:2380
@@ -96,23 +176,25 @@ ETCD_AUTO_COMPACTION_RETENTION=1h
 EOF
 }
 
-# A node that was destroyed and made anew comes back with an empty disk, and etcd refuses a member
-# that has forgotten what it voted for: the old one leaves the cluster and a new one is added.
+# A node that was made anew comes back with an empty disk, maybe at another address, and etcd refuses
+# a member that has forgotten what it voted for: the old one leaves the cluster, a new one is added.
 # Exit status 1 when this is no such node: the cluster is only being made, or has no quorum.
 rejoin_etcd() {
     local peer_url=https://$address:2380 list known
     list=$(etcdctl_elsewhere member list 2>/dev/null) || return 1
-    known=$(grep -F " $peer_url," <<<"$list" || true)
+    # id, status, name, peer URL, client URLs: those come once it has been started
+    known=$(awk -F', ' -v name="$name" -v url="$peer_url" \
+        '$3 == name || $4 == url { print $1, $2, $5 == "" ? "new" : "old"; exit }' <<<"$list")
     case $known in
-        *", unstarted, "*) return ;; # added, but provisioning did not get further
-        *", https://$address:2379,"*) etcdctl_elsewhere member remove "${known%%,*}" >/dev/null ;;
+        *" unstarted new") return ;; # added, but provisioning did not get further
+        *" started old") etcdctl_elsewhere member remove "${known%% *}" >/dev/null ;;
         ?*) return 1 ;; # known since the cluster was made, and never started
     esac
     etcdctl_elsewhere member add "$name" --peer-urls="$peer_url" >/dev/null
 }
 
 etcdctl_elsewhere() {
-    local certs=/etc/flocker/certs others
+    local others
     others=$(etcd_endpoints | tr , '\n' | grep -vF "https://$address:" | paste -sd,)
     [ -n "$others" ] || return 1
     etcdctl --endpoints="$others" --dial-timeout=1s --command-timeout=2s \
@@ -120,19 +202,19 @@ etcdctl_elsewhere() {
 }
 
 configure_driver() {
-    put "flocker flocker-fence docker" 0644 /etc/flocker/flocker.env <<EOF
+    local file=/etc/flocker/flocker.env
+    {
+        cat <<EOF
 FLOCKER_NODE=$name
 FLOCKER_ADDRESS=$address
-FLOCKER_POOL=/var/lib/flocker
 FLOCKER_ETCD_ENDPOINTS=$(etcd_endpoints)
-FLOCKER_CERTS=/etc/flocker/certs
+FLOCKER_CERTS=$certs
 EOF
-    put flocker 0755 /usr/local/bin/flocker <<'EOF'
-#!/bin/sh
-set -a
-. /etc/flocker/flocker.env
-exec python3 -m flocker.cli "$@"
-EOF
+        # Whatever else somebody has set there stays.
+        if [ -e "$file" ]; then
+            grep -vE '^FLOCKER_(NODE|ADDRESS|ETCD_ENDPOINTS|CERTS)=' "$file" || true
+        fi
+    } | put "flocker flocker-fence" 0644 "$file"
 }
 
 # This node's own member first, if it has one.
@@ -143,27 +225,9 @@ etcd_endpoints() {
             END { list = own others; sub(/^,/, "", list); print list }'
 }
 
-# Each version is whole in a directory of its own; a link says which one is used.
-install_driver() {
-    local version release
-    version=$(cd "$source/flocker" && find . -name '*.py' -print0 | sort -z |
-        xargs -0 sha256sum | sha256sum | cut -c1-16)
-    release=$library/releases/$version
-    if [ "$(readlink "$packages/flocker")" = "$release/flocker" ]; then return; fi
-    rm -rf "$release"
-    install -d "$release" "$packages"
-    cp -r "$source/flocker" "$release/flocker"
-    find "$release" -name __pycache__ -prune -exec rm -r {} +
-    python3 -m compileall -q "$release"
-    restart_later flocker flocker-fence
-    ln -sfn "$release/flocker" "$packages/flocker.new"
-    mv -T "$packages/flocker.new" "$packages/flocker"
-    find "$library/releases" -mindepth 1 -maxdepth 1 ! -path "$release" -exec rm -r {} +
-}
-
 start_services() {
     systemctl daemon-reload
-    enable flocker-pool.service flocker.socket flocker.service flocker-fence.service docker.service
+    enable docker.service # the driver's package has enabled its units
     systemctl start flocker-pool.service flocker.socket
     # Neither is waited for here: etcd is ready with its second member, which may come later, and
     # whether the driver works is for ready.sh to find out.

@@ -43,6 +43,6 @@ if [ "$1" = cluster ]; then
     # A volume may be asked for on any node now, and its move needs the daemons of both. Said, but
     # no failure: another node may be down, and the others are a working cluster without it.
     (within_deadline "not all of the $2 nodes have joined" "see journalctl -u flocker on each" \
-        bash -c 'status=$(/usr/local/bin/flocker status --json) && python3 -c "$0" "$1" <<<"$status"' \
+        bash -c 'status=$(flocker status --json) && python3 -c "$0" "$1" <<<"$status"' \
         "$all_joined" "$2") || true
 fi
