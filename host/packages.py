@@ -10,6 +10,7 @@ from pathlib import Path
 from host import LOGS, progress
 
 FONTS = Path("/usr/share/fonts")
+POSTGRES = Path("/usr/lib/postgresql")
 VAGRANT_PLUGINS = Path("/usr/share/vagrant-plugins/plugins.d")  # Debian's packages of them
 SYSTEMD = Path("/run/systemd/system")  # exists where systemd is PID 1: sd_booted(3)
 ALL = ("docker", "libvirt", "virtualbox")
@@ -77,10 +78,19 @@ PACKAGES = (
         service="redis-server",
     ),
     Package(
+        "postgresql", "the app's tests use a real Postgres", lambda: has_postgres(),
+        service="postgresql",
+    ),
+    Package(
         "python3-venv", "the suite's packages live in .venv",
         lambda: importlib.util.find_spec("ensurepip") is not None,
     ),
 )  # fmt: skip
+
+
+def has_postgres() -> bool:
+    """Whether any version's server is installed; Debian puts it on nobody's PATH."""
+    return next(POSTGRES.glob("*/bin/postgres"), None) is not None
 
 
 def has_fonts() -> bool:

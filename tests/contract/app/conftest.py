@@ -1,11 +1,44 @@
-"""Redis and the web app for each test, both gone afterwards."""
+"""A storage and the web app for each test, both gone afterwards."""
 
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.app.app_processes import RedisServer, WebApp
+from tests.contract.app.app_processes import (
+    POSTGRES_ENTRYPOINT,
+    PostgresServer,
+    RedisServer,
+    StorageServer,
+    WebApp,
+    postgres_environment,
+)
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter: Postgres does not run as root, pytest's are root's."""
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def new_cluster(open_folder: Path) -> Path:
+    """What the first start of a container makes, to be copied: making it takes two seconds."""
+    data = open_folder / "new"
+    subprocess.run(
+        [POSTGRES_ENTRYPOINT, "postgres", "--version"],
+        env=os.environ | postgres_environment(data),
+        check=True,
+        capture_output=True,
+    )
+    return data
 
 
 @pytest.fixture
@@ -16,12 +49,32 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.end()
-        server.client.close()
+        server.close()
 
 
 @pytest.fixture
-def app(tmp_path: Path, redis: RedisServer) -> Iterator[WebApp]:
-    web = WebApp(tmp_path, redis.port)
+def postgres(open_folder: Path, new_cluster: Path) -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory(dir=open_folder) as folder:
+        Path(folder).chmod(0o755)
+        server = PostgresServer(Path(folder))
+        subprocess.run(["cp", "-a", new_cluster, server.data], check=True)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def storage(request: pytest.FixtureRequest) -> StorageServer:
+    """Each of the servers that may keep the whales."""
+    server: StorageServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def app(tmp_path: Path, storage: StorageServer) -> Iterator[WebApp]:
+    web = WebApp(tmp_path, storage.settings())
     try:
         web.start()
         yield web

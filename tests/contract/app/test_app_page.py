@@ -1,4 +1,4 @@
-"""What a visitor sees: the page in Debian's Chromium, with a Redis that goes and comes back."""
+"""What a visitor sees: the page in Debian's Chromium, with a storage that goes and comes back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ from selenium.webdriver.common.keys import Keys
 
 from acceptance.browser import CHROMIUM, DRIVER, FLAGS
 from acceptance.waiting import eventually
-from tests.contract.app.app_processes import RedisServer, WebApp
+from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
 
 pytestmark = pytest.mark.contract
 
 SEEN_SECONDS = 5.0  # the page asks each second
+
+
+@pytest.fixture
+def storage(redis: RedisServer) -> StorageServer:
+    """One for all: the page sees only the web app, which is the same over HTTP with each."""
+    return redis
 
 
 class Page:
@@ -178,10 +184,10 @@ def test_the_page_waits_for_the_app_too(page: Page, app: WebApp) -> None:
 def test_other_data_replaces_what_was_shown(page: Page, redis: RedisServer) -> None:
     page.click(200, 150)
     page.wait_whales([(200, 150)])
-    redis.client.delete("whales")
+    redis.forget()
     page.wait_whales([])
     assert page.shows("clickmessage")
-    redis.client.rpush("whales", "10:10", "20:20")
+    redis.put("10:10", "20:20")
     page.wait_whales([(10, 10), (20, 20)])
 
 
@@ -199,8 +205,7 @@ def test_a_whale_counts_only_once_it_is_saved(page: Page, redis: RedisServer) ->
 
 
 def test_a_whale_that_is_refused_leaves_with_a_message(page: Page, redis: RedisServer) -> None:
-    (redis.directory / "dump.rdb").mkdir()
-    (redis.directory / "dump.rdb" / "not-empty").touch()
+    redis.refuse()
     page.click(200, 150)
     eventually(lambda: page.shows("notice"), is_=True, within=SEEN_SECONDS)
     assert page.text("notice").startswith(

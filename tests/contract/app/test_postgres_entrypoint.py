@@ -1,0 +1,128 @@
+"""The entry point of Postgres' image: what the first start makes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.app.app_processes import (
+    POSTGRES_ENTRYPOINT,
+    PostgresServer,
+    postgres_environment,
+)
+
+pytestmark = pytest.mark.contract
+
+VERSION = ("postgres", "--version")  # whatever comes first is done, and the server is not started
+
+
+@pytest.fixture
+def data(open_folder: Path) -> Iterator[Path]:
+    """The volume: there, empty and root's."""
+    volume = open_folder / "data"
+    volume.mkdir()
+    try:
+        yield volume
+    finally:
+        subprocess.run(["rm", "-r", volume], check=True)
+
+
+@pytest.fixture
+def made(data: Path, new_cluster: Path) -> str:
+    """A volume that had its first start; what is noted in it."""
+    subprocess.run(["cp", "-a", f"{new_cluster}/.", data], check=True)
+    return control_data(data)
+
+
+def run(data: Path, *command: str, **changed: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [POSTGRES_ENTRYPOINT, *command],
+        env=os.environ | postgres_environment(data) | changed,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_first_start_makes_a_database_that_is_postgres_own(data: Path) -> None:
+    done = run(data, *VERSION)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("postgres (PostgreSQL) ")
+    assert (data.owner(), stat.S_IMODE(data.stat().st_mode)) == ("postgres", 0o700)
+    assert "page checksum version:           1" in control_data(data)
+    assert not (data / ".unfinished").exists()
+
+
+def test_a_second_start_changes_nothing_and_needs_no_password(data: Path, made: str) -> None:
+    again = run(data, *VERSION, POSTGRES_PASSWORD="", POSTGRES_USER="other")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert control_data(data) == made
+
+
+def test_a_first_start_without_a_password_is_refused(data: Path) -> None:
+    done = run(data, *VERSION, POSTGRES_PASSWORD="")
+    assert done.returncode == 1
+    assert done.stderr == f"set POSTGRES_PASSWORD: {data} holds no database yet\n"
+    assert list(data.iterdir()) == []
+
+
+def test_a_volume_with_something_else_is_refused_and_kept(data: Path) -> None:
+    (data / "dump.rdb").write_text("whales")
+    done = run(data, *VERSION)
+    assert done.returncode == 1
+    assert done.stderr == f"{data} holds something else than a database; nothing was changed\n"
+    assert (data / "dump.rdb").read_text() == "whales"
+
+
+@pytest.mark.usefixtures("made")
+def test_a_first_start_that_was_cut_short_is_begun_anew(data: Path) -> None:
+    """What is there when the power goes while the new cluster is copied: the mark and a half."""
+    (data / ".unfinished").touch()
+    (data / "base" / "1" / "PG_VERSION").unlink()
+    (data / "global" / "pg_control").unlink()
+    done = run(data, *VERSION)
+    assert done.returncode == 0, done.stderr
+    assert "Database cluster state:               shut down" in control_data(data)
+    assert (data / "base" / "1" / "PG_VERSION").exists()
+    assert not (data / ".unfinished").exists()
+
+
+def test_a_first_start_that_fails_leaves_nothing_that_looks_made(data: Path) -> None:
+    done = run(data, *VERSION, POSTGRES_USER="pg_reserved")
+    assert done.returncode == 1
+    assert 'superuser name "pg_reserved" is disallowed' in done.stderr
+    assert list(data.iterdir()) == []
+
+
+@pytest.mark.parametrize("database", ["postgres", '-a "sea" of; whales'])
+def test_the_database_is_named_as_asked(open_folder: Path, data: Path, database: str) -> None:
+    assert run(data, *VERSION, POSTGRES_DB=database).returncode == 0
+    server = PostgresServer(open_folder, database)
+    assert server.data == data
+    try:
+        server.start()
+    finally:
+        server.end()
+
+
+def test_any_other_command_is_just_run(data: Path) -> None:
+    done = run(data, "echo", "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert data.owner() == "root"
+
+
+@pytest.mark.usefixtures("made")
+def test_options_alone_are_for_postgres(data: Path) -> None:
+    assert run(data, "--version").stdout.splitlines()[-1].startswith("postgres (PostgreSQL) ")
+
+
+def control_data(data: Path) -> str:
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
+    return subprocess.run(
+        [programs / "pg_controldata", data], check=True, capture_output=True, text=True
+    ).stdout
