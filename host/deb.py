@@ -149,19 +149,9 @@ def _fetch_libraries() -> None:
     """Have the wheels in WHEELS, those of the lock file and no others; pip checks their hashes."""
     names = library_names()
     lock = LOCK.read_text()
-    machine = MACHINES[architecture()]
     pure = [name for name in names if name != COMPILED]
     wanted = [(pure, ["--implementation=py", "--abi=none", "--platform=any"])]
-    for python in PYTHONS:
-        wanted.append(
-            (
-                [COMPILED],
-                [
-                    "--implementation=cp", f"--python-version={python}",
-                    f"--abi=cp{python.replace('.', '')}", f"--platform=manylinux_2_17_{machine}",
-                ],
-            )
-        )  # fmt: skip
+    wanted += [([COMPILED], _compiled_for(python)) for python in PYTHONS]
     stamp = WHEELS / "made-from"
     key = "".join(locked(lock, names)) + repr(wanted)
     if stamp.exists() and stamp.read_text() == key:
@@ -184,6 +174,14 @@ def _fetch_libraries() -> None:
     stamp.write_text(key)
 
 
+def _compiled_for(python: str) -> list[str]:
+    """pip's options for wheels compiled for an interpreter, and for Debian 12 and later."""
+    return [
+        "--implementation=cp", f"--python-version={python}", f"--abi=cp{python.replace('.', '')}",
+        f"--platform=manylinux_2_17_{MACHINES[architecture()]}",
+    ]  # fmt: skip
+
+
 def _lay_out(source: Path) -> None:
     """Copy to `source` what debian/rules works on, all of it with the time of the changelog.
 
@@ -197,7 +195,8 @@ def _lay_out(source: Path) -> None:
             shutil.copy(path, copy)
     for wheel in sorted(WHEELS.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(source / "libraries", filter(_is_used, archive.namelist()))
+            used = [name for name in archive.namelist() if _is_used(name)]
+            archive.extractall(source / "libraries", used)
     seconds = int(
         ask("dpkg-parsechangelog", "-l", f"{source}/debian/changelog", "-STimestamp") or 0
     )
