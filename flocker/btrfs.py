@@ -141,6 +141,10 @@ class BtrfsPool:
         key = (volume_id, snapshot.number)
         with self._locked(volume_id) as folder:
             parent_uuid = self._expect(folder, key, parent)
+            if parent is not None:
+                # The kernel gives what is made from a snapshot the snapshot's limit, which is that
+                # of the volume when it was taken here.
+                self._limit(folder.snapshot(parent.number), None)
         path = folder.snapshot(snapshot.number)
         try:
             btrfs_stream.receive(path.parent, stream)

@@ -73,6 +73,18 @@ def test_a_volume_that_moved_keeps_its_size(make_btrfs_pool: MakeBtrfsPool) -> N
     assert not is_refused(target.open(neighbour), "file", 60)
 
 
+def test_a_volume_that_has_grown_comes_back(make_btrfs_pool: MakeBtrfsPool) -> None:
+    source, target, claim = make_btrfs_pool(), make_btrfs_pool(), a_claim()
+    source.create(claim, 20 * MIB)
+    common = source.take_snapshot(claim)
+    there = moved(source, target, claim)
+    target.set_size(there, 100 * MIB)
+    fill(target.open(there), "file", 40)
+    target.take_snapshot(there)
+    back = moved(target, source, there, parent=common)
+    assert (source.open(back) / "file").stat().st_size == 40 * MIB
+
+
 def test_a_new_size_counts_at_once(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim, 20 * MIB)
