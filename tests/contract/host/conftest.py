@@ -1,4 +1,4 @@
-"""A machine within this machine: its own processes, network, /run and /var/lib.
+"""A machine within this machine: its own processes, network, /run, /var/lib and /etc/libvirt.
 
 So an engine can be started and stopped as `make` does it, with no settings of its own and without
 meeting the engine that runs the nodes. Loop devices and programs are the real machine's.
@@ -16,7 +16,11 @@ import pytest
 
 from host import ROOT
 
-OWN_FOLDERS = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && ip link set lo up"
+OWN_FOLDERS = """
+for folder in /run /var/lib /etc/libvirt/qemu /etc/libvirt/storage; do
+    mkdir -p $folder && mount -t tmpfs tmpfs $folder || exit
+done
+ip link set lo up"""
 # As an init has to, it lets no ended process stay: dockerd would take its own for a running one.
 INIT = (
     "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
@@ -52,6 +56,9 @@ class Machine:
     def clone(self, folder: Path) -> Machine:
         """Another checkout on the same machine."""
         shutil.copytree(ROOT / "host", folder / "host")
+        (folder / "provision").mkdir()
+        for program in ("provider", "kvm-works"):
+            shutil.copy(ROOT / "provision" / program, folder / "provision")
         (folder / "Makefile").touch()
         return Machine(self.pid, folder)
 

@@ -109,16 +109,19 @@ def test_down_removes_ours_and_nothing_else(
     assert loop_devices() == foreign
 
 
-def test_down_destroys_as_many_nodes_as_there_are_and_forgets_their_number(
+def test_down_destroys_the_nodes_there_are_whatever_is_asked_for_and_forgets_their_number(
     machine: Machine, tmp_path: Path
 ) -> None:
-    (machine.checkout / ".vagrant/machines/node1/libvirt").mkdir(parents=True)
-    (machine.checkout / ".vagrant/machines/node1/libvirt/id").touch()
+    (machine.checkout / ".vagrant/machines/node1/virtualbox").mkdir(parents=True)
+    (machine.checkout / ".vagrant/machines/node1/virtualbox/id").touch()
     (machine.checkout / ".vagrant/certs/node1").mkdir(parents=True)
     vagrant = tmp_path / "vagrant"
-    vagrant.write_text('#!/bin/sh\ntest -z "$NODES" && rm -r .vagrant/machines\n')
+    vagrant.write_text(
+        '#!/bin/sh\ntest -z "$NODES$VAGRANT_DEFAULT_PROVIDER" && rm -r .vagrant/machines\n'
+    )
     vagrant.chmod(0o755)
-    machine.get("env", f"PATH={tmp_path}:/usr/bin:/bin", "NODES=2", *HOST, "down")
+    asked = ("NODES=2", "VAGRANT_DEFAULT_PROVIDER=docker")
+    machine.get("env", f"PATH={tmp_path}:/usr/bin:/bin", *asked, *HOST, "down")
     assert not (machine.checkout / ".vagrant/certs").exists()
 
 
@@ -148,7 +151,7 @@ def test_clean_leaves_a_fresh_clone_and_an_engine_without_our_image(engine: Mach
     engine.get("/usr/bin/python3", "-B", "-m", "host", "clean")
 
     left = {path.name for path in engine.checkout.iterdir()}
-    assert left == {"host", "report", "Makefile"}
+    assert left == {"host", "provision", "report", "Makefile"}
     assert sorted(path.name for path in engine.checkout.rglob("*.py")) == tracked
     assert not (engine.checkout / "report/node_modules").exists()
     images = engine.get("docker", "image", "ls", "--format={{.Repository}}").split()

@@ -1,5 +1,6 @@
 """The Vagrantfile as Vagrant reads it, in a copy of the checkout with no nodes."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from host.packages import has_vagrant_plugin
+
 ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.contract
+needs_plugin = pytest.mark.skipif(
+    not has_vagrant_plugin("vagrant-libvirt"),
+    reason="vagrant-libvirt is not installed; make prepare PROVIDER=libvirt",
+)
 
 
 @pytest.fixture
@@ -24,12 +31,18 @@ def checkout(tmp_path: Path) -> Path:
 def vagrant(
     directory: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    return run(directory, ["vagrant", *arguments], environment)
+
+
+def run(
+    directory: Path, command: list[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     inherited = {
         name: value for name, value in os.environ.items()
-        if name != "NODES" and not name.startswith("VAGRANT_")
+        if name != "NODES" and not name.startswith(("VAGRANT_", "DEMO_"))
     }  # fmt: skip
     return subprocess.run(
-        ["vagrant", *arguments],
+        command,
         cwd=directory, env={**inherited, **environment}, check=False, timeout=120,
         capture_output=True, text=True,
     )  # fmt: skip
@@ -102,6 +115,94 @@ def test_what_runs_on_the_host_runs_from_any_directory_and_fails_in_one_line(
     assert (checkout / ".vagrant" / "certs" / "size").read_text() == "3\n"
     assert done.stderr.splitlines()[-1] == (
         "`python3 -m box images` failed; what it printed says why"
+    )
+
+
+def test_another_provider_is_refused_in_one_line(checkout: Path) -> None:
+    done = vagrant(checkout, "status", VAGRANT_DEFAULT_PROVIDER="vmware")
+    assert done.returncode == 1
+    assert done.stderr == "there is no provider 'vmware'; choose docker, libvirt or virtualbox\n"
+
+
+# What Vagrant makes of the Vagrantfile for node1 with a provider, of the settings it shows nowhere.
+SETTINGS = """
+require "json"
+require "vagrant"
+
+provider = ENV.fetch("VAGRANT_DEFAULT_PROVIDER").to_sym
+environment = Vagrant::Environment.new
+read = environment.vagrantfile.machine_config(:node1, provider, environment.boxes, nil, false)
+vm = read[:config].vm
+machine = vm.get_provider_config(provider)
+emulation = provider == :libvirt ? { cpu_mode: machine.cpu_mode, driver: machine.driver } : {}
+puts JSON.dump({ box: vm.box, url: vm.box_url, cpus: machine.cpus, **emulation })
+"""
+
+
+def settings(checkout: Path, provider: str, **environment: str) -> dict[str, object]:
+    """See SETTINGS; Vagrant's own home is empty unless VAGRANT_HOME names another."""
+    home = {"VAGRANT_HOME": str(checkout / "home")}
+    done = run(
+        checkout, ["ruby", "-e", SETTINGS],
+        {**home, **environment, "VAGRANT_DEFAULT_PROVIDER": provider},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def add_box(home: Path, name: str, provider: str) -> None:
+    """Leave what Vagrant has of a box that was added, but for its disk."""
+    folder = home / "boxes" / name.replace("/", "-VAGRANTSLASH-") / "0" / provider
+    folder.mkdir(parents=True)
+    (folder / "metadata.json").write_text(f'{{"provider": "{provider}"}}')
+
+
+@needs_plugin
+def test_a_machine_starts_from_our_box_if_it_was_added_else_from_a_public_one(
+    checkout: Path, tmp_path: Path
+) -> None:
+    assert settings(checkout, "libvirt")["box"] == "debian/trixie64"
+    assert settings(checkout, "virtualbox")["box"] == "bento/debian-13"
+    add_box(tmp_path, "volume-plugins-demo/node", "libvirt")
+    home = str(tmp_path)
+    assert settings(checkout, "libvirt", VAGRANT_HOME=home)["box"] == "volume-plugins-demo/node"
+    assert settings(checkout, "virtualbox", VAGRANT_HOME=home)["box"] == "bento/debian-13"
+
+
+@needs_plugin
+def test_a_box_that_was_named_is_taken(checkout: Path) -> None:
+    named = {"DEMO_BOX": "me/node", "DEMO_BOX_URL": "https://example.com/node.box"}
+    found = settings(checkout, "libvirt", **named)
+    assert found["box"] == "me/node"
+    assert "https://example.com/node.box" in str(found["url"])
+
+
+@needs_plugin
+@pytest.mark.parametrize(
+    ("works", "expected"),
+    [
+        ("true", {"cpus": 2, "cpu_mode": "host-passthrough", "driver": "kvm"}),
+        ("false", {"cpus": 1, "cpu_mode": "maximum", "driver": "qemu"}),
+    ],
+)
+def test_a_machine_is_emulated_only_where_kvm_does_not_work(
+    checkout: Path, works: str, expected: dict[str, object]
+) -> None:
+    (checkout / "provision" / "kvm-works").write_text(f"#!/bin/sh\n{works}\n")
+    assert settings(checkout, "libvirt").items() >= expected.items()
+
+
+@needs_plugin
+def test_the_box_of_another_provider_is_refused_in_one_line(checkout: Path, tmp_path: Path) -> None:
+    add_box(tmp_path, "me/node", "virtualbox")
+    done = vagrant(
+        checkout, "up", "node1", "--provider=libvirt",
+        VAGRANT_DEFAULT_PROVIDER="libvirt", VAGRANT_HOME=str(tmp_path), DEMO_BOX="me/node",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "the box 'me/node' was added for virtualbox, not for libvirt; "
+        "add one for libvirt, or name it by DEMO_BOX"
     )
 
 
