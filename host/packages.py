@@ -62,6 +62,8 @@ PACKAGES = (
         providers=("libvirt", "virtualbox"),
     ),
     Package("vagrant", "starts and provisions the nodes", program("vagrant")),
+    Package("debhelper", "builds the driver's Debian package", program("dh")),
+    Package("lintian", "contract tests check that package", program("lintian")),
     Package("mmdebstrap", "builds the node image from Debian packages", program("mmdebstrap")),
     Package("chromium", "the visitor's browser", program("chromium")),
     Package("chromium-driver", "lets the suite click in it", program("chromedriver")),

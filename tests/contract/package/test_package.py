@@ -1,0 +1,150 @@
+"""The driver's Debian package: what is in it, what Debian's own checker says, and whether a second
+build makes the same file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host import ROOT, deb
+from host.progress import StepFailed
+
+pytestmark = pytest.mark.contract
+
+BUILD_SECONDS = 300
+LINTIAN_SECONDS = 120
+SOME_OTHER_TIME = 1_000_000_000
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The package of this checkout, built unless it is there."""
+    subprocess.run(
+        [sys.executable, "-m", "host", "deb"], cwd=ROOT, check=True, timeout=BUILD_SECONDS
+    )
+    return deb.package()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the package is made from, in another checkout, written at another time by others."""
+    checkout = tmp_path / "check out"
+    for folder in deb.SOURCES:
+        shutil.copytree(ROOT / folder, checkout / folder)
+    for path in checkout.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
+        subprocess.run(["touch", f"--date=@{SOME_OTHER_TIME}", str(path)], check=True)
+    monkeypatch.setattr(deb, "ROOT", checkout)
+    monkeypatch.setattr(deb, "FOLDER", checkout / "build")
+    monkeypatch.setattr(deb, "STAMP", checkout / "build" / "made-from")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+    return checkout
+
+
+def contents(package: Path) -> list[str]:
+    listed = subprocess.run(
+        ["dpkg-deb", "--contents", str(package)], check=True, capture_output=True, text=True
+    )
+    return listed.stdout.splitlines()
+
+
+def paths(package: Path) -> list[str]:
+    """Absolute paths of the files, folders left out."""
+    found = (line.split()[5].removeprefix(".") for line in contents(package))
+    return [path for path in found if not path.endswith("/")]
+
+
+def test_debians_checker_finds_nothing(package: Path) -> None:
+    done = subprocess.run(
+        ["lintian", "--display-info", "--fail-on=error,warning,info", str(package)],
+        check=False, capture_output=True, text=True, timeout=LINTIAN_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_another_checkout_makes_the_same_package_until_something_changes(
+    package: Path, elsewhere: Path
+) -> None:
+    with deb.alone():
+        assert not deb.is_current()
+        deb.build()
+        assert deb.is_current()
+    assert deb.package().is_relative_to(elsewhere)
+    assert deb.package().read_bytes() == package.read_bytes()
+    with (elsewhere / "flocker" / "config.py").open("a") as file:
+        file.write("\n")
+    assert not deb.is_current()
+
+
+def test_a_library_with_another_hash_is_not_taken(
+    package: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = elsewhere / "requirements.lock"
+    lock.write_text(re.sub(r"(?<=sha256:)[0-9a-f]{8}", "00000000", deb.LOCK.read_text()))
+    monkeypatch.setattr(deb, "LOCK", lock)
+    monkeypatch.setattr(deb, "WHEELS", elsewhere / "wheels")
+    with deb.alone(), pytest.raises(StepFailed, match="DO NOT MATCH THE HASHES"):
+        deb.build()
+    assert not deb.package().exists()
+    assert package.exists()
+
+
+def test_a_build_that_fails_leaves_no_package(elsewhere: Path) -> None:
+    (elsewhere / "debian" / "install").write_text("nothing/of/this usr/bin\n")
+    with deb.alone(), pytest.raises(StepFailed, match="nothing/of/this"):
+        deb.build()
+    assert [path.name for path in (elsewhere / "build").iterdir()] == ["lock"]
+
+
+def test_everything_is_roots_and_in_the_drivers_own_places(package: Path) -> None:
+    assert {line.split()[1] for line in contents(package)} == {"root/root"}
+    strangers = [
+        path for path in paths(package)
+        if not path.startswith(("/usr/lib/flocker/", "/usr/share/doc/flocker/"))
+    ]  # fmt: skip
+    assert sorted(strangers) == [
+        "/usr/bin/flocker",
+        "/usr/lib/systemd/system/docker.service.d/flocker.conf",
+        "/usr/lib/systemd/system/flocker-fence.service",
+        "/usr/lib/systemd/system/flocker-pool.service",
+        "/usr/lib/systemd/system/flocker.service",
+        "/usr/lib/systemd/system/flocker.socket",
+        "/usr/libexec/flocker/pool",
+        "/usr/share/lintian/overrides/flocker",
+        "/usr/share/man/man1/flocker.1.gz",
+    ]
+
+
+def test_it_serves_the_pythons_of_debian_12_and_13_and_of_ubuntu_2404(package: Path) -> None:
+    compiled = {Path(path).name.split("-")[1] for path in paths(package) if path.endswith(".so")}
+    assert compiled == {"311", "312", "313"}
+
+
+def test_no_bytecode_and_no_tests_come_along(package: Path) -> None:
+    unused = {"__pycache__", "tests", "_tests", "RECORD", "setuptools"}
+    assert [path for path in paths(package) if unused.intersection(path.split("/"))] == []
+
+
+def test_each_library_brings_its_licence(package: Path) -> None:
+    told = {
+        Path(path).parts[4] for path in paths(package)
+        if re.search(r"\.dist-info/.*(LICEN[CS]E|COPYING)", path)
+    }  # fmt: skip
+    assert len(told) == len(deb.library_names())
+
+
+@pytest.mark.parametrize("module", ["flocker.daemon", "flocker.fence", "flocker.cli.commands"])
+def test_the_driver_needs_no_other_library(package: Path, tmp_path: Path, module: str) -> None:
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    done = subprocess.run(
+        # S: without what is installed on this machine.
+        ["/usr/bin/python3", "-BPSs", "-c", f"import {module}; print({module}.__file__)"],
+        env={"PYTHONPATH": str(tmp_path / "usr/lib/flocker")},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(str(tmp_path)), done.stderr
