@@ -19,7 +19,6 @@ SYSTEMS = {"debian 12": "Debian 12", "debian 13": "Debian 13", "ubuntu 24.04": "
 PORTS = {ENGINE_PORT: "the engine", 2379: "etcd", 2380: "etcd", DRIVER_PORT: "the driver"}
 APP_PORT = 80
 APP_PORT_HOLDER = "docker-proxy"  # what the engine listens with for a container
-ENGINE_PACKAGE = "docker.io"
 GIB = 1024**3
 # Measured on a Debian 12: packages with the engine 0.5 GiB, what is uploaded and the story's images
 # twice 0.2 GiB. The rest is for what scenarios write.
@@ -42,8 +41,7 @@ if grep -qw btrfs /proc/filesystems || modprobe --dry-run btrfs 2>/dev/null; the
 fi
 ip -4 -oneline address show | awk '{{ sub("/.*", "", $4); print "address", $4 }}'
 ss -Hltnp | awk '{{ sub(".*:", "", $4); print "listener", $4, $6 }}'
-engine=$(command -v dockerd) && echo "engine $(dpkg --search "$(readlink -f "$engine")")"
-if [ -n "$engine" ]; then
+if command -v docker >/dev/null; then
     timeout 20 docker ps --all --format 'container {{{{.State}}}} {{{{.Names}}}}'
     timeout 20 docker volume ls --format 'volume {{{{.Name}}}}'
 fi
@@ -68,7 +66,6 @@ class Facts:
 
     system: str  # like "debian 12"
     architecture: str  # like "amd64"
-    engine: str  # the package it is from, empty when there is none
     node: str  # which one it is already, empty when it is none
     cluster: str  # the SHA-256 of its cluster's CA certificate
     free_bytes: int
@@ -137,7 +134,6 @@ def parse(printed: str) -> Facts:
     return Facts(
         system=first("system"),
         architecture=first("architecture"),
-        engine=first("engine").partition(":")[0],
         node=first("node"),
         cluster=first("cluster").partition(" ")[0],
         free_bytes=int(first("free")),
@@ -211,16 +207,6 @@ def busy_port(facts: Facts, _: Wanted) -> str | None:
     return f"{'; '.join(busy)}; stop that first" if busy else None
 
 
-def other_engine(facts: Facts, _: Wanted) -> str | None:
-    """An engine from elsewhere has other units and other paths."""
-    if facts.engine in ("", ENGINE_PACKAGE):
-        return None
-    return (
-        f"has the engine of the package {facts.engine}, which is in the way of the distribution's; "
-        f"type there: sudo apt-get remove {facts.engine}"
-    )
-
-
 def other_settings(facts: Facts, _: Wanted) -> str | None:
     """The engine's settings are written as a whole."""
     if "other-settings" not in facts.has:
@@ -283,7 +269,7 @@ def strangers(facts: Facts, wanted: Wanted) -> str | None:
 Check = Callable[[Facts, Wanted], str | None]
 BEFORE_INSTALLING: tuple[Check, ...] = (
     other_system, other_architecture, no_systemd, no_btrfs, other_address, other_cluster, busy_port,
-    other_engine, other_settings, other_folder, little_disk, running_containers,
+    other_settings, other_folder, little_disk, running_containers,
 )  # fmt: skip
 BEFORE_SCENARIOS: tuple[Check, ...] = (*BEFORE_INSTALLING, busy_app_port, strangers)
 

@@ -1,0 +1,193 @@
+"""The demo on plain servers: what is wrong with them is said first, then it is shown on them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from host import ROOT
+from tests.servers.conftest import Site
+from tests.servers.machines import USER, Server
+
+NOBODY = "172.16.79.99"  # on the servers' own network, and no server
+RESULTS = ROOT / "build" / "allure-results"
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module")
+def mixed(new_site: Callable[..., Site]) -> Site:
+    """Three servers: Debian 12, 13 and 12."""
+    return new_site("12", "13", "12")
+
+
+def problems(site: Site) -> list[str]:
+    """What is wrong, a line each; nothing may have been changed for it."""
+    done = site.up()
+    assert done.returncode == 1, done.stdout
+    for server in site.servers:
+        left = server.run("ls -d /vagrant/provision /etc/volume-plugins-demo", check=False)
+        assert left.stdout == "", left.stdout
+    return [line for line in done.stdout.splitlines() if line.startswith("node")]
+
+
+Mistake = tuple[str, str, str]
+
+MISTAKES: tuple[Mistake, ...] = (
+    (
+        "echo '{}' >/etc/docker/daemon.json",
+        "rm /etc/docker/daemon.json",
+        "has an /etc/docker/daemon.json of its own",
+    ),
+    ("touch /vagrant/mine", "rm /vagrant/mine", "has something else in /vagrant"),
+    (
+        "systemd-run --unit=squatter systemd-socket-activate -l 2379 /bin/cat;"
+        " timeout 10 sh -c 'until ss -Hltn | grep -q :2379; do sleep 0.1; done'",
+        "systemctl stop squatter",
+        "port 2379 (for etcd) is taken by systemd-socket-",
+    ),
+    (
+        "grep -v btrfs /proc/filesystems >/run/filesystems;"
+        " mount --bind /run/filesystems /proc/filesystems",
+        "umount /proc/filesystems",
+        "has a kernel without btrfs",
+    ),
+    (
+        "echo ID=fedora >/run/os-release; mount --bind /run/os-release /etc/os-release",
+        "umount /etc/os-release",
+        "runs fedora, not Debian 12 or Debian 13 or Ubuntu 24.04",
+    ),
+    (
+        f"echo '{USER} ALL=(ALL) ALL' >/etc/sudoers.d/{USER}",
+        f"echo '{USER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{USER}",
+        f"{USER} must be allowed to use sudo without a password",
+    ),
+    (
+        f"mv /home/{USER}/.ssh/authorized_keys /run",
+        f"mv /run/authorized_keys /home/{USER}/.ssh",
+        f"does not let {USER} in",
+    ),
+)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake[2])
+def test_what_is_wrong_with_a_server_is_one_line_before_anything_changes(
+    mixed: Site, mistake: Mistake
+) -> None:
+    make, mend, said = mistake
+    second = mixed.servers[1]
+    second.run("mkdir -p /etc/docker /vagrant")
+    second.run(make)
+    try:
+        [line] = problems(mixed)
+    finally:
+        second.run(f"{mend}; rm -d /vagrant")
+    assert line.startswith(f"node2: {second.address} {said}"), line
+
+
+@pytest.fixture
+def inventory_back(mixed: Site) -> Iterator[None]:
+    """What the person with the servers has written down is right again afterwards."""
+    yield
+    mixed.know(mixed.servers)
+    mixed.describe([server.address for server in mixed.servers])
+
+
+@pytest.mark.usefixtures("inventory_back")
+def test_everything_that_is_wrong_anywhere_is_said_at_once(mixed: Site) -> None:
+    first, second, _ = mixed.servers
+    mixed.describe([first.address, second.address, NOBODY])
+    other_key = first.known_host().split()[2]
+    mixed.known_hosts.write_text(f"{first.address} ssh-ed25519 {other_key[:-4]}AAAA\n")
+    lines = problems(mixed)
+    assert [line.split(":")[0] for line in lines] == ["node1", "node2", "node3"], lines
+    assert "shows another host key" in lines[0], lines
+    assert "has a host key that ~/.ssh/known_hosts does not know" in lines[1], lines
+    assert f"{NOBODY} does not answer at port 22" in lines[2], lines
+
+
+@pytest.mark.usefixtures("inventory_back")
+def test_a_mistake_in_the_inventory_is_one_line(mixed: Site) -> None:
+    mixed.describe([server.address for server in mixed.servers[:1]])
+    done = mixed.up()
+    assert done.returncode == 1
+    assert done.stdout == f"{mixed.inventory}: nodes: expected node1, node2, not node1\n"
+
+
+def test_the_demo_runs_on_debian_12_and_13_together(mixed: Site) -> None:
+    done = mixed.behave("@demo")
+    assert done.returncode == 0, done.stdout
+    assert skipped() == {
+        "The nodes are started, and anyone can log in": "these nodes were not made by Vagrant",
+        "A visitor finds the same whales after the app has moved, with docker compose": (
+            "a node's Docker has no `docker compose`, only docker-compose"
+        ),
+    }
+
+
+def skipped() -> dict[str, str]:
+    """Scenario -> why it was skipped, in the report."""
+    results = [json.loads(path.read_text()) for path in RESULTS.glob("*-result.json")]
+    return {
+        re.sub(r" -- @.*", "", result["name"]): result["statusDetails"]["message"]
+        for result in results
+        if result["status"] == "skipped"
+    }
+
+
+def processes(server: Server) -> str:
+    """The process ids of what runs on a node."""
+    return server.run(
+        "systemctl show --property=MainPID --value docker etcd flocker flocker-fence"
+    ).stdout
+
+
+def test_what_is_up_to_date_is_left_alone(mixed: Site) -> None:
+    before = [processes(server) for server in mixed.servers]
+    done = mixed.up()
+    assert done.returncode == 0, done.stdout
+    assert [processes(server) for server in mixed.servers] == before
+
+
+def test_scenarios_remove_nothing_that_is_not_theirs(mixed: Site) -> None:
+    assert mixed.down().returncode == 0
+    first = mixed.servers[0]
+    assert first.run("docker ps --all --quiet; docker volume ls --quiet").stdout == ""
+    first.run(
+        "docker run --detach --name shop --volume-driver flocker -v orders:/data busybox true"
+    )
+    try:
+        done = mixed.behave("@demo")
+        assert done.returncode != 0
+        assert (
+            f"node1: {first.address} has containers shop and volumes orders, "
+            "and scenarios remove every container and volume" in done.stdout
+        ), done.stdout
+        assert first.run("docker ps --all --format={{.Names}}").stdout == "shop\n"
+        assert mixed.down().returncode == 0  # nothing here is the scenarios'
+        assert first.run("docker volume ls --quiet").stdout == "orders\n"
+        assert mixed.up().returncode == 0  # an upgrade is welcome
+    finally:
+        first.run("docker rm shop && docker volume rm orders")
+
+
+def test_a_server_stays_in_its_cluster(mixed: Site) -> None:
+    keys = mixed.inventory.with_suffix(".certs")
+    elsewhere = keys.rename(keys.with_suffix(".away"))
+    try:
+        done = mixed.up()
+    finally:
+        elsewhere.rename(keys)
+    assert done.returncode == 1
+    for number, server in enumerate(mixed.servers, 1):
+        line = f"node{number}: {server.address} is node{number} of another cluster already"
+        assert line in done.stdout, done.stdout
+
+
+def test_two_servers_with_debian_12_will_do(new_site: Callable[..., Site]) -> None:
+    site = new_site("12", "12")
+    done = site.behave("@demo")
+    assert done.returncode == 0, done.stdout
