@@ -11,6 +11,8 @@ from typing import Self
 
 import requests
 
+from acceptance.speed import NODES
+
 Whales = list[tuple[int, int]]
 """Where the whales are, (x, y) in CSS pixels from the sea's top left corner, oldest first."""
 
@@ -27,8 +29,8 @@ NODE_DOWN = "node down, not asked"
 class MobyCounter:
     """The app at one address.
 
-    Every call is bounded in time and raises requests' exceptions: ConnectionError, Timeout, and
-    HTTPError with what the app said.
+    Every call is bounded in time (see acceptance.speed) and raises requests' exceptions:
+    ConnectionError, Timeout, and HTTPError with what the app said.
     """
 
     def __init__(self, address: str) -> None:
@@ -65,11 +67,12 @@ class MobyCounter:
     def _ask(
         self, method: str, path: str, timeout_seconds: float, body: str | None = None
     ) -> requests.Response:
+        seconds = NODES.allow(timeout_seconds)
         response = self._session.request(
             method,
             self._url + path,
             data=body,
-            timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
+            timeout=(min(NODES.allow(CONNECT_SECONDS), seconds), seconds),
             # A connection kept open would outlive the app's move and hide it.
             headers={"Connection": "close", "Content-Type": "text/plain"},
         )
@@ -112,7 +115,7 @@ class GapNeverEnded(AssertionError):
 
 
 class AppGap:
-    """Asks the app ten times a second where its whales are, while it moves.
+    """Asks the app ten times a second where its whales are, while it moves; slow nodes less often.
 
     Entered at the moment the app is told to stop. The old address is asked until `turn_to_new`,
     from then on the new one. A node that is not up is not asked: on a host whose nodes are down
@@ -179,6 +182,7 @@ class AppGap:
         return Gap(probes[-1].at_seconds, self._old, self._new, probes)
 
     def _run(self) -> None:
+        beat_seconds = NODES.allow(1 / PROBES_PER_SECOND)
         question = 0
         while not self._ended.is_set():
             is_new = self._turned.is_set()
@@ -188,8 +192,8 @@ class AppGap:
             if is_new and outcome == CORRECT:
                 self._ended.set()
             # On the beat of the start; beats missed while waiting for an answer are left out.
-            question = max(question + 1, int(self._since_start() * PROBES_PER_SECOND) + 1)
-            if self._stop.wait(question / PROBES_PER_SECOND - self._since_start()):
+            question = max(question + 1, int(self._since_start() / beat_seconds) + 1)
+            if self._stop.wait(question * beat_seconds - self._since_start()):
                 return
 
     def _ask(self, address: str) -> str:

@@ -17,6 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 
+from acceptance.speed import NODES
 from host.problem import Problem
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -94,8 +95,9 @@ class Browser:
                 options.add_argument(flag)
             self._driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
             cleanup.callback(self._driver.quit)
-            self._driver.set_page_load_timeout(PAGE_SECONDS)
-            self._driver.set_script_timeout(PAGE_SECONDS)
+            self._page_seconds = NODES.allow(PAGE_SECONDS)
+            self._driver.set_page_load_timeout(self._page_seconds)
+            self._driver.set_script_timeout(self._page_seconds)
             # The window's own size includes what headless Chromium thinks is a title bar.
             self._driver.execute_cdp_cmd(
                 "Emulation.setDeviceMetricsOverride",
@@ -137,7 +139,7 @@ class Browser:
         try:
             self._driver.get(url)
         except TimeoutException as error:
-            raise TimeoutError(f"{url} was not loaded within {PAGE_SECONDS} s") from error
+            raise TimeoutError(f"{url} was not loaded within {self._page_seconds:.3g} s") from error
         except WebDriverException as error:
             if "net::ERR_" not in str(error.msg):
                 raise

@@ -16,6 +16,7 @@ from docker.errors import APIError
 from invoke.exceptions import CommandTimedOut
 from paramiko import SSHException
 
+from acceptance import speed
 from acceptance.engine import Engine
 from acceptance.machines import Access, Machines, VagrantMachines
 from acceptance.servers import Servers
@@ -79,18 +80,20 @@ class Node:
         """Type a command into a shell on the node, as `user`.
 
         Args:
-            within: seconds; a command that takes longer counts as failed with status 124.
+            within: seconds on nodes as quick as this machine; a command that takes longer counts
+                as failed with status 124.
             at_terminal: whether the command sees a terminal, as it does for a person who watches.
         """
+        seconds = speed.NODES.allow(within)
         started = time.monotonic()
         try:
             done = self._connection.run(
-                command, hide=True, warn=True, in_stream=False, timeout=within, pty=at_terminal
+                command, hide=True, warn=True, in_stream=False, timeout=seconds, pty=at_terminal
             )
         except (OSError, EOFError, SSHException) as error:
             raise NodeAway(f"{self.name} does not answer at {self.address}: {error!r}") from error
         except CommandTimedOut as error:
-            output = f"{error.result.stdout}{error.result.stderr}\n(no end after {within:g} s)"
+            output = f"{error.result.stdout}{error.result.stderr}\n(no end after {seconds:.3g} s)"
             return Typed(self.name, command, output, 124, time.monotonic() - started)
         output = f"{done.stdout}{done.stderr}"
         return Typed(self.name, command, output, done.exited, time.monotonic() - started)
@@ -180,6 +183,8 @@ class Cluster:
         """
         self.machines.up()
         self.connect()
+        # One after the other: nodes on the same machine would slow each other down.
+        speed.NODES.measure([float(node.ask(speed.COMMAND)) for node in self.nodes])
         self.wait_until_whole()
 
     def connect(self) -> None:
@@ -266,6 +271,7 @@ class Cluster:
         versions = set(engines.values())
         return {
             "Provider": self.machines.kind,
+            "Speed of the nodes": str(speed.NODES),
             "Nodes": ", ".join(f"{node.name} {node.address}" for node in self.nodes),
             "Docker engine": ", ".join(
                 versions if len(versions) == 1 else map(" ".join, engines.items())

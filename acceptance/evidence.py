@@ -14,6 +14,7 @@ import allure
 from allure_commons.types import AttachmentType
 from PIL import Image, ImageDraw, ImageFont
 
+from acceptance import speed
 from acceptance.app import CORRECT, NODE_DOWN, Gap, Probe
 
 ENVIRONMENT = Path("build/environment.json")
@@ -44,6 +45,14 @@ def typed(node: str, command: str, output: str, exit_status: int, seconds: float
 def measured(what: str) -> None:
     """Attach a figure, in words that need not be opened to be read."""
     allure.attach(what, name=what, attachment_type=AttachmentType.TEXT)
+
+
+def promised(seconds: float) -> float:
+    """What a promised time is on these nodes; attached where it is longer than promised."""
+    allowed = speed.NODES.allow(seconds)
+    if allowed > seconds:
+        measured(f"{allowed:.0f} s allowed for {seconds:g}: the nodes are {speed.NODES}")
+    return allowed
 
 
 def screenshot(name: str, png: bytes) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from acceptance import evidence
 from acceptance.cluster import Cluster, Node
+from acceptance.speed import NODES
 from acceptance.waiting import eventually, eventually_true
 
 CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
@@ -87,7 +88,7 @@ class Faults:
         """Wait until a node that is well owns a volume.
 
         Args:
-            within: seconds since the last fault began.
+            within: seconds since the last fault began, on nodes as quick as this machine.
 
         Returns:
             How many it took.
@@ -95,12 +96,13 @@ class Faults:
         Raises:
             NeverCame: none did in time.
         """
+        ends = self._began + evidence.promised(within)
         well = {node.name for node in self._cluster.well_nodes}
         owner = eventually_true(
             lambda: self._cluster.owner_of(volume),
             lambda owner: owner in well,
             what=f"{' or '.join(sorted(well))} to own '{volume}'",
-            within=self._began + within - time.monotonic(),
+            within=(ends - time.monotonic()) / NODES.factor,
         )
         took_seconds = time.monotonic() - self._began
         evidence.measured(f"{owner} owned '{volume}' {took_seconds:.1f} s after the fault")

@@ -14,6 +14,7 @@ from acceptance import evidence
 from acceptance.app import AppGap, Gap, GapNeverEnded
 from acceptance.cluster import COMMAND_SECONDS, Cluster, Typed
 from acceptance.machines import DRIVER_PORT
+from acceptance.speed import NODES
 from host import ROOT
 
 HOME = "your machine"
@@ -61,6 +62,7 @@ class Operator:
 
     def type_at_home(self, command: str) -> Typed:
         """Type a command in the repository's folder, with no variable of ours set."""
+        seconds = NODES.allow(COMMAND_SECONDS)
         plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         started = time.monotonic()
         try:
@@ -73,12 +75,12 @@ class Operator:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                timeout=COMMAND_SECONDS,
+                timeout=seconds,
                 check=False,
             )
             output, status = done.stdout, done.returncode
         except subprocess.TimeoutExpired as error:
-            output = f"{error.output or ''}\n(no end after {COMMAND_SECONDS} s)"
+            output = f"{error.output or ''}\n(no end after {seconds:.3g} s)"
             status = 124
         typed = Typed(HOME, command, output, status, time.monotonic() - started)
         _keep(typed)
@@ -120,14 +122,14 @@ class Operator:
         """How long the app was away, once it shows its whales on the new node.
 
         Args:
-            within: seconds from now.
+            within: seconds from now, on nodes as quick as this machine.
 
         Raises:
             GapNeverEnded: it did not; the message says what it answered last.
         """
         assert self._away is not None, "the app was not stopped by this operator"
         try:
-            gap = self._away.wait(within=within)
+            gap = self._away.wait(within=evidence.promised(within))
         except GapNeverEnded:
             evidence.probes(self._away.probes)
             raise

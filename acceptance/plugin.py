@@ -10,6 +10,7 @@ from typing import Any
 
 from acceptance import evidence
 from acceptance.cluster import DRIVER, Node
+from acceptance.speed import NODES
 
 SOCKET = f"/run/docker/plugins/{DRIVER}.sock"
 ANSWER_SECONDS = 60
@@ -69,8 +70,9 @@ class PluginSocket:
             self._ask(node, "VolumeDriver.Unmount", body)
 
     def _ask(self, node: Node, call: str, body: str) -> Answer:
+        most_seconds = NODES.allow(ANSWER_SECONDS)
         typed = node.type(
-            f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {ANSWER_SECONDS} "
+            f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {most_seconds:.0f} "
             f"--data-binary {shlex.quote(body)} --write-out '\\n%{{http_code}} %{{time_total}}' "
             f"http://driver/{call}"
         )

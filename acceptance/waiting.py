@@ -15,6 +15,8 @@ from tenacity import (
     wait_fixed,
 )
 
+from acceptance import speed
+
 Reading = TypeVar("Reading")
 
 POLL_SECONDS = 0.2
@@ -43,7 +45,7 @@ def eventually(
 
     Args:
         read: asked at once and then every 0.2 s; its own calls must be bounded in time.
-        within: seconds, on the monotonic clock.
+        within: seconds on nodes as quick as this machine (see acceptance.speed).
         not_yet: exceptions that mean "ask again"; every other one is raised at once.
 
     Raises:
@@ -68,15 +70,17 @@ def eventually_true(
         what: completes "waited 5 s for ..." in the error, e.g. "three whales".
     """
 
+    seconds = speed.NODES.allow(within)
+
     def give_up(state: RetryCallState) -> Any:
         assert state.outcome is not None
         error = state.outcome.exception()
         seen = repr(state.outcome.result()) if error is None else _describe(error)
         asked = f"asked {state.attempt_number} times"
-        raise NeverCame(f"waited {within:g} s for {what}, {asked}; last seen: {seen}") from error
+        raise NeverCame(f"waited {seconds:.3g} s for {what}, {asked}; last seen: {seen}") from error
 
     return Retrying(
-        stop=stop_after_delay(within),
+        stop=stop_after_delay(seconds),
         wait=wait_fixed(POLL_SECONDS),
         retry=retry_if_exception_type(not_yet) | retry_if_result(lambda seen: not holds(seen)),
         retry_error_callback=give_up,
