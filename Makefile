@@ -37,6 +37,7 @@ PYTEST := .venv/bin/python -m pytest
 BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit
 TOLD := the app now: http://172.16.78.251 (node2); node1, where it came from: \
 	http://172.16.78.250; take the nodes away: make down
+BOX_PROVIDER := $(or $(PROVIDER),libvirt)
 # Machines that were there before this run stay; those it brings up go with it.
 MACHINES := $(wildcard .vagrant/machines/*/*/id)
 
@@ -94,8 +95,9 @@ up: prepare ## build what the nodes run from and start them; PROVIDER=libvirt ma
 down: ## destroy the nodes, and the engine or libvirt if it was started here
 	@$(HOST) down
 
-box: prepare ## build the images the nodes run
-	@.venv/bin/python -m box images
+box: ## build the box of the virtual machines; PROVIDER=virtualbox builds VirtualBox's, not libvirt's
+	@VAGRANT_DEFAULT_PROVIDER=$(BOX_PROVIDER) $(HOST) tools
+	@python3 -m box vm --provider $(BOX_PROVIDER)
 
 report: tools ## write build/report/index.html from the last scenarios
 	@.venv/bin/python -m report

@@ -1,7 +1,7 @@
 """What is in each image: packages, what is done to them, and how a container of it starts.
 
-Data only. `images` builds from it; a virtual machine's box shares NODE_PACKAGES and the node's
-customisation with the docker provider's image.
+Data only. `images` builds from it; a virtual machine's box (`vm`) shares NODE_PACKAGES and the
+node's customisation with the docker provider's image.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SUITE = "trixie"
+
+# No file is younger than this (the day Debian 13 was released), and nothing made while building
+# says another time: what is built tomorrow from the same packages is the same.
+EPOCH_SECONDS = 1754697600
 
 NODE_PACKAGES = (
     # A machine that Vagrant can start, enter and provision.
@@ -54,24 +58,39 @@ EXCLUDED_PATHS = (
 INCLUDED_PATHS = ("/usr/share/doc/*/copyright",)  # a licence travels with the program
 
 
-@dataclass(frozen=True)
-class Image:
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One file system.
+
+    Attributes:
+        variant: of mmdebstrap: `minbase` is a Debian with a package manager; `extract` is only
+            the files of the packages and of what they depend on, a third of the size.
+        excluded: paths of those files that nothing in it uses, besides EXCLUDED_PATHS.
+        prepare: scripts that run before the packages beyond Debian's essential ones are installed.
+        customise: scripts that run after that. Each gets the file system's directory.
+        has_devices: whether it has /dev and the first files there, as a kernel wants it.
+    """
+
+    name: str
+    variant: str
+    packages: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    prepare: tuple[str, ...] = ()
+    customise: tuple[str, ...] = ()
+    has_devices: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(System):
     """One image.
 
     Attributes:
         tag: the name the engine knows it by.
-        variant: of mmdebstrap: `minbase` is a Debian with a package manager; `extract` is only
-            the files of the packages and of what they depend on, a third of the size.
-        excluded: paths of those files that nothing in the image uses, besides EXCLUDED_PATHS.
         config: the `config` object of the image (entry point, ports, user ...).
         app: directory below the repository that is copied to /srv, if any.
     """
 
-    name: str
     tag: str
-    variant: str
-    packages: tuple[str, ...]
-    excluded: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     app: str | None = None
 
@@ -84,6 +103,7 @@ NODE = Image(
     tag="volume-plugins-demo/node:latest",
     variant="minbase",
     packages=NODE_PACKAGES,
+    customise=("customise/node", "customise/container"),
     config={"Cmd": ["/usr/local/sbin/container-init"], "Env": [PATH], "StopSignal": "SIGRTMIN+3"},
 )
 
@@ -93,6 +113,7 @@ STORY = (
         tag="busybox:latest",
         variant="extract",
         packages=("busybox-static",),
+        customise=("customise/busybox",),
         config={"Cmd": ["sh"], "Env": [PATH]},
     ),
     Image(
@@ -100,6 +121,7 @@ STORY = (
         tag="redis:latest",
         variant="extract",
         packages=("base-files", "coreutils", "dash", "findutils", "redis-server", "util-linux"),
+        customise=("customise/redis",),
         # As the registry's image of that name, VOLUME included: the driver has to live with the
         # engine copying the image's /data into a new volume.
         config={
@@ -131,6 +153,7 @@ STORY = (
             "/usr/lib/*/gconv/*",
             "/usr/share/i18n/*",
         ),
+        customise=("customise/postgres",),
         # As the registry's image of that name: variables, folder, port and signal.
         config={
             "Entrypoint": ["docker-entrypoint.sh"],
@@ -158,6 +181,7 @@ STORY = (
             "python3-starlette",
             "python3-uvicorn",
         ),
+        customise=("customise/moby-counter",),
         config={
             "Cmd": ["python3", "-m", "moby_counter"],
             "Env": [PATH, "PYTHONUNBUFFERED=1"],

@@ -53,10 +53,7 @@ PACKAGES = (
         "vagrant-libvirt", "lets Vagrant ask libvirt",
         lambda: has_vagrant_plugin("vagrant-libvirt"), providers=("libvirt",),
     ),
-    Package(
-        "qemu-utils", "makes the disks of virtual machines", program("qemu-img"),
-        providers=("libvirt", "virtualbox"),
-    ),
+    Package("qemu-utils", "writes the disks of virtual machines", program("qemu-img")),
     Package(
         "rsync", "carries /vagrant to virtual machines", program("rsync"),
         providers=("libvirt", "virtualbox"),

@@ -18,7 +18,7 @@ def test_a_failing_command_ends_in_one_line(
     broken = tmp_path / "apt.conf"
     broken.write_text('Dir "x\n')
     monkeypatch.setenv("APT_CONFIG", str(broken))
-    monkeypatch.setattr(images, "build_all", lambda: apt.from_host(SUITE))
+    monkeypatch.setattr(images, "build", lambda _: apt.from_host(SUITE))
     monkeypatch.setattr("sys.argv", ["box", "images"])
     assert command.main() == 1
     said = capsys.readouterr().err
