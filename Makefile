@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check unit contract acceptance alarms bench up down box report clean
+TARGETS := demo test check unit contract acceptance alarms servers bench up down box report clean
 .PHONY: help tools prepare forget $(TARGETS)
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
@@ -23,20 +23,31 @@ help: ## list the targets
 ifneq ($(shell id -u),0)
 
 PROXIES := http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY
+KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK
 
 # Without sudo the preflight says what to do.
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
-	@exec sudo --preserve-env=$(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL $(MAKE) $@ \
-		$(foreach name,TAGS NODES,$(if $($(name)),$(name)='$($(name))'))
+	@exec sudo --preserve-env=$(KEPT) $(MAKE) $@ \
+		$(foreach name,TAGS NODES INVENTORY,$(if $($(name)),$(name)='$($(name))'))
 
 else
 
 HOST := python3 -m host
 PYTEST := .venv/bin/python -m pytest
-BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit
+BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit \
+	$(if $(INVENTORY),-D inventory='$(INVENTORY)')
 TOLD := the app now: http://172.16.78.251 (node2); node1, where it came from: \
 	http://172.16.78.250; take the nodes away: make down
+# With INVENTORY=servers.yml scenarios make nodes of the servers themselves, after looking at them;
+# alarms break nodes of Vagrant's.
+SERVERS := .venv/bin/python -m acceptance
+PREPARED := $(if $(INVENTORY),tools,prepare)
+ALARMS := $(if $(INVENTORY),,alarms)
+WITH_NODES := $(if $(INVENTORY),tools,up)
+ifdef INVENTORY
+TOLD := the app runs on node2 of $(INVENTORY); remove it: make down INVENTORY=$(INVENTORY)
+endif
 BOX_PROVIDER := $(or $(PROVIDER),libvirt)
 # Machines that were there before this run stay; those it brings up go with it.
 MACHINES := $(wildcard .vagrant/machines/*/*/id)
@@ -52,18 +63,18 @@ prepare:
 forget:
 	@rm -rf build/junit build/allure-results build/report
 
-demo: forget up ## set everything up, run the walk-through, write the report; the nodes stay up
+demo: forget $(WITH_NODES) ## set everything up, run the walk-through, write the report; the nodes stay up
 	@$(BEHAVE) --tags=@demo -D keep_nodes=yes; story=$$?; \
 	$(MAKE) report; page=$$?; \
 	if [ $$story = 0 ]; then echo "$(TOLD)"; fi; \
 	exit $$((story || page))
 
 # Goes on after a failure, so that one red run tells everything that is wrong.
-test: forget prepare ## run everything: unit, contract, acceptance; TAGS=@readme narrows to scenarios
+test: forget $(PREPARED) ## run everything: unit, contract, acceptance; TAGS=@readme narrows to scenarios
 	@status=0; \
-	$(MAKE) --keep-going $(if $(TAGS),acceptance,unit contract acceptance alarms) || status=1; \
+	$(MAKE) --keep-going $(if $(TAGS),acceptance,unit contract acceptance $(ALARMS)) || status=1; \
 	$(MAKE) report || status=1; \
-	$(if $(MACHINES),,$(MAKE) down || status=1;) \
+	$(if $(MACHINES)$(INVENTORY),,$(MAKE) down || status=1;) \
 	exit $$status
 
 check: tools ## format, lint, types
@@ -72,28 +83,31 @@ check: tools ## format, lint, types
 	@.venv/bin/mypy
 
 unit: tools ## test the pure rules
-	@$(PYTEST) -m "not contract and not nodes" --junit-xml=build/junit/unit.xml
+	@$(PYTEST) -m "not contract and not nodes and not servers" --junit-xml=build/junit/unit.xml
 
 contract: tools ## test against real btrfs, etcd, Redis and engines
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of
 	@$(PYTEST) -m contract --junit-xml=build/junit/contract.xml
 
-acceptance: up ## run the scenarios on the nodes; TAGS=@readme narrows them
+acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrows them
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
 
 alarms: up ## see the scenarios go red when the driver or a node is broken on purpose
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
+
+servers: prepare ## try it all on plain Debian servers, which are containers made for it
+	@$(PYTEST) -m servers --junit-xml=build/junit/servers.xml
 
 bench: up ## measure moves against what people do today; writes docs/benchmark.md
 	@.venv/bin/python -m bench; status=$$?; \
 	$(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
 
-up: prepare ## build what the nodes run from and start them; PROVIDER=libvirt makes virtual machines
-	@$(HOST) up
+up: $(PREPARED) ## start the nodes; PROVIDER=libvirt: virtual machines, INVENTORY=servers.yml: those
+	@$(if $(INVENTORY),$(SERVERS) up '$(INVENTORY)',$(HOST) up)
 
-down: ## destroy the nodes, and the engine or libvirt if it was started here
-	@$(HOST) down
+down: ## destroy the nodes and what was started for them; of an INVENTORY only what scenarios left
+	@$(if $(INVENTORY),$(SERVERS) down '$(INVENTORY)',$(HOST) down)
 
 box: ## build the box of the virtual machines; PROVIDER=virtualbox builds VirtualBox's, not libvirt's
 	@VAGRANT_DEFAULT_PROVIDER=$(BOX_PROVIDER) $(HOST) tools
