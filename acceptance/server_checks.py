@@ -46,10 +46,14 @@ if command -v docker >/dev/null; then
     timeout 20 docker volume ls --format 'volume {{{{.Name}}}}'
 fi
 settings=/etc/docker/daemon.json
-[ ! -e $settings ] || cmp -s $settings /etc/flocker/daemon.json || echo "has other-settings"
+if [ -e $settings ]; then
+    cmp -s $settings /etc/flocker/daemon.json || cmp -s $settings {FOLDER}/provision/daemon.json ||
+        echo "has other-settings"
+fi
 [ ! -e {FOLDER} ] || [ -e {FOLDER_MARK} ] || [ -z "$(ls -A {FOLDER})" ] || echo "has other-folder"
 [ ! -e {SCENARIOS_MARK} ] || echo "has scenarios"
-sed -n 's/^FLOCKER_NODE=/node /p' /etc/flocker/flocker.env 2>/dev/null
+sed -n 's/^FLOCKER_NODE=/node /p; s/^FLOCKER_ETCD_ENDPOINTS=/endpoints /p' \\
+    /etc/flocker/flocker.env 2>/dev/null
 [ ! -e /etc/flocker/certs/ca.pem ] || sha256sum /etc/flocker/certs/ca.pem | sed 's/^/cluster /'
 ! timeout 20 flocker status --json 2>/dev/null | grep -Eq '"is_connected": ?true' || echo "has work"
 echo "free $(df --output=avail --block-size=1 /var/lib | tail -n 1)"
@@ -68,6 +72,7 @@ class Facts:
     architecture: str  # like "amd64"
     node: str  # which one it is already, empty when it is none
     cluster: str  # the SHA-256 of its cluster's CA certificate
+    etcd_members: int  # of its cluster; 0 when it is no node
     free_bytes: int
     addresses: tuple[str, ...]
     listeners: Mapping[int, str]  # port -> who listens
@@ -98,6 +103,7 @@ class Wanted:
     login: str
     architecture: str
     cluster: str
+    etcd_members: int
 
 
 def read(shell: Connection) -> Facts:
@@ -136,6 +142,7 @@ def parse(printed: str) -> Facts:
         architecture=first("architecture"),
         node=first("node"),
         cluster=first("cluster").partition(" ")[0],
+        etcd_members=first("endpoints").count("https://"),
         free_bytes=int(first("free")),
         addresses=tuple(found.get("address", ())),
         listeners=dict(map(_listener, found.get("listener", ()))),
@@ -188,11 +195,23 @@ def other_address(facts: Facts, wanted: Wanted) -> str | None:
 
 
 def other_cluster(facts: Facts, wanted: Wanted) -> str | None:
-    """A server that is a node keeps its name and its cluster."""
-    if not facts.node or (facts.node, facts.cluster) == (wanted.node, wanted.cluster):
+    """A server that is a node keeps its name and its cluster, unless it was made to forget that."""
+    is_ours = facts.cluster in ("", wanted.cluster)
+    if not facts.node or (facts.node == wanted.node and is_ours):
         return None
-    which = facts.node if facts.cluster == wanted.cluster else f"{facts.node} of another cluster"
+    which = facts.node if is_ours else f"{facts.node} of another cluster"
     return f"is {which} already; to begin anew with it: docs/operations.md, Removing"
+
+
+def other_members(facts: Facts, wanted: Wanted) -> str | None:
+    """etcd's members are chosen when a cluster is made: one of two nodes, three of more."""
+    if facts.etcd_members in (0, wanted.etcd_members):
+        return None
+    made_for, given = (
+        "three or more servers" if members > 1 else "two servers"
+        for members in (facts.etcd_members, wanted.etcd_members)
+    )
+    return f"is of a cluster that was made for {made_for}, and this inventory has {given}"
 
 
 def busy_port(facts: Facts, _: Wanted) -> str | None:
@@ -268,8 +287,8 @@ def strangers(facts: Facts, wanted: Wanted) -> str | None:
 
 Check = Callable[[Facts, Wanted], str | None]
 BEFORE_INSTALLING: tuple[Check, ...] = (
-    other_system, other_architecture, no_systemd, no_btrfs, other_address, other_cluster, busy_port,
-    other_settings, other_folder, little_disk, running_containers,
+    other_system, other_architecture, no_systemd, no_btrfs, other_address, other_cluster,
+    other_members, busy_port, other_settings, other_folder, little_disk, running_containers,
 )  # fmt: skip
 BEFORE_SCENARIOS: tuple[Check, ...] = (*BEFORE_INSTALLING, busy_app_port, strangers)
 

@@ -83,6 +83,7 @@ class Servers:
     def up(self) -> None:
         """Make the servers nodes, and theirs who run scenarios; see Machines."""
         self.install(server_checks.BEFORE_SCENARIOS)
+        self._on_all(self._reach)
         self._on_all(lambda name: self._as_root(name, f"touch {SCENARIOS_MARK}"))
 
     def install(
@@ -114,7 +115,6 @@ class Servers:
         if others:
             with step("Waiting until the nodes work together"):
                 self._wait_for_cluster(others[-1])
-        self._on_all(self._reach)
         routes = read_routes(ROUTES.read_text())
         self._interfaces = {
             name: interface_to(server.address, routes) for name, server in self._servers.items()
@@ -186,7 +186,9 @@ class Servers:
                 facts[name] = self._read(name)
             except server_checks.NotRead as error:
                 raise NodesNotUp(f"{name}: {server.address} {error}") from error
-            wanted = Wanted(name, str(server.address), server.login, architecture, cluster)
+            wanted = Wanted(
+                name, str(server.address), server.login, architecture, cluster, len(self._members())
+            )
             found = server_checks.problems(facts[name], wanted, checks)
             if found:
                 raise NodesNotUp("\n".join(f"{name}: {server.address} {each}" for each in found))

@@ -28,8 +28,10 @@ listener 33039
 free 77000650752
 """
 NEW = parse(PRINTED)
-WANTED = Wanted("node1", "10.0.0.1", "ssh admin@10.0.0.1", "amd64", "cafe")
-NODE = replace(NEW, node="node1", cluster="cafe", listeners={2379: "etcd (process 7)"})
+WANTED = Wanted("node1", "10.0.0.1", "ssh admin@10.0.0.1", "amd64", "cafe", 3)
+NODE = replace(
+    NEW, node="node1", cluster="cafe", etcd_members=3, listeners={2379: "etcd (process 7)"}
+)
 
 
 def only_problem(facts: Facts, wanted: Wanted = WANTED) -> str:
@@ -42,10 +44,12 @@ def test_what_a_server_tells_is_understood() -> None:
     assert NEW.addresses == ("127.0.0.1", "10.0.0.1")
     assert NEW.listeners == {22: "sshd (process 114)", 33039: "somebody"}
     told = parse(
-        f"{PRINTED}node node1\ncluster cafe  /etc/flocker/certs/ca.pem\nhas scenarios\nhas work\n"
+        f"{PRINTED}node node1\nendpoints https://10.0.0.1:2379,https://10.0.0.2:2379\n"
+        "cluster cafe  /etc/flocker/certs/ca.pem\nhas scenarios\nhas work\n"
         "container running app-web-1\ncontainer exited old\nvolume demo\n"
     )
     assert (told.node, told.cluster) == ("node1", "cafe")
+    assert told.etcd_members == 2
     assert told.containers == {"app-web-1": "running", "old": "exited"}
     assert told.volumes == ("demo",)
     assert told.is_used_by_scenarios
@@ -73,6 +77,10 @@ def test_so_will_a_node_of_the_cluster() -> None:
         (replace(NEW, addresses=("127.0.0.1",)), "has none, not 10.0.0.1"),
         (replace(NODE, node="node2"), "is node2 already"),
         (replace(NODE, cluster="beef"), "is node1 of another cluster already"),
+        (
+            replace(NODE, etcd_members=1),
+            "was made for two servers, and this inventory has three or more servers",
+        ),
         (
             replace(NEW, listeners={2376: "a (process 1)", 4523: "b (process 2)"}),
             "port 2376 (for the engine) is taken by a (process 1); "
