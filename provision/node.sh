@@ -187,10 +187,19 @@ rejoin_etcd() {
         '$3 == name || $4 == url { print $1, $2, $5 == "" ? "new" : "old"; exit }' <<<"$list")
     case $known in
         *" unstarted new") return ;; # added, but provisioning did not get further
-        *" started old") etcdctl_elsewhere member remove "${known%% *}" >/dev/null ;;
+        *" started old") change_members remove "${known%% *}" ;;
         ?*) return 1 ;; # known since the cluster was made, and never started
     esac
-    etcdctl_elsewhere member add "$name" --peer-urls="$peer_url" >/dev/null
+    change_members add "$name" --peer-urls="$peer_url"
+}
+
+# Without an answer it may have been done all the same. Going on as if it had not would make a cluster
+# of its own of this node; the next try finds out.
+change_members() {
+    local said
+    said=$(etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1) && return
+    echo "$name: etcd does not $1 a member; try again. It said: $(tail -n 1 <<<"$said")" >&2
+    exit 1
 }
 
 etcdctl_elsewhere() {
