@@ -99,7 +99,7 @@ def add(box: Box) -> None:
         f"Add {box.path.relative_to(ROOT)} to Vagrant",
         ["vagrant", *add_arguments(box), "--force", "--provider", box.provider],
         LOGS / "box-add.log",
-        cwd=BOXES,
+        cwd=ROOT,
     )
 
 
