@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check unit contract acceptance alarms servers bench up down box report clean
+TARGETS := demo test check unit contract acceptance alarms servers bench vm up down box report clean
 .PHONY: help tools prepare forget $(TARGETS)
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
@@ -83,17 +83,21 @@ check: tools ## format, lint, types
 	@.venv/bin/mypy
 
 unit: tools ## test the pure rules
-	@$(PYTEST) -m "not contract and not nodes and not servers" --junit-xml=build/junit/unit.xml
+	@$(PYTEST) -m "not contract and not nodes and not servers and not vm" --junit-xml=build/junit/unit.xml
 
 contract: tools ## test against real btrfs, etcd, Redis and engines
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of
-	@$(PYTEST) -m contract --junit-xml=build/junit/contract.xml
+	@$(PYTEST) -m "contract and not vm" --junit-xml=build/junit/contract.xml
 
 acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrows them
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
 
 alarms: up ## see the scenarios go red when the driver or a node is broken on purpose
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
+
+vm: ## try what starts virtual machines: libvirt, Vagrant's view of it, the boxes' disks
+	@VAGRANT_DEFAULT_PROVIDER=libvirt $(HOST) tools
+	@$(PYTEST) -m vm --junit-xml=build/junit/vm.xml
 
 servers: prepare ## try it all on plain Debian servers, which are containers made for it
 	@$(PYTEST) -m servers --junit-xml=build/junit/servers.xml

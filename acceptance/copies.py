@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from acceptance import evidence
-from acceptance.cluster import Cluster
-from acceptance.waiting import eventually
+from acceptance.cluster import Cluster, Node
+from acceptance.waiting import eventually, eventually_true
 
 COPIED_SECONDS = 30
+MOVING_SECONDS = 20
 SAMPLES = 5
 
 
@@ -47,6 +48,22 @@ def seconds_behind(cluster: Cluster, volume: str) -> list[float]:
     behind = [_behind(cluster, volume) for _ in range(SAMPLES)]
     evidence.measured(f"seconds behind: {', '.join(f'{seconds:.1f}' for seconds in behind)}")
     return behind
+
+
+def begin_move(node: Node, volume: str) -> None:
+    """Have a node fetch a volume, and return while it copies.
+
+    Raises:
+        NeverCame: no copy was seen under way; the last reading is the move then.
+    """
+    node.ask(f"setsid --fork sudo flocker move {volume} </dev/null >/dev/null 2>&1")
+    move = eventually_true(
+        lambda: _find(node.flocker("status"), volume)["move"],
+        lambda move: move is not None and move["bytes_done"] > 0,
+        what=f"{node.name} to copy '{volume}'",
+        within=MOVING_SECONDS,
+    )
+    evidence.measured(f"{move['bytes_done']} of {move['bytes_total']} bytes copied")
 
 
 def taken_over_at(cluster: Cluster, volume: str) -> datetime:

@@ -16,7 +16,7 @@ import vagrant
 from fabric import Config, Connection
 from paramiko import SSHConfig
 
-from host import LOGS, ROOT
+from host import LOGS, ROOT, libvirt
 from host.nodes import SUBNET
 from host.progress import last_lines, step
 from host.surroundings import ROUTES, read_routes
@@ -152,6 +152,8 @@ class VagrantMachines:
     def power_off(self, node: str) -> None:
         if self._provider == "docker":
             self._docker("kill", node)  # Vagrant would stop the container in good order
+        elif self._provider == "libvirt":
+            libvirt.cut_power(f"{libvirt.MACHINE_PREFIX}{node}")  # Vagrant would press the button
         else:
             self._vagrant.halt(vm_name=node, force=True)
 

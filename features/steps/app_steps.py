@@ -3,6 +3,7 @@
 from behave import given, then, when
 from behave.runner import Context
 
+from acceptance.placer import Placer
 from acceptance.waiting import eventually
 
 SEEN_SECONDS = 5  # the page asks for news each second
@@ -29,6 +30,27 @@ def click(context: Context) -> None:
 @when("a script places a whale at {x:d}, {y:d}")
 def place_whale(context: Context, x: int, y: int) -> None:
     context.visitor.place_by_script((x, y))
+
+
+@given('a script keeps placing whales on "{node}"')
+def start_placing(context: Context, node: str) -> None:
+    context.placer = Placer(context.cluster.node(node))
+    context.add_cleanup(context.placer.stop)
+    context.placer.wait_until_it_goes_on()
+
+
+@then('the visitor finds every whale that was acknowledged on "{node}"')
+def check_acknowledged(context: Context, node: str) -> None:
+    visitor, acknowledged = context.visitor, context.placer.acknowledged
+    visitor.open(context.cluster.node(node))
+    try:
+        eventually(
+            lambda: [whale for whale in acknowledged if whale not in visitor.seen()],
+            is_=[],
+            within=SEEN_SECONDS,
+        )
+    finally:
+        visitor.look(f"The page on {node}, of {len(acknowledged)} acknowledged whales")
 
 
 @then("the page has nothing to complain about")

@@ -3,6 +3,8 @@
 from behave import then
 from behave.runner import Context
 
+from acceptance import pool
+
 
 @then('the engine of "{node}" is Docker {version} or newer')
 def check_version(context: Context, node: str, version: str) -> None:
@@ -26,3 +28,8 @@ def check_runs_app(context: Context, node: str, first: str, second: str) -> None
 def check_runs_nothing(context: Context, node: str) -> None:
     running = context.cluster.node(node).engine.running_services()
     assert not running, f"{node} runs {running}"
+
+
+@then('the pool of "{node}" is clean')
+def check_pool(context: Context, node: str) -> None:
+    pool.check_is_clean(context.cluster.node(node))

@@ -18,6 +18,18 @@ def check_owner(context: Context, node: str, volume: str) -> None:
     eventually(lambda: cluster.owner_of(volume), is_=node, within=OWNER_SECONDS)
 
 
+@then('all nodes say that "{node}" owns the volume "{volume}"')
+def check_agreement(context: Context, node: str, volume: str) -> None:
+    for known in context.cluster.nodes:
+        owners = known.engine.volume_owners([volume])
+        assert owners == {volume: node}, f"{known.name} says: {owners}"
+
+
+@when('"{node}" has begun to copy the volume "{volume}"')
+def begin_move(context: Context, node: str, volume: str) -> None:
+    copies.begin_move(context.cluster.node(node), volume)
+
+
 @then('another node owns the volume "{volume}" within {seconds:g} seconds')
 def check_new_owner(context: Context, volume: str, seconds: float) -> None:
     took_seconds = context.faults.wait_for_owner(volume, within=seconds)

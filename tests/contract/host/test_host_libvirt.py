@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,7 @@ import pytest
 from host import libvirt
 from tests.contract.host.conftest import Machine
 
-pytestmark = [
-    pytest.mark.contract,
-    pytest.mark.skipif(
-        shutil.which("libvirtd") is None,
-        reason="libvirt is not installed; make prepare PROVIDER=libvirt",
-    ),
-]
+pytestmark = [pytest.mark.contract, pytest.mark.vm]
 
 START = "from host import libvirt; libvirt.start()"
 STOP = "from host import libvirt; libvirt.stop()"

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from host.packages import has_vagrant_plugin
-
 ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.contract
-needs_plugin = pytest.mark.skipif(
-    not has_vagrant_plugin("vagrant-libvirt"),
-    reason="vagrant-libvirt is not installed; make prepare PROVIDER=libvirt",
-)
 
 
 @pytest.fixture
@@ -157,7 +151,7 @@ def add_box(home: Path, name: str, provider: str) -> None:
     (folder / "metadata.json").write_text(f'{{"provider": "{provider}"}}')
 
 
-@needs_plugin
+@pytest.mark.vm
 def test_a_machine_starts_from_our_box_if_it_was_added_else_from_a_public_one(
     checkout: Path, tmp_path: Path
 ) -> None:
@@ -169,7 +163,7 @@ def test_a_machine_starts_from_our_box_if_it_was_added_else_from_a_public_one(
     assert settings(checkout, "virtualbox", VAGRANT_HOME=home)["box"] == "bento/debian-13"
 
 
-@needs_plugin
+@pytest.mark.vm
 def test_a_box_that_was_named_is_taken(checkout: Path) -> None:
     named = {"DEMO_BOX": "me/node", "DEMO_BOX_URL": "https://example.com/node.box"}
     found = settings(checkout, "libvirt", **named)
@@ -177,7 +171,7 @@ def test_a_box_that_was_named_is_taken(checkout: Path) -> None:
     assert "https://example.com/node.box" in str(found["url"])
 
 
-@needs_plugin
+@pytest.mark.vm
 @pytest.mark.parametrize(
     ("works", "expected"),
     [
@@ -192,7 +186,7 @@ def test_a_machine_is_emulated_only_where_kvm_does_not_work(
     assert settings(checkout, "libvirt").items() >= expected.items()
 
 
-@needs_plugin
+@pytest.mark.vm
 def test_the_box_of_another_provider_is_refused_in_one_line(checkout: Path, tmp_path: Path) -> None:
     add_box(tmp_path, "me/node", "virtualbox")
     done = vagrant(

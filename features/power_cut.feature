@@ -1,0 +1,53 @@
+@vm @power @fault @slow @critical @allure.epic:The_promises
+Feature: The power may go at any moment
+
+  A node's memory goes with its power, and with it whatever was not yet on its disk. What somebody was
+  told is done is done all the same. Containers as nodes cannot show this: their memory is that of the
+  machine they run on, which goes on.
+
+  Background:
+    Given the operator has typed on "node1"
+      """
+      docker volume create -d flocker -o replicas=0 demo
+      """
+    And moby-counter runs on "node1"
+
+  Rule: A whale that was acknowledged is on disk
+
+    @browser @blocker
+    Scenario: The app's node loses its power while whales are placed
+      Given a script keeps placing whales on "node1"
+      When "node1" loses its power
+      And "node1" has its power back
+      And the operator starts moby-counter on "node1"
+      Then the visitor finds every whale that was acknowledged on "node1"
+      And all nodes say that "node1" owns the volume "demo"
+      And the pool of "node1" is clean
+
+  Rule: A move that was cut short can be made again, and loses nothing
+
+    @browser
+    Scenario Outline: <loser> loses its power while the volume goes from node1 to node2
+      Given the operator has typed on "node1"
+        """
+        docker run --rm -v demo:/data busybox sh -c "head -c 100000000 /dev/urandom > /data/ballast"
+        """
+      And a script keeps placing whales on "node1"
+      And the operator has typed on "node1"
+        """
+        cd /vagrant/app && docker-compose stop
+        """
+      When "node2" has begun to copy the volume "demo"
+      And "<loser>" loses its power
+      And "<loser>" has its power back
+      Then all nodes say that "node1" owns the volume "demo"
+      When the operator starts moby-counter on "node2"
+      Then the visitor finds every whale that was acknowledged on "node2"
+      And all nodes say that "node2" owns the volume "demo"
+      And the pool of "node1" is clean
+      And the pool of "node2" is clean
+
+      Examples:
+        | loser |
+        | node1 |
+        | node2 |
