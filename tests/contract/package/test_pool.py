@@ -1,0 +1,99 @@
+"""The pool's file system: a file unless something is mounted in its place, in a mount namespace of
+the test's own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from host import ROOT
+
+POOL = ROOT / "debian" / "libexec" / "pool"
+
+pytestmark = pytest.mark.contract
+
+# Folders of the test's own where the machine's pool would be, which this machine need not have.
+PREPARE = """
+set -eu
+mount -t tmpfs none /var/lib
+mkdir /var/lib/flocker-disk
+mount --bind "$1/disk" /var/lib/flocker-disk
+export FLOCKER_POOL=$1/pool FLOCKER_POOL_SIZE=200M
+pool() { "$POOL" "$@"; }
+a_disk() { # TYPE
+    truncate --size=200M "$1.img"
+    "mkfs.$1" "$1.img" >/dev/null 2>&1
+    mount -o loop "$1.img" "$FLOCKER_POOL"
+}
+cleanup() { while mountpoint --quiet "$FLOCKER_POOL"; do umount "$FLOCKER_POOL"; done; }
+trap cleanup EXIT
+cd "$1"
+"""
+
+
+def run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    for name in ("disk", "pool"):
+        (folder / name).mkdir()
+    alone = ["unshare", "--mount", "--propagation=private"]
+    return subprocess.run(
+        [*alone, "bash", "-c", PREPARE + script, "-", str(folder)],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "POOL": str(POOL)},
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_without_a_disk_it_is_a_file_that_is_kept(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        pool start; pool start
+        findmnt --noheadings --output FSTYPE,OPTIONS --mountpoint pool
+        echo kept >pool/file
+        pool stop; pool stop
+        mountpoint --quiet pool && exit 1
+        pool start
+        cat pool/file
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "btrfs" in done.stdout
+    assert "noatime" in done.stdout
+    assert done.stdout.endswith("kept\n")
+    assert (tmp_path / "disk" / "pool.img").stat().st_size == 200 << 20
+
+
+def test_a_disk_that_is_mounted_there_is_the_pool_and_stays_mounted(tmp_path: Path) -> None:
+    done = run(tmp_path, "a_disk btrfs; pool start; pool stop; mountpoint pool")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
+def test_a_disk_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "a_disk ext4; pool start")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path}/pool is ext4; format its disk with mkfs.btrfs\n"
+
+
+def test_it_is_used_while_a_container_has_a_volume(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        pool used && exit 1
+        pool start
+        mkdir -p pool/volumes/one/live
+        pool used && exit 1
+        exec 3< <(exec unshare --mount bash -c '
+            mount --bind pool/volumes/one/live /mnt && echo mounted && exec cat' </dev/zero)
+        read -r -u 3
+        pool used
+        exec 3<&-
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_says_what_can_be_typed(tmp_path: Path) -> None:
+    done = run(tmp_path, "pool restart")
+    assert (done.returncode, done.stderr) == (2, f"usage: {POOL} start|stop|used\n")
