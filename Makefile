@@ -117,6 +117,9 @@ box: ## build the box of the virtual machines; PROVIDER=virtualbox builds Virtua
 	@VAGRANT_DEFAULT_PROVIDER=$(BOX_PROVIDER) $(HOST) tools
 	@python3 -m box vm --provider $(BOX_PROVIDER)
 
+deb: ## build the driver's Debian package in build/deb
+	@$(HOST) deb
+
 report: tools ## write build/report/index.html from the last scenarios
 	@.venv/bin/python -m report
 
