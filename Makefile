@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check unit contract acceptance alarms servers bench vm up down box report clean
+TARGETS := demo test check unit contract acceptance alarms servers bench vm up down box deb report clean
 .PHONY: help tools prepare forget $(TARGETS)
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
