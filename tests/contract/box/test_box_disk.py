@@ -167,8 +167,9 @@ def vagrant_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Vagrant of its own, and boxes in a repository of their own."""
     monkeypatch.setenv("VAGRANT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "BOXES", tmp_path)
+    monkeypatch.setattr(build, "BOXES", tmp_path / "box")
     monkeypatch.setattr(build, "LOGS", tmp_path)
+    (tmp_path / "box").mkdir()
     return tmp_path / "home"
 
 
@@ -177,7 +178,7 @@ def test_vagrant_takes_a_box_once_and_again_when_its_inputs_changed(
     machine: recipe.Machine, raw: Path, vagrant_home: Path, tmp_path: Path
 ) -> None:
     def made(inputs: str) -> build.Box:
-        path = tmp_path / f"vagrant{inputs}.box"
+        path = build.BOXES / f"vagrant{inputs}.box"
         info = {"provider": machine.provider, "inputs": inputs, "file_system": "12"}
         build.write_box(path, info, build.described(machine, packed))
         return build.Box(path, machine.provider, inputs, "12")
