@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from host import ROOT
-from tests.servers.machines import USER, Server, servers
+from tests.servers.machines import USER, Server, servers, start
 
 LONGEST_SECONDS = 1500
 
@@ -22,6 +22,7 @@ class Site:
 
     home: Path
     servers: Sequence[Server]
+    public_key: str
 
     @property
     def inventory(self) -> Path:
@@ -38,6 +39,14 @@ class Site:
             for number, address in enumerate(addresses, 1)
         )
         self.inventory.write_text("nodes:\n" + "".join(entries))
+
+    def start(self, number: int, debian: str) -> Server:
+        """Order one more server, and log in to it once."""
+        server = start(number, debian)
+        server.let_in(self.public_key)
+        with self.known_hosts.open("a") as known:
+            known.write(server.known_host())
+        return server
 
     def know(self, servers: Sequence[Server]) -> None:
         """Have logged in to these servers before."""
@@ -78,9 +87,10 @@ def new_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...,
             key = home / ".ssh" / "id_ed25519"
             key.parent.mkdir()
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-            site = Site(home, stack.enter_context(servers(releases)))
+            public_key = key.with_suffix(".pub").read_text().strip()
+            site = Site(home, stack.enter_context(servers(releases)), public_key)
             for server in site.servers:
-                server.let_in(key.with_suffix(".pub").read_text().strip())
+                server.let_in(public_key)
             site.know(site.servers)
             site.describe([server.address for server in site.servers])
             return site

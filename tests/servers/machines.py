@@ -128,7 +128,9 @@ def start(number: int, debian: str) -> Server:
     options = (f"--name={name}", f"--hostname=debian-{number}", f"--ip={address}")
     _docker("run", "--detach", f"--network={NETWORK}", *options, *RIGHTS, _tag(debian))
     server = Server(name, address, debian)
-    server.run(f"timeout {BOOT_SECONDS} sh -c 'until systemctl is-active --quiet ssh; do sleep 0.1; done'")
+    server.run(
+        f"timeout {BOOT_SECONDS} sh -c 'until systemctl is-active --quiet ssh; do sleep 0.1; done'"
+    )
     return server
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from acceptance.waiting import eventually
 from host import ROOT
 from tests.servers.conftest import Site
 from tests.servers.machines import USER, Server
@@ -185,6 +187,42 @@ def test_a_server_stays_in_its_cluster(mixed: Site) -> None:
     for number, server in enumerate(mixed.servers, 1):
         line = f"node{number}: {server.address} is node{number} of another cluster already"
         assert line in done.stdout, done.stdout
+
+
+def members(server: Server) -> list[str]:
+    """The addresses of etcd's members that have joined."""
+    certs = "/etc/flocker/certs"
+    listed = server.run(
+        "etcdctl --endpoints=https://127.0.0.1:2379"
+        f" --cacert={certs}/ca.pem --cert={certs}/cert.pem --key={certs}/key.pem member list"
+    ).stdout
+    return sorted(re.findall(r", started, .*https://([\d.]+):2379", listed))
+
+
+def holders(server: Server, volume: str) -> set[str]:
+    """The nodes that hold the newest snapshot somebody took of a volume."""
+    listed = json.loads(server.run(f"flocker snapshots {volume} --json").stdout)["snapshots"]
+    return set(max(listed, key=lambda each: each["number"])["nodes"])
+
+
+def test_a_dead_node_is_replaced_by_a_server_with_another_address(mixed: Site) -> None:
+    first, dead, third = mixed.servers
+    dead.run("docker run --rm --volume-driver flocker -v orders:/data busybox touch /data/one")
+    first.run(
+        "docker run --detach --name shop -v stock:/data --volume-driver flocker busybox sleep 9999"
+    )
+    dead.run("flocker snapshot orders")
+    eventually(lambda: holders(dead, "orders"), is_={"node1", "node2", "node3"}, within=60)
+    subprocess.run(["docker", "kill", dead.name], check=True, capture_output=True)
+    first.run("timeout 60 sh -c 'until flocker promote orders; do sleep 1; done'")
+    new = mixed.start(4, "13")
+    mixed.describe([first.address, new.address, third.address])
+    done = mixed.up()
+    assert done.returncode == 0, done.stdout
+    assert members(first) == sorted([first.address, new.address, third.address])
+    found = new.run("docker run --rm --volume-driver flocker -v orders:/data busybox ls /data")
+    assert found.stdout == "one\n"
+    assert first.run("docker ps --format={{.Names}}").stdout == "shop\n"
 
 
 def test_two_servers_with_debian_12_will_do(new_site: Callable[..., Site]) -> None:
