@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from pathlib import Path
 
 from host import BUILD, LOGS, ROOT, engine, libvirt, loops, nodes, progress, provider
 from host.commands import ask, docker_lines
@@ -52,17 +51,14 @@ def clean() -> None:
     for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", nodes.IMAGE):
         ask("docker", "image", "rm", image)
     engine.stop()
-    if provider.box_folder().exists():
-        progress.run(
-            "Removing the box from Vagrant",
-            ["vagrant", "box", "remove", "--all", "--force", provider.BOX],
-            LOGS / "vagrant-box.log",
-            cwd=Path("/"),  # not in the Vagrantfile's folder: it has no say in this
-        )
+    # Not by `vagrant box remove`: for libvirt's that wants a libvirt that runs, and it is stopped.
+    shutil.rmtree(provider.box_folder(), ignore_errors=True)
     for name in GENERATED:
         shutil.rmtree(ROOT / name, ignore_errors=True)
     for leftover in (*ROOT.rglob("__pycache__"), *ROOT.glob("*.egg-info")):
         shutil.rmtree(leftover)
+    for box in ROOT.glob("box/vagrant*.box"):
+        box.unlink()
 
 
 def _remove_machines() -> None:

@@ -6,6 +6,7 @@ meeting the engine that runs the nodes. Loop devices and programs are the real m
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ INIT = (
     "print('ready', flush=True); sys.stdin.read()"
 )
 
+VAGRANT_HOME = "/run/vagrant.d"  # the real one has the boxes of whoever runs this
+NOT_TRACKED = shutil.ignore_patterns("__pycache__", "*.box")
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -41,6 +45,7 @@ class Machine:
         return subprocess.run(
             [*enter, f"--wd={self.checkout}", *command],
             capture_output=True, text=True, check=False, timeout=120,
+            env={**os.environ, "VAGRANT_HOME": VAGRANT_HOME},
         )  # fmt: skip
 
     def get(self, *command: str) -> str:
@@ -55,7 +60,8 @@ class Machine:
 
     def clone(self, folder: Path) -> Machine:
         """Another checkout on the same machine."""
-        shutil.copytree(ROOT / "host", folder / "host")
+        for package in ("host", "box"):
+            shutil.copytree(ROOT / package, folder / package, ignore=NOT_TRACKED)
         (folder / "provision").mkdir()
         for program in ("provider", "kvm-works"):
             shutil.copy(ROOT / "provision" / program, folder / "provision")

@@ -9,7 +9,7 @@ import pytest
 
 from host import loops
 from host.loops import Loop
-from tests.contract.host.conftest import Machine
+from tests.contract.host.conftest import VAGRANT_HOME, Machine
 
 pytestmark = pytest.mark.contract
 
@@ -146,12 +146,19 @@ def test_clean_leaves_a_fresh_clone_and_an_engine_without_our_image(engine: Mach
     ):
         (engine.checkout / folder).mkdir(parents=True, exist_ok=True)
     (engine.checkout / "report/package.json").touch()
+    (engine.checkout / "box/vagrant20261122233138.box").touch()
+    boxes = f"{VAGRANT_HOME}/boxes"
+    ours, another = f"{boxes}/volume-plugins-demo-VAGRANTSLASH-node", f"{boxes}/shop"
+    engine.get("mkdir", "-p", f"{ours}/0/libvirt", another)
 
     engine.get(*HOST, "clean")
     engine.get("/usr/bin/python3", "-B", "-m", "host", "clean")
 
     left = {path.name for path in engine.checkout.iterdir()}
-    assert left == {"host", "provision", "report", "Makefile"}
+    assert left == {"host", "provision", "report", "box", "Makefile"}
+    assert (engine.checkout / "box/README.md").exists()
+    assert not list(engine.checkout.glob("box/*.box"))
+    assert engine.get("ls", boxes) == "shop\n"
     assert sorted(path.name for path in engine.checkout.rglob("*.py")) == tracked
     assert not (engine.checkout / "report/node_modules").exists()
     images = engine.get("docker", "image", "ls", "--format={{.Repository}}").split()

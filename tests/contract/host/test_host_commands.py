@@ -82,9 +82,10 @@ def test_bare_make_lists_every_target(checkout: Machine) -> None:
 def test_up_gives_nodes_that_are_up_this_checkouts_driver(checkout: Machine) -> None:
     checkout.get("mkdir", "/run/bin")
     checkout.get("ln", "-s", "/usr/bin/echo", "/run/bin/vagrant")
-    checkout.get("env", "PATH=/run/bin:/usr/bin:/bin", "/usr/bin/python3", "-m", "host", "up")
+    built = "from host import __main__, provider; provider.builds = lambda _: []; __main__.up()"
+    checkout.get("env", "PATH=/run/bin:/usr/bin:/bin", "/usr/bin/python3", "-c", built)
     log = checkout.checkout / "build/log/vagrant-up.log"
-    assert log.read_text() == "up --provision\n"
+    assert log.read_text() == "up --provision --provider=docker\n"
 
 
 @pytest.mark.parametrize(("story", "passed"), [("true", True), ("false", False)])
