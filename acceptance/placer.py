@@ -9,7 +9,7 @@ import requests
 
 from acceptance.app import MobyCounter, Whales
 from acceptance.cluster import Node
-from acceptance.waiting import eventually_true
+from acceptance.waiting import eventually, eventually_true
 
 COLUMNS, ROWS, STEP = 30, 18, 40  # CSS pixels of the sea; no two whales of a run at one place
 FIRST = 10  # enough to know that it goes on
@@ -17,12 +17,17 @@ FIRST_SECONDS = 30
 
 
 class Placer:
-    """Places whales on a node until the app no longer answers, or until it is stopped."""
+    """Places whales on a node, once the app answers, until it no longer does or is told to stop.
+
+    Raises:
+        NeverCame: the app does not answer.
+    """
 
     def __init__(self, node: Node) -> None:
         self._app = MobyCounter(node.address)
         self._acknowledged: Whales = []
         self._stopping = threading.Event()
+        eventually(self._app.ping, is_=True, within=FIRST_SECONDS)
         threading.Thread(target=self._run, name="placer", daemon=True).start()
 
     @property

@@ -3,10 +3,13 @@
 #
 #   ready.sh node
 #   ready.sh cluster NUMBER_OF_NODES
+#
+# READY_SECONDS: how long it may take, 60 unless an emulated machine needs more.
 set -euo pipefail
 
 . /etc/flocker/flocker.env
-deadline=$((SECONDS + 60))
+patience=${READY_SECONDS:-60}
+deadline=$((SECONDS + patience))
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 
@@ -14,7 +17,7 @@ trap 'rm -f "$answer"' EXIT
 within_deadline() {
     local what=$1 hint=$2
     shift 2
-    until timeout 5 "$@" >"$answer" 2>&1; do
+    until timeout "$((patience / 12))" "$@" >"$answer" 2>&1; do
         if [ "$SECONDS" -ge "$deadline" ]; then
             echo "$FLOCKER_NODE: $what; $hint. It said: $(tail -n 1 "$answer")" >&2
             exit 1

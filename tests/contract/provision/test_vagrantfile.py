@@ -129,7 +129,11 @@ read = environment.vagrantfile.machine_config(:node1, provider, environment.boxe
 vm = read[:config].vm
 machine = vm.get_provider_config(provider)
 emulation = provider == :libvirt ? { cpu_mode: machine.cpu_mode, driver: machine.driver } : {}
-puts JSON.dump({ box: vm.box, url: vm.box_url, cpus: machine.cpus, **emulation })
+network = vm.networks.map(&:last).find { |options| options[:ip] }
+puts JSON.dump({
+  box: vm.box, url: vm.box_url, cpus: (machine.cpus if provider != :docker),
+  hostname: vm.hostname, auto_config: network[:auto_config], **emulation
+})
 """
 
 
@@ -161,6 +165,18 @@ def test_a_machine_starts_from_our_box_if_it_was_added_else_from_a_public_one(
     home = str(tmp_path)
     assert settings(checkout, "libvirt", VAGRANT_HOME=home)["box"] == "volume-plugins-demo/node"
     assert settings(checkout, "virtualbox", VAGRANT_HOME=home)["box"] == "bento/debian-13"
+
+
+@pytest.mark.vm
+def test_vagrant_names_and_addresses_machines_of_other_boxes_only(
+    checkout: Path, tmp_path: Path
+) -> None:
+    found = settings(checkout, "libvirt")
+    assert (found["hostname"], found["auto_config"]) == ("node1", True)
+    add_box(tmp_path, "volume-plugins-demo/node", "libvirt")
+    found = settings(checkout, "libvirt", VAGRANT_HOME=str(tmp_path))
+    assert (found["hostname"], found["auto_config"]) == (None, False)
+    assert settings(checkout, "docker")["hostname"] == "node1"
 
 
 @pytest.mark.vm

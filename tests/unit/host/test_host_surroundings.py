@@ -97,7 +97,7 @@ def test_a_cluster_keeps_its_size() -> None:
 def test_too_little_memory_for_virtual_machines() -> None:
     little = replace(VIRTUAL, free_memory_bytes=4 * GIB)
     line = only_problem(little)
-    assert "4.0 GiB of memory are free, 3 virtual machines need 4.5 GiB" in line
+    assert "4.0 GiB of memory are free, 3 virtual machines need 6.0 GiB" in line
     assert "choose NODES=2" in line
     assert surroundings.problems(replace(little, wanted_size="2"), ALL) == []
     assert "NODES=2" not in only_problem(replace(little, wanted_size="2", free_memory_bytes=GIB))
