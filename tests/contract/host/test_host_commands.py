@@ -79,13 +79,28 @@ def test_bare_make_lists_every_target(checkout: Machine) -> None:
     assert {"demo", "test", "check", "unit", "up", "down", "box", "report", "clean"} <= set(targets)
 
 
-def test_up_gives_nodes_that_are_up_this_checkouts_driver(checkout: Machine) -> None:
+@pytest.mark.parametrize("provider", ["docker", "libvirt"])
+def test_up_builds_what_the_nodes_run_from_and_gives_those_that_are_up_the_driver(
+    checkout: Machine, provider: str
+) -> None:
     checkout.get("mkdir", "/run/bin")
     checkout.get("ln", "-s", "/usr/bin/echo", "/run/bin/vagrant")
-    built = "from host import __main__, provider; provider.builds = lambda _: []; __main__.up()"
-    checkout.get("env", "PATH=/run/bin:/usr/bin:/bin", "/usr/bin/python3", "-c", built)
+    up = (
+        "from host import __main__, provider;"
+        "provider.builds = lambda chosen: [['platform', chosen]];"
+        "__main__.up()"
+    )
+    asked = ("env", "PATH=/run/bin:/usr/bin:/bin", f"VAGRANT_DEFAULT_PROVIDER={provider}")
+    checkout.get(*asked, "/usr/bin/python3", "-c", up)
     log = checkout.checkout / "build/log/vagrant-up.log"
-    assert log.read_text() == "up --provision --provider=docker\n"
+    assert log.read_text() == f"up --provision --provider={provider}\n"
+
+
+def test_nodes_are_not_started_when_what_they_run_from_was_not_built(checkout: Machine) -> None:
+    asked = ("env", "VAGRANT_DEFAULT_PROVIDER=docker", "/usr/bin/python3", "-m", "host", "up")
+    done = checkout.run(*asked)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "not started: `python3 -m box images` failed"
 
 
 @pytest.mark.parametrize(("story", "passed"), [("true", True), ("false", False)])
