@@ -30,8 +30,8 @@ GIB = 1024**3
 NODES_BYTES = 4 * GIB
 CHECKOUT_BYTES = 3 * GIB
 
-# The Vagrantfile gives a virtual machine 1 GiB; where QEMU emulates, it keeps up to as much again of
-# code it has translated (measured: 0.8 GiB). A container takes what it uses.
+# The Vagrantfile gives a virtual machine 1 GiB; where QEMU emulates, it keeps up to as much again
+# of code it has translated (measured: 0.8 GiB). A container takes what it uses.
 MACHINE_BYTES = 2 * GIB
 
 MANAGEMENT = IPv4Network("192.168.121.0/24")  # by which vagrant-libvirt reaches its machines
