@@ -148,6 +148,7 @@ class Catalog:
     def _write(self) -> None:
         state = self._state
         if _lasting(state) == _lasting(self._written):
+            self._written = state  # of the same records, and so quick to compare with the next
             return
         fresh = self._file.with_suffix(".new")
         try:

@@ -133,6 +133,8 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[str, Any]] = {kind: {} for kind in _READERS}
+        # Made anew only when one of its kind changes: mostly only nodes do, every second or so.
+        self._by_volume: dict[str, dict[str, dict[Any, Any]]] = {}
 
     def put(self, key: str, value: Any) -> None:
         """Take note of a key's value; one that is not part of a State is passed over.
@@ -145,32 +147,37 @@ class Tables:
             return
         try:
             self._tables[kind][rest] = _READERS[kind](value)
+            self._by_volume.pop(kind, None)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("%s cannot be read and is passed over: %r", key, error)
 
     def delete(self, key: str) -> None:
         kind, _, rest = key.partition("/")
         self._tables.get(kind, {}).pop(rest, None)
+        self._by_volume.pop(kind, None)
 
     def state(self) -> State:
         """What there is now; it does not change with later keys."""
         tables = self._tables
-        copies: dict[str, dict[str, Copy]] = {}
-        for copy in tables["copies"].values():
-            copies.setdefault(copy.volume_id, {})[copy.node] = copy
-        snapshots: dict[str, dict[int, NamedSnapshot]] = {}
-        for named in tables["snapshots"].values():
-            snapshots.setdefault(named.volume_id, {})[named.snapshot.number] = named
         return State(
             volumes=dict(tables["volumes"]),
             mounts=dict(tables["mounts"]),
             moves=dict(tables["moves"]),
             nodes=dict(tables["nodes"]),
             seen=dict(tables["seen"]),
-            copies=copies,
-            snapshots=snapshots,
+            copies=self._grouped("copies", lambda copy: copy.node),
+            snapshots=self._grouped("snapshots", lambda named: named.snapshot.number),
             removed=dict(tables["removed"]),
         )
+
+    def _grouped(self, kind: str, key: Callable[[Any], Any]) -> dict[str, dict[Any, Any]]:
+        """The records of one kind by volume id, and for each volume by `key`."""
+        if kind not in self._by_volume:
+            found: dict[str, dict[Any, Any]] = {}
+            for each in self._tables[kind].values():
+                found.setdefault(each.volume_id, {})[key(each)] = each
+            self._by_volume[kind] = found
+        return self._by_volume[kind]
 
 
 def keyed(state: State) -> dict[str, Json]:

@@ -25,7 +25,7 @@ from flocker.transfer import Transfers
 log = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 1.0
-UNSAID_ROUNDS = 10  # it means looking into every volume's folder, and seldom finds something
+UNSAID_ROUNDS = 30  # it means looking into every volume's folder, and seldom finds something
 AT_ONCE = 4  # snapshots taken, or streams fetched, at the same time
 RETRY_SECONDS = 5.0
 
