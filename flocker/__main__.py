@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -60,11 +61,21 @@ def main() -> int:
     return 0
 
 
+class _CalmServer(uvicorn.Server):
+    """Looks twice a second whether it shall end, not ten times: an idle driver must be idle."""
+
+    async def main_loop(self) -> None:
+        ticks = 0  # of a tenth of a second; every tenth the date for answers is made anew
+        while not await self.on_tick(ticks):
+            await asyncio.sleep(0.5)
+            ticks += 5
+
+
 class _Server:
     """One application on one socket, in a thread of its own."""
 
     def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
-        self._server = uvicorn.Server(config)
+        self._server = _CalmServer(config)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
         self._thread.start()
 
