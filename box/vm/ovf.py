@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from pathlib import Path
 
 from box.vm.recipe import CPUS, DISK_BYTES, MEMORY_MB
@@ -104,8 +105,12 @@ Vagrant.configure("2") do |config|
 end
 """
 
-_DESCRIPTOR_BYTES = 64 << 10  # of a VMDK: its header and its descriptor are within these
-_CONTENT_ID = re.compile(rb"(?m)^CID=[0-9a-f]{8}$")
+# The head of a VMDK: its magic number, and at 28 where its descriptor is and how long, in sectors.
+# Source: VMware, "Virtual Disk Format 5.0", hosted sparse extents.
+_HEAD = struct.Struct("<4s24xQQ")
+_MAGIC = b"KDMV"
+_SECTOR = 512
+_CONTENT_ID = re.compile(rb"(?m)^CID=[0-9a-f]{1,8}$")
 _NO_PARENT = b"ffffffff"
 
 
@@ -129,18 +134,26 @@ def manifest(*files: Path) -> str:
 def fix_content_id(disk: Path, content_hash: str) -> None:
     """Replace the random number that qemu-img gives a VMDK by one of its content.
 
+    The random one is written without leading zeros, and a shorter descriptor over a longer one. So
+    all from the end of the text on is filled with zeros: what comes after stays where it is.
+
     Raises:
-        ValueError: it has no descriptor where a VMDK has it.
+        ValueError: it is no VMDK, or has no descriptor with one number.
     """
     number = content_hash[:8].encode()
     assert number != _NO_PARENT
     with disk.open("r+b") as content:
-        head = content.read(_DESCRIPTOR_BYTES)
-        fixed, found = _CONTENT_ID.subn(b"CID=" + number, head)
+        head = content.read(_HEAD.size).ljust(_HEAD.size, b"\0")
+        magic, offset, sectors = _HEAD.unpack(head)
+        if magic != _MAGIC:
+            raise ValueError(f"{disk} is not a VMDK")
+        content.seek(offset * _SECTOR)
+        descriptor, _, _ = content.read(sectors * _SECTOR).partition(b"\0")
+        fixed, found = _CONTENT_ID.subn(b"CID=" + number, descriptor)
         if found != 1:
             raise ValueError(f"{disk} has {found} content ids, one was expected")
-        content.seek(0)
-        content.write(fixed)
+        content.seek(offset * _SECTOR)
+        content.write(fixed.ljust(sectors * _SECTOR, b"\0"))
 
 
 def _sha256(file: Path) -> str:

@@ -1,6 +1,7 @@
 """The description that VirtualBox imports, held against what the standard asks of it."""
 
 import hashlib
+import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -39,12 +40,17 @@ SYSTEM_NEEDS = {"ElementName", "InstanceID"}
 CPU, MEMORY, ETHERNET, DISK, SATA = "3", "4", "10", "17", "20"
 
 
+def vmdk(content_id: bytes) -> bytes:
+    """One with a descriptor of two sectors and a sector of data behind it."""
+    descriptor = b"# Disk DescriptorFile\n%sparentCID=ffffffff\n" % content_id
+    head = struct.pack("<4s24xQQ", b"KDMV", 1, 2)
+    return head.ljust(512, b"\0") + descriptor.ljust(1024, b"\0") + b"CID=12\n".ljust(512, b"\0")
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
     path = tmp_path / "box-disk001.vmdk"
-    path.write_bytes(
-        b"KDMV" + bytes(508) + b"# Disk DescriptorFile\nCID=1a2b3c4d\nparentCID=ffffffff\n"
-    )
+    path.write_bytes(vmdk(b"CID=1a2b3c4d\n"))
     return path
 
 
@@ -122,15 +128,38 @@ def test_the_manifest_tells_the_digest_of_each_file(tmp_path: Path) -> None:
     )
 
 
-def test_the_disks_random_number_is_replaced_by_one_of_its_content(disk: Path) -> None:
-    before = disk.read_bytes()
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(vmdk(b"CID=1a2b3c4d\n"), id="of full length"),
+        pytest.param(vmdk(b"CID=c4d\n"), id="shorter"),
+        pytest.param(
+            vmdk(b"CID=1a2b3c4\n").replace(b"ffffffff\n\0\0", b"ffffffff\n\0\n"),
+            id="shorter, over a longer one",
+        ),
+    ],
+)
+def test_the_disks_random_number_is_replaced_by_one_of_its_content(
+    written: bytes, tmp_path: Path
+) -> None:
+    disk = tmp_path / "box-disk001.vmdk"
+    disk.write_bytes(written)
     ovf.fix_content_id(disk, "0123456789abcdef")
-    assert disk.read_bytes() == before.replace(b"\nCID=1a2b3c4d\n", b"\nCID=01234567\n")
+    assert disk.read_bytes() == vmdk(b"CID=01234567\n")
 
 
-def test_what_is_no_vmdk_stays_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"QFI\xfb" + vmdk(b"CID=1a2b3c4d\n")[4:], "is not a VMDK"),
+        (b"KDM", "is not a VMDK"),
+        (vmdk(b""), "has 0 content ids, one was expected"),
+        (vmdk(b"CID=1\nCID=2\n"), "has 2 content ids, one was expected"),
+    ],
+)
+def test_what_is_no_vmdk_stays_as_it_is(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "disk"
-    path.write_bytes(b"QFI\xfb")
-    with pytest.raises(ValueError, match="0 content ids"):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
         ovf.fix_content_id(path, "0123456789abcdef")
-    assert path.read_bytes() == b"QFI\xfb"
+    assert path.read_bytes() == content
