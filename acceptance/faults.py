@@ -9,9 +9,11 @@ from functools import partial
 
 from acceptance import evidence
 from acceptance.cluster import Cluster, Node
+from acceptance.pool import POOL
 from acceptance.speed import NODES
 from acceptance.waiting import eventually, eventually_true
 
+SUBVOLUME_INODE = 256  # of the root of each; source: btrfs, BTRFS_FIRST_FREE_OBJECTID
 CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
 GONE_SECONDS = 30
 RESTART_SECONDS = 60
@@ -77,6 +79,18 @@ class Faults:
     def kill_driver(self, node: Node) -> None:
         """Kill the driver; return when it has been started again."""
         self._kill("flocker", node)
+        eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
+
+    def replace_disk(self, node: Node) -> None:
+        """Take everything a node has of any volume, as a new disk would; no container may run."""
+        node.ask(
+            "sudo systemctl stop flocker.socket flocker"
+            # Those within others first. What a volume's folder has besides goes last.
+            f" && sudo find {POOL} -mindepth 1 -depth -inum {SUBVOLUME_INODE}"
+            " -exec btrfs --quiet subvolume delete {} +"
+            f" && sudo find {POOL} -mindepth 1 -delete"
+            " && sudo systemctl start flocker.socket flocker"
+        )
         eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
 
     def keep_containers(self, node: Node) -> None:

@@ -107,3 +107,27 @@ Feature: A volume outlives the node that has it
         """
       Then it prints every line that had been copied
       And "node2" owns the volume "ledger"
+
+    Scenario: A node that comes back with an empty disk goes on from a copy of another
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c 'echo hello >/data/log'
+        """
+      And all nodes hold all of the volume "ledger"
+      When the disk of "node1" is replaced by an empty one
+      And the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox cat /data/log
+        """
+      Then it is refused with "type `flocker promote ledger` on node1"
+      When the operator types on "node1"
+        """
+        sudo flocker promote ledger
+        """
+      Then it succeeds
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox cat /data/log
+        """
+      Then it prints "hello"
+      And "node2" owns the volume "ledger"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, FlockerError, Refused, StaleEpoch, VolumeNotFound
+from flocker.failover import missing
 from flocker.handoff import Arrivals
 from flocker.holders import Holders
 from flocker.ownership import Ownership
@@ -53,11 +54,14 @@ class Custody:
 
         Raises:
             InUse: containers here use it.
+            Refused: this node owns it and came back without its disk.
         """
         volume = self._existing(name)
         with self._uses.locked(volume):
             self._uses.refuse_if_any(volume)
             if volume.owner == self._node:
+                if not self._pool.is_open(volume.id):
+                    raise missing(volume, self._catalog.state)
                 # A mount whose answer was lost is still recorded though nothing came of it.
                 self._ownership.unmount(volume)
 

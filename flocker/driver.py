@@ -23,7 +23,7 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.failover import complete_until, lost
+from flocker.failover import complete_until, lost, missing
 from flocker.handoff import Arrivals
 from flocker.holders import Holders
 from flocker.options import (
@@ -330,8 +330,8 @@ class Driver:
         state = self._catalog.state
         if volume.owner == self._node:
             try:
-                self._pool.open(volume.claim)
-            except (PoolError, StaleEpoch) as error:
+                self._open(volume)
+            except (PoolError, Refused) as error:
                 return str(error)
         if not self._catalog.is_connected:
             return "etcd does not answer; this is what was known last"
@@ -399,6 +399,8 @@ class Driver:
         try:
             return self._pool.open(volume.claim)
         except PoolError as error:
+            if not self._pool.is_open(volume.id):
+                raise missing(volume, self._catalog.state) from error
             raise PoolError(
                 f"volume '{volume.name}' cannot be opened on {self._node}: {error}"
             ) from error

@@ -227,7 +227,7 @@ class EtcdOwnership:
             if _as(read_volume, record) == promoted:
                 return promoted
             _check_current(record, volume)
-            if owner.value is not None:
+            if owner.value is not None and volume.owner != node:
                 raise Refused(
                     f"volume '{volume.name}' is owned by {volume.owner}, which is there; "
                     f"`flocker move {volume.name}` brings it without losing anything"

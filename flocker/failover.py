@@ -12,7 +12,15 @@ from functools import partial
 
 from flocker.background import attempt
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, FlockerError, OwnerLost, Refused, VolumeNotFound
+from flocker.errors import (
+    ControlPlaneAway,
+    FlockerError,
+    OwnerLost,
+    PoolError,
+    Refused,
+    StaleEpoch,
+    VolumeNotFound,
+)
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Copy, Event, State, Volume, now
@@ -26,12 +34,17 @@ AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of 
 
 
 def newest_copy(volume: Volume, state: State) -> Copy | None:
-    """The copy to go on from: the newest one on a node that is alive, the same answer everywhere.
+    """The copy to go on from: the newest one on another node than the owner that is alive, the
+    same answer everywhere.
 
     A promotion takes back what an owner who was replaced had to itself, so
     numbers can be compared.
     """
-    alive = [copy for node, copy in state.copies_of(volume).items() if node in state.nodes]
+    alive = [
+        copy
+        for node, copy in state.copies_of(volume).items()
+        if node in state.nodes and node != volume.owner
+    ]
     return max(alive, key=lambda copy: (copy.snapshot.number, copy.node), default=None)
 
 
@@ -67,6 +80,22 @@ def lost(volume: Volume, state: State) -> OwnerLost:
             f"`flocker promote {volume.name}` on {copy.node}, or bring {volume.owner} back"
         )
     return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
+
+
+def missing(volume: Volume, state: State) -> Refused:
+    """Why a volume whose owner is there without it cannot be had, and what to do."""
+    copy = newest_copy(volume, state)
+    if copy is None:
+        way_on = "and no replica of it is on a node that is up"
+    else:
+        way_on = (
+            f"the newest replica is on {copy.node}, complete up to {copy.taken_at}; to go on from "
+            f"it type `flocker promote {volume.name}` on {volume.owner}"
+        )
+    return Refused(
+        f"volume '{volume.name}' is owned by {volume.owner}, whose pool does not have it "
+        f"(was its disk replaced?); {way_on}"
+    )
 
 
 class Failover:
@@ -126,13 +155,14 @@ class Failover:
             log.warning("volume '%s' not taken over: %s", volume.name, error)
 
     def promote(self, name: str) -> tuple[Volume, str]:
-        """Make this node the owner of a volume whose owner is away.
+        """Make this node the owner of a volume whose owner is away; or, where this node is its
+        owner and came back without its disk, go on from a replica.
 
         Returns:
             The new record, and up to when nothing was lost.
 
         Raises:
-            Refused: its owner is not away, or no replica can be had here.
+            Refused: its owner is there and has it, or no replica can be had here.
             VolumeNotFound: no node knows the name.
         """
         state = self._ownership.state()
@@ -140,8 +170,9 @@ class Failover:
         if volume is None:
             raise VolumeNotFound(name)
         if volume.owner == self._node:
-            raise Refused(f"volume '{name}' is owned by {self._node} already")
-        if volume.owner in state.nodes:
+            if self._can_open(volume):
+                raise Refused(f"volume '{name}' is owned by {self._node} already")
+        elif volume.owner in state.nodes:
             raise Refused(
                 f"volume '{name}' is owned by {volume.owner}, which is up; "
                 f"`flocker move {name}` brings it here with all of its data"
@@ -149,10 +180,12 @@ class Failover:
         return self._promote(volume, state, "manual")
 
     def _promote(self, volume: Volume, state: State, kind: str) -> tuple[Volume, str]:
+        is_own = volume.owner == self._node
         copy = newest_copy(volume, state)
         if copy is None:
-            raise lost(volume, state)
-        self._clear(volume)
+            raise missing(volume, state) if is_own else lost(volume, state)
+        if not is_own:
+            self._clear(volume)
         if copy.node != self._node:
             self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
         if copy.snapshot not in self._pool.snapshots(volume.id):
@@ -160,11 +193,13 @@ class Failover:
                 f"{self._node} does not hold snapshot {copy.snapshot.number} of volume "
                 f"'{volume.name}' any more; `flocker status` tells where copies are"
             )
-        until = complete_until(volume, copy, state)
+        # That an owner without its disk was heard of says nothing about its copies.
+        until = copy.taken_at if is_own else complete_until(volume, copy, state)
         why = "its lease ran out" if kind == "auto" else "asked for by the operator"
+        trouble = "has lost its copy" if is_own else "is away"
         event = Event(
             volume.id, volume.name, now(), self._node, "promoted",
-            f"{volume.owner} is away: {why}; what it wrote after {until} may be lost",
+            f"{volume.owner} {trouble}: {why}; what it wrote after {until} may be lost",
         )  # fmt: skip
         # The writable copy first: a node that owns a volume has it. Should the record not be
         # changed, the present owner's next epoch puts this copy away again.
@@ -175,6 +210,13 @@ class Failover:
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
+
+    def _can_open(self, volume: Volume) -> bool:
+        try:
+            self._pool.open(volume.claim)
+        except (PoolError, StaleEpoch):  # stale: an earlier promotion was not recorded
+            return False
+        return True
 
     def _take_back(self, volume: Volume, copy: Copy, state: State) -> None:
         """Say what the former owner still holds of the volume: what its successor began with.

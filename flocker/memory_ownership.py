@@ -161,7 +161,7 @@ class MemoryOwnership:
             if state.volumes.get(volume.name) == promoted:
                 return promoted
             self._check_current(volume)
-            if volume.owner in state.nodes:
+            if volume.owner in state.nodes and volume.owner != node:
                 raise Refused(f"volume '{volume.name}' is owned by {volume.owner}, which is there")
             if state.mounts.get(volume.id, volume.owner) != volume.owner:
                 self._check_unused(volume)

@@ -113,10 +113,11 @@ class Ownership(Protocol):
         """End a move without a change of owner. Safe to repeat."""
 
     def promote(self, volume: Volume, node: str, base: Snapshot, event: Event) -> Volume:
-        """Make `node` the owner because the owner is away; a move of the volume ends with it.
+        """Make `node` the owner because the owner is away, or is `node` itself and has lost its
+        copy; a move of the volume ends with it.
 
         Raises:
-            Refused: the owner's lease has not run out.
+            Refused: the owner is another node, whose lease has not run out.
             StaleEpoch: the record is not the one given any more.
         """
 

@@ -79,6 +79,11 @@ def restart_driver(context: Context, node: str) -> None:
     context.cluster.node(node).restart("flocker")
 
 
+@when('the disk of "{node}" is replaced by an empty one')
+def replace_disk(context: Context, node: str) -> None:
+    context.faults.replace_disk(context.cluster.node(node))
+
+
 @when('"{node}" has noticed that "{other}" is away')
 def wait_until_noticed(context: Context, node: str, other: str) -> None:
     knows = context.cluster.node(node).knows

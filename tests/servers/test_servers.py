@@ -211,8 +211,10 @@ def test_a_dead_node_is_replaced_by_a_server_with_another_address(mixed: Site) -
     first.run(
         "docker run --detach --name shop -v stock:/data --volume-driver flocker busybox sleep 9999"
     )
-    dead.run("flocker snapshot orders")
-    eventually(lambda: holders(dead, "orders"), is_={"node1", "node2", "node3"}, within=60)
+    dead.run("docker run --rm --volume-driver flocker -v forgotten:/data busybox touch /data/two")
+    for volume in ("orders", "forgotten"):
+        dead.run(f"flocker snapshot {volume}")
+        eventually(lambda: holders(dead, volume), is_={"node1", "node2", "node3"}, within=60)  # noqa: B023
     subprocess.run(["docker", "kill", dead.name], check=True, capture_output=True)
     first.run("timeout 60 sh -c 'until flocker promote orders; do sleep 1; done'")
     new = mixed.start(4, "13")
@@ -222,6 +224,11 @@ def test_a_dead_node_is_replaced_by_a_server_with_another_address(mixed: Site) -
     assert members(first) == sorted([first.address, new.address, third.address])
     found = new.run("docker run --rm --volume-driver flocker -v orders:/data busybox ls /data")
     assert found.stdout == "one\n"
+    find_forgotten = "docker run --rm --volume-driver flocker -v forgotten:/data busybox ls /data"
+    refused = third.run(find_forgotten, check=False)
+    assert "type `flocker promote forgotten` on node2" in refused.stderr
+    new.run("flocker promote forgotten")
+    assert third.run(find_forgotten).stdout == "two\n"
     assert first.run("docker ps --format={{.Names}}").stdout == "shop\n"
 
 

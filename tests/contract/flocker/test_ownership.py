@@ -245,6 +245,18 @@ def test_a_node_that_is_away_is_replaced_and_moves_to_others_end(join: Join) -> 
     node2.mount(promoted)
 
 
+def test_an_owner_that_lost_its_copy_begins_anew_from_a_replica(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    for _ in range(2):  # its answer may have been lost
+        promoted = node1.promote(volume, "node1", BASE, event(volume, "promoted"))
+    assert (promoted.owner, promoted.epoch, promoted.base) == ("node1", 2, BASE)
+    assert node2.volume(volume.name) == promoted
+    assert said(node2, volume) == ["created", "promoted"]
+    with pytest.raises(StaleEpoch):
+        node2.start_move(volume, "node2")
+
+
 def test_a_mount_the_absent_owner_has_left_ends_with_its_promotion(join: Join) -> None:
     """Its daemon was restarted: what it had mounted is bound to the lease before its last."""
     node1, node2 = joined(join, "node1"), joined(join, "node2")

@@ -6,6 +6,7 @@ a lost owner, so that every order of events can be made to happen.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -301,6 +302,14 @@ class MemoryCluster:
         machine.is_up = True
         machine.start()
         machine.custody.catch_up()
+
+    def replace(self, name: str) -> None:
+        """Start a new machine under a lost node's name: nothing of its disk is left."""
+        machine = self[name]
+        shutil.rmtree(machine.folder)
+        machine.folder.mkdir()
+        machine.pool = MemoryPool(machine.folder / "pool")
+        self.bring_back(name)
 
 
 class DirectPeers:

@@ -340,6 +340,99 @@ def test_a_replica_that_is_not_what_was_said_is_not_gone_on_from(demo: MemoryClu
     assert demo.volume("demo").owner == "node1"
 
 
+# An owner that came back without its disk
+
+
+@pytest.fixture
+def replaced(demo: MemoryCluster) -> MemoryCluster:
+    """A new node1, with an empty disk; nobody promoted the volume of the old one meanwhile."""
+    demo.lose("node1")
+    demo.replace("node1")
+    return demo
+
+
+def test_an_owner_without_its_disk_says_what_to_type(replaced: MemoryCluster) -> None:
+    until = replaced.taken_at("demo", "node3")
+    node1, node2 = replaced["node1"], replaced["node2"]
+    attempts: list[Callable[[], object]] = [
+        lambda: node1.driver.mount("demo", "container"),
+        lambda: node2.driver.mount("demo", "container"),
+        lambda: node2.operations.move("demo", None),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Refused) as refused:
+            attempt()
+        assert str(refused.value) == (
+            "volume 'demo' is owned by node1, whose pool does not have it (was its disk "
+            f"replaced?); the newest replica is on node3, complete up to {until}; to go on from it "
+            "type `flocker promote demo` on node1"
+        )
+    assert node1.driver.problem(replaced.volume("demo")) == str(refused.value)
+    assert replaced.volume("demo").epoch == 1
+    assert (replaced.state.moves, replaced.state.mounts) == ({}, {})
+
+
+def test_an_owner_without_its_disk_goes_on_from_a_replica(replaced: MemoryCluster) -> None:
+    promoted, until = replaced["node1"].failover.promote("demo")
+    assert until == replaced.taken_at("demo", "node3")
+    assert promoted == replaced.volume("demo")
+    assert (promoted.owner, promoted.epoch) == ("node1", 2)
+    event = next(
+        event for event in replaced.ownership.history(promoted.id) if event.what == "promoted"
+    )
+    assert event.why == (
+        "node1 has lost its copy: asked for by the operator; "
+        f"what it wrote after {until} may be lost"
+    )
+    replaced.replicate()
+    for name in ("node1", "node2", "node3"):
+        assert replaced[name].read("demo") == "hello"
+    with pytest.raises(Refused, match="owned by node3, which is up"):
+        replaced["node1"].failover.promote("demo")
+
+
+def test_without_a_replica_an_owner_without_its_disk_has_nothing(cluster: MemoryCluster) -> None:
+    cluster["node1"].driver.create("demo", {"replicas": "0"})
+    cluster.lose("node1")
+    cluster.replace("node1")
+    for attempt in (
+        lambda: cluster["node2"].driver.mount("demo", "container"),
+        lambda: cluster["node1"].failover.promote("demo"),
+    ):
+        with pytest.raises(Refused, match="and no replica of it is on a node that is up"):
+            attempt()
+
+
+def test_a_promotion_of_its_own_that_was_not_recorded_can_be_repeated(
+    replaced: MemoryCluster,
+) -> None:
+    node1 = replaced["node1"]
+    node1.etcd.away_for = {"promote"}
+    with pytest.raises(ControlPlaneAway):
+        node1.failover.promote("demo")
+    node1.etcd.away_for = set()
+    assert replaced.volume("demo").epoch == 1
+    node1.failover.promote("demo")
+    assert node1.read("demo") == "hello"
+    assert node1.pool.asides() == []
+
+
+def test_a_replica_that_broke_off_on_its_way_to_an_owner_can_be_fetched_again(
+    replaced: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = replaced["node1"]
+
+    def fail(*_: object) -> None:
+        raise TransferFailed("it broke off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node1.peers, "stream", fail)
+        with pytest.raises(TransferFailed):
+            node1.failover.promote("demo")
+    node1.failover.promote("demo")
+    assert node1.read("demo") == "hello"
+
+
 # By itself
 
 

@@ -3,14 +3,15 @@
 The real rules run on the twins of pool and etcd. At every call that leaves a
 node (to etcd, to a peer, to its disk) the node may lose its power, before or
 after the call took effect, or the answer may get lost. Nodes fall silent, their
-leases run out, replicas are promoted, losers come back. Whatever happens:
+leases run out, replicas are promoted, losers come back, and so do machines
+whose disks were replaced. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch;
 - a planned move loses nothing that a container wrote;
 - a promotion loses nothing that its replica held, and what it does not have is
-  kept aside on the node that wrote it;
+  kept aside on the node that wrote it, as long as that has its disk;
 - in the end the volume has exactly one owner, who has the data, and every node
-  can have it.
+  can have it; or it has said that all copies are gone with their disks.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -33,7 +35,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway
+from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused
+from flocker.failover import newest_copy
+from flocker.memory_pool import MemoryPool
 from flocker.pool import Pool
 from flocker.records import Claim, State, Volume
 from tests.unit.flocker.cluster import Etcd, Machine, MemoryCluster
@@ -173,6 +177,7 @@ class Protocol(RuleBasedStateMachine):
         self.epochs: dict[str, int] = {}  # node -> epoch its container writes at
         self.written: list[str] = []  # lines of the volume as its owner has them
         self.all_lines: set[str] = set()
+        self.lost_epoch = 0  # the one whose owner lost it with its disk
         self.cluster["node1"].driver.create(VOLUME, {"failover": failover})
         self.volume_id = self._volume().id
 
@@ -271,7 +276,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(
         node=st.sampled_from(NODES),
-        fault=st.sampled_from(["power", "cut off", "lease", "gone", "daemon"]),
+        fault=st.sampled_from(["power", "cut off", "lease", "gone", "daemon", "disk"]),
     )
     def something_goes_wrong(self, node: str, fault: str) -> None:
         match fault:
@@ -284,6 +289,8 @@ class Protocol(RuleBasedStateMachine):
             case "gone":
                 self._cut_power(node)
                 self._end_lease(node)
+            case "disk":
+                self._replace_disk(node)
             case "daemon" if not self.wires[node].is_dead:
                 self._do(node, self._start)
                 self._do(node, lambda machine: machine.custody.catch_up())
@@ -303,16 +310,8 @@ class Protocol(RuleBasedStateMachine):
     # What must be true all the time
 
     @invariant()
-    def the_owner_is_one_and_has_the_volume(self) -> None:
-        if not hasattr(self, "cluster"):
-            return
-        volume = self.cluster.ownership.state().volumes[VOLUME]
-        pool = self.pools[volume.owner]
-        assert pool.open(volume.claim).is_dir()
-
-    @invariant()
-    def the_owner_has_what_was_written(self) -> None:
-        if hasattr(self, "cluster"):
+    def the_owner_is_one_and_has_what_was_written(self) -> None:
+        if hasattr(self, "cluster") and not self._owner_has_lost_it():
             assert self._lines_of_owner() == self.written
 
     def teardown(self) -> None:
@@ -320,6 +319,8 @@ class Protocol(RuleBasedStateMachine):
             return
         try:
             self._heal()
+            if self._is_lost_for_good():
+                return
             self._everybody_can_have_it()
             self._nothing_was_thrown_away()
         finally:
@@ -393,6 +394,8 @@ class Protocol(RuleBasedStateMachine):
             assert lines == self.written, "a planned move loses nothing"
         else:
             assert lines == self.written[: len(lines)], "a promotion goes on from an older state"
+            if before.epoch == self.lost_epoch:
+                self.all_lines -= set(self.written) - set(lines)
         self.written = lines
 
     def _mount(self, machine: Machine) -> None:
@@ -433,6 +436,38 @@ class Protocol(RuleBasedStateMachine):
         self.wires[node].is_dead = True
         self._go_on(node)  # only to die
         self._bury(node)
+
+    def _replace_disk(self, node: str) -> None:
+        """A new machine takes the place of one whose lease has run out."""
+        self._cut_power(node)
+        self._end_lease(node)
+        machine = self.cluster[node]
+        shutil.rmtree(machine.folder)
+        machine.folder.mkdir()
+        self.pools[node] = MemoryPool(machine.folder / "pool")
+        machine.pool = cast(Pool, Wired("pool", self.pools[node], self.wires[node]))
+        if self._volume().owner == node:
+            self.lost_epoch = self._volume().epoch
+        self.all_lines = set(self.written)  # what was put aside may have been there
+        self._boot(node)
+
+    def _owner_has_lost_it(self) -> bool:
+        """Until a person has it go on from a replica."""
+        return self._volume().epoch == self.lost_epoch
+
+    def _is_lost_for_good(self) -> bool:
+        """Have an owner that lost it go on from a replica; whether there is none."""
+        if not self._owner_has_lost_it():
+            return False
+        volume, state = self._volume(), self.cluster.ownership.state()
+        before = self._volume()
+        if newest_copy(volume, state) is None:
+            with pytest.raises(Refused, match="no replica"):
+                self.cluster[volume.owner].driver.mount(VOLUME, "reader")
+            return True
+        self.cluster[volume.owner].failover.promote(VOLUME)
+        self._see_change(before)
+        return False
 
     def _end_lease(self, node: str) -> None:
         """Only of a node that cannot renew it; before that, its fence stops the container. On one
