@@ -42,8 +42,12 @@ class NodeAway(Exception):
 
 @dataclass(frozen=True)
 class Typed:
-    """A command as it was typed on a node, and what came of it."""
+    """A command as it was typed on a node, and what came of it.
 
+    `user` is None for what was typed in the repository, on this machine.
+    """
+
+    user: str | None
     node: str
     command: str
     output: str
@@ -94,9 +98,9 @@ class Node:
             raise NodeAway(f"{self.name} does not answer at {self.address}: {error!r}") from error
         except CommandTimedOut as error:
             output = f"{error.result.stdout}{error.result.stderr}\n(no end after {seconds:.3g} s)"
-            return Typed(self.name, command, output, 124, time.monotonic() - started)
+            return Typed(self.user, self.name, command, output, 124, time.monotonic() - started)
         output = f"{done.stdout}{done.stderr}"
-        return Typed(self.name, command, output, done.exited, time.monotonic() - started)
+        return Typed(self.user, self.name, command, output, done.exited, time.monotonic() - started)
 
     def ask(self, command: str) -> str:
         """What a command prints that must not fail.

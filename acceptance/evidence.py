@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from acceptance import speed
 from acceptance.app import CORRECT, NODE_DOWN, Gap, Probe
+from acceptance.cluster import Typed
 
 ENVIRONMENT = Path("build/environment.json")
 
@@ -35,11 +36,13 @@ TITLE_PIXELS = 96  # the report shows the picture at a third of its size
 MARGIN_PIXELS = 16
 
 
-def typed(node: str, command: str, output: str, exit_status: int, seconds: float) -> None:
+def typed(done: Typed) -> None:
     """Attach a command and what it printed, as on a terminal of the node."""
-    end = f"[exit status {exit_status} after {seconds:.1f} s]"
-    body = f"vagrant@{node}:~$ {command}\n{output.rstrip()}".rstrip() + f"\n\n{end}\n"
-    allure.attach(body, name=f"{node}$ {_shorten(command)}", attachment_type=AttachmentType.TEXT)
+    prompt = f"{done.user}@{done.node}:~$" if done.user else "$"
+    end = f"[exit status {done.exit_status} after {done.seconds:.1f} s]"
+    body = f"{prompt} {done.command}\n{done.output.rstrip()}".rstrip() + f"\n\n{end}\n"
+    name = f"{done.node}$ {_shorten(done.command)}"
+    allure.attach(body, name=name, attachment_type=AttachmentType.TEXT)
 
 
 def measured(what: str) -> None:

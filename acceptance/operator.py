@@ -41,7 +41,7 @@ class Operator:
         with ThreadPoolExecutor() as threads:
             answers = list(threads.map(lambda node: self._cluster.node(node).type(command), nodes))
         for typed in answers:
-            _keep(typed)
+            evidence.typed(typed)
         return answers
 
     def note(self, word: str, typed: Typed, volume: str) -> None:
@@ -82,8 +82,8 @@ class Operator:
         except subprocess.TimeoutExpired as error:
             output = f"{error.output or ''}\n(no end after {seconds:.3g} s)"
             status = 124
-        typed = Typed(HOME, command, output, status, time.monotonic() - started)
-        _keep(typed)
+        typed = Typed(None, HOME, command, output, status, time.monotonic() - started)
+        evidence.typed(typed)
         return typed
 
     def ask_driver(self, node: str, what: str, *, with_certificate: bool) -> Typed:
@@ -150,12 +150,8 @@ class Operator:
     ) -> Typed:
         typed = self._cluster.node(node).type(command, at_terminal=at_terminal)
         self._outputs.append(typed.output)
-        _keep(typed)
+        evidence.typed(typed)
         owners_after = self._cluster.owners()
         if owners_before or owners_after:
             evidence.owners(owners_before, owners_after)
         return typed
-
-
-def _keep(typed: Typed) -> None:
-    evidence.typed(typed.node, typed.command, typed.output, typed.exit_status, typed.seconds)

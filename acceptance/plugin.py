@@ -76,7 +76,7 @@ class PluginSocket:
             f"--data-binary {shlex.quote(body)} --write-out '\\n%{{http_code}} %{{time_total}}' "
             f"http://driver/{call}"
         )
-        evidence.typed(typed.node, typed.command, typed.output, typed.exit_status, typed.seconds)
+        evidence.typed(typed)
         assert typed.exit_status == 0, typed.output
         text, _, figures = typed.output.strip().rpartition("\n")
         status, seconds = figures.split()

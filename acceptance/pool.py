@@ -19,5 +19,5 @@ def check_is_clean(node: Node) -> None:
     """
     for command in CHECKS:
         typed = node.type(command)
-        evidence.typed(typed.node, command, typed.output, typed.exit_status, typed.seconds)
+        evidence.typed(typed)
         assert typed.exit_status == 0, f"the pool of {node.name}: {typed.output}"

@@ -17,6 +17,7 @@ from PIL import Image
 
 from acceptance import evidence
 from acceptance.app import CORRECT, NODE_DOWN, Gap, Probe
+from acceptance.cluster import Typed
 
 
 @dataclass
@@ -66,22 +67,32 @@ def picture(size: tuple[int, int], colour: str) -> bytes:
 
 
 def test_a_command_reads_like_a_terminal(attached: list[Attached]) -> None:
-    evidence.typed("node1", "docker-compose stop", "Stopping redis\n", 0, 1.234)
+    evidence.typed(Typed("admin", "node1", "docker-compose stop", "Stopping redis\n", 0, 1.234))
     assert attached == [
         Attached(
             "node1$ docker-compose stop",
-            "vagrant@node1:~$ docker-compose stop\nStopping redis\n\n[exit status 0 after 1.2 s]\n",
+            "admin@node1:~$ docker-compose stop\nStopping redis\n\n[exit status 0 after 1.2 s]\n",
             "txt",
         )
     ]
 
 
 def test_a_command_without_output_and_one_of_many_lines(attached: list[Attached]) -> None:
-    evidence.typed("node1", "true", "", 0, 0)
-    evidence.typed("node1", "for x in 1 2\ndo echo $x\ndone" + " " * 200 + "|" * 200, "1\n", 1, 0)
-    assert attached[0].body == "vagrant@node1:~$ true\n\n[exit status 0 after 0.0 s]\n"
+    loop = "for x in 1 2\ndo echo $x\ndone" + " " * 200 + "|" * 200
+    evidence.typed(Typed("admin", "node1", "true", "", 0, 0))
+    evidence.typed(Typed("admin", "node1", loop, "1\n", 1, 0))
+    assert attached[0].body == "admin@node1:~$ true\n\n[exit status 0 after 0.0 s]\n"
     assert "\n" not in attached[1].name
     assert len(attached[1].name) < 120
+
+
+def test_a_command_typed_in_the_repository_has_nobodys_prompt(attached: list[Attached]) -> None:
+    evidence.typed(Typed(None, "your machine", "make help", "demo\n", 0, 0.1))
+    assert attached == [
+        Attached(
+            "your machine$ make help", "$ make help\ndemo\n\n[exit status 0 after 0.1 s]\n", "txt"
+        )
+    ]
 
 
 def test_two_screenshots_become_one_picture(attached: list[Attached]) -> None:

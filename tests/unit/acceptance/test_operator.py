@@ -18,7 +18,9 @@ class Cluster:
         return {}
 
     def node(self, name: str) -> Any:
-        return SimpleNamespace(type=lambda command, **_: Typed(name, command, command, 0, 0.1))
+        return SimpleNamespace(
+            type=lambda command, **_: Typed("admin", name, command, command, 0, 0.1)
+        )
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def operator() -> Operator:
 
 
 def said(output: str) -> Typed:
-    return Typed("node1", "flocker", output, 0, 0.1)
+    return Typed("admin", "node1", "flocker", output, 0, 0.1)
 
 
 def test_a_noted_state_is_filled_in(operator: Operator) -> None:
