@@ -34,12 +34,14 @@ class Visitor:
         eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
 
     def click(self, points: Sequence[tuple[int, int]]) -> None:
-        """Click at points of the sea, in CSS pixels from its top left corner, one after another.
+        """Click at points of the sea, in CSS pixels from its top left corner, one after another,
+        each when the page can take it.
 
         Raises:
             NeverCame: the app did not keep a whale.
         """
         for point in points:
+            eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
             self._browser.click_at(*point)
             self.placed.append(point)
             eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)

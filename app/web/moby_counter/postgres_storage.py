@@ -12,7 +12,7 @@ from psycopg import AsyncConnection, Error
 from psycopg.errors import UndefinedTable
 
 from moby_counter.settings import PostgresServer
-from moby_counter.storage import StorageAway
+from moby_counter.storage import PING_SECONDS, StorageAway
 from moby_counter.whales import Whale
 
 MAKE_TABLE = """
@@ -32,7 +32,6 @@ LOCK = "SELECT pg_advisory_xact_lock(7770)"
 ANSWER_SECONDS = 10.0
 # Postgres gives up first: then it says why, and nothing of what was refused turns up later.
 STATEMENT_SECONDS = 8.0
-PING_SECONDS = 1.0
 
 
 class PostgresStorage:

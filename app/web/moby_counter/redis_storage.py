@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from moby_counter.settings import RedisServer
-from moby_counter.storage import StorageAway
+from moby_counter.storage import PING_SECONDS, StorageAway
 from moby_counter.whales import Whale
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ KEY = "whales"
 CONNECT_SECONDS = 1.0
 # A SAVE writes everything to disk while its client waits.
 ANSWER_SECONDS = 10.0
-PING_SECONDS = 1.0
 SAVE_AGAIN_SECONDS = 0.05
 
 

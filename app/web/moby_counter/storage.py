@@ -6,6 +6,10 @@ from typing import Protocol
 
 from moby_counter.whales import Whale
 
+# Less than the page waits for (its READ_TIMEOUT_MS). Where a machine is emulated or busy, entering
+# Postgres alone takes a second: an app that counts as away then loses clicks for nothing.
+PING_SECONDS = 3.0
+
 
 class StorageAway(Exception):
     """The storage cannot be reached or refused; the message says why."""
@@ -30,4 +34,4 @@ class Storage(Protocol):
         """
 
     async def is_connected(self) -> bool:
-        """Whether the storage answers, known within about a second."""
+        """Whether the storage answers, known within PING_SECONDS."""
