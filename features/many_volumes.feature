@@ -6,6 +6,11 @@ Feature: Three hundred volumes are as little trouble as three
     @three_nodes
     Scenario: Lists are fast, engines start as before, and idle drivers are idle
       Given the engine of "node1" takes a while to start, without volumes
+      And the operators of all nodes have typed at once
+        """
+        seq 100 | xargs -P 4 -I N docker volume create -d flocker $(hostname)-N
+        seq 100 | xargs -P 4 -I N docker volume rm $(hostname)-N  # three hundred have come and gone
+        """
       When the operators of all nodes type at once
         """
         seq 100 | xargs -P 4 -I N docker volume create -d flocker $(hostname)-N

@@ -76,7 +76,7 @@ class Custody:
             self._uses.refuse_if_any(volume)
             if volume.owner != self._node or volume.epoch != epoch:
                 raise StaleEpoch(f"volume '{name}' is not owned by {self._node} at epoch {epoch}")
-            move = self._ownership.state().moves.get(volume.id)
+            move = self._ownership.move(volume.id)
             if move is None or move.token != token:
                 raise StaleEpoch(f"the move of volume '{name}' has expired; try again")
             snapshot = self._pool.take_snapshot(volume.claim)
@@ -127,7 +127,7 @@ class Custody:
         # Own ones first: what is not recorded as mounted could be taken away.
         own_first = sorted(state.volumes.values(), key=lambda each: each.owner != self._node)
         _for_each(own_first, bring_into_line)
-        for volume_id in here - {volume.id for volume in state.volumes.values()}:
+        for volume_id in here - state.volume_ids():
             if removed := state.removed.get(volume_id):
                 self._pool.discard(volume_id, removed.volume.name, self._node)
             else:
@@ -156,10 +156,11 @@ class Custody:
 
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside."""
-        state = self._ownership.state()
-        if any(volume.id == volume_id for volume in state.volumes.values()):
+        removed = self._ownership.removed(volume_id)
+        # All of etcd is read only when it is not a volume that was just removed: of a hundred
+        # removals at once each would hold a copy of everything.
+        if removed is None and volume_id in self._ownership.state().volume_ids():
             raise Refused(f"volume {volume_id} has not been removed")
-        removed = state.removed.get(volume_id)
         self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
 
     def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:

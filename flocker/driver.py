@@ -177,7 +177,7 @@ class Driver:
                 self._ownership.remove(volume, event)
                 self._pool.discard(volume.id, name, self._node)
             self._peers.forget(volume)
-        self._catalog.settle(lambda state: volume.id not in _ids(state))
+        self._catalog.settle(lambda state: volume.id not in state.volume_ids())
 
     def mount(self, name: str, mount_id: str) -> Path:
         """Make a volume writable on this node and return where it is.
@@ -435,7 +435,3 @@ def _age(volume: Volume, node: str, state: State) -> str:
     if is_current and volume.owner in state.nodes:
         return "current"
     return f"complete up to {complete_until(volume, copy, state)}"
-
-
-def _ids(state: State) -> set[str]:
-    return {volume.id for volume in state.volumes.values()}

@@ -93,6 +93,14 @@ class EtcdOwnership:
         [record] = self._look(volume_key(name))
         return _as(read_volume, record)
 
+    def removed(self, volume_id: str) -> Removed | None:
+        [record] = self._look(removed_key(volume_id))
+        return _as(read_removed, record)
+
+    def move(self, volume_id: str) -> Move | None:
+        [record] = self._look(move_key(volume_id))
+        return _as(read_move, record)
+
     def create(self, volume: Volume, event: Event) -> Volume:
         while True:
             [record] = self._look(volume_key(volume.name))

@@ -54,6 +54,12 @@ class MemoryOwnership:
     def volume(self, name: str) -> Volume | None:
         return self._state.volumes.get(name)
 
+    def removed(self, volume_id: str) -> Removed | None:
+        return self._state.removed.get(volume_id)
+
+    def move(self, volume_id: str) -> Move | None:
+        return self._state.moves.get(volume_id)
+
     def create(self, volume: Volume, event: Event) -> Volume:
         with self._changing() as state:
             if volume.name not in state.volumes:

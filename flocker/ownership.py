@@ -45,6 +45,12 @@ class Ownership(Protocol):
     def volume(self, name: str) -> Volume | None:
         """The volume of that name, if any."""
 
+    def removed(self, volume_id: str) -> Removed | None:
+        """The removed volume of that id, if it can be had back."""
+
+    def move(self, volume_id: str) -> Move | None:
+        """The move that volume is on, if any."""
+
     def create(self, volume: Volume, event: Event) -> Volume:
         """Record a volume unless the name is taken; return the one that has the name now."""
 

@@ -187,6 +187,10 @@ class State:
     snapshots: Mapping[str, Mapping[int, NamedSnapshot]] = field(default_factory=dict)
     removed: Mapping[str, Removed] = field(default_factory=dict)
 
+    def volume_ids(self) -> set[str]:
+        """The ids of all volumes that are not removed."""
+        return {volume.id for volume in self.volumes.values()}
+
     def copies_of(self, volume: Volume) -> Mapping[str, Copy]:
         """Node -> newest copy there."""
         return self.copies.get(volume.id, {})

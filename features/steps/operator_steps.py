@@ -149,6 +149,12 @@ def check_status(context: Context, status: int) -> None:
     assert typed.exit_status == status, f"exit status {typed.exit_status}: {typed.output}"
 
 
+@given("the operators of all nodes have typed at once")
+def have_typed_everywhere(context: Context) -> None:
+    type_everywhere(context)
+    check_all_succeed(context)
+
+
 @then("all of them succeed")
 def check_all_succeed(context: Context) -> None:
     failed = [typed for typed in context.answers if typed.exit_status != 0]

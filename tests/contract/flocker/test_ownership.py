@@ -215,9 +215,11 @@ def test_progress_is_published_only_for_the_move_under_way(join: Join) -> None:
     node2.report_move(replace(move, bytes_done=5, bytes_total=10))
     seen = node1.state().moves[volume.id]
     assert (seen.bytes_done, seen.percent) == (5, 50)
+    assert node1.move(volume.id) == seen
     assert node2.finish_move(volume, move, BASE, event(volume, "moved")).epoch == 2
     node2.report_move(replace(move, bytes_done=6, bytes_total=10))
     assert volume.id not in node1.state().moves
+    assert node1.move(volume.id) is None
 
 
 def test_a_node_that_is_there_is_not_replaced(join: Join) -> None:
@@ -277,6 +279,7 @@ def test_a_removed_volume_can_be_had_back(join: Join) -> None:
     state = node2.state()
     removed = state.removed[volume.id]
     assert (removed.volume, removed.removed_at) == (volume, AT)
+    assert node2.removed(volume.id) == removed
     assert volume.name not in state.volumes
     assert state.copies_of(volume) == {"node2": copy}, "whoever wants it back needs them"
 
@@ -286,6 +289,7 @@ def test_a_removed_volume_can_be_had_back(join: Join) -> None:
     state = node1.state()
     assert state.volumes[volume.name] == back
     assert volume.id not in state.removed
+    assert node1.removed(volume.id) is None
     assert said(node1, volume) == ["created", "removed", "undeleted"]
 
 

@@ -191,6 +191,17 @@ def test_what_was_purged_meanwhile_is_put_aside_all_the_same(demo: MemoryCluster
     assert demo["node3"].pool.volume_ids() == []
 
 
+def test_neither_a_removal_nor_a_move_reads_all_there_is_in_etcd(demo: MemoryCluster) -> None:
+    """Hundreds at once would each hold a copy of it."""
+    for name in ("node1", "node3"):
+        demo[name].etcd.away_for = {"state"}
+    demo["node2"].driver.mount("demo", "container")
+    demo["node2"].driver.unmount("demo", "container")
+    demo["node2"].driver.remove("demo")
+    for machine in demo.machines.values():
+        assert machine.pool.volume_ids() == []
+
+
 # Catching up
 
 

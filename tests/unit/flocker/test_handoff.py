@@ -322,7 +322,7 @@ def test_a_mount_that_cannot_be_recorded_is_none(demo: MemoryCluster) -> None:
 
 
 def test_without_etcd_the_owner_hands_nothing_over(demo: MemoryCluster) -> None:
-    demo["node1"].etcd.away_for = {"state"}
+    demo["node1"].etcd.away_for = {"move"}
     with pytest.raises(ControlPlaneAway):
         demo["node2"].driver.mount("demo", "container")
     assert owner(demo) == "node1"
