@@ -613,6 +613,8 @@ class Terminal:
 
     def __init__(self, socket_path: Path, *typed: str) -> None:
         start = (
+            # A run in the background ignores Ctrl-C, and all it starts inherits that.
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
             "import sys; from pathlib import Path; from flocker.cli.client import Daemon; "
             "from flocker.cli.commands import app; app(obj=Daemon(Path(sys.argv.pop(1))))"
         )
