@@ -93,6 +93,20 @@ def test_a_frozen_storage_counts_as_away(app: WebApp, storage: StorageServer) ->
     assert app.is_connected()
 
 
+def test_a_storage_that_is_only_slow_does_not_count_as_away(
+    app: WebApp, storage: StorageServer
+) -> None:
+    """The page would drop what is clicked meanwhile."""
+    assert app.is_connected()
+    storage.send(signal.SIGSTOP)
+    goes_on = threading.Timer(1.5, storage.send, [signal.SIGCONT])
+    goes_on.start()
+    try:
+        assert app.is_connected()
+    finally:
+        goes_on.join()
+
+
 def test_a_whale_that_cannot_be_saved_is_refused_and_not_shown(
     app: WebApp, storage: StorageServer
 ) -> None:
