@@ -108,6 +108,38 @@ Feature: A volume outlives the node that has it
       Then it prints every line that had been copied
       And "node2" owns the volume "ledger"
 
+    @power
+    Scenario: A node that dies right after a volume came to it takes nothing with it
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c 'echo hello >/data/log'
+        """
+      And all nodes hold all of the volume "ledger"
+      When the operator types on "node1"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c 'echo goodbye >>/data/log'
+        sudo flocker move ledger --to node3
+        """
+      Then it succeeds
+      When "node3" loses its power
+      And "node1" has noticed that "node3" is away
+      And the operator types on "node1"
+        """
+        sudo flocker promote ledger
+        """
+      Then it succeeds
+      When the operator types on "node1"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox cat /data/log
+        """
+      Then it prints "goodbye"
+      When "node3" has its power back
+      And the operator types on "node2"
+        """
+        sudo flocker conflicts
+        """
+      Then it says "No conflicts"
+
     Scenario: A node that comes back with an empty disk goes on from a copy of another
       Given the operator has typed on "node1"
         """

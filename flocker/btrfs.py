@@ -23,11 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flocker import btrfs_stream, subvolume
-from flocker.divergence import divergence
+from flocker.divergence import divergence, last_shared
 from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
 from flocker.quotas import Quotas
-from flocker.records import Claim, Snapshot
+from flocker.records import Claim, Snapshot, Volume
 from flocker.subvolume import Subvolume
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
@@ -188,20 +188,20 @@ class BtrfsPool:
             folder.write_epoch(claim.epoch)
             subvolume.sync(self._volumes)
 
-    def put_away(self, claim: Claim, base: Snapshot | None, volume: str, node: str) -> Aside | None:
-        with self._locked(claim.volume_id) as folder:
+    def put_away(self, volume: Volume, node: str) -> Aside | None:
+        with self._locked(volume.id) as folder:
             try:
                 stored = folder.epoch() or 0
             except PoolError as error:
                 log.warning("%s", error)
                 stored = 0  # whatever it was, it is over
-            if stored > claim.epoch or (stored == claim.epoch and not folder.live.is_dir()):
+            if stored > volume.epoch or (stored == volume.epoch and not folder.live.is_dir()):
                 return None
             folder.make()
-            self._call_off(claim.volume_id, base)
-            aside = self._step_back(folder, base, volume, node)
+            self._call_off(volume.id, last_shared(volume, stored))
+            aside = self._step_back(folder, volume, stored, node)
             # Last: until all is done, the next call has to finish it.
-            folder.write_epoch(claim.epoch)
+            folder.write_epoch(volume.epoch)
             subvolume.sync(self._volumes)
             return aside
 
@@ -377,10 +377,10 @@ class BtrfsPool:
         if received.parent_uuid != parent_uuid:
             raise TransferFailed(f"snapshot {snapshot.number} was built on another parent")
 
-    def _call_off(self, volume_id: str, base: Snapshot | None) -> None:
-        """Let nothing arrive any more that a former owner wrote after `base`."""
+    def _call_off(self, volume_id: str, last: int | None) -> None:
+        """Let nothing arrive any more after that number; None: nothing at all."""
         for each, number in list(self._arriving):
-            if each == volume_id and (base is None or number > base.number):
+            if each == volume_id and (last is None or number > last):
                 self._arriving[each, number] = False
 
     def _make(self, claim: Claim, source: Path | None, size_bytes: int | None) -> None:
@@ -439,26 +439,28 @@ class BtrfsPool:
             )
 
     def _step_back(
-        self, folder: VolumeFolder, base: Snapshot | None, volume: str, node: str
+        self, folder: VolumeFolder, volume: Volume, stored: int, node: str
     ) -> Aside | None:
-        """Leave nothing but what the new owner began with; the newest of the rest is put aside.
+        """Leave nothing but what the owners went on from; the newest of the rest is put aside.
 
         Whatever stops this half-way, the newest state is still here, and the next call finds it.
         """
         subvolume.sync(self._volumes)
         is_open = folder.live.is_dir()
         known = folder.snapshots()
+        # Nobody may ever have had the epoch that a copy was adopted for.
+        is_as_adopted = is_open and bool(known) and _is_as_made(folder.live, known[-1][1])
         found = divergence(
             [snapshot for snapshot, _ in known],
-            base,
+            volume,
+            stored - 1 if is_as_adopted else stored,
             folder.holders(folder.live) if is_open else None,
-            is_as_adopted=is_open and bool(known) and _is_as_made(folder.live, known[-1][1]),
         )
         for snapshot in found.snapshots:
             if snapshot != found.newest:
                 subvolume.delete(folder.snapshot(snapshot.number))
         if found.keeps_live:
-            entry = self._trash.prepare(folder.path.name, volume, node, "conflict")
+            entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
             folder.live.rename(entry.content)
             return entry.aside
         if is_open:
@@ -467,7 +469,7 @@ class BtrfsPool:
             return None
         # Copied, not moved: the kernel does not let a read-only one leave its folder.
         newest = folder.snapshot(found.newest.number)
-        entry = self._trash.prepare(folder.path.name, volume, node, "conflict")
+        entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
         subvolume.snapshot(newest, entry.content)
         try:
             subvolume.delete(newest)

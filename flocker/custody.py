@@ -104,7 +104,7 @@ class Custody:
         with self._uses.locked(volume):
             if was_open and not self._pool.is_open(volume.id):
                 return  # it was put away or removed meanwhile
-            aside = self._pool.put_away(volume.claim, volume.base, volume.name, self._node)
+            aside = self._pool.put_away(volume, self._node)
         if aside is not None:
             self._tell(volume, aside)
 

@@ -12,7 +12,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 from flocker import etcd_watch
@@ -36,6 +36,7 @@ from flocker.keyspace import (
     mount_key,
     move_key,
     node_key,
+    read_copy,
     read_event,
     read_move,
     read_removed,
@@ -217,6 +218,11 @@ class EtcdOwnership:
             if there != volume or mount.value is not None or not _is_of(current, move):
                 raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
             changes = [put(record.key, moved.to_json()), delete(current.key)]
+            if volume.replicas > 0:
+                ends = [
+                    Copy(volume.id, node, base, event.at) for node in (move.source, move.target)
+                ]
+                changes += [_put_copy(copy) for copy in ends]
             if self._commit([record, mount, current], changes, event):
                 return moved
 
@@ -226,8 +232,8 @@ class EtcdOwnership:
             if not _is_of(current, move) or self._commit([current], [delete(current.key)]):
                 return
 
-    def promote(self, volume: Volume, node: str, base: Snapshot, event: Event) -> Volume:
-        promoted = volume.owned_by(node, base)
+    def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
+        promoted = volume.promoted_on(copy.node, copy.snapshot)
         while True:
             record, owner, mount = self._look(
                 volume_key(volume.name), node_key(volume.owner), mount_key(volume.id)
@@ -235,23 +241,27 @@ class EtcdOwnership:
             if _as(read_volume, record) == promoted:
                 return promoted
             _check_current(record, volume)
-            if owner.value is not None and volume.owner != node:
+            if owner.value is not None and volume.owner != copy.node:
                 raise Refused(
                     f"volume '{volume.name}' is owned by {volume.owner}, which is there; "
                     f"`flocker move {volume.name}` brings it without losing anything"
                 )
             if mount.value is not None and mount.value["node"] != volume.owner:
                 _check_unused(mount, volume)
+            copies = self._look_below(f"copies/{volume.id}/")
+            known = [each for entry in copies if (each := _as(read_copy, entry))]
+            holders = {copy.node, *(each.node for each in known if each.is_beyond(copy.snapshot))}
             changes = [
                 put(record.key, promoted.to_json()),
                 delete(mount.key),  # the owner's, of the lease before its last one
                 delete(move_key(volume.id)),
+                *(_put_copy(replace(copy, node=node)) for node in holders),
             ]
-            if self._commit([record, owner, mount], changes, event):
+            if self._commit([record, owner, mount, *copies], changes, event):
                 return promoted
 
     def publish(self, copy: Copy) -> None:
-        self._commit([], [put(copy_key(copy.volume_id, copy.node), copy.to_json())])
+        self._commit([], [_put_copy(copy)])
 
     def withdraw(self, volume_id: str, node: str) -> None:
         self._commit([], [delete(copy_key(volume_id, node))])
@@ -266,8 +276,7 @@ class EtcdOwnership:
 
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"
-        _, [found] = self._transact([], [read_below(below)])
-        events = [_as(read_event, Entry.of(stored)) for stored in _stored(found)]
+        events = [_as(read_event, entry) for entry in self._look_below(below)]
         return sorted((event for event in events if event), key=lambda event: event.at)
 
     def record(self, event: Event) -> None:
@@ -303,6 +312,10 @@ class EtcdOwnership:
             next((Entry.of(stored) for stored in _stored(answer)), Entry(key, None, 0))
             for key, answer in zip(keys, found, strict=True)
         ]
+
+    def _look_below(self, prefix: str) -> list[Entry]:
+        _, [found] = self._transact([], [read_below(prefix)])
+        return [Entry.of(stored) for stored in _stored(found)]
 
     def _commit(
         self, seen: Sequence[Entry], changes: Sequence[Json], event: Event | None = None
@@ -351,6 +364,10 @@ def _as(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
         raise ControlPlaneAway(
             f"etcd holds a record that this version of flocker cannot read, {entry.key}: {error!r}"
         ) from error
+
+
+def _put_copy(copy: Copy) -> Json:
+    return put(copy_key(copy.volume_id, copy.node), copy.to_json())
 
 
 def _is_of(current: Entry, move: Move) -> bool:

@@ -13,7 +13,6 @@ from functools import partial
 from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.errors import (
-    ControlPlaneAway,
     FlockerError,
     OwnerLost,
     PoolError,
@@ -37,8 +36,7 @@ def newest_copy(volume: Volume, state: State) -> Copy | None:
     """The copy to go on from: the newest one on another node than the owner that is alive, the
     same answer everywhere.
 
-    A promotion takes back what an owner who was replaced had to itself, so
-    numbers can be compared.
+    Numbers can be compared: a promotion takes back the copies that are further.
     """
     alive = [
         copy
@@ -188,7 +186,8 @@ class Failover:
             self._clear(volume)
         if copy.node != self._node:
             self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
-        if copy.snapshot not in self._pool.snapshots(volume.id):
+        here = self._pool.snapshots(volume.id)
+        if copy.snapshot not in here:
             raise Refused(
                 f"{self._node} does not hold snapshot {copy.snapshot.number} of volume "
                 f"'{volume.name}' any more; `flocker status` tells where copies are"
@@ -203,10 +202,11 @@ class Failover:
         )  # fmt: skip
         # The writable copy first: a node that owns a volume has it. Should the record not be
         # changed, the present owner's next epoch puts this copy away again.
-        claim = volume.owned_by(self._node, copy.snapshot).claim
-        self._pool.adopt(claim, copy.snapshot, volume.size_bytes)
-        promoted = self._ownership.promote(volume, self._node, copy.snapshot, event)
-        self._take_back(volume, replace(copy, node=volume.owner), state)
+        # From the newest one here: it may be one that this node has not been able to tell of.
+        newest = replace(copy, node=self._node, snapshot=here[-1])
+        claim = volume.promoted_on(self._node, newest.snapshot).claim
+        self._pool.adopt(claim, newest.snapshot, volume.size_bytes)
+        promoted = self._ownership.promote(volume, newest, event)
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
@@ -217,14 +217,3 @@ class Failover:
         except (PoolError, StaleEpoch):  # stale: an earlier promotion was not recorded
             return False
         return True
-
-    def _take_back(self, volume: Volume, copy: Copy, state: State) -> None:
-        """Say what the former owner still holds of the volume: what its successor began with.
-
-        What it wrote later counts for nothing, and what it can build on is kept for it.
-        """
-        if volume.owner in state.copies_of(volume):
-            try:
-                self._ownership.publish(copy)
-            except ControlPlaneAway as error:  # it says so itself when it is back
-                log.warning("the former copy on %s still counts: %s", volume.owner, error)

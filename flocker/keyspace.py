@@ -23,6 +23,7 @@ from typing import Any
 
 from flocker.records import (
     Copy,
+    Cut,
     Event,
     Move,
     NamedSnapshot,
@@ -79,6 +80,7 @@ def read_volume(value: Mapping[str, Any]) -> Volume:
     known = _known(Volume, value)
     if known.get("base") is not None:
         known["base"] = _known(Snapshot, known["base"])
+    known["cuts"] = [_known(Cut, cut) for cut in known.get("cuts", ())]
     return Volume.from_json(known)
 
 
@@ -98,7 +100,7 @@ def _read_node(value: Mapping[str, Any]) -> Node:
     return Node(**_known(Node, value))
 
 
-def _read_copy(value: Mapping[str, Any]) -> Copy:
+def read_copy(value: Mapping[str, Any]) -> Copy:
     return Copy.from_json(_of_snapshot(Copy, value))
 
 
@@ -121,7 +123,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "moves": read_move,
     "nodes": _read_node,
     "seen": lambda value: value["at"],
-    "copies": _read_copy,
+    "copies": read_copy,
     "snapshots": _read_snapshot,
     "removed": read_removed,
 }

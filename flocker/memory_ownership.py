@@ -153,6 +153,9 @@ class MemoryOwnership:
                 volumes={**state.volumes, volume.name: moved},
                 moves=_without(state.moves, volume.id),
             )
+            if volume.replicas > 0:
+                for node in (move.source, move.target):
+                    self.publish(Copy(volume.id, node, base, event.at))
             self._tell(event)
         return moved
 
@@ -161,13 +164,13 @@ class MemoryOwnership:
             if self._is_current(move):
                 self._set(moves=_without(state.moves, move.volume_id))
 
-    def promote(self, volume: Volume, node: str, base: Snapshot, event: Event) -> Volume:
-        promoted = volume.owned_by(node, base)
+    def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
+        promoted = volume.promoted_on(copy.node, copy.snapshot)
         with self._changing() as state:
             if state.volumes.get(volume.name) == promoted:
                 return promoted
             self._check_current(volume)
-            if volume.owner in state.nodes and volume.owner != node:
+            if volume.owner in state.nodes and volume.owner != copy.node:
                 raise Refused(f"volume '{volume.name}' is owned by {volume.owner}, which is there")
             if state.mounts.get(volume.id, volume.owner) != volume.owner:
                 self._check_unused(volume)
@@ -176,6 +179,12 @@ class MemoryOwnership:
                 mounts=_without(state.mounts, volume.id),
                 moves=_without(state.moves, volume.id),
             )
+            known = state.copies.get(volume.id, {}).values()
+            for node in {
+                copy.node,
+                *(each.node for each in known if each.is_beyond(copy.snapshot)),
+            }:
+                self.publish(replace(copy, node=node))
             self._tell(event)
         return promoted
 

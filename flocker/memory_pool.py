@@ -20,7 +20,7 @@ from pathlib import Path
 from flocker.divergence import divergence
 from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
-from flocker.records import Claim, Snapshot
+from flocker.records import Claim, Snapshot, Volume
 
 SNAPSHOTS_KEPT = 3
 
@@ -131,14 +131,15 @@ class MemoryPool:
             self._replace_live(claim.volume_id, snapshot, "conflict")
             self._volumes[claim.volume_id].epoch = claim.epoch
 
-    def put_away(self, claim: Claim, base: Snapshot | None, volume: str, node: str) -> Aside | None:
+    def put_away(self, volume: Volume, node: str) -> Aside | None:
         with self._lock:
-            known = self._volumes.setdefault(claim.volume_id, _Volume())
-            is_open = self.is_open(claim.volume_id)
-            if known.epoch > claim.epoch or (known.epoch == claim.epoch and not is_open):
+            known = self._volumes.setdefault(volume.id, _Volume())
+            is_open = self.is_open(volume.id)
+            if known.epoch > volume.epoch or (known.epoch == volume.epoch and not is_open):
                 return None
-            known.epoch = claim.epoch
-            return self._step_back(claim.volume_id, base, volume, node)
+            aside = self._step_back(volume, node)
+            known.epoch = volume.epoch
+            return aside
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
         with self._lock:
@@ -279,32 +280,27 @@ class MemoryPool:
         _thaw(content, self._live(volume_id))
         self._volumes[volume_id].made_from = snapshot
 
-    def _step_back(
-        self, volume_id: str, base: Snapshot | None, volume: str, node: str
-    ) -> Aside | None:
-        is_open = self.is_open(volume_id)
-        known = self._volumes[volume_id]
+    def _step_back(self, volume: Volume, node: str) -> Aside | None:
+        is_open = self.is_open(volume.id)
+        known = self._volumes[volume.id]
         here = known.known()
-        holders = self._holders(volume_id) if is_open else None
-        found = divergence(
-            here,
-            base,
-            holders,
-            is_as_adopted=bool(holders)
-            and here[-1] in (holders or [])
-            and here[-1] == known.made_from,
+        holders = self._holders(volume.id) if is_open else None
+        is_as_adopted = (
+            bool(holders) and here[-1] in (holders or []) and here[-1] == known.made_from
         )
+        epoch = known.epoch - 1 if is_as_adopted else known.epoch
+        found = divergence(here, volume, epoch, holders)
         content = None
         if found.newest is not None:
             content = known.snapshots[found.newest.number][1]
         if is_open:
-            live = self._take_live(volume_id)
+            live = self._take_live(volume.id)
             content = live if found.keeps_live else content
         for snapshot in found.snapshots:
             del known.snapshots[snapshot.number]
         if content is None:
             return None
-        return self._put_aside(volume_id, volume, node, "conflict", content, None)
+        return self._put_aside(volume.id, volume.name, node, "conflict", content, None)
 
     def _take_live(self, volume_id: str) -> bytes:
         content = _frozen(self._live(volume_id))

@@ -109,7 +109,8 @@ class Ownership(Protocol):
         """Publish how far the copy is. Says nothing when the move is not current any more."""
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
-        """Make the move's target the owner, in one step with the end of the move.
+        """Make the move's target the owner, in one step with the end of the move, and with the
+        record that both ends of it hold `base` (none is kept of volumes without replicas).
 
         Raises:
             StaleEpoch: the move expired or the record changed; the owner is who it was.
@@ -118,9 +119,13 @@ class Ownership(Protocol):
     def abandon_move(self, move: Move) -> None:
         """End a move without a change of owner. Safe to repeat."""
 
-    def promote(self, volume: Volume, node: str, base: Snapshot, event: Event) -> Volume:
-        """Make `node` the owner because the owner is away, or is `node` itself and has lost its
-        copy; a move of the volume ends with it.
+    def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
+        """Make the node of a copy, which it is to go on from, the owner: because the owner is
+        away, or is that node itself and has lost its own.
+
+        A move of the volume ends with it. The copy is recorded in the same step, and so
+        are others that are further, as no further than this one: what they have more is
+        not part of the volume now.
 
         Raises:
             Refused: the owner is another node, whose lease has not run out.

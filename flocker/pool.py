@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flocker.records import Claim, Snapshot
+from flocker.records import Claim, Snapshot, Volume
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,17 @@ class Pool(Protocol):
             PoolError: there is no such snapshot.
         """
 
-    def put_away(self, claim: Claim, base: Snapshot | None, volume: str, node: str) -> Aside | None:
+    def put_away(self, volume: Volume, node: str) -> Aside | None:
         """Stop being the owner: from now on only a claim of at least this epoch is honoured.
 
         Does nothing when a later epoch is there: the volume came back meanwhile.
-        What this node wrote after `base` (which the new owner began with; None: not
-        known) is not part of the volume any more: the writable copy, or the newest
-        snapshot if that holds all of it, is put aside as a conflict, and the other
-        snapshots after `base` are deleted. Everything up to `base` stays, as parents
-        for the way back.
+        What is here and its owners did not go on from (`base`, and the `cuts` since the
+        epoch stored here) is not part of the volume any more: the writable copy, or the
+        newest such snapshot if that holds all of it, is put aside as a conflict, and the
+        other ones are deleted. Everything else stays, as parents for the way back.
+
+        Args:
+            node: this one, for the name of what is put aside.
         """
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 Failover = Literal["manual", "auto"]
 DEFAULT_REPLICAS = 2
+CUTS_KEPT = 50  # of one volume
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,22 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A promotion: of what owners before `epoch` wrote, only the snapshots up to `number` are part
+    of the volume."""
+
+    epoch: int
+    number: int
+
+
+@dataclass(frozen=True)
 class Volume:
     """A volume's record.
 
     `id` is a UUID and names the data on disk; `name` is what people type.
     `base` is the snapshot the owner began this epoch with: whatever an earlier
-    owner wrote after it is not part of the volume any more.
+    owner wrote after it is not part of the volume any more. `cuts` says the same
+    of former epochs, for nodes that have not heard of them: epochs and numbers grow.
     """
 
     name: str
@@ -54,14 +65,23 @@ class Volume:
     failover: Failover = "manual"
     base: Snapshot | None = None
     made_from: str | None = None  # what it was cloned from, as typed
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def claim(self) -> Claim:
         return Claim(self.id, self.epoch)
 
     def owned_by(self, node: str, base: Snapshot | None) -> Volume:
-        """The same volume after a change of owner."""
+        """The same volume after a change of owner that has all of it."""
         return replace(self, owner=node, epoch=self.epoch + 1, base=base)
+
+    def promoted_on(self, node: str, base: Snapshot) -> Volume:
+        """The same volume after a change to an owner that has it up to `base`."""
+        promoted = self.owned_by(node, base)
+        older = [cut for cut in self.cuts if cut.number < base.number]
+        if len(older) >= CUTS_KEPT:  # two become one that cuts as early as the one and the other
+            older[:2] = [Cut(older[1].epoch, older[0].number)]
+        return replace(promoted, cuts=(*older, Cut(promoted.epoch, base.number)))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,7 +89,8 @@ class Volume:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Volume:
         base = value.get("base")
-        return cls(**{**value, "base": None if base is None else Snapshot(**base)})
+        cuts = tuple(Cut(**cut) for cut in value.get("cuts", ()))
+        return cls(**{**value, "base": None if base is None else Snapshot(**base), "cuts": cuts})
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,10 @@ class Copy:
     node: str
     snapshot: Snapshot
     taken_at: str
+
+    def is_beyond(self, base: Snapshot) -> bool:
+        """Whether it is no part of a volume that goes on from `base`."""
+        return self.snapshot.number >= base.number and self.snapshot != base
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -16,7 +16,7 @@ from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import MakeBtrfsPool
-from tests.contract.flocker.test_pool import moved, written
+from tests.contract.flocker.test_pool import moved, put_away, written
 
 pytestmark = pytest.mark.contract
 
@@ -193,7 +193,7 @@ def test_unsaved_changes_of_a_lost_copy_go_to_the_trash(
     pool.create(claim)
     written(pool, claim, "frozen")
     (pool.open(claim) / "file.txt").write_text("never sent")
-    pool.put_away(Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1], "demo", "node1")
+    put_away(pool, Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1])
     [kept] = (pool.root / "trash").iterdir()
     assert (kept / "copy" / "file.txt").read_text() == "never sent"
 
@@ -209,7 +209,7 @@ def test_a_copy_is_put_away_whole_or_kept_when_it_changed(
         (pool.open(claim) / "file.txt").chmod(0o600)
     if change == "delete":
         (pool.open(claim) / "file.txt").unlink()
-    pool.put_away(Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1], "demo", "node1")
+    put_away(pool, Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1])
     assert len(list((pool.root / "trash").iterdir())) == (0 if change == "none" else 1)
 
 

@@ -17,7 +17,7 @@ from flocker.records import Claim, Snapshot
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
 from tests.contract.flocker.conftest import MakeBtrfsPool
-from tests.contract.flocker.test_pool import a_claim, text_of, written
+from tests.contract.flocker.test_pool import a_claim, put_away, text_of, written
 from tests.contract.flocker.test_pool_asides import content_of
 
 pytestmark = pytest.mark.contract
@@ -117,10 +117,10 @@ def test_putting_away_that_was_cut_off_is_finished_by_the_next_call(
     owner = Trash if step == "prepare" else VolumeFolder
     monkeypatch.setattr(owner, step, cut)
     with pytest.raises(PowerCut):
-        pool.put_away(Claim(claim.volume_id, 2), first, "demo", "node1")
+        put_away(pool, Claim(claim.volume_id, 2), first)
     monkeypatch.undo()
     pool = BtrfsPool(pool.root)
-    pool.put_away(Claim(claim.volume_id, 2), first, "demo", "node1")
+    put_away(pool, Claim(claim.volume_id, 2), first)
     assert not pool.is_open(claim.volume_id)
     assert pool.snapshots(claim.volume_id) == [first]
     [aside] = pool.asides()
@@ -157,10 +157,10 @@ def test_a_snapshot_that_is_being_sent_is_given_up_later(make_btrfs_pool: MakeBt
     next(stream)
     for _ in range(2):
         with pytest.raises(PoolError):
-            pool.put_away(Claim(claim.volume_id, 2), first, "demo", "node1")
+            put_away(pool, Claim(claim.volume_id, 2), first)
         assert pool.asides() == []
     stream.close()
-    assert pool.put_away(Claim(claim.volume_id, 2), first, "demo", "node1") is not None
+    assert put_away(pool, Claim(claim.volume_id, 2), first) is not None
     assert len(pool.asides()) == 1
     assert pool.snapshots(claim.volume_id) == [first]
 
@@ -171,7 +171,7 @@ def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(
     pool = make_btrfs_pool()
     claim, snapshot = volume_with_snapshot(pool)
     (folder_of(pool, claim).path / "epoch").write_text("three")
-    assert pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1") is None
+    assert put_away(pool, Claim(claim.volume_id, 2), snapshot) is None
     assert not pool.is_open(claim.volume_id)
 
 
@@ -253,7 +253,7 @@ def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
     pool = make_btrfs_pool()
     claim, first = volume_with_snapshot(pool)
     written(pool, claim, "second")
-    assert pool.put_away(Claim(claim.volume_id, 2), first, "demo", "node1")
+    assert put_away(pool, Claim(claim.volume_id, 2), first)
     pool.discard(claim.volume_id, "demo", "node1")
     for path in (pool.root / "trash").iterdir():
         (path / "note.json").write_text(note)

@@ -14,7 +14,7 @@ from flocker.btrfs import BtrfsPool
 from flocker.errors import PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import MakeBtrfsPool
-from tests.contract.flocker.test_pool import a_claim, text_of, written
+from tests.contract.flocker.test_pool import a_claim, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
 
@@ -100,7 +100,7 @@ def test_one_snapshot_is_received_once_at_a_time(pools: Pools) -> None:
 def test_what_arrives_of_a_replaced_owner_is_not_kept(pools: Pools) -> None:
     source, target, claim, [first, second] = pools
     with Slow(source, target, claim, second).under_way() as received:
-        target.put_away(Claim(claim.volume_id, 2), first, "demo", "node2")
+        put_away(target, Claim(claim.volume_id, 2), first)
     with pytest.raises(TransferFailed, match="not part of the volume any more"):
         received.result()
     assert target.snapshots(claim.volume_id) == [first]
@@ -110,7 +110,7 @@ def test_what_arrives_of_a_replaced_owner_is_not_kept(pools: Pools) -> None:
 def test_a_stream_goes_on_over_a_change_of_owner_that_it_is_part_of(pools: Pools) -> None:
     source, target, claim, [first, second] = pools
     with Slow(source, target, claim, second).under_way() as received:
-        target.put_away(Claim(claim.volume_id, 2), second, "demo", "node2")
+        put_away(target, Claim(claim.volume_id, 2), second)
     received.result()
     assert target.snapshots(claim.volume_id) == [first, second]
 

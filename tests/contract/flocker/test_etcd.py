@@ -23,7 +23,7 @@ from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import ANSWER_SECONDS, LAST_SECONDS
 from flocker.records import Copy, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
-from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, made
+from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, held, made
 from tests.contract.flocker.test_peer import made_certificates
 
 pytestmark = pytest.mark.contract
@@ -87,7 +87,7 @@ def test_a_silent_node_is_forgotten_with_its_mounts_and_moves(session_etcd: Etcd
     assert THIS_NODE.name in other.state().seen, "when it was last heard of stays known"
     with pytest.raises(StaleEpoch):
         silent.finish_move(moving, move, BASE, event(moving, "moved"))
-    promoted = other.promote(mounted, "node2", BASE, event(mounted, "promoted"))
+    promoted = other.promote(mounted, held(mounted, "node2"), event(mounted, "promoted"))
     assert promoted.owner == "node2"
 
     assert silent.announce(THIS_NODE), "it is told that what it recorded is gone"
@@ -237,7 +237,7 @@ def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOw
     removed = forgetful.state().removed[volume.id]
     back = replace(moved, owner="away", epoch=3)
     forgetful.undelete(removed, back, event(volume, "undeleted"))
-    promoted = forgetful.promote(back, "node2", BASE, event(volume, "promoted"))
+    promoted = forgetful.promote(back, held(back, "node2"), event(volume, "promoted"))
     assert sorted(each.what for each in forgetful.history(volume.id)) == sorted(
         ["created", "resized", "moved", "snapshot", "removed", "undeleted", "promoted"]
     ), "each is told of once"

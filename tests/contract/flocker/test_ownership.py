@@ -13,7 +13,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker.errors import InUse, MoveUnderWay, Refused, StaleEpoch
 from flocker.ownership import Ownership
-from flocker.records import Copy, Event, NamedSnapshot, Node, Snapshot, State, Volume
+from flocker.records import Copy, Cut, Event, NamedSnapshot, Node, Snapshot, State, Volume
 
 pytestmark = pytest.mark.contract
 
@@ -45,6 +45,10 @@ def made(view: Ownership, owner: str = "node1") -> Volume:
     return volume
 
 
+def held(volume: Volume, node: str, snapshot: Snapshot = BASE) -> Copy:
+    return Copy(volume.id, node, snapshot, AT)
+
+
 def said(view: Ownership, volume: Volume) -> list[str]:
     return [event.what for event in view.history(volume.id)]
 
@@ -52,7 +56,13 @@ def said(view: Ownership, volume: Volume) -> list[str]:
 def test_a_volume_is_seen_by_all_nodes(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = replace(
-        a_volume(), size_bytes=1 << 30, replicas=1, failover="auto", base=BASE, made_from="demo@3"
+        a_volume(),
+        size_bytes=1 << 30,
+        replicas=1,
+        failover="auto",
+        base=BASE,
+        made_from="demo@3",
+        cuts=(Cut(2, 3), Cut(5, 7)),
     )
     assert node1.create(volume, event(volume, "created")) == volume
     assert node2.volume(volume.name) == volume
@@ -158,6 +168,28 @@ def test_a_finished_move_changes_owner_epoch_and_base_and_ends(join: Join) -> No
     node2.mount(moved)
 
 
+def test_both_ends_of_a_finished_move_hold_its_base(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    node1.publish(held(volume, "node1", Snapshot(6, "identity-6")))
+    third = held(volume, "node3", Snapshot(6, "identity-6"))
+    node1.publish(third)
+    move = node2.start_move(volume, "node2")
+    happened = event(volume, "moved")
+    node2.finish_move(volume, move, BASE, happened)
+    ends = {node: Copy(volume.id, node, BASE, happened.at) for node in ("node1", "node2")}
+    assert node1.state().copies_of(volume) == {**ends, "node3": third}
+
+
+def test_a_move_of_a_volume_without_replicas_leaves_none(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = replace(a_volume(), replicas=0)
+    node1.create(volume, event(volume, "created"))
+    move = node2.start_move(volume, "node2")
+    node2.finish_move(volume, move, BASE, event(volume, "moved"))
+    assert node1.state().copies_of(volume) == {}
+
+
 def test_what_was_true_before_a_move_is_refused_after_it(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
@@ -226,7 +258,7 @@ def test_a_node_that_is_there_is_not_replaced(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
     with pytest.raises(Refused, match="node1, which is there"):
-        node2.promote(volume, "node2", BASE, event(volume, "promoted"))
+        node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
     assert node1.volume(volume.name) == volume
     assert said(node1, volume) == ["created"]
 
@@ -235,7 +267,7 @@ def test_a_node_that_is_away_is_replaced_and_moves_to_others_end(join: Join) -> 
     node2, node3 = joined(join, "node2"), joined(join, "node3")
     volume = made(node2, owner="never-announced")
     move = node3.start_move(volume, "node3")
-    promoted = node2.promote(volume, "node2", BASE, event(volume, "promoted"))
+    promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
     assert (promoted.owner, promoted.epoch, promoted.base) == ("node2", 2, BASE)
     assert node3.volume(volume.name) == promoted
     assert volume.id not in node3.state().moves
@@ -243,7 +275,7 @@ def test_a_node_that_is_away_is_replaced_and_moves_to_others_end(join: Join) -> 
     with pytest.raises(StaleEpoch):
         node3.finish_move(volume, move, BASE, event(volume, "moved"))
     with pytest.raises(StaleEpoch):
-        node3.promote(volume, "node3", BASE, event(volume, "promoted"))
+        node3.promote(volume, held(volume, "node3"), event(volume, "promoted"))
     node2.mount(promoted)
 
 
@@ -251,7 +283,7 @@ def test_an_owner_that_lost_its_copy_begins_anew_from_a_replica(join: Join) -> N
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
     for _ in range(2):  # its answer may have been lost
-        promoted = node1.promote(volume, "node1", BASE, event(volume, "promoted"))
+        promoted = node1.promote(volume, held(volume, "node1"), event(volume, "promoted"))
     assert (promoted.owner, promoted.epoch, promoted.base) == ("node1", 2, BASE)
     assert node2.volume(volume.name) == promoted
     assert said(node2, volume) == ["created", "promoted"]
@@ -259,12 +291,32 @@ def test_an_owner_that_lost_its_copy_begins_anew_from_a_replica(join: Join) -> N
         node2.start_move(volume, "node2")
 
 
+def test_copies_that_are_further_than_a_promotion_are_taken_back(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node2, owner="never-announced")
+    behind = held(volume, "node4", Snapshot(6, "identity-6"))
+    for copy in (
+        held(volume, "never-announced", Snapshot(9, "identity-9")),
+        held(volume, "node3", Snapshot(7, "of-another-branch")),
+        behind,
+    ):
+        node1.publish(copy)
+    promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
+    assert node1.state().copies_of(volume) == {
+        "node2": held(volume, "node2"),
+        "never-announced": held(volume, "never-announced"),
+        "node3": held(volume, "node3"),
+        "node4": behind,
+    }
+    assert promoted.cuts == (Cut(promoted.epoch, BASE.number),)
+
+
 def test_a_mount_the_absent_owner_has_left_ends_with_its_promotion(join: Join) -> None:
     """Its daemon was restarted: what it had mounted is bound to the lease before its last."""
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1, owner="long-gone")
     node1.mount(volume)
-    promoted = node2.promote(volume, "node2", BASE, event(volume, "promoted"))
+    promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
     assert volume.id not in node2.state().mounts
     node2.start_move(promoted, "node2")
 

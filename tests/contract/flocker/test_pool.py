@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
-from flocker.pool import Pool
-from flocker.records import Claim, Snapshot
+from flocker.pool import Aside, Pool
+from flocker.records import Claim, Cut, Snapshot, Volume
 from tests.contract.flocker.conftest import MakePool
 
 pytestmark = pytest.mark.contract
@@ -29,6 +29,14 @@ def text_of(pool: Pool, claim: Claim) -> str:
     return (pool.open(claim) / "file.txt").read_text()
 
 
+def put_away(pool: Pool, claim: Claim, base: Snapshot | None, *cuts: Cut) -> Aside | None:
+    """What a node does that hears of an owner elsewhere, at the epoch of the claim."""
+    owned = Volume(
+        "demo", claim.volume_id, "elsewhere", claim.epoch, "2026-01-01", base=base, cuts=cuts
+    )
+    return pool.put_away(owned, "node1")
+
+
 def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = None) -> Claim:
     """What a handoff does with two pools; the claim of the new owner."""
     newest = source.snapshots(claim.volume_id)[-1]
@@ -37,7 +45,7 @@ def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = No
     target.receive(claim.volume_id, newest, parent, stream)
     later = Claim(claim.volume_id, claim.epoch + 1)
     target.adopt(later, newest)
-    source.put_away(later, newest, "demo", "node1")
+    put_away(source, later, newest)
     return later
 
 
@@ -142,7 +150,7 @@ def test_an_owner_put_away_cannot_open_any_more(make_pool: MakePool) -> None:
     pool.create(claim)
     snapshot = written(pool, claim, "text")
     for _ in range(2):
-        pool.put_away(Claim(claim.volume_id, claim.epoch + 1), snapshot, "demo", "node1")
+        put_away(pool, Claim(claim.volume_id, claim.epoch + 1), snapshot)
     with pytest.raises(StaleEpoch):
         pool.open(claim)
     assert pool.snapshots(claim.volume_id) == [snapshot]
@@ -152,9 +160,9 @@ def test_a_late_put_away_does_not_touch_what_came_back(make_pool: MakePool) -> N
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
     snapshot = written(pool, claim, "text")
-    pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1")
+    put_away(pool, Claim(claim.volume_id, 2), snapshot)
     pool.adopt(Claim(claim.volume_id, 3), snapshot)
-    pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1")
+    put_away(pool, Claim(claim.volume_id, 2), snapshot)
     assert (pool.open(Claim(claim.volume_id, 3)) / "file.txt").read_text() == "text"
 
 
@@ -345,7 +353,7 @@ def test_nothing_is_counted_before_it_was_asked_for(make_pool: MakePool) -> None
     for _ in range(2):
         pool.prepare_sizes()
     assert 100_000 <= (pool.used_bytes(claim.volume_id) or 0) < 200_000
-    pool.put_away(Claim(claim.volume_id, 2), snapshot, "demo", "node1")
+    put_away(pool, Claim(claim.volume_id, 2), snapshot)
     assert 100_000 <= (pool.used_bytes(claim.volume_id) or 0) < 200_000
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from flocker.errors import PoolError, StaleEpoch
 from flocker.pool import Aside, Pool
-from flocker.records import Claim, Snapshot
+from flocker.records import Claim, Cut, Snapshot
 from tests.contract.flocker.conftest import MakePool
-from tests.contract.flocker.test_pool import a_claim, moved, text_of, written
+from tests.contract.flocker.test_pool import a_claim, moved, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
 
@@ -25,10 +25,6 @@ def content_of(pool: Pool, aside: Aside) -> str:
     copy = a_claim()
     pool.clone_aside(aside.reference, copy, None)
     return text_of(pool, copy)
-
-
-def put_away(pool: Pool, claim: Claim, base: Snapshot | None) -> Aside | None:
-    return pool.put_away(claim, base, "demo", "node1")
 
 
 def copied(source: Pool, target: Pool, claim: Claim, *snapshots: Snapshot) -> None:
@@ -98,9 +94,9 @@ def test_going_back_to_an_earlier_state_is_no_reason_to_forget_the_later(
     assert pool.snapshots(claim.volume_id) == [first]
 
 
-@pytest.mark.parametrize("base", [None, Snapshot(9, str(uuid.uuid4()))])
+@pytest.mark.parametrize("base", [None, Snapshot(2, str(uuid.uuid4()))])
 @pytest.mark.parametrize("unsaved", [True, False])
-def test_all_goes_aside_when_the_base_is_not_here(
+def test_all_goes_aside_when_nothing_is_known_of_what_is_here(
     make_pool: MakePool, base: Snapshot | None, unsaved: bool
 ) -> None:
     pool = make_pool()
@@ -121,6 +117,38 @@ def test_a_replica_that_is_behind_keeps_what_it_has(make_pool: MakePool) -> None
     assert put_away(replica, later(claim), base=second) is None
     assert replica.snapshots(claim.volume_id) == [first]
     assert replica.asides() == []
+
+
+@pytest.mark.parametrize("has_adopted", [True, False])
+def test_what_a_promotion_left_behind_is_put_aside_however_many_owners_later(
+    make_pool: MakePool, has_adopted: bool
+) -> None:
+    """A promotion at epoch 3 went on from the first, and its owners' numbers are higher by now."""
+    owner, other = make_pool(), make_pool()
+    claim, [first, second] = a_volume(owner, "first", "second")
+    put_away(other, claim, base=None)
+    copied(owner, other, claim, first, second)
+    if has_adopted:
+        other.adopt(later(claim), second)
+    much_later = Snapshot(7, str(uuid.uuid4()))
+    aside = put_away(other, later(claim, by=4), much_later, Cut(later(claim, by=2).epoch, 1))
+    assert aside is not None
+    assert content_of(other, aside) == "second"
+    assert other.snapshots(claim.volume_id) == [first]
+
+
+def test_an_owner_put_away_long_after_keeps_what_its_promotion_went_on_from(
+    make_pool: MakePool,
+) -> None:
+    owner, promoted = make_pool(), make_pool()
+    claim, [first, second] = a_volume(owner, "first", "second")
+    put_away(promoted, claim, base=None)
+    copied(owner, promoted, claim, first, second)
+    promoted.adopt(later(claim), second)
+    its_own = Cut(later(claim).epoch, second.number)
+    much_later = Snapshot(7, str(uuid.uuid4()))
+    assert put_away(promoted, later(claim, by=4), much_later, its_own) is None
+    assert promoted.snapshots(claim.volume_id) == [first, second]
 
 
 def test_a_replica_gives_up_what_the_new_owner_never_had(make_pool: MakePool) -> None:
@@ -153,6 +181,21 @@ def test_a_move_that_was_never_finished_leaves_nothing_aside(make_pool: MakePool
     assert put_away(other, later(claim), base=third) is None  # a third node was faster
     assert not other.is_open(claim.volume_id)
     assert other.asides() == []
+
+
+def test_what_was_adopted_in_vain_while_another_was_promoted_from_less_is_put_aside(
+    make_pool: MakePool,
+) -> None:
+    owner, other = make_pool(), make_pool()
+    claim, [first, second] = a_volume(owner, "first", "second")
+    put_away(other, claim, base=None)
+    copied(owner, other, claim, first, second)
+    other.adopt(later(claim), second)
+    epoch = later(claim).epoch
+    aside = put_away(other, later(claim), first, Cut(epoch, first.number))
+    assert aside is not None
+    assert content_of(other, aside) == "second"
+    assert other.snapshots(claim.volume_id) == [first]
 
 
 def test_adopting_puts_what_was_never_saved_aside(make_pool: MakePool) -> None:

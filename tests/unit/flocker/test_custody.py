@@ -17,7 +17,7 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.records import Claim, Event, ago, now
+from flocker.records import Claim, Event, Volume, ago, now
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
@@ -330,7 +330,7 @@ def test_a_node_that_lost_its_copy_says_so(demo: MemoryCluster, leaves: str) -> 
     volume = demo.volume("demo")
     demo["node2"].pool.discard(volume.id, "demo", "node2")
     if leaves == "an empty volume":
-        demo["node2"].pool.put_away(volume.claim, None, "demo", "node2")
+        demo["node2"].pool.put_away(volume, "node2")
     demo["node2"].custody.catch_up()
     assert "node2" not in demo.state.copies[volume.id]
     demo.replicate()
@@ -349,10 +349,10 @@ def test_one_volume_that_cannot_be_put_away_does_not_stop_the_others(
     put_away = node1.pool.put_away
     bad = deaf.volume("demo").id
 
-    def fail_once(claim: Claim, *arguments: object) -> object:
-        if claim.volume_id == bad:
+    def fail_once(volume: Volume, node: str) -> object:
+        if volume.id == bad:
             raise PoolError("the disk is bad")
-        return put_away(claim, *arguments)  # type: ignore[arg-type]
+        return put_away(volume, node)
 
     with monkeypatch.context() as patch:
         patch.setattr(node1.pool, "put_away", fail_once)

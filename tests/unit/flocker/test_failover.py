@@ -290,11 +290,61 @@ def test_a_promotion_whose_answer_was_lost_is_one(demo: MemoryCluster) -> None:
     assert node2.read("demo") == "hello"
 
 
-def test_what_cannot_be_said_of_the_former_owner_costs_nothing_else(demo: MemoryCluster) -> None:
+def test_a_planned_move_is_not_undone_by_a_promotion_right_after_it(demo: MemoryCluster) -> None:
+    """Neither end of the move has had the time to say what it holds."""
+    demo["node1"].write("demo", "newer")
+    demo["node3"].read("demo")
+    demo.lose("node3")
+    demo["node1"].failover.promote("demo")
+    assert demo["node1"].read("demo") == "newer"
+    demo.bring_back("node3")
+    assert demo["node3"].read("demo") == "newer"
+    assert [machine.pool.asides() for machine in demo.machines.values()] == [[], [], []]
+
+
+def test_a_promotion_goes_on_from_what_the_node_could_not_tell_of(demo: MemoryCluster) -> None:
+    demo["node1"].write("demo", "newer")
+    demo["node1"].publish()
+    node2 = demo["node2"]
+    node2.etcd.away_for = {"publish"}
+    with pytest.raises(ControlPlaneAway):
+        node2.follow()
     demo.lose("node1")
-    demo["node2"].etcd.away_for = {"publish"}
-    demo["node2"].failover.promote("demo")
-    assert demo["node2"].read("demo") == "hello"
+    promoted, _ = node2.failover.promote("demo")
+    assert promoted.base == node2.pool.snapshots(promoted.id)[-1]
+    assert node2.read("demo") == "newer"
+
+
+def test_what_two_lost_ends_of_a_move_had_is_put_aside_on_both(demo: MemoryCluster) -> None:
+    """They come back when the volume has had two more owners, and higher numbers."""
+    node2 = demo["node2"]
+    demo["node1"].write("demo", "left behind")
+    demo["node3"].read("demo")
+    demo.lose("node1")
+    demo.lose("node3")
+    node2.failover.promote("demo")
+    assert node2.read("demo") == "hello"
+    for text in ("went on", "and on"):
+        node2.write("demo", text)
+        node2.publish()
+    demo.bring_back("node1")
+    demo["node1"].write("demo", "on node1")
+    demo.bring_back("node3")
+    assert demo["node3"].read("demo") == "on node1"
+    for name in ("node1", "node3"):
+        [aside] = demo[name].pool.asides()
+        demo[name].driver.create(f"had-by-{name}", {"from": aside.reference})
+        assert demo[name].read(f"had-by-{name}") == "left behind"
+
+
+def test_copies_that_are_further_do_not_count_any_more(demo: MemoryCluster) -> None:
+    """The node that holds one is away as well, and is back before it has looked."""
+    only_node3_follows(demo, "left behind")
+    demo.lose("node1")
+    demo.lose("node3")
+    promoted, _ = demo["node2"].failover.promote("demo")
+    held = {copy.snapshot for copy in demo.state.copies_of(promoted).values()}
+    assert held == {promoted.base}
 
 
 @pytest.mark.parametrize("broken", ["stream", "snapshots"])
