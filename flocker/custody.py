@@ -88,24 +88,18 @@ class Custody:
         """Put the writable copy of a volume away if another node owns it by now."""
         volume = self._existing(name)
         if volume.owner != self._node and self._pool.is_open(volume.id):
-            self.step_back(volume)
+            self._give_way(volume)
 
     def step_back(self, volume: Volume) -> None:
         """Have nothing here of a volume owned elsewhere but what its owner began with.
 
         What this node alone wrote is put aside, after whatever still writes was stopped.
         """
-        was_open = self._pool.is_open(volume.id)
-        if was_open:
-            present = self._ownership.volume(volume.name)
-            if present is None or present.id != volume.id or present.owner == self._node:
-                return  # it came back, or was removed, since that record was read
-            self._uses.end(volume)
-        with self._uses.locked(volume):
-            if was_open and not self._pool.is_open(volume.id):
-                return  # it was put away or removed meanwhile
-            aside = self._pool.put_away(volume, self._node)
-        if aside is not None:
+        if self._pool.is_open(volume.id):
+            self._give_way(volume)
+        else:
+            with self._uses.locked(volume):
+                aside = self._pool.put_away(volume, self._node)
             self._tell(volume, aside)
 
     def catch_up(self) -> None:
@@ -148,7 +142,7 @@ class Custody:
             elif self._arrivals.is_bringing(volume.id):
                 return
             elif self._pool.is_open(volume.id):
-                self.step_back(volume)
+                self._give_way(volume)
             elif self._is_surplus(volume, state):
                 self._give_up_copy(volume)
 
@@ -161,7 +155,20 @@ class Custody:
         # removals at once each would hold a copy of everything.
         if removed is None and volume_id in self._ownership.state().volume_ids():
             raise Refused(f"volume {volume_id} has not been removed")
-        self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
+        with self._holders.locked(volume_id):  # not while it is being put away
+            self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
+
+    def _give_way(self, volume: Volume) -> None:
+        """Put the writable copy away for an owner elsewhere."""
+        present = self._ownership.volume(volume.name)
+        if present is None or present.id != volume.id or present.owner == self._node:
+            return  # it came back, or was removed, since that record was read
+        self._uses.end(volume)
+        with self._uses.locked(volume):
+            if not self._pool.is_open(volume.id):
+                return  # it was put away or removed meanwhile
+            aside = self._pool.put_away(volume, self._node)
+        self._tell(volume, aside)
 
     def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:
         if volume.id in former:
@@ -211,7 +218,9 @@ class Custody:
             # promised, so it counts as being from the beginning.
             self._ownership.publish(Copy(volume.id, self._node, snapshots[-1], volume.created_at))
 
-    def _tell(self, volume: Volume, aside: Aside) -> None:
+    def _tell(self, volume: Volume, aside: Aside | None) -> None:
+        if aside is None:
+            return
         log.warning(
             "what only %s had of volume '%s' is kept as %s",
             self._node,

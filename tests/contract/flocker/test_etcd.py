@@ -21,7 +21,7 @@ from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import ANSWER_SECONDS, LAST_SECONDS
-from flocker.records import Copy, NamedSnapshot, Node, Snapshot, State, Volume
+from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
 from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, held, made
 from tests.contract.flocker.test_peer import made_certificates
@@ -291,13 +291,16 @@ def test_a_record_of_an_older_version_is_read_and_changed(session_etcd: Etcd) ->
 
 def test_what_a_newer_version_has_added_is_passed_over(session_etcd: Etcd) -> None:
     ownership = view(session_etcd)
-    volume = replace(a_volume(), base=BASE)
+    cut = Cut(2, 7)
+    volume = replace(a_volume(), base=BASE, cuts=(cut,))
     newer = {"invented": 1}
     base = asdict(BASE) | newer
     copy = Copy(volume.id, "node2", BASE, AT)
     named = NamedSnapshot(volume.id, BASE, AT)
     for key, value in {
-        f"volumes/{volume.name}": volume.to_json() | newer | {"base": base},
+        f"volumes/{volume.name}": volume.to_json()
+        | newer
+        | {"base": base, "cuts": [asdict(cut) | newer]},
         f"mounts/{volume.id}": {"id": volume.id, "node": "node1", "name": volume.name} | newer,
         f"nodes/{volume.id}": asdict(THIS_NODE) | newer,
         f"copies/{volume.id}/node2": copy.to_json() | newer | {"snapshot": base},

@@ -191,8 +191,9 @@ def test_what_was_adopted_in_vain_while_another_was_promoted_from_less_is_put_as
     put_away(other, claim, base=None)
     copied(owner, other, claim, first, second)
     other.adopt(later(claim), second)
-    epoch = later(claim).epoch
-    aside = put_away(other, later(claim), first, Cut(epoch, first.number))
+    others = Cut(later(claim).epoch, first.number)  # the same epoch
+    much_later = Snapshot(7, str(uuid.uuid4()))
+    aside = put_away(other, later(claim, by=4), much_later, others)
     assert aside is not None
     assert content_of(other, aside) == "second"
     assert other.snapshots(claim.volume_id) == [first]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 
 import pytest
@@ -162,6 +163,27 @@ def test_a_volume_removed_while_it_is_put_away_leaves_nothing(deaf: MemoryCluste
     node1.custody.put_away("demo")
     assert node1.pool.volume_ids() == []
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
+
+
+def test_a_removal_waits_for_a_copy_that_is_being_put_away(
+    deaf: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = deaf["node1"]
+    deaf["node2"].write("demo", "newer")
+    volume = deaf.volume("demo")
+    forgetting = threading.Thread(target=node1.custody.forget, args=(volume.id,))
+    put_away = node1.pool.put_away
+
+    def while_it_is_removed(record: Volume, node: str) -> object:
+        deaf.ownership.remove(volume, replace(deaf.ownership.history(volume.id)[0], what="removed"))
+        forgetting.start()
+        forgetting.join(0.2)  # it waits, or is done by then
+        return put_away(record, node)
+
+    monkeypatch.setattr(node1.pool, "put_away", while_it_is_removed)
+    node1.custody.put_away("demo")
+    forgetting.join()
+    assert node1.pool.volume_ids() == []
 
 
 # Removed volumes
