@@ -18,17 +18,16 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flocker import btrfs_stream, subvolume
-from flocker.divergence import divergence, last_shared
+from flocker.divergence import divergence
 from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot, Volume
-from flocker.subvolume import Subvolume
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
 
@@ -56,8 +55,9 @@ class BtrfsPool:
         self._unchanged: dict[str, tuple[str, bytes]] = {}
         # The pool's generation and the volumes asked about, when none of them had changed.
         self._all_unchanged: tuple[int, frozenset[Claim]] | None = None
-        # (Volume id, number) of what is being received -> whether it is still wanted.
-        self._arriving: dict[tuple[str, int], bool] = {}
+        # What is being received, by volume id and number, and which of that is not wanted any more.
+        self._arriving: dict[tuple[str, int], Snapshot] = {}
+        self._called_off: set[tuple[str, int]] = set()
         # Volume id -> ids of pruned snapshots that the kernel may still be deleting; see
         # changed_volumes.
         self._pruned: dict[str, set[int]] = {}
@@ -124,10 +124,12 @@ class BtrfsPool:
                 if not self._has_changed(claim.volume_id):
                     return folder.snapshots()[-1][0]
             number = folder.next_number()
+            folder.write_snapshot_epoch(number, claim.epoch)
             # No flush before nor after: the kernel writes the subvolume's data and commits the
             # transaction before it answers.
             subvolume.snapshot(live, folder.snapshot(number), readonly=True)
-            return Snapshot(number, subvolume.look(folder.snapshot(number)).identity)
+            identity = subvolume.look(folder.snapshot(number)).identity
+            return Snapshot(number, identity, claim.epoch)
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
         return btrfs_stream.data_bytes(*self._stream_ends(volume_id, number, parent))
@@ -140,7 +142,7 @@ class BtrfsPool:
     ) -> None:
         key = (volume_id, snapshot.number)
         with self._locked(volume_id) as folder:
-            parent_uuid = self._expect(folder, key, parent)
+            parent_uuid = self._expect(folder, snapshot, parent)
             if parent is not None:
                 # The kernel gives what is made from a snapshot the snapshot's limit, which is that
                 # of the volume when it was taken here.
@@ -152,7 +154,7 @@ class BtrfsPool:
             # has empty files.
             subvolume.sync(self._volumes)
             with self._locked(volume_id):
-                self._verify(path, snapshot, parent_uuid, is_wanted=self._arriving[key])
+                self._verify(path, snapshot, parent_uuid, is_wanted=key not in self._called_off)
                 folder.mark_complete(snapshot.number)
         except BaseException:
             with self._locked(volume_id):
@@ -160,6 +162,7 @@ class BtrfsPool:
             raise
         finally:
             del self._arriving[key]
+            self._called_off.discard(key)
         subvolume.sync(self._volumes)  # or a crash would bring the mark back
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
@@ -169,7 +172,7 @@ class BtrfsPool:
                 if snapshot.number in keep:
                     continue
                 try:
-                    subvolume.delete(folder.snapshot(snapshot.number))
+                    folder.delete_snapshot(snapshot.number)
                 except PoolError as error:  # one that is being sent; the next time will do
                     log.info("%s", error)
                 else:
@@ -195,11 +198,17 @@ class BtrfsPool:
             except PoolError as error:
                 log.warning("%s", error)
                 stored = 0  # whatever it was, it is over
-            if stored > volume.epoch or (stored == volume.epoch and not folder.live.is_dir()):
+            if stored > volume.epoch:
+                return None
+            if (
+                stored == volume.epoch
+                and not folder.live.is_dir()
+                and self._is_part(folder, volume)
+            ):
                 return None
             folder.make()
-            self._call_off(volume.id, last_shared(volume, stored))
-            aside = self._step_back(folder, volume, stored, node)
+            self._call_off(volume.id, lambda snapshot: not volume.includes(snapshot))
+            aside = self._step_back(folder, volume, node)
             # Last: until all is done, the next call has to finish it.
             folder.write_epoch(volume.epoch)
             subvolume.sync(self._volumes)
@@ -246,7 +255,7 @@ class BtrfsPool:
         with self._locked(volume_id) as folder:
             if not folder.path.is_dir():
                 return
-            self._call_off(volume_id, None)
+            self._call_off(volume_id, lambda _: True)
             if folder.has_data:
                 entry = self._trash.prepare(volume_id, volume, node, "removed")
                 folder.path.rename(entry.content)
@@ -336,10 +345,11 @@ class BtrfsPool:
         return bool(pruned)
 
     def _expect(
-        self, folder: VolumeFolder, key: tuple[str, int], parent: Snapshot | None
+        self, folder: VolumeFolder, snapshot: Snapshot, parent: Snapshot | None
     ) -> str | None:
         """Make ready for a stream; returns the UUID its parent has here."""
-        number = key[1]
+        number = snapshot.number
+        key = (folder.path.name, number)
         if key in self._arriving:
             raise TransferFailed(f"snapshot {number} is being received already")
         folder.make()
@@ -353,7 +363,8 @@ class BtrfsPool:
             except PoolError as error:
                 raise TransferFailed(f"snapshot {number} cannot be built: {error}") from error
         folder.mark_arriving(number)
-        self._arriving[key] = True
+        folder.write_snapshot_epoch(number, snapshot.epoch)
+        self._arriving[key] = snapshot
         return parent_uuid
 
     def _verify(
@@ -377,11 +388,11 @@ class BtrfsPool:
         if received.parent_uuid != parent_uuid:
             raise TransferFailed(f"snapshot {snapshot.number} was built on another parent")
 
-    def _call_off(self, volume_id: str, last: int | None) -> None:
-        """Let nothing arrive any more after that number; None: nothing at all."""
-        for each, number in list(self._arriving):
-            if each == volume_id and (last is None or number > last):
-                self._arriving[each, number] = False
+    def _call_off(self, volume_id: str, is_unwanted: Callable[[Snapshot], bool]) -> None:
+        """Let nothing of that kind arrive any more."""
+        for key, snapshot in list(self._arriving.items()):
+            if key[0] == volume_id and is_unwanted(snapshot):
+                self._called_off.add(key)
 
     def _make(self, claim: Claim, source: Path | None, size_bytes: int | None) -> None:
         """A volume that is new to this pool, empty or as `source`; nothing is left of a failure."""
@@ -438,27 +449,24 @@ class BtrfsPool:
                 "what was written to volume %s is kept as %s", volume_id, entry.aside.reference
             )
 
-    def _step_back(
-        self, folder: VolumeFolder, volume: Volume, stored: int, node: str
-    ) -> Aside | None:
-        """Leave nothing but what the owners went on from; the newest of the rest is put aside.
+    def _is_part(self, folder: VolumeFolder, volume: Volume) -> bool:
+        return all(volume.includes(snapshot) for snapshot, _ in folder.snapshots())
+
+    def _step_back(self, folder: VolumeFolder, volume: Volume, node: str) -> Aside | None:
+        """Leave nothing but what the volume includes; the newest of the rest is put aside.
 
         Whatever stops this half-way, the newest state is still here, and the next call finds it.
         """
         subvolume.sync(self._volumes)
         is_open = folder.live.is_dir()
-        known = folder.snapshots()
-        # Nobody may ever have had the epoch that a copy was adopted for.
-        is_as_adopted = is_open and bool(known) and _is_as_made(folder.live, known[-1][1])
         found = divergence(
-            [snapshot for snapshot, _ in known],
+            [snapshot for snapshot, _ in folder.snapshots()],
             volume,
-            stored - 1 if is_as_adopted else stored,
             folder.holders(folder.live) if is_open else None,
         )
         for snapshot in found.snapshots:
             if snapshot != found.newest:
-                subvolume.delete(folder.snapshot(snapshot.number))
+                folder.delete_snapshot(snapshot.number)
         if found.keeps_live:
             entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
             folder.live.rename(entry.content)
@@ -472,7 +480,7 @@ class BtrfsPool:
         entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
         subvolume.snapshot(newest, entry.content)
         try:
-            subvolume.delete(newest)
+            folder.delete_snapshot(found.newest.number)
         except PoolError:  # it is being sent; the next call does this again
             self._trash.drop(entry)
             raise
@@ -511,8 +519,3 @@ class BtrfsPool:
             subvolume.delete(folder.next)  # nobody has ever seen it
         else:
             self._retire(folder, "conflict")
-
-
-def _is_as_made(live: Path, newest: Subvolume) -> bool:
-    facts = subvolume.look(live)
-    return facts.parent_uuid == newest.uuid and facts.is_untouched

@@ -91,7 +91,7 @@ class Custody:
             self._give_way(volume)
 
     def step_back(self, volume: Volume) -> None:
-        """Have nothing here of a volume owned elsewhere but what its owner began with.
+        """Have nothing here of a volume owned elsewhere but what is part of it.
 
         What this node alone wrote is put aside, after whatever still writes was stopped.
         """
@@ -190,7 +190,9 @@ class Custody:
             return False
         replicas = replicas_of(volume, state)
         newer = [
-            node for node, copy in copies.items() if copy.snapshot.number > mine.snapshot.number
+            node
+            for node, copy in copies.items()
+            if copy.snapshot.number > mine.snapshot.number and volume.includes(copy.snapshot)
         ]
         return 0 < volume.replicas == len(replicas) and set(replicas) <= set(newer)
 

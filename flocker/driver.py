@@ -23,7 +23,7 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.failover import complete_until, lost, missing
+from flocker.failover import complete_until, is_current, lost, missing
 from flocker.handoff import Arrivals
 from flocker.holders import Holders
 from flocker.options import (
@@ -430,8 +430,6 @@ def _refuse_if_different(options: Options, volume: Volume) -> None:
 def _age(volume: Volume, node: str, state: State) -> str:
     """How current a replica is, in words."""
     copy = state.copies_of(volume)[node]
-    published = state.copies_of(volume).get(volume.owner)
-    is_current = published is not None and published.snapshot == copy.snapshot
-    if is_current and volume.owner in state.nodes:
+    if is_current(volume, copy, state) and volume.owner in state.nodes:
         return "current"
     return f"complete up to {complete_until(volume, copy, state)}"

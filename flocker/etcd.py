@@ -12,7 +12,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TypeVar
 
 from flocker import etcd_watch
@@ -36,7 +36,6 @@ from flocker.keyspace import (
     mount_key,
     move_key,
     node_key,
-    read_copy,
     read_event,
     read_move,
     read_removed,
@@ -217,12 +216,12 @@ class EtcdOwnership:
                 return moved
             if there != volume or mount.value is not None or not _is_of(current, move):
                 raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
-            changes = [put(record.key, moved.to_json()), delete(current.key)]
-            if volume.replicas > 0:
-                ends = [
-                    Copy(volume.id, node, base, event.at) for node in (move.source, move.target)
-                ]
-                changes += [_put_copy(copy) for copy in ends]
+            ends = [Copy(volume.id, node, base, event.at) for node in (move.source, move.target)]
+            changes = [
+                put(record.key, moved.to_json()),
+                delete(current.key),
+                *_put_copies(volume, *ends),
+            ]
             if self._commit([record, mount, current], changes, event):
                 return moved
 
@@ -248,16 +247,13 @@ class EtcdOwnership:
                 )
             if mount.value is not None and mount.value["node"] != volume.owner:
                 _check_unused(mount, volume)
-            copies = self._look_below(f"copies/{volume.id}/")
-            known = [each for entry in copies if (each := _as(read_copy, entry))]
-            holders = {copy.node, *(each.node for each in known if each.is_beyond(copy.snapshot))}
             changes = [
                 put(record.key, promoted.to_json()),
                 delete(mount.key),  # the owner's, of the lease before its last one
                 delete(move_key(volume.id)),
-                *(_put_copy(replace(copy, node=node)) for node in holders),
+                *_put_copies(volume, copy),
             ]
-            if self._commit([record, owner, mount, *copies], changes, event):
+            if self._commit([record, owner, mount], changes, event):
                 return promoted
 
     def publish(self, copy: Copy) -> None:
@@ -276,7 +272,8 @@ class EtcdOwnership:
 
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"
-        events = [_as(read_event, entry) for entry in self._look_below(below)]
+        _, [found] = self._transact([], [read_below(below)])
+        events = [_as(read_event, Entry.of(stored)) for stored in _stored(found)]
         return sorted((event for event in events if event), key=lambda event: event.at)
 
     def record(self, event: Event) -> None:
@@ -312,10 +309,6 @@ class EtcdOwnership:
             next((Entry.of(stored) for stored in _stored(answer)), Entry(key, None, 0))
             for key, answer in zip(keys, found, strict=True)
         ]
-
-    def _look_below(self, prefix: str) -> list[Entry]:
-        _, [found] = self._transact([], [read_below(prefix)])
-        return [Entry.of(stored) for stored in _stored(found)]
 
     def _commit(
         self, seen: Sequence[Entry], changes: Sequence[Json], event: Event | None = None
@@ -368,6 +361,11 @@ def _as(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
 
 def _put_copy(copy: Copy) -> Json:
     return put(copy_key(copy.volume_id, copy.node), copy.to_json())
+
+
+def _put_copies(volume: Volume, *copies: Copy) -> list[Json]:
+    """None for a volume without replicas: nobody would ever say that they are out of date."""
+    return [_put_copy(copy) for copy in copies] if volume.replicas > 0 else []
 
 
 def _is_of(current: Entry, move: Move) -> bool:

@@ -13,6 +13,7 @@ from functools import partial
 from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.errors import (
+    ControlPlaneAway,
     FlockerError,
     OwnerLost,
     PoolError,
@@ -36,26 +37,30 @@ def newest_copy(volume: Volume, state: State) -> Copy | None:
     """The copy to go on from: the newest one on another node than the owner that is alive, the
     same answer everywhere.
 
-    Numbers can be compared: a promotion takes back the copies that are further.
+    A node that has not heard of a promotion may still say that it holds what that left behind.
     """
     alive = [
         copy
         for node, copy in state.copies_of(volume).items()
-        if node in state.nodes and node != volume.owner
+        if node in state.nodes and node != volume.owner and volume.includes(copy.snapshot)
     ]
     return max(alive, key=lambda copy: (copy.snapshot.number, copy.node), default=None)
+
+
+def is_current(volume: Volume, copy: Copy, state: State) -> bool:
+    """Whether a copy holds what the owner has published, which it does within PUBLISHED_WITHIN of
+    a change; of a volume without replicas it publishes nothing."""
+    published = state.copies_of(volume).get(volume.owner)
+    return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
 
 
 def complete_until(volume: Volume, copy: Copy, state: State) -> str:
     """Up to when a copy holds everything the owner wrote; RFC 3339.
 
-    The owner publishes within PUBLISHED_WITHIN of a change. So a copy that equals
-    the last one published holds all there was that long before the owner was last
-    heard of.
+    A current one holds all there was PUBLISHED_WITHIN before the owner was last heard of.
     """
-    published = state.copies_of(volume).get(volume.owner)
     seen = state.seen.get(volume.owner)
-    if seen is None or published is None or published.snapshot != copy.snapshot:
+    if seen is None or not is_current(volume, copy, state):
         return copy.taken_at
     until = datetime.fromisoformat(seen) - PUBLISHED_WITHIN
     return max(until.isoformat(timespec="milliseconds"), copy.taken_at)
@@ -111,8 +116,7 @@ class Failover:
         count_promotion: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Args:
-        clear: puts aside what this node holds of a volume that its present owner did not
-            begin with.
+        clear: puts aside what this node holds of a volume that is not part of it any more.
         """
         self._node = node
         self._ownership = ownership
@@ -186,7 +190,7 @@ class Failover:
             self._clear(volume)
         if copy.node != self._node:
             self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
-        here = self._pool.snapshots(volume.id)
+        here = [each for each in self._pool.snapshots(volume.id) if volume.includes(each)]
         if copy.snapshot not in here:
             raise Refused(
                 f"{self._node} does not hold snapshot {copy.snapshot.number} of volume "
@@ -207,6 +211,7 @@ class Failover:
         claim = volume.promoted_on(self._node, newest.snapshot).claim
         self._pool.adopt(claim, newest.snapshot, volume.size_bytes)
         promoted = self._ownership.promote(volume, newest, event)
+        self._record_former(volume, replace(newest, node=volume.owner), state)
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
@@ -217,3 +222,14 @@ class Failover:
         except (PoolError, StaleEpoch):  # stale: an earlier promotion was not recorded
             return False
         return True
+
+    def _record_former(self, volume: Volume, copy: Copy, state: State) -> None:
+        """Say what the former owner still holds of the volume: what its successor began with.
+
+        So all nodes keep that for it to build on when it is back.
+        """
+        if volume.owner != self._node and volume.owner in state.copies_of(volume):
+            try:
+                self._ownership.publish(copy)
+            except ControlPlaneAway as error:  # it says so itself when it is back
+                log.info("what %s holds was not recorded: %s", volume.owner, error)

@@ -66,8 +66,7 @@ class Handoff:
         count_move: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Args:
-        clear: puts aside what this node holds of a volume that its present owner did not
-            begin with.
+        clear: puts aside what this node holds of a volume that is not part of it any more.
         """
         self._node = node
         self._ownership = ownership

@@ -100,7 +100,7 @@ def _read_node(value: Mapping[str, Any]) -> Node:
     return Node(**_known(Node, value))
 
 
-def read_copy(value: Mapping[str, Any]) -> Copy:
+def _read_copy(value: Mapping[str, Any]) -> Copy:
     return Copy.from_json(_of_snapshot(Copy, value))
 
 
@@ -123,7 +123,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "moves": read_move,
     "nodes": _read_node,
     "seen": lambda value: value["at"],
-    "copies": read_copy,
+    "copies": _read_copy,
     "snapshots": _read_snapshot,
     "removed": read_removed,
 }

@@ -179,12 +179,8 @@ class MemoryOwnership:
                 mounts=_without(state.mounts, volume.id),
                 moves=_without(state.moves, volume.id),
             )
-            known = state.copies.get(volume.id, {}).values()
-            for node in {
-                copy.node,
-                *(each.node for each in known if each.is_beyond(copy.snapshot)),
-            }:
-                self.publish(replace(copy, node=node))
+            if volume.replicas > 0:
+                self.publish(copy)
             self._tell(event)
         return promoted
 

@@ -30,12 +30,10 @@ class _Volume:
     """What the pool has of one volume besides its directory."""
 
     epoch: int = 0
-    snapshots: dict[int, tuple[str, bytes]] = field(default_factory=dict)
-    # The snapshot the directory was made from, if any.
-    made_from: Snapshot | None = None
+    snapshots: dict[int, tuple[Snapshot, bytes]] = field(default_factory=dict)
 
     def known(self) -> list[Snapshot]:
-        return [Snapshot(number, each[0]) for number, each in sorted(self.snapshots.items())]
+        return [snapshot for _, (snapshot, _) in sorted(self.snapshots.items())]
 
 
 @dataclass
@@ -89,9 +87,10 @@ class MemoryPool:
             volume = self._volumes[claim.volume_id]
             if not self._has_changed(claim.volume_id):
                 return volume.known()[-1]
-            snapshot = Snapshot(max(volume.snapshots, default=0) + 1, str(uuid.uuid4()))
+            number = max(volume.snapshots, default=0) + 1
+            snapshot = Snapshot(number, str(uuid.uuid4()), claim.epoch)
             frozen = _frozen(self._live(claim.volume_id))
-            volume.snapshots[snapshot.number] = (snapshot.identity, frozen)
+            volume.snapshots[number] = (snapshot, frozen)
             return snapshot
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
@@ -99,9 +98,9 @@ class MemoryPool:
         return abs(len(self._content(volume_id, number)[1]) - against)
 
     def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
-        identity, content = self._content(volume_id, number)
-        against = "-" if parent is None else self._content(volume_id, parent)[0]
-        yield f"{identity} {against} {len(content)}\n".encode()
+        sent, content = self._content(volume_id, number)
+        against = "-" if parent is None else self._content(volume_id, parent)[0].identity
+        yield f"{sent.identity} {against} {len(content)}\n".encode()
         yield content
 
     def receive(
@@ -118,7 +117,7 @@ class MemoryPool:
             raise TransferFailed(f"the stream is not snapshot {snapshot.number}")
         with self._lock:
             volume = self._volumes.setdefault(volume_id, _Volume())
-            volume.snapshots[snapshot.number] = (snapshot.identity, content)
+            volume.snapshots[snapshot.number] = (snapshot, content)
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
         with self._lock:
@@ -134,8 +133,9 @@ class MemoryPool:
     def put_away(self, volume: Volume, node: str) -> Aside | None:
         with self._lock:
             known = self._volumes.setdefault(volume.id, _Volume())
-            is_open = self.is_open(volume.id)
-            if known.epoch > volume.epoch or (known.epoch == volume.epoch and not is_open):
+            is_part = all(volume.includes(snapshot) for snapshot in known.known())
+            is_there = known.epoch == volume.epoch and not self.is_open(volume.id) and is_part
+            if known.epoch > volume.epoch or is_there:
                 return None
             aside = self._step_back(volume, node)
             known.epoch = volume.epoch
@@ -236,15 +236,15 @@ class MemoryPool:
     def _live(self, volume_id: str) -> Path:
         return self.root / volume_id / "live"
 
-    def _content(self, volume_id: str, number: int) -> tuple[str, bytes]:
+    def _content(self, volume_id: str, number: int) -> tuple[Snapshot, bytes]:
         try:
             return self._volume(volume_id).snapshots[number]
         except KeyError:
             raise PoolError(f"no snapshot {number} of volume {volume_id}") from None
 
     def _find(self, volume_id: str, snapshot: Snapshot) -> bytes:
-        identity, content = self._content(volume_id, snapshot.number)
-        if identity != snapshot.identity:
+        found, content = self._content(volume_id, snapshot.number)
+        if found != snapshot:
             raise PoolError(f"no snapshot {snapshot.number} of volume {volume_id}")
         return content
 
@@ -278,18 +278,13 @@ class MemoryPool:
                 node = os.uname().nodename
                 self._put_aside(volume_id, volume_id, node, why, self._take_live(volume_id), None)
         _thaw(content, self._live(volume_id))
-        self._volumes[volume_id].made_from = snapshot
 
     def _step_back(self, volume: Volume, node: str) -> Aside | None:
         is_open = self.is_open(volume.id)
         known = self._volumes[volume.id]
         here = known.known()
         holders = self._holders(volume.id) if is_open else None
-        is_as_adopted = (
-            bool(holders) and here[-1] in (holders or []) and here[-1] == known.made_from
-        )
-        epoch = known.epoch - 1 if is_as_adopted else known.epoch
-        found = divergence(here, volume, epoch, holders)
+        found = divergence(here, volume, holders)
         content = None
         if found.newest is not None:
             content = known.snapshots[found.newest.number][1]

@@ -21,7 +21,7 @@ from flocker.errors import (
     Refused,
     VolumeNotFound,
 )
-from flocker.failover import Failover, complete_until, lost
+from flocker.failover import Failover, complete_until, is_current, lost
 from flocker.handoff import Arrivals
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
@@ -429,15 +429,14 @@ def _node(name: str, state: State) -> Answer:
 
 
 def _copy(volume: Volume, copy: Copy, state: State) -> Answer:
-    published = state.copies_of(volume).get(volume.owner)
-    is_current = published is not None and published.snapshot == copy.snapshot
     is_alive = volume.owner in state.nodes
+    is_newest = is_current(volume, copy, state)
     return {
         "node": copy.node,
         "number": copy.snapshot.number,
         "taken_at": copy.taken_at,
-        "is_current": is_current,
-        "holds_until": None if is_current and is_alive else complete_until(volume, copy, state),
+        "is_current": is_newest,
+        "holds_until": None if is_newest and is_alive else complete_until(volume, copy, state),
     }
 
 

@@ -123,9 +123,8 @@ class Ownership(Protocol):
         """Make the node of a copy, which it is to go on from, the owner: because the owner is
         away, or is that node itself and has lost its own.
 
-        A move of the volume ends with it. The copy is recorded in the same step, and so
-        are others that are further, as no further than this one: what they have more is
-        not part of the volume now.
+        A move of the volume ends with it, and the copy is recorded in the same step (none
+        is kept of volumes without replicas).
 
         Raises:
             Refused: the owner is another node, whose lease has not run out.

@@ -111,10 +111,11 @@ class Pool(Protocol):
         """Stop being the owner: from now on only a claim of at least this epoch is honoured.
 
         Does nothing when a later epoch is there: the volume came back meanwhile.
-        What is here and its owners did not go on from (`base`, and the `cuts` since the
-        epoch stored here) is not part of the volume any more: the writable copy, or the
-        newest such snapshot if that holds all of it, is put aside as a conflict, and the
-        other ones are deleted. Everything else stays, as parents for the way back.
+        Snapshots that the volume does not include, and what was written after all
+        snapshots, are not part of it: the writable copy, or the newest such snapshot if
+        that holds all of it, is put aside as a conflict, and the other ones are deleted.
+        Everything else stays, as parents for the way back. Safe to repeat; a call that
+        failed is finished by the next one.
 
         Args:
             node: this one, for the name of what is put aside.

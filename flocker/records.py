@@ -29,17 +29,19 @@ class Snapshot:
     """A read-only point in time of a volume.
 
     `identity` stays the same when the snapshot is sent to another node: numbers
-    can be equal by accident, identities cannot.
+    can be equal by accident, identities cannot. `epoch` is that of the owner who
+    took it.
     """
 
     number: int
     identity: str
+    epoch: int = field(default=0, compare=False)  # 0: not known
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A promotion: of what owners before `epoch` wrote, only the snapshots up to `number` are part
-    of the volume."""
+    """Where a promotion went on: of the snapshots from before its epoch, those up to `number` are
+    part of the volume."""
 
     epoch: int
     number: int
@@ -51,8 +53,9 @@ class Volume:
 
     `id` is a UUID and names the data on disk; `name` is what people type.
     `base` is the snapshot the owner began this epoch with: whatever an earlier
-    owner wrote after it is not part of the volume any more. `cuts` says the same
-    of former epochs, for nodes that have not heard of them: epochs and numbers grow.
+    owner wrote after it is not part of the volume any more. `cuts` are the promotions
+    there were, for nodes that have not heard of them; both epoch and number grow
+    from one to the next.
     """
 
     name: str
@@ -82,6 +85,17 @@ class Volume:
         if len(older) >= CUTS_KEPT:  # two become one that cuts as early as the one and the other
             older[:2] = [Cut(older[1].epoch, older[0].number)]
         return replace(promoted, cuts=(*older, Cut(promoted.epoch, base.number)))
+
+    def includes(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot is one of the states the present owner's goes back to.
+
+        Numbers alone do not tell: after a promotion they grow again from where it went
+        on, and soon pass those of what it left behind.
+        """
+        is_former = snapshot.epoch < self.epoch
+        if is_former and (self.base is None or snapshot.number > self.base.number):
+            return False
+        return all(snapshot.number <= cut.number for cut in self.cuts if cut.epoch > snapshot.epoch)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -135,10 +149,6 @@ class Copy:
     node: str
     snapshot: Snapshot
     taken_at: str
-
-    def is_beyond(self, base: Snapshot) -> bool:
-        """Whether it is no part of a volume that goes on from `base`."""
-        return self.snapshot.number >= base.number and self.snapshot != base
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

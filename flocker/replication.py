@@ -40,7 +40,8 @@ def replicas_of(volume: Volume, state: State) -> list[str]:
 
     def rank(name: str) -> tuple[int, int, str]:
         node = state.nodes[name]
-        newest = copies[name].snapshot.number if name in copies else 0
+        is_part = name in copies and volume.includes(copies[name].snapshot)
+        newest = copies[name].snapshot.number if is_part else 0
         return (-newest, node.pool_used_bytes - node.pool_total_bytes, name)
 
     others = sorted((name for name in state.nodes if name != volume.owner), key=rank)
@@ -190,8 +191,8 @@ class Follower:
         clear: Callable[[Volume], None],
     ) -> None:
         """Args:
-        clear: puts aside what this node holds of a volume that its present owner did not
-            begin with; called before anything is fetched.
+        clear: puts aside what this node holds of a volume that is not part of it any more;
+            called before anything is fetched.
         """
         self._node = node
         self._ownership = ownership

@@ -4,12 +4,14 @@ live             writable subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
 epoch            the epoch `live` was made for, or the one that took it away
 snapshots/<n>    read-only subvolumes
+snapshots/<n>.epoch-<e>  the epoch <n> was taken at; it may be there before and after <n>
 snapshots/<n>.arriving   <n> is not known to be complete and on disk
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +45,8 @@ class VolumeFolder:
     @property
     def has_data(self) -> bool:
         """Whether more than an epoch is here."""
-        return self.live.is_dir() or self.next.is_dir() or bool(self._names())
+        has_snapshots = any(name.isdecimal() for name in self._names())
+        return self.live.is_dir() or self.next.is_dir() or has_snapshots
 
     def snapshots(self) -> list[tuple[Snapshot, Subvolume]]:
         """The complete ones, oldest first."""
@@ -51,6 +54,7 @@ class VolumeFolder:
         numbers = [
             int(name) for name in names if name.isdecimal() and f"{name}.arriving" not in names
         ]
+        epochs = dict(_epochs(names))
         found = []
         for number in sorted(numbers):
             try:
@@ -58,7 +62,7 @@ class VolumeFolder:
             except PoolError:  # pruned meanwhile
                 continue
             if facts.is_readonly:  # what a stream has not finished yet is not
-                found.append((Snapshot(number, facts.identity), facts))
+                found.append((Snapshot(number, facts.identity, epochs.get(number, 0)), facts))
         return found
 
     def holders(self, path: Path) -> list[Snapshot]:
@@ -118,6 +122,23 @@ class VolumeFolder:
             os.fsync(file.fileno())
         fresh.replace(self.path / "epoch")
 
+    def write_snapshot_epoch(self, number: int, epoch: int) -> None:
+        """Say at which epoch a snapshot is taken that is about to be made.
+
+        In a name, not in a file's content: that is on disk as soon as the snapshot is.
+        """
+        self._forget_snapshot_epoch(number)
+        (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch()
+
+    def delete_snapshot(self, number: int) -> None:
+        """Delete a snapshot and what is known of it.
+
+        Raises:
+            PoolError: also when it is being sent.
+        """
+        subvolume.delete(self.snapshot(number))
+        self._forget_snapshot_epoch(number)
+
     def mark_arriving(self, number: int) -> None:
         """From now on that snapshot is not complete, also after a crash."""
         self._mark(number).touch()
@@ -132,9 +153,15 @@ class VolumeFolder:
     def drop_unfinished(self, number: int) -> None:
         """Delete a snapshot that did not become complete; nothing else."""
         path = self.snapshot(number)
-        if path.is_dir() and (self._mark(number).exists() or not subvolume.look(path).is_readonly):
-            subvolume.delete(path)
+        if not path.is_dir():
+            self._forget_snapshot_epoch(number)
+        elif self._mark(number).exists() or not subvolume.look(path).is_readonly:
+            self.delete_snapshot(number)
         self._mark(number).unlink(missing_ok=True)
+
+    def _forget_snapshot_epoch(self, number: int) -> None:
+        for path in (self.path / "snapshots").glob(f"{number}.epoch-*"):
+            path.unlink()
 
     def _mark(self, number: int) -> Path:
         return self.path / "snapshots" / f"{number}.arriving"
@@ -144,3 +171,11 @@ class VolumeFolder:
             return {path.name for path in (self.path / "snapshots").iterdir()}
         except FileNotFoundError:
             return set()
+
+
+def _epochs(names: set[str]) -> Iterator[tuple[int, int]]:
+    """Numbers of snapshots, and the epochs they were taken at."""
+    for name in names:
+        number, is_epoch, epoch = name.partition(".epoch-")
+        if is_epoch:
+            yield int(number), int(epoch)

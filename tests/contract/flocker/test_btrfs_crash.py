@@ -13,7 +13,7 @@ import pytest
 from flocker import subvolume
 from flocker.btrfs import BtrfsPool
 from flocker.errors import PoolError
-from flocker.records import Claim, Snapshot
+from flocker.records import Claim, Cut, Snapshot
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
 from tests.contract.flocker.conftest import MakeBtrfsPool
@@ -163,6 +163,29 @@ def test_a_snapshot_that_is_being_sent_is_given_up_later(make_btrfs_pool: MakeBt
     assert put_away(pool, Claim(claim.volume_id, 2), first) is not None
     assert len(pool.asides()) == 1
     assert pool.snapshots(claim.volume_id) == [first]
+
+
+def test_a_copy_adopted_in_vain_is_given_up_later_when_its_snapshot_is_being_sent(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    owner, pool = make_btrfs_pool(), make_btrfs_pool()
+    claim, first = volume_with_snapshot(owner)
+    (owner.open(claim) / "noise").write_bytes(os.urandom(8 << 20))
+    second = owner.take_snapshot(claim)
+    for snapshot in (first, second):
+        stream = owner.send(claim.volume_id, snapshot.number, None)
+        pool.receive(claim.volume_id, snapshot, None, stream)
+    pool.adopt(Claim(claim.volume_id, 2), second)
+    much_later = (Claim(claim.volume_id, 5), Snapshot(7, "elsewhere", 4), Cut(2, first.number))
+    sending = pool.send(claim.volume_id, second.number, None)
+    next(sending)
+    for _ in range(2):
+        with pytest.raises(PoolError):
+            put_away(pool, *much_later)
+    sending.close()
+    assert put_away(pool, *much_later) is not None
+    assert pool.snapshots(claim.volume_id) == [first]
+    assert not pool.is_open(claim.volume_id)
 
 
 def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(

@@ -291,24 +291,17 @@ def test_an_owner_that_lost_its_copy_begins_anew_from_a_replica(join: Join) -> N
         node2.start_move(volume, "node2")
 
 
-def test_copies_that_are_further_than_a_promotion_are_taken_back(join: Join) -> None:
-    node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = made(node2, owner="never-announced")
-    behind = held(volume, "node4", Snapshot(6, "identity-6"))
-    for copy in (
-        held(volume, "never-announced", Snapshot(9, "identity-9")),
-        held(volume, "node3", Snapshot(7, "of-another-branch")),
-        behind,
-    ):
-        node1.publish(copy)
+@pytest.mark.parametrize("replicas", [0, 2])
+def test_a_promotion_says_what_the_new_owner_holds(join: Join, replicas: int) -> None:
+    node2 = joined(join, "node2")
+    volume = replace(a_volume("never-announced"), replicas=replicas)
+    node2.create(volume, event(volume, "created"))
+    behind = held(volume, "node2", Snapshot(6, "identity-6"))
+    node2.publish(behind)
     promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
-    assert node1.state().copies_of(volume) == {
-        "node2": held(volume, "node2"),
-        "never-announced": held(volume, "never-announced"),
-        "node3": held(volume, "node3"),
-        "node4": behind,
-    }
     assert promoted.cuts == (Cut(promoted.epoch, BASE.number),)
+    kept = held(volume, "node2") if replicas else behind
+    assert node2.state().copies_of(volume) == {"node2": kept}
 
 
 def test_a_mount_the_absent_owner_has_left_ends_with_its_promotion(join: Join) -> None:

@@ -49,6 +49,17 @@ def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = No
     return later
 
 
+def test_a_snapshot_keeps_the_epoch_it_was_taken_at(make_pool: MakePool) -> None:
+    source, target = make_pool(), make_pool()
+    claim = a_claim(epoch=4)
+    source.create(claim)
+    written(source, claim, "first")
+    first, second = written(source, claim, "second"), moved(source, target, claim)
+    written(target, second, "third")
+    epochs = [(each.number, each.epoch) for each in target.snapshots(claim.volume_id)]
+    assert epochs == [(first.number, 4), (first.number + 1, 5)]
+
+
 def test_a_new_volume_is_empty_and_writable(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     pool.create(claim)

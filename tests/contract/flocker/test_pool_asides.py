@@ -71,6 +71,7 @@ def test_the_number_of_what_was_put_aside_is_free_for_the_new_owners(make_pool: 
     assert here.snapshots(claim.volume_id) == [first, theirs]
     assert aside is not None
     assert content_of(here, aside) == "only here"
+    assert here.snapshots(claim.volume_id)[-1].epoch == later(claim).epoch
     assert put_away(here, later(claim), base=first) is None
     assert here.snapshots(claim.volume_id) == [first, theirs]
 
@@ -94,20 +95,17 @@ def test_going_back_to_an_earlier_state_is_no_reason_to_forget_the_later(
     assert pool.snapshots(claim.volume_id) == [first]
 
 
-@pytest.mark.parametrize("base", [None, Snapshot(2, str(uuid.uuid4()))])
 @pytest.mark.parametrize("unsaved", [True, False])
-def test_all_goes_aside_when_nothing_is_known_of_what_is_here(
-    make_pool: MakePool, base: Snapshot | None, unsaved: bool
-) -> None:
+def test_all_goes_aside_when_the_base_is_not_known(make_pool: MakePool, unsaved: bool) -> None:
     pool = make_pool()
     claim, _ = a_volume(pool, "first", "second")
     if unsaved:
         (pool.open(claim) / "file.txt").write_text("third")
-    aside = put_away(pool, later(claim), base)
+    aside = put_away(pool, later(claim), base=None)
     assert aside is not None
     assert content_of(pool, aside) == ("third" if unsaved else "second")
     assert pool.snapshots(claim.volume_id) == []
-    assert put_away(pool, later(claim), base) is None
+    assert put_away(pool, later(claim), base=None) is None
 
 
 def test_a_replica_that_is_behind_keeps_what_it_has(make_pool: MakePool) -> None:
@@ -135,6 +133,31 @@ def test_what_a_promotion_left_behind_is_put_aside_however_many_owners_later(
     assert aside is not None
     assert content_of(other, aside) == "second"
     assert other.snapshots(claim.volume_id) == [first]
+
+
+def test_what_arrives_too_late_of_a_branch_left_behind_is_put_aside_by_the_next_call(
+    make_pool: MakePool,
+) -> None:
+    owner, other = make_pool(), make_pool()
+    claim, [first, second] = a_volume(owner, "first", "second")
+    put_away(other, claim, base=None)
+    copied(owner, other, claim, first)
+    promotion = Cut(later(claim).epoch, first.number)
+    assert put_away(other, later(claim), first, promotion) is None
+    copied(owner, other, claim, second)
+    aside = put_away(other, later(claim), first, promotion)
+    assert aside is not None
+    assert content_of(other, aside) == "second"
+    assert other.snapshots(claim.volume_id) == [first]
+
+
+def test_an_owner_that_went_back_to_its_newest_snapshot_keeps_it(make_pool: MakePool) -> None:
+    pool = make_pool()
+    claim, [first, second] = a_volume(pool, "first", "second")
+    pool.restore(claim, second, None)
+    own_promotion = Cut(claim.epoch, first.number)
+    assert put_away(pool, later(claim), second, own_promotion) is None
+    assert pool.snapshots(claim.volume_id) == [first, second]
 
 
 def test_an_owner_put_away_long_after_keeps_what_its_promotion_went_on_from(
@@ -183,14 +206,17 @@ def test_a_move_that_was_never_finished_leaves_nothing_aside(make_pool: MakePool
     assert other.asides() == []
 
 
+@pytest.mark.parametrize("followed_on", [True, False])
 def test_what_was_adopted_in_vain_while_another_was_promoted_from_less_is_put_aside(
-    make_pool: MakePool,
+    make_pool: MakePool, followed_on: bool
 ) -> None:
     owner, other = make_pool(), make_pool()
     claim, [first, second] = a_volume(owner, "first", "second")
     put_away(other, claim, base=None)
     copied(owner, other, claim, first, second)
     other.adopt(later(claim), second)
+    if followed_on:
+        copied(owner, other, claim, written(owner, claim, "third"))
     others = Cut(later(claim).epoch, first.number)  # the same epoch
     much_later = Snapshot(7, str(uuid.uuid4()))
     aside = put_away(other, later(claim, by=4), much_later, others)

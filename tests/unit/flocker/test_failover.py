@@ -163,6 +163,8 @@ def test_how_complete_a_copy_is() -> None:
     assert complete_until(volume, behind, state) == "2026-01-02T09:00:00"
     unseen = replace(state, seen={})
     assert complete_until(volume, mine, unseen) == "2026-01-02T10:00:00"
+    unpublished = replace(volume, replicas=0)
+    assert complete_until(unpublished, mine, state) == "2026-01-02T10:00:00"
 
 
 # Promoting
@@ -290,6 +292,26 @@ def test_a_promotion_whose_answer_was_lost_is_one(demo: MemoryCluster) -> None:
     assert node2.read("demo") == "hello"
 
 
+def test_what_cannot_be_said_of_the_former_owner_costs_nothing_else(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    demo["node2"].etcd.away_for = {"publish"}
+    demo["node2"].failover.promote("demo")
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_what_the_former_owner_can_build_on_is_kept_for_it(demo: MemoryCluster) -> None:
+    demo["node1"].write("demo", "left behind")
+    demo["node1"].publish()
+    demo.lose("node1")
+    node2 = demo["node2"]
+    promoted, _ = node2.failover.promote("demo")
+    for number in range(5):
+        node2.write("demo", f"text {number}")
+        node2.publish()
+        demo["node3"].follow()
+    assert promoted.base in node2.pool.snapshots(promoted.id)
+
+
 def test_a_planned_move_is_not_undone_by_a_promotion_right_after_it(demo: MemoryCluster) -> None:
     """Neither end of the move has had the time to say what it holds."""
     demo["node1"].write("demo", "newer")
@@ -337,14 +359,46 @@ def test_what_two_lost_ends_of_a_move_had_is_put_aside_on_both(demo: MemoryClust
         assert demo[name].read(f"had-by-{name}") == "left behind"
 
 
-def test_copies_that_are_further_do_not_count_any_more(demo: MemoryCluster) -> None:
-    """The node that holds one is away as well, and is back before it has looked."""
+def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(demo: MemoryCluster) -> None:
+    """node1 was only paused, and sends what node3 had asked for before the promotion."""
+    node1, node2, node3 = (demo[name] for name in ("node1", "node2", "node3"))
+    volume = demo.volume("demo")
+    for text in ("left behind", "left behind as well"):
+        node1.write("demo", text)
+        late = node1.pool.take_snapshot(volume.claim)
+    demo.lose("node1")
+    node2.failover.promote("demo")
+    node2.write("demo", "went on")
+    node2.publish()
+    node3.follow()
+    node3.pool.receive(volume.id, late, None, node1.pool.send(volume.id, late.number, None))
+    demo.lose("node2")
+    node3.failover.promote("demo")
+    assert node3.read("demo") == "went on"
+    demo.bring_back("node2")
+    assert node2.read("demo") == "went on"
+
+
+def test_a_copy_that_a_promotion_left_behind_is_never_gone_on_from(demo: MemoryCluster) -> None:
+    """The node that holds it is back, and its successor lost, before it has looked."""
     only_node3_follows(demo, "left behind")
     demo.lose("node1")
     demo.lose("node3")
-    promoted, _ = demo["node2"].failover.promote("demo")
-    held = {copy.snapshot for copy in demo.state.copies_of(promoted).values()}
-    assert held == {promoted.base}
+    demo["node2"].failover.promote("demo")
+    demo.bring_back("node1")
+    demo["node1"].follow()
+    node3 = demo["node3"]
+    node3.is_up = True
+    node3.announce()
+    demo.lose("node2")
+    newest = newest_copy(demo.volume("demo"), demo.state)
+    assert newest is not None
+    assert newest.node == "node1"
+    node3.failover.promote("demo")
+    assert node3.read("demo") == "hello"
+    [aside] = node3.pool.asides()
+    node3.driver.create("left", {"from": aside.reference})
+    assert node3.read("left") == "left behind"
 
 
 @pytest.mark.parametrize("broken", ["stream", "snapshots"])
@@ -384,7 +438,9 @@ def test_a_pool_that_cannot_adopt_it_changes_nothing(
 def test_a_replica_that_is_not_what_was_said_is_not_gone_on_from(demo: MemoryCluster) -> None:
     volume = demo.volume("demo")
     demo.lose("node1")
-    demo.ownership.publish(Copy(volume.id, "node2", Snapshot(9, "never here"), volume.created_at))
+    demo.ownership.publish(
+        Copy(volume.id, "node2", Snapshot(9, "never here", 1), volume.created_at)
+    )
     with pytest.raises(Refused, match="node2 does not hold snapshot 9 of volume 'demo' any more"):
         demo["node2"].failover.promote("demo")
     assert demo.volume("demo").owner == "node1"

@@ -3,48 +3,84 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
-from flocker.divergence import last_shared
+import pytest
+
 from flocker.records import CUTS_KEPT, Cut, Snapshot, Volume
 
-VOLUME = Volume("demo", "id", "node1", 1, "2026-01-01", base=Snapshot(1, "first"))
+VOLUME = Volume("demo", "id", "node1", 1, "2026-01-01")
+
+
+def snapshot(number: int, epoch: int) -> Snapshot:
+    return Snapshot(number, f"{number}-of-{epoch}", epoch)
 
 
 def promoted(volume: Volume, number: int) -> Volume:
-    return volume.promoted_on("node2", Snapshot(number, f"identity-{number}"))
+    return volume.promoted_on("node2", snapshot(number, volume.epoch))
 
 
 def test_a_promotion_cuts_what_former_owners_wrote_and_a_move_does_not() -> None:
     later = promoted(VOLUME, 5)
-    assert (later.owner, later.epoch, later.base) == ("node2", 2, Snapshot(5, "identity-5"))
+    assert (later.owner, later.epoch, later.base) == ("node2", 2, snapshot(5, 1))
     assert later.cuts == (Cut(2, 5),)
-    assert later.owned_by("node3", Snapshot(8, "identity-8")).cuts == later.cuts
+    assert later.owned_by("node3", snapshot(8, 2)).cuts == later.cuts
+
+
+def test_all_that_the_first_owner_took_is_part_of_the_volume() -> None:
+    assert VOLUME.includes(snapshot(9, 1))
+
+
+@pytest.mark.parametrize(
+    ("number", "epoch", "is_part"),
+    [(5, 1, True), (6, 1, False), (6, 2, True), (9, 2, True), (10, 2, False), (10, 3, True)],
+)
+def test_what_owners_went_on_from_is_part_of_the_volume(
+    number: int, epoch: int, is_part: bool
+) -> None:
+    """The second went on from 5, the third has all that the second had."""
+    volume = promoted(VOLUME, 5).owned_by("node3", snapshot(9, 2))
+    assert volume.includes(snapshot(number, epoch)) is is_part
+
+
+def test_a_snapshot_of_a_later_epoch_than_the_record_is_not_judged_by_it() -> None:
+    assert promoted(VOLUME, 5).includes(snapshot(9, 4))
+
+
+def test_nothing_from_before_is_part_of_a_volume_that_began_with_nothing_known() -> None:
+    volume = VOLUME.owned_by("node2", None)
+    assert not volume.includes(snapshot(1, 1))
+    assert volume.includes(snapshot(1, 2))
 
 
 def test_a_promotion_that_goes_back_further_makes_an_earlier_one_needless() -> None:
     volume = promoted(promoted(promoted(VOLUME, 3), 7), 5)
     assert volume.cuts == (Cut(2, 3), Cut(4, 5))
+    assert [volume.includes(snapshot(n, 2)) for n in (5, 6)] == [True, False]
+    assert [volume.includes(snapshot(n, 1)) for n in (3, 4)] == [True, False]
 
 
 def test_after_many_promotions_too_much_is_put_aside_rather_than_too_little() -> None:
-    volume = VOLUME
-    exact = VOLUME
+    volume = exact = VOLUME
     for number in range(1, 3 * CUTS_KEPT):
         volume = promoted(volume, number)
-        exact = replace(exact, cuts=(*exact.cuts, Cut(volume.epoch, number)), base=volume.base)
+        exact = replace(volume, cuts=(*exact.cuts, Cut(volume.epoch, number)))
     assert len(volume.cuts) == CUTS_KEPT
-    for epoch in range(volume.epoch):
-        kept, right = last_shared(volume, epoch), last_shared(exact, epoch)
-        assert kept is not None
-        assert right is not None
-        assert kept <= right
+    for number, epoch in product(range(1, 3 * CUTS_KEPT), range(1, volume.epoch)):
+        each = snapshot(number, epoch)
+        assert volume.includes(each) <= exact.includes(each)
         if epoch > volume.epoch - CUTS_KEPT:
-            assert kept == right
+            assert volume.includes(each) == exact.includes(each)
 
 
-def test_cuts_can_be_written_and_read_and_need_not_be_there() -> None:
+def test_records_can_be_written_and_read() -> None:
     volume = promoted(promoted(VOLUME, 3), 7)
     written = volume.to_json()
-    assert Volume.from_json(written) == volume
-    del written["cuts"]
-    assert Volume.from_json(written) == replace(volume, cuts=())
+    back = Volume.from_json(written)
+    assert back == volume
+    assert back.base is not None
+    assert back.base.epoch == 2
+
+
+def test_snapshots_are_told_apart_by_identity_not_by_epoch() -> None:
+    assert snapshot(3, 1) == Snapshot(3, "3-of-1")

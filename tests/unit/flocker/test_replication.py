@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker import replication
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
-from flocker.records import Copy, Node, Snapshot, State, Volume, ago
+from flocker.records import Copy, Cut, Node, Snapshot, State, Volume, ago
 from flocker.replication import Retention, replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
@@ -54,7 +55,7 @@ def a_state(free: dict[str, int], copies: dict[str, int]) -> State:
         },
         copies={
             "id": {
-                node: Copy("id", node, Snapshot(number, "identity"), "")
+                node: Copy("id", node, Snapshot(number, "identity", 1), "")
                 for node, number in copies.items()
             }
         },
@@ -86,6 +87,13 @@ def test_a_copy_once_made_is_kept_up_however_full_its_node_is() -> None:
     assert replicas_of(a_volume(1), a_state(free, {"node2": 4})) == ["node2"]
     assert replicas_of(a_volume(2), a_state(free, {"node2": 4})) == ["node2", "node3"]
     assert replicas_of(a_volume(1), a_state(free, {"node2": 4, "node4": 5})) == ["node4"]
+
+
+def test_a_copy_that_a_promotion_left_behind_counts_for_nothing() -> None:
+    free = {"node1": 0, "node2": 1, "node3": 50}
+    volume = replace(a_volume(1), epoch=2, base=Snapshot(3, "identity", 1), cuts=(Cut(2, 3),))
+    assert replicas_of(volume, a_state(free, {"node2": 4})) == ["node3"]
+    assert replicas_of(volume, a_state(free, {"node2": 3})) == ["node2"]
 
 
 def test_a_node_that_is_away_is_replaced() -> None:
