@@ -190,9 +190,7 @@ class Custody:
             return False
         replicas = replicas_of(volume, state)
         newer = [
-            node
-            for node, copy in copies.items()
-            if copy.snapshot.number > mine.snapshot.number and volume.includes(copy.snapshot)
+            node for node, copy in copies.items() if copy.snapshot.number > mine.snapshot.number
         ]
         return 0 < volume.replicas == len(replicas) and set(replicas) <= set(newer)
 

@@ -94,6 +94,9 @@ def test_old_snapshots_are_pruned(make_btrfs_pool: MakeBtrfsPool, claim: Claim) 
     assert pool.snapshots(claim.volume_id) == [taken[0], *taken[-SNAPSHOTS_KEPT:]]
     pool.prune(claim.volume_id, keep=())
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
+    names = {path.name for path in (pool.live(claim.volume_id).parent / "snapshots").iterdir()}
+    kept = [each.number for each in taken[-SNAPSHOTS_KEPT:]]
+    assert names == {str(each) for each in kept} | {f"{each}.epoch-{claim.epoch}" for each in kept}
 
 
 def change(opened: FileIO, how: str) -> None:

@@ -188,6 +188,27 @@ def test_a_copy_adopted_in_vain_is_given_up_later_when_its_snapshot_is_being_sen
     assert not pool.is_open(claim.volume_id)
 
 
+def test_a_number_used_again_after_a_crash_has_the_later_epoch(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_btrfs_pool()
+    claim, first = volume_with_snapshot(pool)
+    written(pool, claim, "left behind")
+    monkeypatch.setattr(VolumeFolder, "_forget_snapshot_epoch", cut)
+    with pytest.raises(PowerCut):
+        put_away(pool, Claim(claim.volume_id, 2), first)
+    monkeypatch.undo()
+    pool = BtrfsPool(pool.root)
+    put_away(pool, Claim(claim.volume_id, 2), first)
+    pool.adopt(Claim(claim.volume_id, 3), first)
+    again = written(pool, Claim(claim.volume_id, 3), "went on")
+    assert [(each.number, each.epoch) for each in pool.snapshots(claim.volume_id)] == [
+        (1, 1),
+        (2, 3),
+    ]
+    assert again.number == 2
+
+
 def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(
     make_btrfs_pool: MakeBtrfsPool,
 ) -> None:

@@ -565,15 +565,6 @@ def test_a_copy_that_may_still_shorten_a_move_is_kept(surplus: MemoryCluster) ->
     assert holders_of_copies(surplus) == {"node1", "node2", "node3"}
 
 
-def test_a_copy_is_kept_while_a_newer_one_is_no_part_of_the_volume(surplus: MemoryCluster) -> None:
-    volume = surplus.volume("demo")
-    copy = surplus.state.copies_of(volume)["node3"]
-    left_behind = replace(copy.snapshot, number=9, epoch=volume.epoch - 1)
-    surplus.ownership.publish(replace(copy, snapshot=left_behind))
-    surplus["node2"].custody.tidy()
-    assert holders_of_copies(surplus) == {"node1", "node2", "node3"}
-
-
 def test_a_copy_is_kept_while_there_are_not_enough_newer_ones(surplus: MemoryCluster) -> None:
     surplus.lose("node3")
     surplus["node2"].custody.tidy()

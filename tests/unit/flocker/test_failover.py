@@ -359,8 +359,10 @@ def test_what_two_lost_ends_of_a_move_had_is_put_aside_on_both(demo: MemoryClust
         assert demo[name].read(f"had-by-{name}") == "left behind"
 
 
-def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(demo: MemoryCluster) -> None:
-    """node1 was only paused, and sends what node3 had asked for before the promotion."""
+def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """node1 was only paused, and sends what node3 had asked for before the first promotion."""
     node1, node2, node3 = (demo[name] for name in ("node1", "node2", "node3"))
     volume = demo.volume("demo")
     for text in ("left behind", "left behind as well"):
@@ -371,9 +373,17 @@ def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(demo: MemoryC
     node2.write("demo", "went on")
     node2.publish()
     node3.follow()
-    node3.pool.receive(volume.id, late, None, node1.pool.send(volume.id, late.number, None))
     demo.lose("node2")
-    node3.failover.promote("demo")
+    put_away = node3.pool.put_away
+
+    def arrives_after(record: Volume, node: str) -> object:
+        aside = put_away(record, node)
+        node3.pool.receive(volume.id, late, None, node1.pool.send(volume.id, late.number, None))
+        return aside
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node3.pool, "put_away", arrives_after)
+        node3.failover.promote("demo")
     assert node3.read("demo") == "went on"
     demo.bring_back("node2")
     assert node2.read("demo") == "went on"
