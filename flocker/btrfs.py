@@ -161,8 +161,9 @@ class BtrfsPool:
                 folder.drop_unfinished(snapshot.number)
             raise
         finally:
-            del self._arriving[key]
-            self._called_off.discard(key)
+            with self._locked(volume_id):
+                del self._arriving[key]
+                self._called_off.discard(key)
         subvolume.sync(self._volumes)  # or a crash would bring the mark back
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from flocker.adoption import Adoption
 from flocker.api import serve_engine
 from flocker.btrfs import BtrfsPool
 from flocker.catalog import Catalog
@@ -67,9 +68,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
 
     metrics = Metrics(status)
     transfers = Transfers(pool, peers, metrics.received_bytes.inc)
+    adoption = Adoption(ownership, pool)
     arrivals = Arrivals(
         Handoff(
-            node, ownership, pool, peers, transfers,
+            node, ownership, peers, transfers, adoption,
             clear=lambda volume: custody.step_back(volume),
             count_move=lambda result: metrics.moves.labels(result).inc(),
         )
@@ -136,6 +138,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         catalog=catalog,
         pool=pool,
         transfers=transfers,
+        adoption=adoption,
         clear=custody.step_back,
         count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
     )

@@ -386,8 +386,7 @@ class Driver:
             self._pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
 
     def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
-        found = [each for each in self._pool.snapshots(volume.id) if each.number == number]
-        return found[0] if found else None
+        return self._catalog.state.numbered(volume, number, self._pool.snapshots(volume.id))
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)

@@ -364,7 +364,7 @@ def _put_copy(copy: Copy) -> Json:
 
 
 def _put_copies(volume: Volume, *copies: Copy) -> list[Json]:
-    """None for a volume without replicas: nobody would ever say that they are out of date."""
+    """Not for a volume without replicas, whose owner never says when they are out of date."""
     return [_put_copy(copy) for copy in copies] if volume.replicas > 0 else []
 
 

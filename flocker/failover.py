@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from flocker.adoption import Adoption
 from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.errors import (
@@ -112,6 +113,7 @@ class Failover:
         catalog: Catalog,
         pool: Pool,
         transfers: Transfers,
+        adoption: Adoption,
         clear: Callable[[Volume], None],
         count_promotion: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -123,6 +125,7 @@ class Failover:
         self._catalog = catalog
         self._pool = pool
         self._transfers = transfers
+        self._adoption = adoption
         self._clear = clear
         self._count_promotion = count_promotion
         self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
@@ -204,13 +207,13 @@ class Failover:
             volume.id, volume.name, now(), self._node, "promoted",
             f"{volume.owner} {trouble}: {why}; what it wrote after {until} may be lost",
         )  # fmt: skip
-        # The writable copy first: a node that owns a volume has it. Should the record not be
-        # changed, the present owner's next epoch puts this copy away again.
         # From the newest one here: it may be one that this node has not been able to tell of.
         newest = replace(copy, node=self._node, snapshot=here[-1])
-        claim = volume.promoted_on(self._node, newest.snapshot).claim
-        self._pool.adopt(claim, newest.snapshot, volume.size_bytes)
-        promoted = self._ownership.promote(volume, newest, event)
+        promoted = self._adoption.take(
+            volume,
+            volume.promoted_on(self._node, newest.snapshot),
+            lambda: self._ownership.promote(volume, newest, event),
+        )
         self._record_former(volume, replace(newest, node=volume.owner), state)
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)

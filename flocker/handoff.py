@@ -16,6 +16,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
 from typing import Protocol
 
+from flocker.adoption import Adoption
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
@@ -25,7 +26,6 @@ from flocker.errors import (
     TransferFailed,
 )
 from flocker.ownership import Ownership
-from flocker.pool import Pool
 from flocker.records import Event, Move, Snapshot, Volume, now
 from flocker.transfer import Progress, Transfers
 
@@ -58,9 +58,9 @@ class Handoff:
         self,
         node: str,
         ownership: Ownership,
-        pool: Pool,
         owners: Owners,
         transfers: Transfers,
+        adoption: Adoption,
         *,
         clear: Callable[[Volume], None],
         count_move: Callable[[str], None] = lambda _: None,
@@ -70,9 +70,9 @@ class Handoff:
         """
         self._node = node
         self._ownership = ownership
-        self._pool = pool
         self._owners = owners
         self._transfers = transfers
+        self._adoption = adoption
         self._clear = clear
         self._count_move = count_move
 
@@ -112,14 +112,16 @@ class Handoff:
             received = self._transfers.fetch(
                 volume.id, volume.owner, [last], _Publisher(move, self._ownership)
             )
-            claim = volume.owned_by(self._node, last).claim
-            self._pool.adopt(claim, last, volume.size_bytes)
             seconds = time.monotonic() - started
             event = Event(
                 volume.id, volume.name, now(), self._node, "moved",
                 f"from {volume.owner}: {why}; {received} bytes in {seconds:.1f} s",
             )  # fmt: skip
-            return self._ownership.finish_move(volume, move, last, event)
+            return self._adoption.take(
+                volume,
+                volume.owned_by(self._node, last),
+                lambda: self._ownership.finish_move(volume, move, last, event),
+            )
         except BaseException:
             self._abandon(move)
             raise

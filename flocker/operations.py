@@ -218,7 +218,7 @@ class Operations:
             state = self._ownership.state()
             if move := state.moves.get(volume.id):  # its last snapshot may be taken already
                 raise MoveUnderWay(volume.name, move.target)
-            snapshot = self._find(volume, wanted.number)
+            snapshot = self._find(volume, wanted.number, state)
             before, taken_at = self._freeze(volume)
             if before not in [named.snapshot for named in state.named(volume)]:
                 self._keep(volume, f"before it became {reference}", before, taken_at)
@@ -343,10 +343,9 @@ class Operations:
             self._publisher.publish(volume)
         return _snapshot(volume, named, [self._node])
 
-    def _find(self, volume: Volume, number: int) -> Snapshot:
-        for snapshot in self._pool.snapshots(volume.id):
-            if snapshot.number == number:
-                return snapshot
+    def _find(self, volume: Volume, number: int, state: State) -> Snapshot:
+        if snapshot := state.numbered(volume, number, self._pool.snapshots(volume.id)):
+            return snapshot
         raise Refused(
             f"{self._node} has no snapshot {number} of volume '{volume.name}'; "
             f"`flocker snapshots {volume.name}` lists those there are"

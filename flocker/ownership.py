@@ -110,7 +110,8 @@ class Ownership(Protocol):
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
         """Make the move's target the owner, in one step with the end of the move, and with the
-        record that both ends of it hold `base` (none is kept of volumes without replicas).
+        record that both ends of it hold `base`; not for volumes without replicas, whose owners
+        publish nothing.
 
         Raises:
             StaleEpoch: the move expired or the record changed; the owner is who it was.
@@ -123,8 +124,8 @@ class Ownership(Protocol):
         """Make the node of a copy, which it is to go on from, the owner: because the owner is
         away, or is that node itself and has lost its own.
 
-        A move of the volume ends with it, and the copy is recorded in the same step (none
-        is kept of volumes without replicas).
+        A move of the volume ends with it. The copy is recorded in the same step, but not
+        for volumes without replicas.
 
         Raises:
             Refused: the owner is another node, whose lease has not run out.

@@ -225,7 +225,8 @@ class HttpPeers:
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         wanted = {"epoch": volume.epoch, "token": move.token}
-        return Snapshot(**self._ask(volume, volume.owner, "release", wanted, within=DISK_SECONDS))
+        answer = self._ask(volume, volume.owner, "release", wanted, within=DISK_SECONDS)
+        return Snapshot.from_json(answer)
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         try:
@@ -251,7 +252,7 @@ class HttpPeers:
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         answer = self._get(node, f"/copies/{volume_id}/snapshots")
-        return [Snapshot(**value) for value in answer]
+        return [Snapshot.from_json(value) for value in answer]
 
     def stream_bytes(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None

@@ -6,14 +6,14 @@ Times are RFC 3339 with a zone, as the engine wants them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 Failover = Literal["manual", "auto"]
 DEFAULT_REPLICAS = 2
-CUTS_KEPT = 50  # of one volume
+CUTS_KEPT = 500  # of one volume; a node that missed more promotions may take too much for its part
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,16 @@ class Snapshot:
 
     `identity` stays the same when the snapshot is sent to another node: numbers
     can be equal by accident, identities cannot. `epoch` is that of the owner who
-    took it.
+    took it; 0 if nobody wrote that down: then it is older than every promotion.
     """
 
     number: int
     identity: str
-    epoch: int = field(default=0, compare=False)  # 0: not known
+    epoch: int = field(default=0, compare=False)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Snapshot:
+        return cls(value["number"], value["identity"], value.get("epoch", 0))
 
 
 @dataclass(frozen=True)
@@ -82,17 +86,16 @@ class Volume:
         """The same volume after a change to an owner that has it up to `base`."""
         promoted = self.owned_by(node, base)
         older = [cut for cut in self.cuts if cut.number < base.number]
-        if len(older) >= CUTS_KEPT:  # two become one that cuts as early as the one and the other
-            older[:2] = [Cut(older[1].epoch, older[0].number)]
-        return replace(promoted, cuts=(*older, Cut(promoted.epoch, base.number)))
+        cuts = (*older, Cut(promoted.epoch, base.number))
+        return replace(promoted, cuts=cuts[-CUTS_KEPT:])
 
     def includes(self, snapshot: Snapshot) -> bool:
-        """Whether a snapshot is one of the states the present owner's goes back to.
+        """Whether a snapshot is a state that the volume was in, as its present owner knows it.
 
         Numbers alone do not tell: after a promotion they grow again from where it went
         on, and soon pass those of what it left behind.
         """
-        is_former = snapshot.epoch < self.epoch
+        is_former = 0 < snapshot.epoch < self.epoch
         if is_former and (self.base is None or snapshot.number > self.base.number):
             return False
         return all(snapshot.number <= cut.number for cut in self.cuts if cut.epoch > snapshot.epoch)
@@ -104,7 +107,8 @@ class Volume:
     def from_json(cls, value: Mapping[str, Any]) -> Volume:
         base = value.get("base")
         cuts = tuple(Cut(**cut) for cut in value.get("cuts", ()))
-        return cls(**{**value, "base": None if base is None else Snapshot(**base), "cuts": cuts})
+        known = None if base is None else Snapshot.from_json(base)
+        return cls(**{**value, "base": known, "cuts": cuts})
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ class Copy:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Copy:
-        return cls(**{**value, "snapshot": Snapshot(**value["snapshot"])})
+        return cls(**{**value, "snapshot": Snapshot.from_json(value["snapshot"])})
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ class NamedSnapshot:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> NamedSnapshot:
-        return cls(**{**value, "snapshot": Snapshot(**value["snapshot"])})
+        return cls(**{**value, "snapshot": Snapshot.from_json(value["snapshot"])})
 
 
 @dataclass(frozen=True)
@@ -231,8 +235,21 @@ class State:
         return self.copies.get(volume.id, {})
 
     def named(self, volume: Volume) -> list[NamedSnapshot]:
-        """The snapshots people asked for, oldest first."""
-        return [snapshot for _, snapshot in sorted(self.snapshots.get(volume.id, {}).items())]
+        """The snapshots people asked for, oldest first; without what a promotion left behind."""
+        named = [each for _, each in sorted(self.snapshots.get(volume.id, {}).items())]
+        return [each for each in named if volume.includes(each.snapshot)]
+
+    def numbered(self, volume: Volume, number: int, here: Iterable[Snapshot]) -> Snapshot | None:
+        """The snapshot of that number among those of a node.
+
+        None: there is none, or the one people asked for was another, left behind by a
+        promotion.
+        """
+        meant = self.snapshots.get(volume.id, {}).get(number)
+        for snapshot in here:
+            if snapshot.number == number and (meant is None or meant.snapshot == snapshot):
+                return snapshot
+        return None
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ live             writable subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
 epoch            the epoch `live` was made for, or the one that took it away
 snapshots/<n>    read-only subvolumes
-snapshots/<n>.epoch-<e>  the epoch <n> was taken at; it may be there before and after <n>
+snapshots/<n>.epoch-<e>  <n> was taken at that epoch; this name may be there without <n>
 snapshots/<n>.arriving   <n> is not known to be complete and on disk
 """
 
@@ -44,7 +44,7 @@ class VolumeFolder:
 
     @property
     def has_data(self) -> bool:
-        """Whether more than an epoch is here."""
+        """Whether a writable copy or a snapshot is here."""
         has_snapshots = any(name.isdecimal() for name in self._names())
         return self.live.is_dir() or self.next.is_dir() or has_snapshots
 
@@ -125,10 +125,16 @@ class VolumeFolder:
     def write_snapshot_epoch(self, number: int, epoch: int) -> None:
         """Say at which epoch a snapshot is taken that is about to be made.
 
-        In a name, not in a file's content: that is on disk as soon as the snapshot is.
+        In a name, not in a file's content: a name is on disk as soon as the snapshot is.
+
+        Raises:
+            PoolError: the disk is full or fails.
         """
-        self._forget_snapshot_epoch(number)
-        (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch()
+        try:
+            self._forget_snapshot_epoch(number)
+            (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch()
+        except OSError as error:
+            raise PoolError(f"snapshot {number} could not be begun: {error.strerror}") from error
 
     def delete_snapshot(self, number: int) -> None:
         """Delete a snapshot and what is known of it.

@@ -209,6 +209,18 @@ def test_a_number_used_again_after_a_crash_has_the_later_epoch(
     assert again.number == 2
 
 
+def test_the_epoch_of_a_snapshot_that_was_never_made_is_no_data(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    folder = folder_of(pool, claim)
+    folder.make()
+    folder.write_snapshot_epoch(1, claim.epoch)
+    pool = BtrfsPool(pool.root)
+    pool.create(claim)
+    assert pool.is_open(claim.volume_id)
+
+
 def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(
     make_btrfs_pool: MakeBtrfsPool,
 ) -> None:

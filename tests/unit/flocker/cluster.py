@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from flocker.adoption import Adoption
 from flocker.catalog import Catalog
 from flocker.custody import Custody
 from flocker.driver import Driver
@@ -129,9 +130,10 @@ class Machine:
         self.uses = Uses(node, self.holders, self.containers, self.containers)
         self.retention = Retention(RETENTION_SECONDS)
         self.transfers = Transfers(pool, peers, lambda _: None)
+        adoption = Adoption(ownership, pool)
         self.arrivals = Arrivals(
             Handoff(
-                node, ownership, pool, peers, self.transfers,
+                node, ownership, peers, self.transfers, adoption,
                 clear=lambda volume: self.custody.step_back(volume),
             )
         )  # fmt: skip
@@ -179,6 +181,7 @@ class Machine:
             catalog=self.catalog,
             pool=pool,
             transfers=self.transfers,
+            adoption=adoption,
             clear=self.custody.step_back,
         )
         self.operations = Operations(

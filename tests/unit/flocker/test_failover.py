@@ -337,6 +337,71 @@ def test_a_promotion_goes_on_from_what_the_node_could_not_tell_of(demo: MemoryCl
     assert node2.read("demo") == "newer"
 
 
+def test_a_takeover_that_comes_late_leaves_what_was_promoted_meanwhile_alone(
+    auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person was faster, on the same node, and a container writes already."""
+    auto.lose("node1")
+    node3 = auto["node3"]
+
+    snapshots = node3.pool.snapshots
+
+    def promoted_and_written(volume_id: str) -> list[Snapshot]:
+        monkeypatch.undo()
+        here = snapshots(volume_id)
+        node3.failover.promote("demo")
+        node3.write("demo", "acknowledged")
+        return here
+
+    monkeypatch.setattr(node3.pool, "snapshots", promoted_and_written)
+    node3.failover.take_over_lost(auto.state)
+    assert node3.read("demo") == "acknowledged"
+    assert auto.volume("demo").epoch == 2
+    assert whats(auto) == ["created", "promoted"]
+    assert node3.pool.asides() == []
+
+
+def test_of_a_move_and_a_takeover_that_meet_one_is_made(
+    auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner dies when its last snapshot is here, and is replaced before the move ends."""
+    node3 = auto["node3"]
+
+    fetch = node3.transfers.fetch
+
+    def fetched(*arguments: object) -> int:
+        received = fetch(*arguments)  # type: ignore[arg-type]
+        auto.lose("node1")
+        node3.failover.promote("demo")
+        node3.write("demo", "acknowledged")
+        return received
+
+    monkeypatch.setattr(node3.transfers, "fetch", fetched)
+    with pytest.raises(StaleEpoch, match="volume 'demo' has changed; try again"):
+        node3.arrivals.bring(auto.volume("demo"), "asked for")
+    assert node3.read("demo") == "acknowledged"
+    assert auto.volume("demo").epoch == 2
+    assert node3.pool.asides() == []
+
+
+def test_a_snapshot_people_asked_for_is_not_another_after_a_promotion(demo: MemoryCluster) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.write("demo", "mine")
+    reference = node1.operations.snapshot(["demo"], "mine")["snapshots"][0]
+    demo.lose("node1")
+    node2.failover.promote("demo")
+    node2.write("demo", "another")
+    node2.publish()
+    assert numbers(node2)[-1] == reference["number"]
+    assert node2.operations.snapshots("demo")["snapshots"] == []
+    name = f"demo@{reference['number']}"
+    with pytest.raises(Refused, match=f"has no snapshot {reference['number']} of volume 'demo'"):
+        node2.operations.restore(name)
+    with pytest.raises(Refused, match=f"has no snapshot {reference['number']} of volume 'demo'"):
+        node2.driver.create("clone", {"from": name})
+    assert node2.read("demo") == "another"
+
+
 def test_what_two_lost_ends_of_a_move_had_is_put_aside_on_both(demo: MemoryCluster) -> None:
     """They come back when the volume has had two more owners, and higher numbers."""
     node2 = demo["node2"]
