@@ -134,11 +134,12 @@ Feature: A volume outlives the node that has it
         """
       Then it prints "goodbye"
       When "node3" has its power back
-      And the operator types on "node2"
+      And the operator types on "node3"
         """
-        sudo flocker conflicts
+        docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
         """
-      Then it says "No conflicts"
+      Then it prints "goodbye"
+      And "node3" owns the volume "ledger"
 
     Scenario: A node that comes back with an empty disk goes on from a copy of another
       Given the operator has typed on "node1"
