@@ -45,7 +45,7 @@ from tests.unit.flocker.cluster import Etcd, Machine, MemoryCluster
 NODES = ("node1", "node2", "node3")
 VOLUME = "demo"
 CONTAINER = "writer"
-EXAMPLES = 150  # about 15 s; thousands were run before this was believed
+EXAMPLES = 150  # about 15 s; tens of thousands were run before this was believed
 LONGEST_SECONDS = 20  # after which what a node does counts as waiting for ever
 LONGEST_OPERATION = 12  # calls that leave a node; a fuse longer than that never goes off
 
