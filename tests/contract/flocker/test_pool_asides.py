@@ -40,6 +40,15 @@ def a_volume(pool: Pool, *texts: str) -> tuple[Claim, list[Snapshot]]:
     return claim, [written(pool, claim, text) for text in texts]
 
 
+def an_owner_and_a_replica(make_pool: MakePool) -> tuple[Pool, Pool, Claim, list[Snapshot]]:
+    """Both have a snapshot of "first" and one of "second"."""
+    owner, replica = make_pool(), make_pool()
+    claim, snapshots = a_volume(owner, "first", "second")
+    put_away(replica, claim, base=None)
+    copied(owner, replica, claim, *snapshots)
+    return owner, replica, claim, snapshots
+
+
 def test_writes_after_the_base_are_put_aside(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, [first, _] = a_volume(pool, "first", "second")
@@ -122,10 +131,7 @@ def test_what_a_promotion_left_behind_is_put_aside_however_many_owners_later(
     make_pool: MakePool, has_adopted: bool
 ) -> None:
     """A promotion at epoch 3 went on from the first, and its owners' numbers are higher by now."""
-    owner, other = make_pool(), make_pool()
-    claim, [first, second] = a_volume(owner, "first", "second")
-    put_away(other, claim, base=None)
-    copied(owner, other, claim, first, second)
+    _, other, claim, [first, second] = an_owner_and_a_replica(make_pool)
     if has_adopted:
         other.adopt(later(claim), second)
     much_later = Snapshot(7, str(uuid.uuid4()))
@@ -195,10 +201,7 @@ def test_a_replica_that_begins_late_keeps_what_it_gets(make_pool: MakePool) -> N
 
 
 def test_a_move_that_was_never_finished_leaves_nothing_aside(make_pool: MakePool) -> None:
-    owner, other = make_pool(), make_pool()
-    claim, [first, second] = a_volume(owner, "first", "second")
-    put_away(other, claim, base=None)
-    copied(owner, other, claim, first, second)
+    owner, other, claim, [_, second] = an_owner_and_a_replica(make_pool)
     other.adopt(later(claim), second)
     third = written(owner, claim, "third")
     assert put_away(other, later(claim), base=third) is None  # a third node was faster
@@ -210,10 +213,7 @@ def test_a_move_that_was_never_finished_leaves_nothing_aside(make_pool: MakePool
 def test_what_was_adopted_in_vain_while_another_was_promoted_from_less_is_put_aside(
     make_pool: MakePool, followed_on: bool
 ) -> None:
-    owner, other = make_pool(), make_pool()
-    claim, [first, second] = a_volume(owner, "first", "second")
-    put_away(other, claim, base=None)
-    copied(owner, other, claim, first, second)
+    owner, other, claim, [first, second] = an_owner_and_a_replica(make_pool)
     other.adopt(later(claim), second)
     if followed_on:
         copied(owner, other, claim, written(owner, claim, "third"))
