@@ -49,7 +49,7 @@ def replicas_of(volume: Volume, state: State) -> list[str]:
 
 
 class Retention:
-    """Which snapshots a node must not prune.
+    """Which snapshots a node must not prune; any number of threads may tell and ask.
 
     Args:
         seconds: how long a node may be away and still find the snapshot its copies end with.
@@ -57,20 +57,24 @@ class Retention:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._lock = threading.Lock()
         self._sent: dict[tuple[str, str], int] = {}
         self._asked_for: set[tuple[str, int]] = set()
 
     def sending(self, volume_id: str, node: str, number: int) -> None:
         """A peer is fetching this one; it is the next parent even before the peer says so."""
-        self._sent[volume_id, node] = number
+        with self._lock:
+            self._sent[volume_id, node] = number
 
     def asked_for(self, volume_id: str, number: int) -> None:
         """A person wants this one; until the cluster knows, nothing else keeps it."""
-        self._asked_for.add((volume_id, number))
+        with self._lock:
+            self._asked_for.add((volume_id, number))
 
     def not_wanted(self, volume_id: str, number: int) -> None:
         """That person does not want it any more."""
-        self._asked_for.discard((volume_id, number))
+        with self._lock:
+            self._asked_for.discard((volume_id, number))
 
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
@@ -81,8 +85,10 @@ class Retention:
             if node in state.nodes or state.seen.get(node, unheard_since) >= unheard_since
         }
         kept |= {named.snapshot.number for named in state.named(volume)}
-        kept |= {number for each, number in self._asked_for if each == volume.id}
-        return kept | {number for (each, _), number in self._sent.items() if each == volume.id}
+        with self._lock:
+            kept |= {number for each, number in self._asked_for if each == volume.id}
+            kept |= {number for (each, _), number in self._sent.items() if each == volume.id}
+        return kept
 
 
 class Publisher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -379,6 +380,29 @@ def test_a_node_that_is_gone_for_good_keeps_nothing_from_being_pruned(demo: Memo
     copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(4, "identity"), "")}}
     gone = State(copies=copies, seen={"node2": ago(RETENTION_SECONDS + 60)})
     assert retention.numbers(volume, gone) == set()
+
+
+def test_what_must_be_kept_can_be_asked_while_peers_fetch(demo: MemoryCluster) -> None:
+    """Many volumes are sent at once, and each of their publications asks what to prune."""
+    retention, volume = Retention(RETENTION_SECONDS), demo.volume("demo")
+    retention.sending(volume.id, "node2", 3)
+    has_asked = threading.Event()
+
+    def fetch() -> None:
+        for each in itertools.count():
+            retention.sending(f"volume {each}", "node2", 1)
+            retention.asked_for(f"volume {each}", 1)
+            if has_asked.is_set():
+                return
+
+    fetching = threading.Thread(target=fetch)
+    fetching.start()
+    try:
+        for _ in range(200):
+            assert retention.numbers(volume, demo.state) == {3}
+    finally:
+        has_asked.set()
+        fetching.join()
 
 
 # In the background
