@@ -1,7 +1,10 @@
-"""`N passed, N failed` over all test programs of a run, from the JUnit files they wrote."""
+"""What a run ends with, from the JUnit files its test programs wrote: what failed, and how many."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
+
+LONGEST_REASON = 1000  # characters; the report has all of it
 
 
 def count(folder: Path) -> tuple[int, int]:
@@ -11,26 +14,47 @@ def count(folder: Path) -> tuple[int, int]:
     counts as failed; so does a file that a program which was killed has not written to its end.
     """
     passed = failed = 0
-    for file in sorted(folder.glob("*.xml")):
-        try:
-            cases = ElementTree.parse(file).iter("testcase")  # noqa: S314 - our own files
-        except ElementTree.ParseError:
+    for _, case in _cases(folder):
+        if case is None or _reason(case) is not None:
             failed += 1
-            continue
-        for case in cases:
-            outcomes = {child.tag for child in case}
-            if outcomes & {"failure", "error"}:
-                failed += 1
-            elif "skipped" not in outcomes:
-                passed += 1
+        elif case.find("skipped") is None:
+            passed += 1
     return passed, failed
 
 
-def closing_line(folder: Path, *, status: int) -> str:
-    """The line for a run that ended with this exit status.
+def closing_lines(folder: Path, *, status: int) -> list[str]:
+    """What failed and why, and `N passed, N failed` for a run that ended with this exit status.
 
+    Of a run's output often only the end is kept, and with a fresh clone the report is gone too.
     A program that broke before it could count leaves a red run without a failed test: that
     is one failure.
     """
+    lines = []
+    for file, case in _cases(folder):
+        if case is None:
+            lines.append(f"failed: {file.name} was not written to its end")
+        elif (reason := _reason(case)) is not None:
+            lines.append(f"failed: {case.get('classname')}: {case.get('name')}")
+            lines += [f"    {line}" for line in reason[:LONGEST_REASON].splitlines()]
     passed, failed = count(folder)
-    return f"{passed} passed, {max(failed, int(status != 0))} failed"
+    return [*lines, f"{passed} passed, {max(failed, int(status != 0))} failed"]
+
+
+def _cases(folder: Path) -> Iterator[tuple[Path, ElementTree.Element | None]]:
+    """Every test case with its file; None for a file that cannot be read."""
+    for file in sorted(folder.glob("*.xml")):
+        try:
+            cases = list(ElementTree.parse(file).iter("testcase"))  # noqa: S314 - our own files
+        except ElementTree.ParseError:
+            yield file, None
+            continue
+        for case in cases:
+            yield file, case
+
+
+def _reason(case: ElementTree.Element) -> str | None:
+    """Why a case failed; None if it did not."""
+    for outcome in case:
+        if outcome.tag in ("failure", "error"):
+            return (outcome.get("message") or outcome.text or "").strip()
+    return None
