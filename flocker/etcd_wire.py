@@ -12,7 +12,6 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,8 +26,10 @@ from flocker.errors import BadRequest, ControlPlaneAway
 log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
-ANSWER_SECONDS = 5  # a healthy member answers in milliseconds, and finds a new leader in four
-LAST_SECONDS = 1  # for connecting, and for an answer when ANSWER_SECONDS have passed already
+CONNECT_SECONDS = 1
+# Of each member. A healthy one answers in milliseconds, and finds a new leader in four seconds;
+# but one disk that stalls, or fifty containers that start at once, hold up all of them.
+ANSWER_SECONDS = 5
 POLL_SECONDS = 0.2
 CONNECTIONS_KEPT = 64  # to each member
 UNAVAILABLE = 14  # gRPC's code for what may pass, such as having no leader
@@ -58,25 +59,25 @@ class Members:
         """What the first member that can answer says.
 
         A question may reach etcd more than once: when an answer is lost, the next member is
-        asked. While members say that they have no leader they are asked again for a moment.
+        asked. While members say that they have no leader they are asked again for ANSWER_SECONDS.
 
         Raises:
-            ControlPlaneAway: no member could answer. That is known after ANSWER_SECONDS, and
-                LAST_SECONDS more for each further member that is silent.
+            ControlPlaneAway: no member could answer. That is known after ANSWER_SECONDS for each
+                that is silent.
         """
-        give_up_at = time.monotonic() + ANSWER_SECONDS
+        give_up_at = None
         while True:
             failures = []
             for client in list(self._clients):
                 try:
-                    seconds = max(LAST_SECONDS, give_up_at - time.monotonic())
-                    answer = _ask_one(client, path, question, seconds)
+                    answer = _ask_one(client, path, question)
                 except _NoAnswer as failure:
                     failures.append(failure)
                 else:
                     self._prefer(client)
                     return answer
             is_passing = any(failure.is_passing for failure in failures)
+            give_up_at = give_up_at or time.monotonic() + ANSWER_SECONDS
             if not is_passing or time.monotonic() >= give_up_at:
                 raise ControlPlaneAway(
                     f"etcd does not answer ({'; '.join(map(str, failures))}); "
@@ -99,7 +100,7 @@ class Members:
                 client.get_url(path),
                 json=question,
                 stream=True,
-                timeout=(LAST_SECONDS, silence_seconds),
+                timeout=(CONNECT_SECONDS, silence_seconds),
             ) as response:
                 for line in response.iter_lines(chunk_size=None):  # None: as soon as it arrives
                     if line.strip():
@@ -214,7 +215,13 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
         raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
-    client = Etcd3Client(host=url.hostname, port=url.port, protocol=url.scheme, api_path="/v3/")
+    client = Etcd3Client(
+        host=url.hostname,
+        port=url.port,
+        protocol=url.scheme,
+        api_path="/v3/",
+        timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+    )
     session = client.session
     session.trust_env = False  # neither proxies nor another CA bundle may come between
     session.headers.update(NEEDS_LEADER)
@@ -225,10 +232,7 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     return client
 
 
-def _ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
-    # The library knows a timeout of clients only, not of questions: a copy, of the same session.
-    client = copy(member)
-    client.timeout = (LAST_SECONDS, seconds)
+def _ask_one(client: Etcd3Client, path: str, question: Json) -> Json:
     handled = sys.exception()
     try:
         return _result(_post(client, path, question))
