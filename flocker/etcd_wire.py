@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import sys
 import threading
 import time
@@ -26,10 +27,16 @@ from flocker.errors import BadRequest, ControlPlaneAway
 log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
-CONNECT_SECONDS = 1
-# Of each member. A healthy one answers in milliseconds, and finds a new leader in four seconds;
-# but one disk that stalls, or fifty containers that start at once, hold up all of them.
+# Of each member, for TLS and for its answer. A healthy one takes milliseconds, and finds a new
+# leader in four seconds; but one disk that stalls, or fifty containers that start at once, hold
+# up all of them.
 ANSWER_SECONDS = 5
+# Of a machine: its kernel acknowledges what it is sent, however slow the member is. Source: tcp(7)
+GONE_SECONDS = 2
+SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000),
+]
 POLL_SECONDS = 0.2
 CONNECTIONS_KEPT = 64  # to each member
 UNAVAILABLE = 14  # gRPC's code for what may pass, such as having no leader
@@ -63,7 +70,7 @@ class Members:
 
         Raises:
             ControlPlaneAway: no member could answer. That is known after ANSWER_SECONDS for each
-                that is silent.
+                that is silent, GONE_SECONDS if its machine is.
         """
         give_up_at = None
         while True:
@@ -73,12 +80,12 @@ class Members:
                     answer = _ask_one(client, path, question)
                 except _NoAnswer as failure:
                     failures.append(failure)
+                    if failure.is_passing:
+                        give_up_at = give_up_at or time.monotonic() + ANSWER_SECONDS
                 else:
                     self._prefer(client)
                     return answer
-            is_passing = any(failure.is_passing for failure in failures)
-            give_up_at = give_up_at or time.monotonic() + ANSWER_SECONDS
-            if not is_passing or time.monotonic() >= give_up_at:
+            if give_up_at is None or time.monotonic() >= give_up_at:
                 raise ControlPlaneAway(
                     f"etcd does not answer ({'; '.join(map(str, failures))}); "
                     "`systemctl status etcd` on the nodes tells more"
@@ -100,7 +107,7 @@ class Members:
                 client.get_url(path),
                 json=question,
                 stream=True,
-                timeout=(CONNECT_SECONDS, silence_seconds),
+                timeout=(ANSWER_SECONDS, silence_seconds),
             ) as response:
                 for line in response.iter_lines(chunk_size=None):  # None: as soon as it arrives
                     if line.strip():
@@ -211,6 +218,13 @@ def key_of(stored: Mapping[str, str]) -> str:
     return _text(stored["key"]).removeprefix(ROOT)
 
 
+class _Adapter(HTTPAdapter):
+    """requests' way to set options of sockets."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, socket_options=SOCKET_OPTIONS)
+
+
 def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
@@ -220,12 +234,12 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
         port=url.port,
         protocol=url.scheme,
         api_path="/v3/",
-        timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+        timeout=ANSWER_SECONDS,
     )
     session = client.session
     session.trust_env = False  # neither proxies nor another CA bundle may come between
     session.headers.update(NEEDS_LEADER)
-    session.mount(f"{url.scheme}://", HTTPAdapter(pool_maxsize=CONNECTIONS_KEPT))
+    session.mount(f"{url.scheme}://", _Adapter(pool_maxsize=CONNECTIONS_KEPT))
     if certificates is not None:
         session.verify = str(certificates.ca)
         session.cert = (str(certificates.cert), str(certificates.key))

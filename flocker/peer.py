@@ -53,7 +53,7 @@ from flocker.replication import Retention
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 20
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 5  # and for TLS, which a node takes its time for when fifty volumes move at once
 # A snapshot waits until the disk has all that was written; a stream is silent, and its size
 # unknown, for as long as btrfs walks over files that did not change.
 DISK_SECONDS = 600

@@ -20,9 +20,10 @@ from acceptance.waiting import eventually
 from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
-from flocker.etcd_wire import ANSWER_SECONDS
+from flocker.etcd_wire import ANSWER_SECONDS, GONE_SECONDS
 from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
+from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, held, made
 from tests.contract.flocker.test_peer import made_certificates
 
@@ -442,6 +443,39 @@ def test_members_that_are_held_up_for_a_while_fail_nothing(members: list[Etcd]) 
         assert time.monotonic() - began > 1.5 * ANSWER_SECONDS  # they were held up
     finally:
         resuming.join()
+
+
+def test_a_member_may_take_its_time_for_the_handshake_too(
+    session_etcd: Etcd, tmp_path: Path
+) -> None:
+    cluster = made_certificates(tmp_path) / "node1"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(str(cluster / "cert.pem"), str(cluster / "key.pem"))
+
+    class Slow(LosesAnswers):
+        etcd = session_etcd.endpoint
+
+        def setup(self) -> None:
+            threading.Event().wait(ANSWER_SECONDS / 2)
+            super().setup()
+
+        @staticmethod
+        def is_lost(_path: str, _body: bytes) -> bool:
+            return False
+
+    with served(Slow, tls) as server:
+        endpoint = f"https://127.0.0.1:{server.server_port}"
+        EtcdOwnership([endpoint], LEASE_SECONDS, Certificates.within(cluster)).state()
+
+
+def test_a_machine_that_is_gone_is_given_up_sooner_than_one_that_is_slow(
+    session_etcd: Etcd,
+) -> None:
+    with port_of_nobody() as port:
+        endpoints = [f"http://127.0.0.1:{port}", session_etcd.endpoint]
+        began = time.monotonic()
+        EtcdOwnership(endpoints, LEASE_SECONDS, None).state()
+        assert 0.8 * GONE_SECONDS < time.monotonic() - began < 0.9 * ANSWER_SECONDS
 
 
 def test_a_member_without_a_majority_says_so_quickly(members: list[Etcd]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from flocker.errors import (
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.records import Node, Snapshot, State
 from tests.contract.flocker.etcd_members import free_port
+from tests.contract.flocker.nobody import port_of_nobody
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract
@@ -312,6 +314,18 @@ def test_a_node_that_does_not_listen_is_away(cluster: MemoryCluster, certificate
     volume = cluster.volume("demo")
     with pytest.raises(OwnerAway, match="owned by node1, which does not answer"):
         peers_of_node2(cluster, free_port(), certificates).check_unused(volume)
+
+
+def test_a_node_that_is_gone_is_not_called_for_long(
+    cluster: MemoryCluster, certificates: Path
+) -> None:
+    cluster["node1"].driver.create("demo", {})
+    volume = cluster.volume("demo")
+    with port_of_nobody() as port:
+        began = time.monotonic()
+        with pytest.raises(OwnerAway, match="timed out"):
+            peers_of_node2(cluster, port, certificates).check_unused(volume)
+        assert time.monotonic() - began < peer.CONNECT_SECONDS + 2
 
 
 def test_a_node_whose_lease_ran_out_is_away(cluster: MemoryCluster, certificates: Path) -> None:
