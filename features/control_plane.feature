@@ -78,3 +78,22 @@ Feature: Nothing that runs depends on the control plane
         docker run --rm --volume-driver flocker -v ticks:/data busybox echo here
         """
       Then it prints "here"
+
+  Rule: A control plane that is slow for a moment refuses nothing
+
+    Scenario: A disk that all nodes share holds etcd up while a container starts
+      Given the operators of all nodes have typed at once
+        """
+        sudo systemctl kill --signal=STOP etcd
+        (sleep 8; sudo systemctl kill --signal=CONT etcd) > /dev/null 2>&1 &
+        """
+      When the operator types on "node1"
+        """
+        docker run --rm --volume-driver flocker -v patience:/data busybox sh -c "echo here > /data/word"
+        """
+      Then it succeeds
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v patience:/data busybox cat /data/word
+        """
+      Then it prints "here"
