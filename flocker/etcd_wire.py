@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import sys
 import threading
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,16 +27,10 @@ from flocker.errors import BadRequest, ControlPlaneAway
 log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
-# Of each member, for TLS and for its answer. A healthy one takes milliseconds, and finds a new
-# leader in four seconds; but one disk that stalls, or fifty containers that start at once, hold
-# up all of them.
-ANSWER_SECONDS = 5
-# Of a machine: its kernel acknowledges what it is sent, however slow the member is. Source: tcp(7)
-GONE_SECONDS = 2
-SOCKET_OPTIONS = [
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000),
-]
+ANSWER_SECONDS = 5  # a healthy member answers in milliseconds, and finds a new leader in four
+# Of each further member: one that hangs must not cost the lease of a node that is well (keeper.py).
+LAST_SECONDS = 1
+PATIENCE_SECONDS = 12  # with members that are all silent, as when the disk they share stalls
 POLL_SECONDS = 0.2
 CONNECTIONS_KEPT = 64  # to each member
 UNAVAILABLE = 14  # gRPC's code for what may pass, such as having no leader
@@ -66,26 +60,27 @@ class Members:
         """What the first member that can answer says.
 
         A question may reach etcd more than once: when an answer is lost, the next member is
-        asked. While members say that they have no leader they are asked again for ANSWER_SECONDS.
+        asked. While members say that they have no leader, or say nothing, all are asked again
+        for a while.
 
         Raises:
-            ControlPlaneAway: no member could answer. That is known after ANSWER_SECONDS for each
-                that is silent, GONE_SECONDS if its machine is.
+            ControlPlaneAway: no member could answer. That is known at once if none is there,
+                after ANSWER_SECONDS if they have no leader, and soon after PATIENCE_SECONDS if
+                they are silent.
         """
-        give_up_at = None
+        patience = _Patience()
         while True:
-            failures = []
+            failures: list[_NoAnswer] = []
             for client in list(self._clients):
+                seconds = LAST_SECONDS if failures else ANSWER_SECONDS
                 try:
-                    answer = _ask_one(client, path, question)
+                    answer = _ask_one(client, path, question, patience.limit(seconds))
                 except _NoAnswer as failure:
                     failures.append(failure)
-                    if failure.is_passing:
-                        give_up_at = give_up_at or time.monotonic() + ANSWER_SECONDS
                 else:
                     self._prefer(client)
                     return answer
-            if give_up_at is None or time.monotonic() >= give_up_at:
+            if patience.has_ended(failures):
                 raise ControlPlaneAway(
                     f"etcd does not answer ({'; '.join(map(str, failures))}); "
                     "`systemctl status etcd` on the nodes tells more"
@@ -113,7 +108,7 @@ class Members:
                     if line.strip():
                         yield _result(json.loads(line))
         except (_NoAnswer, OSError, ValueError) as failure:
-            raise ControlPlaneAway(f"{client.host}: {_reason(failure)}") from failure
+            raise ControlPlaneAway(f"{client.host}: {_reason(_bottom(failure))}") from failure
 
     def _prefer(self, client: Etcd3Client) -> None:
         if self._clients[0] is not client:
@@ -121,12 +116,41 @@ class Members:
 
 
 class _NoAnswer(Exception):
-    """A member did not answer, or said that it cannot; `is_passing`: not at the moment."""
+    """A member did not answer, or said that it cannot.
 
-    def __init__(self, reason: str, is_passing: bool) -> None:
+    Attributes:
+        has_no_leader: it said that it cannot at the moment.
+        is_silent: it said nothing in time.
+    """
+
+    def __init__(
+        self, reason: str, *, has_no_leader: bool = False, is_silent: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.is_passing = is_passing
+        self.has_no_leader = has_no_leader
+        self.is_silent = is_silent
+
+
+class _Patience:
+    """For how long one question is asked again."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + PATIENCE_SECONDS
+        self._leader_by: float | None = None
+
+    def limit(self, seconds: float) -> float:
+        """So many seconds, or those that are left; a moment at least."""
+        return max(LAST_SECONDS, min(seconds, self._end - time.monotonic()))
+
+    def has_ended(self, failures: Sequence[_NoAnswer]) -> bool:
+        """Whether what the members said is to be taken for an answer."""
+        moment = time.monotonic()
+        if self._leader_by is None and any(failure.has_no_leader for failure in failures):
+            self._leader_by = moment + ANSWER_SECONDS
+        if self._leader_by is not None:
+            return moment >= min(self._leader_by, self._end)
+        return moment >= self._end or not any(failure.is_silent for failure in failures)
 
 
 @dataclass(frozen=True)
@@ -218,35 +242,25 @@ def key_of(stored: Mapping[str, str]) -> str:
     return _text(stored["key"]).removeprefix(ROOT)
 
 
-class _Adapter(HTTPAdapter):
-    """requests' way to set options of sockets."""
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, socket_options=SOCKET_OPTIONS)
-
-
 def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
         raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
-    client = Etcd3Client(
-        host=url.hostname,
-        port=url.port,
-        protocol=url.scheme,
-        api_path="/v3/",
-        timeout=ANSWER_SECONDS,
-    )
+    client = Etcd3Client(host=url.hostname, port=url.port, protocol=url.scheme, api_path="/v3/")
     session = client.session
     session.trust_env = False  # neither proxies nor another CA bundle may come between
     session.headers.update(NEEDS_LEADER)
-    session.mount(f"{url.scheme}://", _Adapter(pool_maxsize=CONNECTIONS_KEPT))
+    session.mount(f"{url.scheme}://", HTTPAdapter(pool_maxsize=CONNECTIONS_KEPT))
     if certificates is not None:
         session.verify = str(certificates.ca)
         session.cert = (str(certificates.cert), str(certificates.key))
     return client
 
 
-def _ask_one(client: Etcd3Client, path: str, question: Json) -> Json:
+def _ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
+    # The library knows a timeout of clients only, not of questions: a copy, of the same session.
+    client = copy(member)
+    client.timeout = seconds  # for an answer, and for TLS before it: a slow member delays both
     handled = sys.exception()
     try:
         return _result(_post(client, path, question))
@@ -256,9 +270,13 @@ def _ask_one(client: Etcd3Client, path: str, question: Json) -> Json:
                 "this node was not heard of for so long that its lease ran out; "
                 "try again in a few seconds"
             ) from failure
-        raise _NoAnswer(f"{client.host}: {failure.reason}", failure.is_passing) from None
+        reason = f"{client.host}: {failure.reason}"
+        raise _NoAnswer(reason, has_no_leader=failure.has_no_leader) from None
     except (Etcd3Exception, OSError, ValueError) as error:  # the last: an answer that was cut off
-        raise _NoAnswer(f"{client.host}: {_reason(error, handled)}", is_passing=False) from error
+        bottom = _bottom(error, handled)
+        raise _NoAnswer(
+            f"{client.host}: {_reason(bottom)}", is_silent=isinstance(bottom, TimeoutError)
+        ) from error
 
 
 def _post(client: Etcd3Client, path: str, question: Json) -> Any:
@@ -281,10 +299,10 @@ def _refusal(answer: Any) -> _NoAnswer:
     error = answer.get("error")
     details = error if isinstance(error, dict) else answer  # a stream's, or a single answer's
     code = details.get("grpc_code", details.get("code"))
-    return _NoAnswer(str(details.get("message") or error), is_passing=code == UNAVAILABLE)
+    return _NoAnswer(str(details.get("message") or error), has_no_leader=code == UNAVAILABLE)
 
 
-def _reason(error: BaseException, handled: BaseException | None = None) -> str:
+def _bottom(error: BaseException, handled: BaseException | None = None) -> BaseException:
     """What is at the bottom of it: "connection refused" comes wrapped four times.
 
     Args:
@@ -292,6 +310,10 @@ def _reason(error: BaseException, handled: BaseException | None = None) -> str:
     """
     while error.__context__ is not None and error.__context__ is not handled:
         error = error.__context__
+    return error
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or repr(error)

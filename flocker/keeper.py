@@ -70,11 +70,13 @@ class Keeper:
 
     def _announce_for_ever(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
+            began = time.monotonic()
             # Without its lease all of this node's volumes would count as away.
             went_well = attempt(log, "this node could not be announced", self._announce_or_say)
             is_heard = went_well and not self._is_away
-            lease_seconds = self._config.lease_seconds
-            stopping.wait(lease_seconds / RENEWALS if is_heard else RETRY_SECONDS)
+            pause = self._config.lease_seconds / RENEWALS if is_heard else RETRY_SECONDS
+            # Counted as the fence counts: an answer that took long is followed up at once.
+            stopping.wait(max(0, began + pause - time.monotonic()))
 
     def _announce_or_say(self) -> None:
         """Once that etcd is away, not every second."""

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     import httpx
 
-ANSWER_SECONDS = 15
+ANSWER_SECONDS = 20  # more than the daemon waits for etcd
 FAILED, WRONGLY_TYPED = 1, 2  # exit statuses
 
 Answer = dict[str, Any]
@@ -37,7 +37,7 @@ class Daemon:
         """GET; parameters that are None are left out.
 
         Raises:
-            Failed: it refused, or did not answer within 15 s.
+            Failed: it refused, or did not answer within 20 s.
         """
         given = {name: value for name, value in parameters.items() if value is not None}
         return self._send("GET", path, seconds=ANSWER_SECONDS, params=given)

@@ -8,6 +8,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -79,10 +80,13 @@ class Etcd:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def is_leader(self) -> bool:
+        status = self._status()
+        return bool(status["leader"] == status["header"]["member_id"])
+
     def compact(self) -> None:
         """Forget every revision but the newest."""
-        status = requests.post(f"{self.endpoint}/v3/maintenance/status", json={}, timeout=5)
-        revision = status.json()["header"]["revision"]
+        revision = self._status()["header"]["revision"]
         answer = requests.post(
             f"{self.endpoint}/v3/kv/compaction", json={"revision": revision}, timeout=5
         )
@@ -92,6 +96,11 @@ class Etcd:
         """Put a value as something else than this version of flocker would."""
         question = {"key": _base64(key), "value": _base64(value)}
         requests.post(f"{self.endpoint}/v3/kv/put", json=question, timeout=5).raise_for_status()
+
+    def _status(self) -> dict[str, Any]:
+        answer = requests.post(f"{self.endpoint}/v3/maintenance/status", json={}, timeout=5)
+        status: dict[str, Any] = answer.json()
+        return status
 
     def _is_healthy(self) -> bool:
         try:

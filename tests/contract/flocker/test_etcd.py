@@ -20,7 +20,7 @@ from acceptance.waiting import eventually
 from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
-from flocker.etcd_wire import ANSWER_SECONDS, GONE_SECONDS
+from flocker.etcd_wire import ANSWER_SECONDS, LAST_SECONDS, PATIENCE_SECONDS
 from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
 from tests.contract.flocker.nobody import port_of_nobody
@@ -423,7 +423,8 @@ def test_all_members_that_hang_are_given_up_in_bounded_time(members: list[Etcd])
         began = time.monotonic()
         with pytest.raises(ControlPlaneAway, match="timed out"):
             ownership.state()
-        assert time.monotonic() - began < 3 * ANSWER_SECONDS + 2  # that much for a busy machine
+        # The last round ends a little later; the rest is for a busy machine.
+        assert time.monotonic() - began < PATIENCE_SECONDS + 2 * LAST_SECONDS + 2
     finally:
         for member in members:
             member.resume()
@@ -468,14 +469,31 @@ def test_a_member_may_take_its_time_for_the_handshake_too(
         EtcdOwnership([endpoint], LEASE_SECONDS, Certificates.within(cluster)).state()
 
 
-def test_a_machine_that_is_gone_is_given_up_sooner_than_one_that_is_slow(
-    session_etcd: Etcd,
-) -> None:
+def test_a_leader_that_hangs_costs_no_lease(members: list[Etcd]) -> None:
+    """Each node asks its own member first, and the leader may be next."""
+    [leader] = [member for member in members if member.is_leader()]
+    own, third = (member for member in members if member is not leader)
+    endpoints = [member.endpoint for member in (own, leader, third)]
+    ownership = EtcdOwnership(endpoints, 15, None)
+    ownership.announce(THIS_NODE)
+    leader.pause()
+    try:
+        began = time.monotonic()
+        ownership.announce(THIS_NODE)
+        # Asked for 3 s after the one before, and before the fence acts, which is 10 s after that.
+        assert time.monotonic() - began < ANSWER_SECONDS + 2 * LAST_SECONDS - 0.1
+    finally:
+        leader.resume()
+
+
+def test_a_machine_that_is_gone_is_passed_over(session_etcd: Etcd) -> None:
     with port_of_nobody() as port:
         endpoints = [f"http://127.0.0.1:{port}", session_etcd.endpoint]
+        ownership = EtcdOwnership(endpoints, LEASE_SECONDS, None)
+        ownership.state()
         began = time.monotonic()
-        EtcdOwnership(endpoints, LEASE_SECONDS, None).state()
-        assert 0.8 * GONE_SECONDS < time.monotonic() - began < 0.9 * ANSWER_SECONDS
+        ownership.state()
+        assert time.monotonic() - began < 1
 
 
 def test_a_member_without_a_majority_says_so_quickly(members: list[Etcd]) -> None:

@@ -17,6 +17,7 @@ from flocker.errors import ControlPlaneAway
 from flocker.keeper import Keeper
 from flocker.lease_file import LeaseFile
 from flocker.pool import Usage
+from flocker.records import Node
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 CONFIG = Config("node1", "127.0.0.1", [], Certificates.within(Path()), lease_seconds=1)
@@ -143,6 +144,26 @@ def test_the_fence_hears_of_renewals_only(
     assert lease is not None
     assert lease.lease_seconds == 1
     assert before - 1 < lease.renewed_at <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_an_announcement_that_took_long_is_followed_up_at_once(
+    node1: Machine, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fence counts from when it was asked for, so a pause after it would come on top."""
+    monkeypatch.setattr(keeper, "RENEWALS", 1)
+    announce, times = node1.ownership.announce, []
+
+    def slow(node: Node) -> bool:
+        times.append(time.monotonic())
+        threading.Event().wait(1.5 * CONFIG.lease_seconds)
+        times.append(time.monotonic())
+        return announce(node)
+
+    monkeypatch.setattr(node1.ownership, "announce", slow)
+    start()
+    eventually(lambda: len(times) > 2, is_=True, within=10)
+    _, first_ended, second_began, *_ = times
+    assert second_began - first_ended < 0.5 * CONFIG.lease_seconds
 
 
 def test_that_etcd_is_away_is_said_once(
