@@ -27,10 +27,13 @@ from flocker.errors import BadRequest, ControlPlaneAway
 log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
-ANSWER_SECONDS = 5  # a healthy member answers in milliseconds, and finds a new leader in four
-# Of each further member: one that hangs must not cost the lease of a node that is well (keeper.py).
+# A healthy member answers in milliseconds. One that hangs, though it may be the leader to whom
+# others hand on what they are asked, must not cost the lease of a node that is well (keeper.py):
+# so the first is waited for longest, the others for a moment, and then all of them once more.
+FIRST_SECONDS = 4
 LAST_SECONDS = 1
-PATIENCE_SECONDS = 12  # with members that are all silent, as when the disk they share stalls
+LEADER_SECONDS = 5  # members find a new leader in four
+PATIENCE_SECONDS = 12  # with silent members, as when a disk that all share stalls
 POLL_SECONDS = 0.2
 CONNECTIONS_KEPT = 64  # to each member
 UNAVAILABLE = 14  # gRPC's code for what may pass, such as having no leader
@@ -64,15 +67,15 @@ class Members:
         for a while.
 
         Raises:
-            ControlPlaneAway: no member could answer. That is known at once if none is there,
-                after ANSWER_SECONDS if they have no leader, and soon after PATIENCE_SECONDS if
-                they are silent.
+            ControlPlaneAway: no member could answer. That is known at once if all refuse,
+                LEADER_SECONDS after the first said that it has no leader, and otherwise after
+                PATIENCE_SECONDS; a round that has begun by then is ended.
         """
         patience = _Patience()
         while True:
             failures: list[_NoAnswer] = []
             for client in list(self._clients):
-                seconds = LAST_SECONDS if failures else ANSWER_SECONDS
+                seconds = LAST_SECONDS if failures else FIRST_SECONDS
                 try:
                     answer = _ask_one(client, path, question, patience.limit(seconds))
                 except _NoAnswer as failure:
@@ -102,7 +105,7 @@ class Members:
                 client.get_url(path),
                 json=question,
                 stream=True,
-                timeout=(ANSWER_SECONDS, silence_seconds),
+                timeout=(FIRST_SECONDS, silence_seconds),
             ) as response:
                 for line in response.iter_lines(chunk_size=None):  # None: as soon as it arrives
                     if line.strip():
@@ -147,7 +150,7 @@ class _Patience:
         """Whether what the members said is to be taken for an answer."""
         moment = time.monotonic()
         if self._leader_by is None and any(failure.has_no_leader for failure in failures):
-            self._leader_by = moment + ANSWER_SECONDS
+            self._leader_by = moment + LEADER_SECONDS
         if self._leader_by is not None:
             return moment >= min(self._leader_by, self._end)
         return moment >= self._end or not any(failure.is_silent for failure in failures)
@@ -260,7 +263,7 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
 def _ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
     # The library knows a timeout of clients only, not of questions: a copy, of the same session.
     client = copy(member)
-    client.timeout = seconds  # for an answer, and for TLS before it: a slow member delays both
+    client.timeout = seconds  # for connecting, for TLS and for an answer, each
     handled = sys.exception()
     try:
         return _result(_post(client, path, question))

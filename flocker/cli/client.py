@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     import httpx
 
-ANSWER_SECONDS = 20  # more than the daemon waits for etcd
+ANSWER_SECONDS = 20  # more than the daemon waits for one answer of etcd
 FAILED, WRONGLY_TYPED = 1, 2  # exit statuses
 
 Answer = dict[str, Any]
