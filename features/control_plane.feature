@@ -85,7 +85,7 @@ Feature: Nothing that runs depends on the control plane
       Given the operators of all nodes have typed at once
         """
         sudo systemctl kill --signal=STOP etcd
-        (sleep 8; sudo systemctl kill --signal=CONT etcd) > /dev/null 2>&1 &
+        (sleep 8; sudo systemctl kill --signal=CONT etcd) > /dev/null 2>&1 &  # so long it is held up
         """
       When the operator types on "node1"
         """

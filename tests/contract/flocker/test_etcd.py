@@ -21,6 +21,7 @@ from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import FIRST_SECONDS, LAST_SECONDS, LEADER_SECONDS, PATIENCE_SECONDS
+from flocker.keeper import RENEWALS
 from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
 from tests.contract.flocker.nobody import port_of_nobody
@@ -474,14 +475,15 @@ def test_a_leader_that_hangs_costs_no_lease(members: list[Etcd]) -> None:
     [leader] = [member for member in members if member.is_leader()]
     own, third = (member for member in members if member is not leader)
     endpoints = [member.endpoint for member in (own, leader, third)]
-    ownership = EtcdOwnership(endpoints, 15, None)
+    lease_seconds = 15
+    ownership = EtcdOwnership(endpoints, lease_seconds, None)
     ownership.announce(THIS_NODE)
     leader.pause()
     try:
         began = time.monotonic()
         ownership.announce(THIS_NODE)
-        # Asked for 3 s after the one before, and before the fence acts, which is 10 s after that.
-        assert time.monotonic() - began < FIRST_SECONDS + 2 * LAST_SECONDS - 0.1
+        # It began a while after the one before; two thirds of the lease after that the fence acts.
+        assert time.monotonic() - began < lease_seconds * 2 / 3 - lease_seconds / RENEWALS
     finally:
         leader.resume()
 
