@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from behave import fixture, use_fixture
@@ -16,6 +17,8 @@ from acceptance.faults import Faults
 from acceptance.operator import Operator
 from acceptance.plugin import PluginSocket
 from acceptance.visitor import Visitor
+from host import ROOT
+from report import formatter
 
 
 @fixture
@@ -72,9 +75,13 @@ def visitor(context: Context) -> Iterator[Visitor]:
 
 
 def before_all(context: Context) -> None:
+    is_reported = formatter.is_in_use(context.config)
+    if not is_reported:
+        print(f"No report of this run: for one, start behave in {ROOT}.", file=sys.stderr)
     use_fixture(running_nodes, context)
-    with Browser() as browser:
-        evidence.environment({**context.cluster.environment(), **browser.versions})
+    if is_reported:
+        with Browser() as browser:
+            evidence.environment({**context.cluster.environment(), **browser.versions})
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
