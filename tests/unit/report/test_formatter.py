@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -285,3 +286,15 @@ def test_a_run_replaces_the_results_of_the_last_and_a_narrow_one_shows_only_its_
 
     behave(project, "--dry-run")
     assert [result["name"] for result in results_in(project)] == ["Plain"]
+
+
+def test_the_last_line_tells_how_long_the_run_took_hooks_included(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    hooks = project / "features" / "environment.py"
+    slow = "\nimport time\n\ndef before_feature(context, feature):\n    time.sleep(0.7)\n"
+    hooks.write_text(f"{ENVIRONMENT}{slow}")
+    ran = behave(project, "--tags=not @break_after and not @break_cleanup")
+    took = re.search(r"^Took (\d+)min ([\d.]+)s$", ran.stdout, re.MULTILINE)
+    assert took is not None, ran.stdout
+    # Two features, and their steps take next to no time.
+    assert 1.4 <= 60 * int(took[1]) + float(took[2]) < 20, took[0]
