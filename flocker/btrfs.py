@@ -24,12 +24,13 @@ from pathlib import Path
 
 from flocker import btrfs_stream, subvolume
 from flocker.divergence import divergence
-from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
+from flocker.errors import HoldsMore, LostWrites, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot, Volume
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
+from flocker.writeback import Writeback
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ class BtrfsPool:
         self._volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._trash = Trash(root / "trash")
         self._quotas = Quotas(root)
+        self._writeback = Writeback(self._volumes)
+        # Volume id -> the mark of the writeback up to which its writes are known to be on disk.
+        self._flushed: dict[str, int] = {}
         self._locks: dict[str, threading.RLock] = {}
         # Volume id -> `live` and its stamp when it was last found equal to the newest snapshot.
         self._unchanged: dict[str, tuple[str, bytes]] = {}
@@ -120,14 +124,19 @@ class BtrfsPool:
             # What is only in memory has not moved the generation: "unchanged" is true only after
             # a flush. "Changed" needs none, and so saves a commit.
             if not self._has_changed(claim.volume_id):
-                subvolume.sync(self._volumes)
+                self._flush(claim.volume_id)
                 if not self._has_changed(claim.volume_id):
                     return folder.snapshots()[-1][0]
             number = folder.next_number()
             folder.write_snapshot_epoch(number, claim.epoch)
-            # No flush before nor after: the kernel writes the subvolume's data and commits the
-            # transaction before it answers.
+            # The kernel writes the subvolume's data and commits the transaction before it answers,
+            # but it does not say whether the disk took all of it.
             subvolume.snapshot(live, folder.snapshot(number), readonly=True)
+            try:
+                self._flush(claim.volume_id)
+            except PoolError:
+                folder.delete_snapshot(number)
+                raise
             identity = subvolume.look(folder.snapshot(number)).identity
             return Snapshot(number, identity, claim.epoch)
 
@@ -148,11 +157,12 @@ class BtrfsPool:
                 # of the volume when it was taken here.
                 self._limit(folder.snapshot(parent.number), None)
         path = folder.snapshot(snapshot.number)
+        begun = self._writeback.mark
         try:
             btrfs_stream.receive(path.parent, stream)
             # The program does not flush: a crash could leave a snapshot that looks complete and
-            # has empty files.
-            subvolume.sync(self._volumes)
+            # has empty files. So would a disk that refuses what the kernel accepted.
+            self._writeback.flush(begun)
             with self._locked(volume_id):
                 self._verify(path, snapshot, parent_uuid, is_wanted=key not in self._called_off)
                 folder.mark_complete(snapshot.number)
@@ -302,6 +312,15 @@ class BtrfsPool:
         usage = shutil.disk_usage(self._volumes)
         return Usage(used_bytes=usage.used, total_bytes=usage.total)
 
+    def trouble(self) -> str | None:
+        loss = self._writeback.last_loss
+        if loss is None:
+            return None
+        return (
+            f"at {loss.at} the disk below the pool refused writes ({loss.reason}): files written "
+            "then may be incomplete; it is forgotten when the daemon starts again"
+        )
+
     def _folder(self, volume_id: str) -> VolumeFolder:
         # Ids come from etcd and from peers; only a UUID may become part of a path.
         return VolumeFolder(self._volumes / str(uuid.UUID(volume_id)))
@@ -312,6 +331,19 @@ class BtrfsPool:
         folder = self._folder(volume_id)
         with self._locks.setdefault(volume_id, threading.RLock()):
             yield folder
+
+    def _flush(self, volume_id: str) -> None:
+        """Have on disk what was written to a volume.
+
+        Raises:
+            LostWrites: since the last flush the disk refused something; said once, as nothing
+                can be done about it here.
+        """
+        try:
+            self._writeback.flush(self._flushed.get(volume_id, 0))
+        except LostWrites:
+            self._flushed[volume_id] = self._writeback.mark
+            raise
 
     def _stream_ends(
         self, volume_id: str, number: int, parent: int | None
@@ -403,6 +435,7 @@ class BtrfsPool:
             if source is not None:
                 self._refuse_if_larger(source, size_bytes)
             folder.make()
+            self._flushed[claim.volume_id] = self._writeback.mark
             try:
                 self._build(folder, source, size_bytes)
                 folder.write_epoch(claim.epoch)
@@ -425,11 +458,12 @@ class BtrfsPool:
 
     def _put_in_place(self, folder: VolumeFolder, why: str) -> None:
         """Make `next` the writable copy, on disk; what it replaces is kept if need be."""
-        subvolume.sync(self._volumes)
         if not folder.live.is_dir():
+            subvolume.sync(self._volumes)
             folder.next.rename(folder.live)
             subvolume.sync(self._volumes)
             return
+        self._flush(folder.path.name)
         subvolume.exchange(folder.next, folder.live)
         subvolume.sync(self._volumes)
         self._retire(folder, why)
@@ -458,7 +492,7 @@ class BtrfsPool:
 
         Whatever stops this half-way, the newest state is still here, and the next call finds it.
         """
-        subvolume.sync(self._volumes)
+        self._flush(volume.id)
         is_open = folder.live.is_dir()
         found = divergence(
             [snapshot for snapshot, _ in folder.snapshots()],

@@ -14,6 +14,7 @@ FlockerError
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
 ├── PoolError           btrfs said no
+│   └── LostWrites      the disk below it refused writes that had been accepted
 ├── ControlPlaneAway    etcd does not answer
 └── EngineAway          the node's Docker engine does not answer
 """
@@ -112,6 +113,16 @@ class TransferFailed(FlockerError):
 
 class PoolError(FlockerError):
     """The pool could not do what was asked."""
+
+
+class LostWrites(PoolError):
+    """The kernel had accepted writes that the disk then refused; nobody knows which."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"the disk below {folder} refused writes ({reason}): files written in the last seconds "
+            "may be incomplete; `df` and `dmesg` on this node tell more"
+        )
 
 
 class ControlPlaneAway(FlockerError):

@@ -230,6 +230,9 @@ class MemoryPool:
     def usage(self) -> Usage:
         return Usage(used_bytes=0, total_bytes=1 << 30)
 
+    def trouble(self) -> str | None:
+        return None
+
     def _volume(self, volume_id: str) -> _Volume:
         return self._volumes.get(volume_id, _Volume())
 

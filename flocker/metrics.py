@@ -85,6 +85,8 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
             problems.append(
                 f"the pool is {used_percent:.0f} % full: `flocker trash` lists what takes room"
             )
+    if status["pool_problem"]:
+        problems.append(status["pool_problem"])
     answer = {"node": status["node"], "is_healthy": not problems, "problems": problems}
     return 503 if problems else 200, answer
 
@@ -109,6 +111,11 @@ class _StatusCollector(Collector):
             yield GaugeMetricFamily(
                 "flocker_pool_total_bytes", "Size of the pool.", value=total_bytes
             )
+        yield GaugeMetricFamily(
+            "flocker_pool_problem",
+            "Whether something is wrong with the pool; /health says what.",
+            value=status["pool_problem"] is not None,
+        )
         yield GaugeMetricFamily(
             "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)
         )

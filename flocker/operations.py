@@ -92,6 +92,7 @@ class Operations:
         return {
             "node": self._node,
             "is_connected": self._catalog.is_connected,
+            "pool_problem": self._pool.trouble(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
             "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
         }

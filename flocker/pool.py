@@ -74,6 +74,8 @@ class Pool(Protocol):
         When nothing has changed since the newest snapshot, that one is returned.
 
         Raises:
+            LostWrites: the disk refused writes since the last snapshot; it is said once, and the
+                next call takes the volume as it is.
             StaleEpoch: the pool was told of another owner.
         """
 
@@ -94,6 +96,7 @@ class Pool(Protocol):
 
         Raises:
             TransferFailed: the stream is broken or is not that snapshot; nothing is kept.
+            LostWrites: the disk refused writes meanwhile; nothing is kept.
         """
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
@@ -180,3 +183,6 @@ class Pool(Protocol):
 
     def usage(self) -> Usage:
         """How full the pool is."""
+
+    def trouble(self) -> str | None:
+        """What is wrong with the pool as a whole, in words; None if nothing is known to be."""

@@ -37,6 +37,8 @@ def status(answer: Part) -> str:
         paragraphs.append("No volumes yet; `docker volume create -d flocker demo` makes one.")
     if not answer["is_connected"]:
         paragraphs.insert(0, f"etcd does not answer: this is what {answer['node']} knew last.")
+    if answer["pool_problem"]:
+        paragraphs.insert(0, f"The pool of {answer['node']}: {answer['pool_problem']}.")
     return "\n\n".join(paragraphs)
 
 

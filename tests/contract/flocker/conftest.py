@@ -44,7 +44,9 @@ def mounted_btrfs() -> Iterator[Path]:
     try:
         yield root
     finally:
-        subprocess.run(["umount", str(root)], check=True)
+        # A pool has its file system open for as long as anything refers to it: of a test that
+        # failed, its report does.
+        subprocess.run(["umount", "--lazy", str(root)], check=True)
         shutil.rmtree(folder)
 
 

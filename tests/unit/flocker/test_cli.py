@@ -146,6 +146,7 @@ def status(*volumes: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {
         "node": "node1",
         "is_connected": True,
+        "pool_problem": None,
         "nodes": nodes,
         "volumes": list(volumes),
         **changes,
@@ -377,6 +378,11 @@ def test_the_command_of_a_node_asks_the_plugin_socket() -> None:
 
 
 # What is printed
+
+
+def test_status_begins_with_what_is_wrong_with_the_pool(operator: Operator, run: Run) -> None:
+    operator.answers["status"] = status(pool_problem="the disk refused writes")
+    assert run("status").stdout.startswith("The pool of node1: the disk refused writes.\n\n")
 
 
 def test_status_shows_each_node_and_each_volume_in_one_line(operator: Operator, run: Run) -> None:

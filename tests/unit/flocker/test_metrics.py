@@ -58,7 +58,14 @@ def copy(node: str, holds_until: str | None) -> dict[str, Any]:
 
 def status(**changes: Any) -> dict[str, Any]:
     nodes = [node("node1"), node("node2", pool_used_bytes=0)]
-    return {"node": "node1", "is_connected": True, "nodes": nodes, "volumes": [], **changes}
+    return {
+        "node": "node1",
+        "is_connected": True,
+        "pool_problem": None,
+        "nodes": nodes,
+        "volumes": [],
+        **changes,
+    }
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -115,7 +122,13 @@ def test_a_replica_of_an_owner_whose_clock_is_ahead_is_not_behind() -> None:
 def test_what_is_not_known_is_left_out(nodes: list[dict[str, Any]]) -> None:
     seen = samples(Metrics(lambda: status(is_connected=False, nodes=nodes)))
     assert seen[("flocker_connected",)] == 0
-    assert not [name for name in seen if "pool" in name[0]]
+    assert not [name for name in seen if "bytes" in name[0] and "pool" in name[0]]
+
+
+def test_a_problem_of_the_pool_is_a_gauge() -> None:
+    lost = status(pool_problem="the disk refused writes")
+    assert samples(Metrics(lambda: lost))[("flocker_pool_problem",)] == 1
+    assert samples(Metrics(status))[("flocker_pool_problem",)] == 0
 
 
 def test_every_scrape_reads_the_status_anew() -> None:
@@ -164,6 +177,7 @@ def test_a_connected_node_with_room_is_healthy() -> None:
     ("changes", "said"),
     [
         ({"is_connected": False}, "etcd does not answer"),
+        ({"pool_problem": "the disk refused writes"}, "the disk refused writes"),
         ({"nodes": [node("node1", pool_used_bytes=19 * GIB)]}, "the pool is 95 % full"),
         ({"nodes": [node("node2")]}, "not known how full the pool is"),
         ({"nodes": [node("node1", pool_total_bytes=None)]}, "not known how full the pool is"),
