@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio.to_thread
-import uvicorn
-from fastapi import FastAPI
-
+from flocker.api import refuse_engine
 from flocker.config import Config
 from flocker.daemon import assemble
 from flocker.errors import FlockerError
+from flocker.serving import serve_on_peer_socket, serve_on_plugin_socket
 
 log = logging.getLogger("flocker")
 
-# Calls that wait at once: a Mount may wait for answer_seconds and must not keep a Get waiting.
-CALLS_AT_ONCE = 256
-GOODBYE_SECONDS = 1  # a peer keeps its connection open; waiting for it would delay every restart
 START_POLL_SECONDS = 0.05
 WATCH_SECONDS = 1
+# How long a daemon that cannot start says why before systemd starts it anew, with the settings as
+# they are then.
+REFUSE_SECONDS = 4
 FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 
 
@@ -37,17 +31,31 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for library in ("httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    stopping = threading.Event()
+    told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: told_to_end.set())
     try:
-        config = Config.from_environment()
-        servers = _servers(config, stopping)
+        return serve(Config.from_environment(), told_to_end)
     except (FlockerError, OSError) as error:  # a port in use, a certificate that cannot be read
         print(f"flocker: {error}", file=sys.stderr)
+        _say_why(str(error), told_to_end)
         return 1
+
+
+def serve(config: Config, told_to_end: threading.Event) -> int:
+    """Run the daemon until it is told to end or something of it has died; the exit status.
+
+    Raises:
+        FlockerError, OSError: it cannot start.
+    """
+    stopping = threading.Event()
+    peer_socket = socket.create_server((config.address, config.peer_port))
+    daemon = assemble(config, stopping)
+    engine_server = serve_on_plugin_socket(daemon.engine_app, _engine_socket(config.socket))
+    peer_server = serve_on_peer_socket(daemon.peers_app, peer_socket, config.certificates)
+    servers = [engine_server, peer_server]
     is_ready = False
-    while not stopping.wait(WATCH_SECONDS if is_ready else START_POLL_SECONDS):
+    while not told_to_end.wait(WATCH_SECONDS if is_ready else START_POLL_SECONDS):
         if any(server.has_died for server in servers):
             print("flocker: stopped serving; the lines above say why", file=sys.stderr)
             return 1
@@ -56,79 +64,28 @@ def main() -> int:
             _tell_systemd("READY=1")
             log.info("serving volumes of %s", config.node)
         _tell_systemd("WATCHDOG=1")
-    for server in servers:
-        server.stop()
+    # The engine first: what it has asked may need all the rest.
+    engine_server.stop()
+    stopping.set()
+    peer_server.stop()
     return 0
 
 
-class _CalmServer(uvicorn.Server):
-    """Looks twice a second whether it shall end, not ten times: an idle driver must be idle."""
-
-    async def main_loop(self) -> None:
-        ticks = 0  # of a tenth of a second; every tenth the date for answers is made anew
-        while not await self.on_tick(ticks):
-            await asyncio.sleep(0.5)
-            ticks += 5
-
-
-class _Server:
-    """One application on one socket, in a thread of its own."""
-
-    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
-        self._server = _CalmServer(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
-        self._thread.start()
-
-    @property
-    def is_serving(self) -> bool:
-        return self._server.started
-
-    @property
-    def has_died(self) -> bool:
-        return not self._thread.is_alive()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(GOODBYE_SECONDS * 2)
-
-
-def _servers(config: Config, stopping: threading.Event) -> list[_Server]:
-    """Put the parts together and start serving the engine and the peers."""
-    daemon = assemble(config, stopping)
-    tls = uvicorn.Config(
-        _with_room(daemon.peers_app),
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GOODBYE_SECONDS,
-        ssl_keyfile=str(config.certificates.key),
-        ssl_certfile=str(config.certificates.cert),
-        ssl_ca_certs=str(config.certificates.ca),
-        ssl_cert_reqs=ssl.CERT_REQUIRED,
-    )
-    plain = uvicorn.Config(
-        _with_room(daemon.engine_app),
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GOODBYE_SECONDS,
-    )
-    peer_socket = socket.create_server((config.address, config.peer_port))
-    return [_Server(tls, peer_socket), _Server(plain, _engine_socket(config.socket))]
-
-
-def _with_room(app: FastAPI) -> FastAPI:
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = CALLS_AT_ONCE
-        yield
-
-    app.router.lifespan_context = lifespan
-    return app
+def _say_why(why: str, told_to_end: threading.Event) -> None:
+    """Tell the engine why this daemon cannot start, rather than let each of its calls wait for
+    minutes at a socket that nobody reads; without a socket of systemd's, nothing can wait."""
+    listening = _inherited_socket()
+    if listening is not None:
+        server = serve_on_plugin_socket(refuse_engine(why), listening)
+        told_to_end.wait(REFUSE_SECONDS)
+        server.stop()
 
 
 def _engine_socket(path: Path) -> socket.socket:
     """The socket systemd holds for us, or one of our own at `path`, for root only."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()):
-        return socket.socket(fileno=FIRST_INHERITED_FD)
+    inherited = _inherited_socket()
+    if inherited is not None:
+        return inherited
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX)
@@ -136,6 +93,12 @@ def _engine_socket(path: Path) -> socket.socket:
     path.chmod(0o600)
     listening.listen()
     return listening
+
+
+def _inherited_socket() -> socket.socket | None:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    return socket.socket(fileno=FIRST_INHERITED_FD)
 
 
 def _tell_systemd(state: str) -> None:

@@ -2,28 +2,41 @@
 
 Translates only: JSON in, one call of the driver, JSON out. The engine names a
 content type of its own, and dockerd's Host header is a dummy, so neither is looked at.
+
+dockerd repeats a call that got no answer without its body, and takes every answer to a Get that
+holds no volume for "no such volume" (docs/decisions/0001). So a call that cannot be answered for
+any other reason is refused, and a Get then gets no answer at all.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
+import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from flocker.driver import Description, Driver
-from flocker.errors import BadRequest, FlockerError
+from flocker.errors import BadRequest, ControlPlaneAway, FlockerError, VolumeNotFound
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 LARGEST_BODY_BYTES = 1 << 20
+
+GET = "VolumeDriver.Get"
+LOST = (
+    "the call reached flocker without its content, because flocker was ended in the middle of it; "
+    "type the command again"
+)
+ENDING = "flocker is being restarted and could not finish this before; type the command again"
 
 Answer = dict[str, Any]
 
@@ -55,6 +68,16 @@ class MountRequest(BaseModel):
 Asked = TypeVar("Asked", bound=BaseModel)
 
 
+class Caller(Protocol):
+    """Who has asked: `request.state.caller`, put there by what serves the application."""
+
+    def has_gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+
+    def hang_up(self) -> None:
+        """Close the connection without an answer."""
+
+
 def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastAPI:
     """The application behind the plugin socket.
 
@@ -69,19 +92,28 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
         answer: Callable[[Asked], Answer],
         undo: Callable[[Asked], Answer] | None = None,
         answered: Callable[[Asked], None] | None = None,
+        is_for_nobody: bool = False,
     ) -> None:
         async def endpoint(request: Request) -> JSONResponse:
+            caller: Caller = request.state.caller
             started = time.monotonic()
-            body = _parse(asked, await _read(request))
+            content = await _read(request)
+            if not content and asked is not Nothing:
+                return _unknown(request, LOST)
+            body = _parse(asked, content)
+            if caller.has_gone() and not is_for_nobody:
+                return _unknown(request, "nobody waits for the answer any more")
             try:
-                content = await run_in_threadpool(answer, body)
+                # Abandoned when the server ends before it is done.
+                said = await anyio.to_thread.run_sync(partial(answer, body), abandon_on_cancel=True)
+            except asyncio.CancelledError:
+                return _unknown(request, ENDING)
             finally:
                 observe(call, time.monotonic() - started)
-            if undo is not None and await request.is_disconnected():
-                await run_in_threadpool(undo, body)
-                return _json(content)
-            after = None if answered is None else BackgroundTask(answered, body)
-            return _json(content, background=after)
+            if undo is not None and caller.has_gone():
+                await anyio.to_thread.run_sync(partial(undo, body))
+                return _json(said)
+            return _json(said, background=answered and BackgroundTask(answered, body))
 
         app.add_api_route(f"/{call}", endpoint, methods=["POST"])
 
@@ -128,23 +160,48 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
         undo=unmount,
         answered=lambda asked: driver.answered(asked.Name, asked.ID),
     )
-    on("VolumeDriver.Unmount", MountRequest, unmount)
+    # A use that has ended has ended, also when the engine did not wait for us to hear of it.
+    on("VolumeDriver.Unmount", MountRequest, unmount, is_for_nobody=True)
     on("VolumeDriver.Path", NameRequest, path)
-    on("VolumeDriver.Get", NameRequest, get)
+    on(GET, NameRequest, get)
     on("VolumeDriver.List", Nothing, list_all)
     on("VolumeDriver.Capabilities", Nothing, lambda _: {"Capabilities": {"Scope": "global"}})
 
     @app.exception_handler(FlockerError)
     def refuse(request: Request, error: Exception) -> JSONResponse:
+        # An engine that hears of the volume for the first time has nothing to forget, and must not
+        # wait long for a volume that is another driver's.
+        if not isinstance(error, BadRequest | VolumeNotFound | ControlPlaneAway):
+            return _unknown(request, str(error), 500)
         log.warning("%s refused: %s", request.url.path, error)
         return _json({"Err": str(error)}, 400 if isinstance(error, BadRequest) else 500)
 
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> JSONResponse:
         log.error("%s failed", request.url.path, exc_info=error)
-        return _json({"Err": f"flocker failed: {error!r}; its journal tells more"}, 500)
+        return _unknown(request, f"flocker failed: {error!r}; its journal tells more", 500)
 
     return app
+
+
+def refuse_engine(why: str) -> FastAPI:
+    """The application behind the plugin socket of a daemon that cannot start."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    async def endpoint(request: Request) -> JSONResponse:
+        return _unknown(request, f"flocker cannot start on this node: {why}")
+
+    app.add_api_route("/{call:path}", endpoint, methods=["POST"])
+    return app
+
+
+def _unknown(request: Request, why: str, status_code: int = 503) -> JSONResponse:
+    """The answer to a call of which nothing can be told but why."""
+    log.warning("%s refused: %s", request.url.path, why)
+    if request.url.path == f"/{GET}":
+        caller: Caller = request.state.caller
+        caller.hang_up()
+    return _json({"Err": why}, status_code)
 
 
 async def _read(request: Request) -> bytes:

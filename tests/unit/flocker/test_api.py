@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from flocker.api import LARGEST_BODY_BYTES, MEDIA_TYPE, serve_engine
+from flocker.api import LARGEST_BODY_BYTES, MEDIA_TYPE, refuse_engine, serve_engine
+from flocker.errors import PoolError
 from tests.unit.flocker.cluster import MemoryCluster
 
 Call = Any
@@ -18,9 +21,28 @@ Call = Any
 Observed = list[tuple[str, float]]
 
 
+@dataclass
+class Caller:
+    """An engine that waits for its answers."""
+
+    was_hung_up_on: bool = False
+
+    def has_gone(self) -> bool:
+        return False
+
+    def hang_up(self) -> None:
+        self.was_hung_up_on = True
+
+
 def client(cluster: MemoryCluster, node: str, observed: Observed) -> TestClient:
     app = serve_engine(cluster[node].driver, lambda *call: observed.append(call))
-    return TestClient(app, raise_server_exceptions=False, headers={"Host": ""})
+    return calling(app, Caller())
+
+
+def calling(app: FastAPI, caller: Caller) -> TestClient:
+    engine = TestClient(app, raise_server_exceptions=False, headers={"Host": ""})
+    engine.app_state["caller"] = caller
+    return engine
 
 
 @pytest.fixture
@@ -177,3 +199,52 @@ def test_a_defect_of_ours_is_told_too(
 def test_only_calls_of_the_protocol_are_answered(node1: TestClient) -> None:
     assert node1.post("/VolumeDriver.Format").status_code == 404
     assert node1.get("/VolumeDriver.List").status_code == 405
+
+
+@pytest.mark.parametrize("call", ["Create", "Remove", "Mount", "Unmount", "Path"])
+def test_a_call_that_lost_its_body_is_unknown(node1: TestClient, call: str) -> None:
+    """As dockerd repeats a call that was not answered."""
+    answer = node1.post(f"/VolumeDriver.{call}")
+    assert answer.status_code == 503
+    assert "without its content" in answer.json()["Err"]
+
+
+def test_a_get_that_lost_its_body_is_not_answered(cluster: MemoryCluster) -> None:
+    """dockerd takes every answer without a volume for the news that there is none."""
+    caller = Caller()
+    app = serve_engine(cluster["node1"].driver, lambda *_: None)
+    calling(app, caller).post("/VolumeDriver.Get")
+    assert caller.was_hung_up_on
+
+
+@pytest.mark.parametrize("error", [PoolError("no answer"), KeyError("surprise")])
+def test_a_get_that_fails_is_not_answered(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(_: str) -> None:
+        raise error
+
+    driver = cluster["node1"].driver
+    driver.create("demo", {})
+    monkeypatch.setattr(driver, "describe", broken)
+    caller = Caller()
+    calling(serve_engine(driver, lambda *_: None), caller).post(
+        "/VolumeDriver.Get", json={"Name": "demo"}
+    )
+    assert caller.was_hung_up_on
+
+
+@pytest.mark.parametrize("call", ["Plugin.Activate", "VolumeDriver.List", "VolumeDriver.Mount"])
+def test_a_daemon_that_cannot_start_says_why(call: str) -> None:
+    engine = calling(refuse_engine("FLOCKER_NODE not set"), Caller())
+    answer = engine.post(f"/{call}", json={"Name": "demo"})
+    assert answer.status_code == 503
+    assert "cannot start on this node: FLOCKER_NODE not set" in answer.json()["Err"]
+
+
+def test_a_daemon_that_cannot_start_denies_no_volume() -> None:
+    caller = Caller()
+    calling(refuse_engine("FLOCKER_NODE not set"), caller).post(
+        "/VolumeDriver.Get", json={"Name": "demo"}
+    )
+    assert caller.was_hung_up_on
