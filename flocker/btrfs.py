@@ -302,8 +302,8 @@ class BtrfsPool:
                 )
             folder.write_epoch(claim.epoch)
 
-    def purge_asides(self, older_than: str) -> list[Aside]:
-        return self._trash.purge(older_than)
+    def purge_aside(self, reference: str) -> None:
+        self._trash.drop(self._trash.find(reference))
 
     def volume_ids(self) -> list[str]:
         return sorted(path.name for path in self._volumes.iterdir())

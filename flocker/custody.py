@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, FlockerError, Refused, StaleEpoch, VolumeNotFound
+from flocker.errors import ControlPlaneAway, Refused, StaleEpoch, VolumeNotFound
 from flocker.failover import missing
 from flocker.handoff import Arrivals
 from flocker.holders import Holders
@@ -14,6 +15,7 @@ from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, Snapshot, State, Volume, ago, now
 from flocker.replication import replicas_of
+from flocker.troubles import Troubles
 from flocker.uses import Uses
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,12 @@ class Custody:
         holders: Holders,
         uses: Uses,
         prune: Callable[[Volume], None],
+        troubles: Troubles,
         retention_seconds: float,
     ) -> None:
         """Args:
         prune: deletes the snapshots here that nothing can build on any more.
+        troubles: takes what goes wrong with single volumes, which stops no other volume.
         retention_seconds: how old a copy gets that is not kept up any more.
         """
         self._node = node
@@ -47,6 +51,7 @@ class Custody:
         self._holders = holders
         self._uses = uses
         self._prune = prune
+        self._troubles = troubles
         self._retention_seconds = retention_seconds
 
     def refuse_if_used(self, name: str) -> None:
@@ -102,8 +107,12 @@ class Custody:
                 aside = self._pool.put_away(volume, self._node)
             self._tell(volume, aside)
 
-    def catch_up(self) -> None:
-        """Bring this node and the cluster into line after they have not heard of each other."""
+    def catch_up(self) -> bool:
+        """Bring this node and the cluster into line after they have not heard of each other.
+
+        Returns:
+            False if a volume could not be brought into line and must be tried again.
+        """
         state = self._ownership.state()
         here = set(self._pool.volume_ids())
 
@@ -120,12 +129,14 @@ class Custody:
 
         # Own ones first: what is not recorded as mounted could be taken away.
         own_first = sorted(state.volumes.values(), key=lambda each: each.owner != self._node)
-        _for_each(own_first, bring_into_line)
-        for volume_id in here - state.volume_ids():
-            if removed := state.removed.get(volume_id):
-                self._pool.discard(volume_id, removed.volume.name, self._node)
-            else:
-                log.warning("the pool holds volume %s, which the cluster does not know", volume_id)
+        with self._troubles.round("catching up") as round_:
+            done = [
+                round_.attempt(f"volume '{each.name}'", partial(bring_into_line, each))
+                for each in own_first
+            ]
+        for volume_id in here - state.volume_ids() - state.removed.keys():
+            log.warning("the pool holds volume %s, which the cluster does not know", volume_id)
+        return all(done)
 
     def tidy(self) -> None:
         """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
@@ -146,16 +157,22 @@ class Custody:
             elif self._is_surplus(volume, state):
                 self._give_up_copy(volume)
 
-        _for_each(state.volumes.values(), put_right)
+        with self._troubles.round("tidying") as round_:
+            for volume in state.volumes.values():
+                round_.attempt(f"volume '{volume.name}'", partial(put_right, volume))
+            for volume_id in set(self._pool.volume_ids()) - state.volume_ids():
+                if removed := state.removed.get(volume_id):
+                    forget = partial(self.forget, volume_id)
+                    round_.attempt(f"removed volume '{removed.volume.name}'", forget)
 
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside."""
-        removed = self._ownership.removed(volume_id)
-        # All of etcd is read only when it is not a volume that was just removed: of a hundred
-        # removals at once each would hold a copy of everything.
-        if removed is None and volume_id in self._ownership.state().volume_ids():
-            raise Refused(f"volume {volume_id} has not been removed")
         with self._holders.locked(volume_id):  # not while it is being put away
+            removed = self._ownership.removed(volume_id)
+            # All of etcd is read only when it is not a volume that was just removed: of a hundred
+            # removals at once each would hold a copy of everything.
+            if removed is None and volume_id in self._ownership.state().volume_ids():
+                raise Refused(f"volume {volume_id} has not been removed")
             self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
 
     def _give_way(self, volume: Volume) -> None:
@@ -241,18 +258,3 @@ class Custody:
         if volume is None:
             raise VolumeNotFound(name)
         return volume
-
-
-def _for_each(volumes: Iterable[Volume], do: Callable[[Volume], None]) -> None:
-    """One volume's trouble must not keep the others waiting: it is raised when all are done."""
-    troubles = []
-    for volume in volumes:
-        try:
-            do(volume)
-        except ControlPlaneAway:
-            raise
-        except (FlockerError, OSError) as error:
-            log.warning("volume '%s': %s", volume.name, error)
-            troubles.append(error)
-    if troubles:
-        raise troubles[0]

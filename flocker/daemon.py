@@ -27,10 +27,12 @@ from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.pool_mounts import PoolMounts
+from flocker.purging import Purging
 from flocker.records import Volume
 from flocker.replication import Follower, Publisher, Retention
 from flocker.told import Told
 from flocker.transfer import Transfers
+from flocker.troubles import Troubles
 from flocker.uses import Uses
 
 
@@ -62,6 +64,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     uses = Uses(node, holders, engine, PoolMounts(pool.live))
     retention = Retention(config.retention_seconds)
     lease_file = LeaseFile(config.runtime)
+    troubles = Troubles()
 
     def status() -> dict[str, Any]:
         return operations.status()
@@ -118,6 +121,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         holders=holders,
         uses=uses,
         prune=prune,
+        troubles=troubles,
         retention_seconds=config.retention_seconds,
     )
     publisher = Publisher(
@@ -155,6 +159,14 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         uses=uses,
         elsewhere=peers,
         paused=engine.paused,
+        problems=troubles.all,
+        retention_seconds=config.retention_seconds,
+    )
+    purging = Purging(
+        node,
+        ownership=ownership,
+        pool=pool,
+        troubles=troubles,
         retention_seconds=config.retention_seconds,
     )
     keeper = Keeper(
@@ -166,7 +178,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         lease_file=lease_file,
         tell_fence=tell_fence,
         resume=engine.resume,
-        purge=operations.purge,
+        purge=purging.purge_old,
+        problems=troubles.all,
     )
     for part in (keeper, publisher, follower, failover):
         part.start(stopping)

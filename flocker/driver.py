@@ -175,7 +175,11 @@ class Driver:
                 self._ownership.unmount(volume)  # recorded by a mount nobody heard of
                 event = Event(volume.id, name, now(), self._node, "removed")
                 self._ownership.remove(volume, event)
-                self._pool.discard(volume.id, name, self._node)
+                # There is no such volume any more, so this is no error of the removal: where
+                # the disk is in the way, tidying does it as soon as it can, and shows it until
+                # then.
+                with suppress(PoolError, OSError):
+                    self._pool.discard(volume.id, name, self._node)
             self._peers.forget(volume)
         self._catalog.settle(lambda state: volume.id not in state.volume_ids())
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flocker import VERSION
 from flocker.background import attempt
@@ -20,7 +21,7 @@ from flocker.records import Node
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1  # while etcd is away, which is also how a cluster begins
+RETRY_SECONDS = 1  # while etcd is away
 PURGE_SECONDS = 3600
 # Within a lease. When etcd's leader is lost, finding another may take 4 s (its election timeout is
 # 2 s): renewed every 3 s of 15, the lease is not yet at the two thirds where the fence acts.
@@ -42,12 +43,14 @@ class Keeper:
         tell_fence: Callable[[], object],
         resume: Callable[[], object],
         purge: Callable[[], object],
+        problems: Callable[[], list[str]],
     ) -> None:
         """Args:
         tell_fence: writes down what must be stopped when this node falls silent; also now and
             then, for uses that only the kernel knew of.
         resume: has containers go on that were left paused.
         purge: deletes what was put aside longer ago than the retention.
+        problems: what does not work on this node; announced with it.
         """
         self._config = config
         self._ownership = ownership
@@ -58,7 +61,9 @@ class Keeper:
         self._tell_fence = tell_fence
         self._resume = resume
         self._purge = purge
-        self._purged = time.monotonic()
+        self._problems = problems
+        self._pause_seconds: float = RETRY_SECONDS  # before the next round of tidying
+        self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
         self._is_caught_up = threading.Event()
         self._is_away = False
 
@@ -90,7 +95,14 @@ class Keeper:
     def _announce(self) -> None:
         usage = self._pool.usage()
         config = self._config
-        node = Node(config.node, config.address, VERSION, usage.used_bytes, usage.total_bytes)
+        node = Node(
+            config.node,
+            config.address,
+            VERSION,
+            usage.used_bytes,
+            usage.total_bytes,
+            problems=tuple(self._problems()),
+        )
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         is_new = self._ownership.announce(node)
@@ -102,27 +114,38 @@ class Keeper:
         self._is_away = False
 
     def _tidy_for_ever(self, stopping: threading.Event) -> None:
-        failure = "this node could not be brought into line with the cluster"
-        while not stopping.wait(self._tidy_seconds()):
-            # A copy not put away today is still there tomorrow.
-            if not attempt(log, failure, self._tidy):
-                self._is_caught_up.clear()
+        # Each on its own: trouble with one must not keep the others from being done.
+        tasks: dict[str, Callable[[], object]] = {
+            "containers could not be resumed": self._resume,
+            "what was put aside could not be purged": partial(self._if_connected, self._purge_old),
+            "this node could not catch up": partial(self._if_connected, self._catch_up),
+            "this node could not be tidied": partial(self._if_connected, self._custody.tidy),
+        }
+        while not stopping.wait(self._pause_seconds):
+            self._pause_seconds = self._config.lease_seconds / 3
+            for failure, task in tasks.items():
+                if not attempt(log, failure, task):
+                    self._is_caught_up.clear()  # what was not done today is still there tomorrow
 
-    def _tidy(self) -> None:
-        self._resume()
-        if not self._catalog.is_connected:
-            self._is_caught_up.clear()
-            return
+    def _if_connected(self, task: Callable[[], object]) -> None:
+        """Do what needs etcd, or come back soon while that is away, as when a cluster begins."""
         try:
-            if not self._is_caught_up.is_set():
-                self._is_caught_up.set()
-                self._custody.catch_up()
-            self._custody.tidy()
-            if time.monotonic() - self._purged > PURGE_SECONDS:
-                self._purged = time.monotonic()
-                self._purge()
+            if self._catalog.is_connected:
+                task()
+                return
         except ControlPlaneAway:
-            self._is_caught_up.clear()  # said by the announcements already
+            pass  # said by the announcements already
+        self._is_caught_up.clear()
+        self._pause_seconds = RETRY_SECONDS
 
-    def _tidy_seconds(self) -> float:
-        return self._config.lease_seconds / 3 if self._is_caught_up.is_set() else RETRY_SECONDS
+    def _purge_old(self) -> None:
+        if time.monotonic() >= self._purge_due:
+            self._purge()
+            self._purge_due = time.monotonic() + PURGE_SECONDS
+
+    def _catch_up(self) -> None:
+        if self._is_caught_up.is_set():
+            return
+        self._is_caught_up.set()  # first: a new lease meanwhile clears it again
+        if not self._custody.catch_up():
+            self._is_caught_up.clear()

@@ -97,7 +97,8 @@ def read_event(value: Mapping[str, Any]) -> Event:
 
 
 def _read_node(value: Mapping[str, Any]) -> Node:
-    return Node(**_known(Node, value))
+    known = _known(Node, value)
+    return Node(**{**known, "problems": tuple(known.get("problems", ()))})
 
 
 def _read_copy(value: Mapping[str, Any]) -> Copy:

@@ -175,11 +175,7 @@ class MemoryPool:
 
     def clone_aside(self, reference: str, claim: Claim, size_bytes: int | None) -> None:
         with self._lock:
-            for entry in self._trash:
-                if entry.aside.reference == reference:
-                    self._make(claim, _newest_of(entry), size_bytes)
-                    return
-        raise PoolError(f"no copy {reference} was put aside in this node's pool")
+            self._make(claim, _newest_of(self._entry(reference)), size_bytes)
 
     def discard(self, volume_id: str, volume: str, node: str) -> None:
         with self._lock:
@@ -215,13 +211,9 @@ class MemoryPool:
                 raise PoolError(f"volume {claim.volume_id} is at a later epoch")
             volume.epoch = claim.epoch
 
-    def purge_asides(self, older_than: str) -> list[Aside]:
-        limit = datetime.fromisoformat(older_than)
+    def purge_aside(self, reference: str) -> None:
         with self._lock:
-            old = [each for each in self._trash if datetime.fromisoformat(each.aside.at) < limit]
-            for entry in old:
-                self._trash.remove(entry)
-            return [entry.aside for entry in old]
+            self._trash.remove(self._entry(reference))
 
     def volume_ids(self) -> list[str]:
         with self._lock:
@@ -232,6 +224,12 @@ class MemoryPool:
 
     def trouble(self) -> str | None:
         return None
+
+    def _entry(self, reference: str) -> _Entry:
+        for entry in self._trash:
+            if entry.aside.reference == reference:
+                return entry
+        raise PoolError(f"no copy {reference} was put aside in this node's pool")
 
     def _volume(self, volume_id: str) -> _Volume:
         return self._volumes.get(volume_id, _Volume())

@@ -87,6 +87,7 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
             )
     if status["pool_problem"]:
         problems.append(status["pool_problem"])
+    problems += status["problems"]
     answer = {"node": status["node"], "is_healthy": not problems, "problems": problems}
     return 503 if problems else 200, answer
 
@@ -115,6 +116,9 @@ class _StatusCollector(Collector):
             "flocker_pool_problem",
             "Whether something is wrong with the pool; /health says what.",
             value=status["pool_problem"] is not None,
+        )
+        yield GaugeMetricFamily(
+            "flocker_problems", "What does not work on this node.", value=len(status["problems"])
         )
         yield GaugeMetricFamily(
             "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)

@@ -26,7 +26,7 @@ from flocker.handoff import Arrivals
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, ago, now
+from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
 from flocker.replication import Publisher, Retention
 from flocker.uses import Uses
 
@@ -52,6 +52,7 @@ class Operations:
 
     Args:
         paused: pauses the containers that use any of the volumes while it is entered.
+        problems: what does not work on this node, one sentence each.
         retention_seconds: how long what was put aside can be had back.
     """
 
@@ -70,6 +71,7 @@ class Operations:
         uses: Uses,
         elsewhere: Elsewhere,
         paused: Paused,
+        problems: Callable[[], list[str]],
         retention_seconds: float,
     ) -> None:
         self._node = node
@@ -84,6 +86,7 @@ class Operations:
         self._uses = uses
         self._elsewhere = elsewhere
         self._paused = paused
+        self._problems = problems
         self._retention = timedelta(seconds=retention_seconds)
 
     def status(self) -> Answer:
@@ -93,6 +96,7 @@ class Operations:
             "node": self._node,
             "is_connected": self._catalog.is_connected,
             "pool_problem": self._pool.trouble(),
+            "problems": self._problems(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
             "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
         }
@@ -321,14 +325,6 @@ class Operations:
         """What was put aside on this node; asked by its peers."""
         return self._pool.asides()
 
-    def purge(self) -> list[Aside]:
-        """Delete for good what was put aside longer ago than the retention; return it."""
-        oldest = ago(self._retention.total_seconds())
-        for removed in self._ownership.state().removed.values():
-            if removed.removed_at < oldest and removed.volume.owner == self._node:
-                self._ownership.purge(removed)
-        return self._pool.purge_asides(oldest)
-
     def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
         taken_at = now()
         snapshot = self._pool.take_snapshot(volume.claim)
@@ -423,6 +419,7 @@ def _node(name: str, state: State) -> Answer:
         "version": node and node.version,
         "pool_used_bytes": node and node.pool_used_bytes,
         "pool_total_bytes": node and node.pool_total_bytes,
+        "problems": list(node.problems) if node else [],
         "is_alive": node is not None,
         "seen": state.seen.get(name),
     }

@@ -175,8 +175,13 @@ class Pool(Protocol):
             PoolError: there is no writable volume here, or its epoch is later.
         """
 
-    def purge_asides(self, older_than: str) -> list[Aside]:
-        """Delete for good what was put aside before that time (RFC 3339); return it."""
+    def purge_aside(self, reference: str) -> None:
+        """Delete for good what was put aside under that reference.
+
+        Raises:
+            PoolError: there is no such copy here, or not all of it could be deleted; then what
+                is left is still listed.
+        """
 
     def volume_ids(self) -> list[str]:
         """Every volume that has anything here."""

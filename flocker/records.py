@@ -133,13 +133,17 @@ class Move:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine running the daemon; known while its lease lasts."""
+    """A machine running the daemon; known while its lease lasts.
+
+    `problems` are sentences for people: what does not work there.
+    """
 
     name: str
     address: str
     version: str
     pool_used_bytes: int
     pool_total_bytes: int
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

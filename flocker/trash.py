@@ -50,6 +50,7 @@ class Trash:
         # Known by heart: with hundreds of entries, reading their notes takes longer than the rest
         # of a removal.
         self._references = {entry.aside.reference for entry in self._all()}
+        self._drop_leftovers()
 
     def prepare(self, volume_id: str, volume: str, node: str, why: str) -> Entry:
         """A place for something: moving it to `content` is what puts it aside."""
@@ -100,24 +101,14 @@ class Trash:
         with self._lock:
             self._references.discard(entry.aside.reference)
 
-    def purge(self, older_than: str) -> list[Aside]:
-        """Delete what was put aside before that time (RFC 3339); return it.
-
-        What cannot be deleted is logged and left for the next time.
-        """
-        purged = []
+    def _drop_leftovers(self) -> None:
+        """Delete entries that a crash left without content."""
         for entry in self._all():
-            if _time(entry.aside.at) >= _time(older_than):
-                continue
-            had_content = entry.content.is_dir()
-            try:
-                self.drop(entry)
-            except (PoolError, OSError) as error:
-                log.warning("%s could not be purged: %s", entry.aside.reference, error)
-                continue
-            if had_content:
-                purged.append(entry.aside)
-        return sorted(purged, key=lambda aside: _time(aside.at))
+            if not entry.content.is_dir():
+                try:
+                    self.drop(entry)
+                except OSError as error:
+                    log.warning("%s cannot be cleared away: %s", entry.folder, error)
 
     def _all(self, volume_id: str = "") -> Iterator[Entry]:
         for folder in sorted(self._root.glob(f"{volume_id}*")):

@@ -28,6 +28,9 @@ def status(answer: Part) -> str:
             [_node_row(node) for node in answer["nodes"]],
         )
     ]
+    problems = [f"{node['name']}: {each}" for node in answer["nodes"] for each in node["problems"]]
+    if problems:
+        paragraphs.append("\n".join(["PROBLEMS", *problems]))
     if answer["volumes"]:
         columns = ("VOLUME", "OWNER", "EPOCH", "SIZE", "REPLICAS", "STATE")
         paragraphs.append(

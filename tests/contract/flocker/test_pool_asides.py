@@ -314,15 +314,17 @@ def test_an_epoch_without_data_is_not_worth_keeping(make_pool: MakePool) -> None
     assert pool.asides() == []
 
 
-def test_what_is_old_enough_is_deleted_for_good(make_pool: MakePool) -> None:
+def test_what_is_purged_is_deleted_for_good(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, [first, _] = a_volume(pool, "first", "second")
     conflict = put_away(pool, later(claim), base=first)
     pool.discard(claim.volume_id, "demo", "node1")
     [one, other] = pool.asides()
     assert one == conflict
-    assert pool.purge_asides(one.at) == []
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    assert pool.purge_asides(tomorrow) == [one, other]
+    pool.purge_aside(other.reference)
+    assert pool.asides() == [one]
+    pool.purge_aside(one.reference)
     assert pool.asides() == []
+    with pytest.raises(PoolError, match=one.reference):
+        pool.purge_aside(one.reference)
     assert not pool.reclaim(claim.volume_id)

@@ -25,10 +25,12 @@ from flocker.memory_pool import MemoryPool
 from flocker.operations import Operations
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
+from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
 from flocker.replication import Follower, Publisher, Retention
 from flocker.told import Told
 from flocker.transfer import Transfers
+from flocker.troubles import Troubles
 from flocker.uses import Uses
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
@@ -126,6 +128,7 @@ class Machine:
         """Start the daemon, or start it again after it was killed."""
         node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
         self.catalog = Catalog(ownership, self.folder / "catalog.json")
+        self.troubles = Troubles()
         self.holders = Holders(self.folder / "holders.json")
         self.uses = Uses(node, self.holders, self.containers, self.containers)
         self.retention = Retention(RETENTION_SECONDS)
@@ -161,6 +164,7 @@ class Machine:
             holders=self.holders,
             uses=self.uses,
             prune=self._prune,
+            troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
         )
         self.publisher = Publisher(
@@ -197,6 +201,14 @@ class Machine:
             uses=self.uses,
             elsewhere=peers,
             paused=self._paused,
+            problems=self.troubles.all,
+            retention_seconds=RETENTION_SECONDS,
+        )
+        self.purging = Purging(
+            node,
+            ownership=ownership,
+            pool=pool,
+            troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
         )
         self.announce()

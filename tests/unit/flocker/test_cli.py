@@ -96,6 +96,7 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
         "pool_total_bytes": 20 * GIB,
         "is_alive": True,
         "seen": ago(1),
+        "problems": [],
         **changes,
     }
 

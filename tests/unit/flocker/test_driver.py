@@ -459,7 +459,7 @@ def test_a_removal_whose_answer_was_lost_is_done(cluster: MemoryCluster) -> None
         node1.driver.remove("demo")
     node1.etcd.unheard = set()
     node1.driver.remove("demo")
-    node1.custody.catch_up()
+    node1.custody.tidy()
     assert node1.pool.volume_ids() == []
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
 

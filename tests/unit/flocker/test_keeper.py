@@ -72,6 +72,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             tell_fence=housework.told.set,
             resume=housework.resumed.set,
             purge=housework.purged.set,
+            problems=lambda: ["volume 'demo': stuck"],
         ).start(stopping)
 
     yield start
@@ -263,4 +264,43 @@ def test_what_was_put_aside_long_ago_is_purged_now_and_then(
 ) -> None:
     monkeypatch.setattr(keeper, "PURGE_SECONDS", -1)
     start()
+    for _ in range(2):
+        assert housework.purged.wait(10)
+        housework.purged.clear()
+
+
+def test_a_daemon_that_starts_anew_purges_at_once(start: Start, housework: Housework) -> None:
+    """It may never run for an hour."""
+    start()
     assert housework.purged.wait(10)
+
+
+@pytest.mark.parametrize("task", ["catch_up", "tidy"])
+def test_what_cannot_be_put_right_keeps_nothing_else_from_being_done(
+    node1: Machine,
+    start: Start,
+    housework: Housework,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+) -> None:
+    done = {name: threading.Event() for name in ("catch_up", "tidy")}
+
+    def refuse() -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr(keeper, "PURGE_SECONDS", -1)
+    for name, event in done.items():
+        monkeypatch.setattr(node1.custody, name, refuse if name == task else event.set)
+    start()
+    [other] = done.keys() - {task}
+    for _ in range(2):
+        for event in (done[other], housework.purged):
+            assert event.wait(10)
+            event.clear()
+
+
+def test_what_does_not_work_is_announced(cluster: MemoryCluster, start: Start) -> None:
+    cluster.ownership.expire("node1")
+    start()
+    eventually(lambda: is_known(cluster), is_=True, within=10)
+    assert cluster["node2"].operations.status()["nodes"][0]["problems"] == ["volume 'demo': stuck"]

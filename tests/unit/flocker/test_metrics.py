@@ -20,6 +20,7 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
         "version": "0.1.0",
         "pool_used_bytes": 2 * GIB,
         "pool_total_bytes": 20 * GIB,
+        "problems": [],
         "is_alive": True,
         "seen": "2026-11-22T19:00:00.000+00:00",
         **changes,
@@ -62,6 +63,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "node": "node1",
         "is_connected": True,
         "pool_problem": None,
+        "problems": [],
         "nodes": nodes,
         "volumes": [],
         **changes,
@@ -197,3 +199,13 @@ def test_all_that_is_wrong_is_said() -> None:
 
 def test_a_pool_with_more_than_five_percent_free_has_room() -> None:
     assert health(status(nodes=[node("node1", pool_used_bytes=19 * GIB - 1)]))[0] == 200
+
+
+def test_trouble_of_the_housekeeping_is_a_matter_of_health() -> None:
+    trouble = "volume 'demo': Directory not empty"
+    now = status(problems=[trouble])
+    code, answer = health(now)
+    assert code == 503
+    assert answer["problems"] == [trouble]
+    assert samples(Metrics(lambda: now))[("flocker_problems",)] == 1
+    assert samples(Metrics(status))[("flocker_problems",)] == 0

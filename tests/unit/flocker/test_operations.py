@@ -495,8 +495,8 @@ def test_what_cannot_be_had_back_is_refused(demo: MemoryCluster) -> None:
     with pytest.raises(OwnerAway, match="node1"):
         operations.undelete("demo")
     demo["node1"].is_up = True
-    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    demo["node1"].pool.purge_asides(later)
+    pool = demo["node1"].pool
+    pool.purge_aside(pool.asides()[0].reference)
     with pytest.raises(Refused, match="the data of volume 'demo' is not on node1 any more"):
         operations.undelete("demo")
 
@@ -539,36 +539,6 @@ def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
         assert trash["silent"] == ["node3"]
         whys = [each["why"] for each in trash["asides"]]
         assert whys == ["conflict", "restored", "conflict"]
-
-
-def test_what_was_put_aside_long_ago_is_deleted_for_good(
-    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node1, node2 = demo["node1"], demo["node2"]
-    for name in ("old", "new"):
-        node1.driver.create(name, {})
-        node1.write(name, "text")
-    volume = demo.volume("old")
-    long_ago = datetime.now(UTC) - timedelta(seconds=RETENTION_SECONDS + 60)
-    node1.driver.remove("new")
-    demo.ownership.remove(
-        volume, Event(volume.id, "old", long_ago.isoformat(timespec="milliseconds"), "node1", "")
-    )
-    limits: list[str] = []
-
-    def purge(older_than: str) -> list[Aside]:
-        limits.append(older_than)
-        return []
-
-    for machine in (node1, node2):
-        monkeypatch.setattr(machine.pool, "purge_asides", purge)
-    node2.operations.purge()
-    assert volume.id in demo.state.removed  # for its owner to say
-    node1.operations.purge()
-    assert [each.volume.name for each in demo.state.removed.values()] == ["new"]
-    for limit in limits:
-        kept = datetime.now(UTC) - datetime.fromisoformat(limit)
-        assert kept.total_seconds() == pytest.approx(RETENTION_SECONDS, abs=10)
 
 
 # Sizes
@@ -687,7 +657,6 @@ Ask = Callable[[Operations], object]
         lambda it: it.undelete("demo"),
         lambda it: it.resize("demo", GIB),
         lambda it: it.history("never-heard-of"),
-        lambda it: it.purge(),
     ],
 )
 def test_without_etcd_nothing_is_done_and_nothing_denied(upgraded: MemoryCluster, ask: Ask) -> None:
