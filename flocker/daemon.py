@@ -19,6 +19,7 @@ from flocker.engine import Engine
 from flocker.etcd import EtcdOwnership
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
+from flocker.hidden import Hidden
 from flocker.holders import Holders
 from flocker.keeper import Keeper
 from flocker.lease_file import AutoVolume, LeaseFile
@@ -95,6 +96,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             )
 
     told = Told(engine.volume_options)
+    hidden = Hidden(node, engine.local_volumes, lambda: catalog.state.volumes.keys())
     driver = Driver(
         node,
         ownership=ownership,
@@ -157,6 +159,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         publisher=publisher,
         retention=retention,
         uses=uses,
+        hidden=hidden,
         elsewhere=peers,
         paused=engine.paused,
         problems=troubles.all,
@@ -181,7 +184,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         purge=purging.purge_old,
         problems=troubles.all,
     )
-    for part in (keeper, publisher, follower, failover):
+    for part in (keeper, publisher, follower, failover, hidden):
         part.start(stopping)
 
     engine_app = serve_engine(driver, lambda call, s: metrics.call_seconds.labels(call).observe(s))

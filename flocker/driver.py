@@ -162,8 +162,22 @@ class Driver:
 
         Raises:
             InUse: a container uses it.
+            StillNeeded: a stopped container on its owner was made with it.
             OwnerAway: its owner, who has the data, does not answer.
         """
+        self._remove(name, is_for_peer=False)
+
+    def remove_for_peer(self, name: str) -> None:
+        """As `remove`, asked for by another node, whose engine knows its own containers only.
+
+        Each engine lists every volume of the cluster, and calls "dangling" what none of its own
+        containers has. So those of the owner count here, stopped ones too. On a former owner they
+        do not: its containers are left behind by every move, and the volume is the new owner's.
+        An engine that removes a volume from its own node has looked at its own containers.
+        """
+        self._remove(name, is_for_peer=True)
+
+    def _remove(self, name: str, *, is_for_peer: bool) -> None:
         volume = self._ownership.volume(name)
         if volume is None:
             return
@@ -172,6 +186,8 @@ class Driver:
         else:
             with self._uses.locked(volume):
                 self._uses.refuse_if_any(volume)
+                if is_for_peer:
+                    self._uses.refuse_if_needed(volume)
                 self._ownership.unmount(volume)  # recorded by a mount nobody heard of
                 event = Event(volume.id, name, now(), self._node, "removed")
                 self._ownership.remove(volume, event)

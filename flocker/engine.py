@@ -33,7 +33,7 @@ OK, DONE, NOT_FOUND, CONFLICT = 200, 204, 404, 409
 
 @dataclass(frozen=True)
 class _Container:
-    """One that runs, or will as soon as the engine has started it again."""
+    """One that runs, or will as soon as the engine has started it again; or any, if asked for."""
 
     id: str
     name: str
@@ -60,6 +60,15 @@ class Engine:
             EngineAway: the engine does not answer.
         """
         return [container.name for container in self._using([volume], ANSWER_SECONDS)]
+
+    def containers_with(self, volume: str) -> list[str]:
+        """Names of all containers made with the volume of that name, running or not, sorted.
+
+        Raises:
+            EngineAway: the engine does not answer.
+        """
+        containers = self._using([volume], ANSWER_SECONDS, stopped_too=True)
+        return [container.name for container in containers]
 
     def stop_using(self, volume: str, within: float) -> list[str]:
         """Kill the running containers that use a volume; no restart policy starts them again.
@@ -132,6 +141,19 @@ class Engine:
             finally:
                 self._pausing.release()
 
+    def local_volumes(self) -> set[str]:
+        """Names of the volumes that the engine keeps itself, by its driver `local`.
+
+        Raises:
+            EngineAway: the engine does not answer.
+
+        Source: moby, volume/service/store.go: with this filter no other driver is asked.
+        """
+        query = urlencode({"filters": json.dumps({"driver": ["local"]})})
+        status, found = self._call("GET", f"/volumes?{query}", ANSWER_SECONDS)
+        _expect(OK, status, found)
+        return {str(volume["Name"]) for volume in found["Volumes"] or ()}
+
     def volume_options(self, name: str) -> dict[str, str] | None:
         """The options this engine was given when the volume was created here; None if it was not.
 
@@ -146,8 +168,11 @@ class Engine:
         _expect(OK, status, volume)
         return dict(volume["Options"] or {})
 
-    def _using(self, volumes: Collection[str], within: float) -> list[_Container]:
-        query = urlencode({"filters": json.dumps({"volume": list(volumes)})})
+    def _using(
+        self, volumes: Collection[str], within: float, *, stopped_too: bool = False
+    ) -> list[_Container]:
+        filters = json.dumps({"volume": list(volumes)})
+        query = urlencode({"filters": filters, "all": int(stopped_too)})
         status, found = self._call("GET", f"/containers/json?{query}", within)
         _expect(OK, status, found)
         containers = [

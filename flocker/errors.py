@@ -5,6 +5,7 @@ FlockerError
 ├── VolumeNotFound      no node knows the name
 ├── Refused             asked rightly, but not now; the message says what to do first
 │   ├── InUse           containers somewhere use the volume
+│   ├── StillNeeded     stopped containers would miss the volume
 │   ├── MoveUnderWay    another node is fetching the volume
 │   ├── StillCopying    this node is fetching it, and it takes longer than one call may
 │   ├── OwnerAway       the node that has the data does not answer
@@ -46,6 +47,16 @@ class InUse(Refused):
         by = f"by {_listed(containers)} " if containers else ""
         super().__init__(
             f"volume '{volume}' is in use {by}on {node}; stop what uses it there, then try again"
+        )
+
+
+class StillNeeded(Refused):
+    """Stopped containers on `node`, the volume's owner, were made with it."""
+
+    def __init__(self, volume: str, node: str, containers: list[str]) -> None:
+        super().__init__(
+            f"volume '{volume}' is used by stopped containers on {node}: {', '.join(containers)}; "
+            f"to give them up as well, type there: docker rm {' '.join(containers)}; then try again"
         )
 
 

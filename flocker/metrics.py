@@ -88,6 +88,10 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
     if status["pool_problem"]:
         problems.append(status["pool_problem"])
     problems += status["problems"]
+    problems += [
+        f"a local volume hides volume '{name}' from containers: `flocker status` tells what to do"
+        for name in status["hidden"]
+    ]
     answer = {"node": status["node"], "is_healthy": not problems, "problems": problems}
     return 503 if problems else 200, answer
 
@@ -122,6 +126,11 @@ class _StatusCollector(Collector):
         )
         yield GaugeMetricFamily(
             "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)
+        )
+        yield GaugeMetricFamily(
+            "flocker_volumes_hidden",
+            "Volumes whose name a local volume of this node has: containers here get that one.",
+            value=len(status["hidden"]),
         )
         yield from _gauges_of(owned, status["node"])
 

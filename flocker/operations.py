@@ -23,6 +23,7 @@ from flocker.errors import (
 )
 from flocker.failover import Failover, complete_until, is_current, lost
 from flocker.handoff import Arrivals
+from flocker.hidden import Hidden
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
@@ -69,6 +70,7 @@ class Operations:
         publisher: Publisher,
         retention: Retention,
         uses: Uses,
+        hidden: Hidden,
         elsewhere: Elsewhere,
         paused: Paused,
         problems: Callable[[], list[str]],
@@ -84,6 +86,7 @@ class Operations:
         self._publisher = publisher
         self._kept = retention
         self._uses = uses
+        self._hidden = hidden
         self._elsewhere = elsewhere
         self._paused = paused
         self._problems = problems
@@ -99,6 +102,7 @@ class Operations:
             "problems": self._problems(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
             "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
+            "hidden": self._hidden.names(),
         }
 
     def move(self, volume: str, to: str | None) -> Answer:
@@ -386,8 +390,13 @@ class Operations:
             "mounted_on": state.mounts.get(volume.id),
             "copies": [_copy(volume, copy, state) for copy in others],
             "move": None if move is None else {**asdict(move), "percent": move.percent},
-            "problem": self._driver.problem(volume),
+            "problem": self._problem(volume),
         }
+
+    def _problem(self, volume: Volume) -> str | None:
+        """All that keeps containers here from using a volume, in words; None if nothing does."""
+        problems = (self._driver.problem(volume), self._hidden.problem(volume.name))
+        return "; ".join(problem for problem in problems if problem) or None
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)

@@ -123,7 +123,7 @@ def serve_peers(parts: Parts) -> FastAPI:
 
     @app.post("/volumes/{name}/remove")
     def remove(name: str) -> dict[str, Any]:
-        driver.remove(name)
+        driver.remove_for_peer(name)
         return {}
 
     @app.post("/operations/{operation}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from flocker.errors import EngineAway, InUse, Refused
+from flocker.errors import EngineAway, InUse, Refused, StillNeeded
 from flocker.holders import Holders
 from flocker.records import Volume
 
@@ -26,6 +26,9 @@ class Containers(Protocol):
 
     def containers_using(self, volume: str) -> list[str]:
         """Names of the running ones that use the volume of that name."""
+
+    def containers_with(self, volume: str) -> list[str]:
+        """Names of all that were made with the volume of that name, running or not."""
 
     def stop_using(self, volume: str, within: float) -> list[str]:
         """Stop those, for good; their names."""
@@ -81,6 +84,23 @@ class Uses:
         self._holders.reconcile(volume.id, self._mounts.is_mounted(volume.id))
         if self._holders.any(volume.id):
             raise InUse(volume.name, self._node, self._names(volume.name))
+
+    def refuse_if_needed(self, volume: Volume) -> None:
+        """For a removal that another node's engine asks for: it knows its own containers only.
+
+        Raises:
+            StillNeeded: containers here were made with it; the message names them.
+            Refused: the engine here does not answer.
+        """
+        try:
+            containers = self._containers.containers_with(volume.name)
+        except EngineAway as error:
+            raise Refused(
+                f"volume '{volume.name}' is not removed: stopped containers on {self._node} may "
+                f"need it, and {error}; try again when it does"
+            ) from error
+        if containers:
+            raise StillNeeded(volume.name, self._node, containers)
 
     def reconcile(self, volume: Volume) -> None:
         """Drop counts that a former engine left, and count uses that nobody counted."""

@@ -16,7 +16,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker.engine import Engine
 from flocker.errors import EngineAway, Refused
-from tests.contract.flocker.own_engine import OwnEngine, own_engine
+from tests.contract.flocker.own_engine import IMAGE, OwnEngine, own_engine
 
 pytestmark = pytest.mark.contract
 
@@ -58,6 +58,25 @@ def test_running_containers_that_use_a_volume_are_named(dockerd: OwnEngine, engi
     dockerd.docker("kill", "ended")
     assert engine.containers_using("demo") == ["db", "web"]
     assert engine.containers_using("unknown") == []
+
+
+def test_all_containers_that_were_made_with_a_volume_are_named(
+    dockerd: OwnEngine, engine: Engine
+) -> None:
+    dockerd.run("web", volume="demo")
+    dockerd.run("ended", volume="demo")
+    dockerd.docker("kill", "ended")
+    dockerd.docker("create", "--name", "never-started", "--volume", "demo:/data", IMAGE, "true")
+    dockerd.run("alone", volume="demo2")
+    assert engine.containers_with("demo") == ["ended", "never-started", "web"]
+    assert engine.containers_with("unknown") == []
+
+
+def test_local_volumes_are_listed(dockerd: OwnEngine, engine: Engine) -> None:
+    assert engine.local_volumes() == set()
+    for name in ("demo", "notes"):
+        dockerd.docker("volume", "create", name)
+    assert engine.local_volumes() == {"demo", "notes"}
 
 
 def test_stopping_ends_those_that_use_the_volume_and_no_others(

@@ -124,6 +124,13 @@ def test_a_refusal_arrives_with_its_words(demo: MemoryCluster) -> None:
         demo["node2"].driver.remove("demo")
 
 
+def test_an_owner_with_a_stopped_container_refuses_a_removal(demo: MemoryCluster) -> None:
+    demo["node1"].containers.exited["demo"] = ["app-redis-1"]
+    with pytest.raises(Refused, match="by stopped containers on node1: app-redis-1"):
+        demo["node2"].driver.remove("demo")
+    assert "demo" in demo.state.volumes
+
+
 def test_removing_reaches_the_owner(demo: MemoryCluster) -> None:
     demo["node2"].driver.remove("demo")
     assert demo["node1"].pool.volume_ids() == []

@@ -19,6 +19,7 @@ from flocker.driver import Driver
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
+from flocker.hidden import Hidden
 from flocker.holders import Holders
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
@@ -42,15 +43,20 @@ class Containers:
 
     def __init__(self) -> None:
         self.running: dict[str, list[str]] = {}  # volume -> containers
+        self.exited: dict[str, list[str]] = {}  # volume -> containers that are there, and stopped
         self.mounted: set[str] = set()  # volume ids
         self.stopped: list[str] = []
         self.killed: list[str] = []  # volume ids whose users were ended by force
         self.paused: list[str] = []  # volumes whose containers stand still now
         self.options: dict[str, dict[str, str]] = {}
+        self.local_volumes: set[str] = set()
         self.on_stop: Callable[[str], None] = lambda _: None  # the engine unmounts
 
     def containers_using(self, volume: str) -> list[str]:
         return self.running.get(volume, [])
+
+    def containers_with(self, volume: str) -> list[str]:
+        return sorted(self.running.get(volume, []) + self.exited.get(volume, []))
 
     def stop_using(self, volume: str, within: float) -> list[str]:
         assert within > 0
@@ -141,6 +147,9 @@ class Machine:
             )
         )  # fmt: skip
         self.told = Told(self.containers.options.get)
+        self.hidden = Hidden(
+            node, lambda: self.containers.local_volumes, lambda: self.state.volumes.keys()
+        )
         self.fence_told: list[set[str]] = []  # what was used each time the fence was told
         self.driver = Driver(
             node,
@@ -199,6 +208,7 @@ class Machine:
             publisher=self.publisher,
             retention=self.retention,
             uses=self.uses,
+            hidden=self.hidden,
             elsewhere=peers,
             paused=self._paused,
             problems=self.troubles.all,
@@ -355,7 +365,7 @@ class DirectPeers:
         self._at(node, name).driver.create(name, options)
 
     def remove(self, volume: Volume) -> None:
-        self._at(volume.owner, volume.name).driver.remove(volume.name)
+        self._at(volume.owner, volume.name).driver.remove_for_peer(volume.name)
 
     def forget(self, volume: Volume) -> None:
         for machine in self._cluster.machines.values():

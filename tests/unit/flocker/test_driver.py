@@ -14,6 +14,7 @@ from flocker.errors import (
     OwnerAway,
     PoolError,
     Refused,
+    StillNeeded,
     VolumeNotFound,
 )
 from tests.unit.flocker.cluster import MemoryCluster
@@ -406,6 +407,65 @@ def test_a_volume_that_only_the_kernel_sees_used_is_not_removed(cluster: MemoryC
     cluster["node1"].containers.mounted.add(cluster.volume("demo").id)
     with pytest.raises(InUse):
         cluster["node1"].driver.remove("demo")
+
+
+def test_a_volume_of_a_stopped_container_is_not_removed_by_another_node(
+    cluster: MemoryCluster,
+) -> None:
+    """`docker volume prune --all` on node3: its engine knows of no container that has it."""
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.containers.exited["demo"] = ["app-redis-1"]
+    with pytest.raises(StillNeeded, match=r"on node1: app-redis-1; .* docker rm app-redis-1"):
+        cluster["node3"].driver.remove("demo")
+    assert "demo" in cluster.state.volumes
+    node1.containers.exited.clear()
+    cluster["node3"].driver.remove("demo")
+    assert cluster.state.volumes == {}
+
+
+def test_stopped_containers_that_a_move_left_behind_do_not_keep_a_volume(
+    cluster: MemoryCluster,
+) -> None:
+    """`docker-compose stop` on node1, `up` and then `down --volumes` on node2."""
+    node1, node2 = cluster["node1"], cluster["node2"]
+    node1.driver.create("demo", {})
+    node1.containers.exited["demo"] = ["app-redis-1"]
+    node2.run("demo", "app-redis-1")
+    node2.stop("demo", "app-redis-1")
+    node2.containers.exited["demo"] = ["app-redis-1"]
+    with pytest.raises(StillNeeded, match="on node2: app-redis-1"):
+        node1.driver.remove("demo")
+    node2.containers.exited.clear()
+    node2.driver.remove("demo")
+    assert cluster.state.volumes == {}
+
+
+def test_what_an_owners_own_engine_removes_is_not_asked_about_again(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_: str) -> list[str]:
+        raise AssertionError("it waits for this very answer")
+
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    monkeypatch.setattr(node1.containers, "containers_with", asked)
+    node1.driver.remove("demo")
+    assert cluster.state.volumes == {}
+
+
+def test_a_volume_is_kept_while_its_owners_engine_does_not_say_who_needs_it(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: str) -> list[str]:
+        raise EngineAway("the Docker engine does not answer")
+
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    monkeypatch.setattr(node1.containers, "containers_with", away)
+    with pytest.raises(Refused, match="stopped containers on node1 may need it, and the Docker"):
+        cluster["node2"].driver.remove("demo")
+    assert "demo" in cluster.state.volumes
 
 
 def test_a_volume_whose_owner_is_away_is_not_removed(cluster: MemoryCluster) -> None:
