@@ -70,6 +70,7 @@ PACKAGES = (
     Package("openssl", "makes the certificates of a cluster", program("openssl")),
     Package("iproute2", "removes the bridge of an engine that was started here", program("ip")),
     Package("mount", "losetup, for pools on a loop file", program("losetup")),
+    Package("fdisk", "contract tests read the partitions of a box's disk", program("sfdisk")),
     Package("btrfs-progs", "contract tests use a real pool", program("mkfs.btrfs")),
     Package("etcd-server", "contract tests use a real etcd", program("etcd"), service="etcd"),
     Package(

@@ -39,6 +39,7 @@ class Process:
 
     stop_signal = signal.SIGTERM  # what Docker sends
     crash_signal = signal.SIGKILL
+    folder = WEB  # where it runs
 
     def __init__(self, directory: Path) -> None:
         self.log = directory / f"{type(self).__name__}.log"
@@ -54,7 +55,7 @@ class Process:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
-                cwd=WEB,
+                cwd=self.folder,
                 env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -194,16 +195,18 @@ class PostgresServer(Process):
     stop_signal = signal.SIGINT
     crash_signal = signal.SIGQUIT  # its processes end at once; the next start recovers
 
-    def __init__(self, directory: Path, database: str = "whales") -> None:
+    def __init__(self, entrypoint: Path, directory: Path, database: str = "whales") -> None:
         super().__init__(directory)
         self.data = directory / "data"
+        self.folder = directory
         self.port = free_port()
+        self._entrypoint = entrypoint
         self._database = database
 
     def command(self) -> list[str]:
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
         options = [word for setting in settings for word in ("-c", setting)]
-        return [str(POSTGRES_ENTRYPOINT), "postgres", *options]
+        return [str(self._entrypoint), "postgres", *options]
 
     def environment(self) -> dict[str, str]:
         return postgres_environment(self.data)

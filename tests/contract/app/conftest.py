@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -29,11 +30,18 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def new_cluster(open_folder: Path) -> Path:
+def entrypoint(open_folder: Path) -> Path:
+    """Where the user postgres can read it too: the checkout may be in a folder of root's."""
+    return Path(shutil.copy(POSTGRES_ENTRYPOINT, open_folder))
+
+
+@pytest.fixture(scope="session")
+def new_cluster(open_folder: Path, entrypoint: Path) -> Path:
     """What the first start of a container makes, to be copied: making it takes two seconds."""
     data = open_folder / "new"
     subprocess.run(
-        [POSTGRES_ENTRYPOINT, "postgres", "--version"],
+        [entrypoint, "postgres", "--version"],
+        cwd=open_folder,
         env=os.environ | postgres_environment(data),
         check=True,
         capture_output=True,
@@ -53,10 +61,10 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def postgres(open_folder: Path, new_cluster: Path) -> Iterator[PostgresServer]:
+def postgres(open_folder: Path, entrypoint: Path, new_cluster: Path) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(dir=open_folder) as folder:
         Path(folder).chmod(0o755)
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(entrypoint, Path(folder))
         subprocess.run(["cp", "-a", new_cluster, server.data], check=True)
         try:
             server.start()

@@ -22,9 +22,9 @@ VERSION = ("postgres", "--version")  # whatever comes first is done, and the ser
 
 
 @pytest.fixture
-def data(open_folder: Path) -> Iterator[Path]:
-    """The volume: there, empty and root's."""
-    volume = open_folder / "data"
+def data(entrypoint: Path) -> Iterator[Path]:
+    """The volume: there, empty and root's, beside the entry point."""
+    volume = entrypoint.parent / "data"
     volume.mkdir()
     try:
         yield volume
@@ -41,7 +41,8 @@ def made(data: Path, new_cluster: Path) -> str:
 
 def run(data: Path, *command: str, **changed: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [POSTGRES_ENTRYPOINT, *command],
+        [data.parent / POSTGRES_ENTRYPOINT.name, *command],
+        cwd=data.parent,
         env=os.environ | postgres_environment(data) | changed,
         check=False,
         capture_output=True,
@@ -100,9 +101,9 @@ def test_a_first_start_that_fails_leaves_nothing_that_looks_made(data: Path) -> 
 
 
 @pytest.mark.parametrize("database", ["postgres", '-a "sea" of; whales'])
-def test_the_database_is_named_as_asked(open_folder: Path, data: Path, database: str) -> None:
+def test_the_database_is_named_as_asked(entrypoint: Path, data: Path, database: str) -> None:
     assert run(data, *VERSION, POSTGRES_DB=database).returncode == 0
-    server = PostgresServer(open_folder, database)
+    server = PostgresServer(entrypoint, entrypoint.parent, database)
     assert server.data == data
     try:
         server.start()

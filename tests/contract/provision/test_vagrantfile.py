@@ -50,7 +50,9 @@ def made_for(checkout: Path, nodes: int) -> None:
     )
 
 
-@pytest.mark.parametrize("provider", ["docker", "libvirt", "virtualbox"])
+@pytest.mark.parametrize(
+    "provider", ["docker", pytest.param("libvirt", marks=pytest.mark.vm), "virtualbox"]
+)
 def test_each_providers_configuration_is_valid(checkout: Path, provider: str) -> None:
     made_for(checkout, 3)
     done = vagrant(checkout, "validate", "--ignore-provider", VAGRANT_DEFAULT_PROVIDER=provider)
