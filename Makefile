@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check unit contract acceptance alarms servers bench vm up down box deb report clean
+TARGETS := demo test check unit contract acceptance alarms servers samples bench vm up down box deb report clean
 .PHONY: help tools prepare forget $(TARGETS)
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
@@ -101,6 +101,10 @@ vm: ## try what starts virtual machines: libvirt, Vagrant's view of it, the boxe
 
 servers: prepare ## try it all on plain Debian servers, which are containers made for it
 	@$(PYTEST) -m servers --junit-xml=build/junit/servers.xml
+
+samples: prepare ## start one of everything that `make vm` and `make servers` test
+	@VAGRANT_DEFAULT_PROVIDER=libvirt $(HOST) tools
+	@$(PYTEST) -m sample --junit-xml=build/junit/samples.xml
 
 bench: up ## measure moves against what people do today; writes docs/benchmark.md
 	@.venv/bin/python -m bench; status=$$?; \

@@ -103,7 +103,7 @@ NODE = Image(
     tag="volume-plugins-demo/node:latest",
     variant="minbase",
     packages=NODE_PACKAGES,
-    customise=("customise/node", "customise/container"),
+    customise=("customise/identity", "customise/node", "customise/container"),
     config={"Cmd": ["/usr/local/sbin/container-init"], "Env": [PATH], "StopSignal": "SIGRTMIN+3"},
 )
 

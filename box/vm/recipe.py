@@ -38,7 +38,7 @@ MACHINE_PACKAGES = (
 )
 
 _PREPARE = ("vm/customise/initramfs",)
-_CUSTOMISE = ("customise/node", "vm/customise/machine")
+_CUSTOMISE = ("customise/identity", "customise/node", "vm/customise/machine")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from box import apt
+from box.images import NOT_IN_IMAGES
+from box.inputs import hash_of
 from host import BUILD, LOGS, ROOT, loops, progress
 from host.commands import ask, docker_lines
 from host.nodes import Container
@@ -59,19 +61,16 @@ RIGHTS = (
     "--volume=/var/lib/flocker-disk",
 )
 
+# What a server has like every node: an identity made at its first start, and a container's ways.
+SHARED = ("box/customise/identity", "box/customise/container")
+
 CUSTOMISE = f"""
 set -eu
 chroot "$1" useradd --create-home --shell /bin/bash {USER}
 echo '{USER} ALL=(ALL) NOPASSWD: ALL' >"$1/etc/sudoers.d/{USER}"
-install -D -m 0644 '{ROOT}/box/files/ssh-host-keys.conf' \
-    "$1/etc/systemd/system/ssh.service.d/host-keys.conf"
-rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/hostname" "$1/etc/resolv.conf"
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
 rm -rf "$1"/var/lib/apt/lists/*
-: >"$1/etc/machine-id"
-install '{ROOT}/box/files/container-init' "$1/usr/local/sbin/container-init"
-# A container has no consoles, no udev and no clock of its own.
-chroot "$1" systemctl mask getty.target console-getty.service systemd-logind.service \
-    systemd-udevd.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer
+chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer
 """
 
 
@@ -105,7 +104,7 @@ class Server:
 
     def known_host(self) -> str:
         """Its line of ~/.ssh/known_hosts."""
-        key = self.run("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub").stdout
+        key = self.run("cut -d' ' -f1,2 /etc/ssh/ssh_host_*_key.pub").stdout
         return f"{self.address} {key}"
 
 
@@ -152,7 +151,8 @@ def remove_images() -> None:
 
 
 def _build(debian: str) -> None:
-    inputs = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    made_from = Path(__file__).read_bytes() + hash_of(ROOT, "box", without=NOT_IN_IMAGES).encode()
+    inputs = hashlib.sha256(made_from).hexdigest()
     label = f'{{{{ index .Config.Labels "{INPUTS_LABEL}" }}}}'
     if (ask("docker", "image", "inspect", f"--format={label}", _tag(debian)) or "").strip() == (
         inputs
@@ -168,6 +168,7 @@ def _build(debian: str) -> None:
             "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
             "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
             *(f"--aptopt={option}" for option in host_apt.options),
+            *(f'--customize-hook="{ROOT / script}" "$1"' for script in SHARED),
             f"--customize-hook={CUSTOMISE}",
             SUITES[debian], str(system), *host_apt.sources,
         ],

@@ -102,8 +102,7 @@ def inventory_back(mixed: Site) -> Iterator[None]:
 def test_everything_that_is_wrong_anywhere_is_said_at_once(mixed: Site) -> None:
     first, second, _ = mixed.servers
     mixed.describe([first.address, second.address, NOBODY])
-    other_key = first.known_host().split()[2]
-    mixed.known_hosts.write_text(f"{first.address} ssh-ed25519 {other_key[:-4]}AAAA\n")
+    mixed.known_hosts.write_text(f"{first.address} {second.known_host().partition(' ')[2]}")
     lines = problems(mixed)
     assert [line.split(":")[0] for line in lines] == ["node1", "node2", "node3"], lines
     assert "shows another host key" in lines[0], lines

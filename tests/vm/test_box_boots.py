@@ -18,6 +18,7 @@ from acceptance.waiting import eventually
 from box.vm import build, recipe
 
 pytestmark = pytest.mark.vm
+SAMPLE = pytest.mark.sample
 
 BOOT_SECONDS = 300  # 35 on a processor that is emulated by two idle ones
 COMMAND_SECONDS = 60
@@ -57,7 +58,13 @@ class Guest:
         return done.stdout.strip()
 
 
-@pytest.fixture(scope="module", params=recipe.MACHINES, ids=lambda machine: machine.provider)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, id=each.provider, marks=SAMPLE if each.provider == "libvirt" else ())
+        for each in recipe.MACHINES
+    ],
+)
 def machine(request: pytest.FixtureRequest) -> recipe.Machine:
     assert isinstance(request.param, recipe.Machine)
     return request.param

@@ -51,7 +51,12 @@ def made_for(checkout: Path, nodes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "provider", ["docker", pytest.param("libvirt", marks=pytest.mark.vm), "virtualbox"]
+    "provider",
+    [
+        "docker",
+        pytest.param("libvirt", marks=[pytest.mark.vm, pytest.mark.sample]),  # with its plugin
+        "virtualbox",
+    ],
 )
 def test_each_providers_configuration_is_valid(checkout: Path, provider: str) -> None:
     made_for(checkout, 3)
