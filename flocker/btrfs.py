@@ -22,9 +22,16 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flocker import btrfs_stream, subvolume
+from flocker import btrfs_stream, nested, subvolume
 from flocker.divergence import divergence
-from flocker.errors import HoldsMore, LostWrites, PoolError, StaleEpoch, TransferFailed
+from flocker.errors import (
+    HoldsMore,
+    LeavesBehind,
+    LostWrites,
+    PoolError,
+    StaleEpoch,
+    TransferFailed,
+)
 from flocker.pool import Aside, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot, Volume
@@ -36,6 +43,7 @@ log = logging.getLogger(__name__)
 
 # The newest is what the next increment builds on. Older ones serve nodes that missed a move or two.
 SNAPSHOTS_KEPT = 3
+NOTHING_MORE = 1  # the least that a subvolume can be limited to, in bytes
 
 
 class BtrfsPool:
@@ -118,9 +126,17 @@ class BtrfsPool:
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         return [snapshot for snapshot, _ in self._folder(volume_id).snapshots()]
 
-    def take_snapshot(self, claim: Claim) -> Snapshot:
+    def problem(self, volume_id: str) -> str | None:
+        live = self._folder(volume_id).live
+        folders = _folders_inside(live) if live.is_dir() else []
+        return str(LeavesBehind(folders)) if folders else None
+
+    def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         with self._locked(claim.volume_id) as folder:
             live = self.open(claim)
+            if is_whole and (folders := _folders_inside(live)):
+                raise LeavesBehind(folders)
+            _make_ordinary(live)
             # What is only in memory has not moved the generation: "unchanged" is true only after
             # a flush. "Changed" needs none, and so saves a commit.
             if not self._has_changed(claim.volume_id):
@@ -137,8 +153,11 @@ class BtrfsPool:
             except PoolError:
                 folder.delete_snapshot(number)
                 raise
-            identity = subvolume.look(folder.snapshot(number)).identity
-            return Snapshot(number, identity, claim.epoch)
+            taken = subvolume.look(folder.snapshot(number))
+            if taken.received_uuid is not None:  # given to the volume this very moment
+                folder.delete_snapshot(number)
+                raise PoolError(f"volume {claim.volume_id} was given another identity; try again")
+            return Snapshot(number, taken.identity, claim.epoch)
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
         return btrfs_stream.data_bytes(*self._stream_ends(volume_id, number, parent))
@@ -231,12 +250,19 @@ class BtrfsPool:
             subvolume.sync(self._volumes)  # what is only in memory is not counted yet
             self._refuse_if_larger(live, size_bytes)
             self._limit(live, size_bytes)
+            if size_bytes is None:
+                for inner in nested.inside(live):
+                    self._limit(inner, None)
 
     def used_bytes(self, volume_id: str) -> int | None:
         try:
-            return self._quotas.held_bytes(self._folder(volume_id).newest())
+            return self._held_bytes(self._folder(volume_id).newest())
         except PoolError:
             return None
+
+    def contain(self, claim: Claim) -> None:
+        for inner in nested.inside(self.open(claim)):
+            self._limit(inner, NOTHING_MORE)
 
     def prepare_sizes(self) -> None:
         self._quotas.turn_on()
@@ -268,6 +294,8 @@ class BtrfsPool:
                 return
             self._call_off(volume_id, lambda _: True)
             if folder.has_data:
+                if folder.live.is_dir():
+                    _make_ordinary(folder.live)
                 entry = self._trash.prepare(volume_id, volume, node, "removed")
                 folder.path.rename(entry.content)
                 subvolume.sync(self._volumes)
@@ -365,7 +393,8 @@ class BtrfsPool:
         except PoolError:
             return False  # not writable here
         known = folder.snapshots()
-        if stamp is None or not known or not live.is_held_by(known[-1][1]):
+        is_known = live.is_ordinary and known and live.is_held_by(known[-1][1])
+        if stamp is None or not is_known:
             return True
         self._unchanged[volume_id] = (str(folder.live), stamp)
         return False
@@ -453,7 +482,7 @@ class BtrfsPool:
         if source is None:
             subvolume.create(folder.next)
         else:
-            subvolume.snapshot(source, folder.next)
+            nested.snapshot(source, folder.next)
         self._limit(folder.next, size_bytes)
 
     def _put_in_place(self, folder: VolumeFolder, why: str) -> None:
@@ -464,6 +493,7 @@ class BtrfsPool:
             subvolume.sync(self._volumes)
             return
         self._flush(folder.path.name)
+        _make_ordinary(folder.live)
         subvolume.exchange(folder.next, folder.live)
         subvolume.sync(self._volumes)
         self._retire(folder, why)
@@ -502,6 +532,8 @@ class BtrfsPool:
         for snapshot in found.snapshots:
             if snapshot != found.newest:
                 folder.delete_snapshot(snapshot.number)
+        if is_open:
+            _make_ordinary(folder.live)
         if found.keeps_live:
             entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
             folder.live.rename(entry.content)
@@ -527,11 +559,16 @@ class BtrfsPool:
         if self._quotas.are_on:
             self._quotas.limit(path, size_bytes)
 
+    def _held_bytes(self, path: Path) -> int | None:
+        """What a subvolume and those inside of it hold; None while nothing is counted."""
+        held = [self._quotas.held_bytes(each) for each in (path, *nested.inside(path))]
+        return None if held[0] is None else sum(each or 0 for each in held)
+
     def _refuse_if_larger(self, path: Path, size_bytes: int | None) -> None:
         if size_bytes is None:
             return
         self._quotas.turn_on()
-        held = self._quotas.held_bytes(path) or 0
+        held = self._held_bytes(path) or 0
         if held > size_bytes:
             raise HoldsMore(held, size_bytes)
 
@@ -554,3 +591,13 @@ class BtrfsPool:
             subvolume.delete(folder.next)  # nobody has ever seen it
         else:
             self._retire(folder, "conflict")
+
+
+def _folders_inside(live: Path) -> list[str]:
+    """The subvolumes inside of a writable copy, as paths in the volume."""
+    return [str(each.relative_to(live)) for each in nested.inside(live)]
+
+
+def _make_ordinary(live: Path) -> None:
+    if subvolume.make_ordinary(live):
+        log.warning("%s had been made read-only, fixed or another's double; undone", live)

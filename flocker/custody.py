@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, Refused, StaleEpoch, VolumeNotFound
+from flocker.errors import ControlPlaneAway, LeavesBehind, Refused, StaleEpoch, VolumeNotFound
 from flocker.failover import missing
 from flocker.handoff import Arrivals
 from flocker.holders import Holders
@@ -84,7 +84,10 @@ class Custody:
             move = self._ownership.move(volume.id)
             if move is None or move.token != token:
                 raise StaleEpoch(f"the move of volume '{name}' has expired; try again")
-            snapshot = self._pool.take_snapshot(volume.claim)
+            try:
+                snapshot = self._pool.take_snapshot(volume.claim, is_whole=True)
+            except LeavesBehind as error:
+                raise Refused(f"volume '{name}' cannot leave {self._node}: {error}") from error
             if volume.replicas == 0:  # of others the publisher does it
                 self._prune(volume)
             return snapshot

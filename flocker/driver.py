@@ -16,6 +16,7 @@ from flocker.errors import (
     BadRequest,
     ControlPlaneAway,
     HoldsMore,
+    LeavesBehind,
     OwnerAway,
     OwnerLost,
     PoolError,
@@ -353,6 +354,8 @@ class Driver:
                 self._open(volume)
             except (PoolError, Refused) as error:
                 return str(error)
+            if problem := self._pool.problem(volume.id):
+                return problem
         if not self._catalog.is_connected:
             return "etcd does not answer; this is what was known last"
         if volume.owner not in state.nodes:
@@ -395,7 +398,7 @@ class Driver:
         else:
             original = self._existing(source.volume)
             if source.number is None:
-                snapshot: Snapshot | None = self._pool.take_snapshot(original.claim)
+                snapshot: Snapshot | None = self._whole(original)
             else:
                 snapshot = self._snapshot(original, source.number)
             if snapshot is None:
@@ -404,6 +407,12 @@ class Driver:
                     f"`flocker snapshots {original.name}` lists those there are"
                 )
             self._pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
+
+    def _whole(self, volume: Volume) -> Snapshot:
+        try:
+            return self._pool.take_snapshot(volume.claim, is_whole=True)
+        except LeavesBehind as error:
+            raise Refused(f"volume '{volume.name}' cannot be cloned: {error}") from error
 
     def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
         return self._catalog.state.numbered(volume, number, self._pool.snapshots(volume.id))

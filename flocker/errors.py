@@ -12,6 +12,7 @@ FlockerError
 │   │   ├── OwnerLost   its lease has run out; a replica may be promoted
 │   │   └── PeerAway    so does another node that is needed
 │   ├── HoldsMore       a volume holds more than it shall be able to
+│   ├── LeavesBehind    a volume holds what no snapshot of it does
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
 ├── PoolError           btrfs said no
@@ -111,6 +112,18 @@ class HoldsMore(Refused):
         super().__init__(
             f"it holds {_mebibytes(held_bytes)}, more than {_mebibytes(size_bytes)}; delete "
             "something in it first, or choose a larger size"
+        )
+
+
+class LeavesBehind(Refused):
+    """No snapshot of a volume holds what is in these folders of it (paths in the volume)."""
+
+    def __init__(self, folders: list[str]) -> None:
+        first, others = folders[0], len(folders) - 1
+        more = f" and {others} more in it are subvolumes" if others else " in it is a subvolume"
+        super().__init__(
+            f"the folder '{first}'{more}, which no snapshot and no copy holds; copy what you need "
+            "of it to a plain folder and delete it (`btrfs subvolume delete`)"
         )
 
 

@@ -1,7 +1,8 @@
 """A Pool in memory, for tests only: the same promises, the same contract suite.
 
 A volume is a real directory, so that what reads and writes it is the same.
-What a volume may hold is known, but no write is ever stopped.
+What a volume may hold is known, but no write is ever stopped. A folder whose name
+ends with `.subvolume` counts as a subvolume inside the volume.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import shutil
 import tarfile
 import threading
 import uuid
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flocker.divergence import divergence
-from flocker.errors import HoldsMore, PoolError, StaleEpoch, TransferFailed
+from flocker.errors import HoldsMore, LeavesBehind, PoolError, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Usage
 from flocker.records import Claim, Snapshot, Volume
 
@@ -81,9 +82,15 @@ class MemoryPool:
         with self._lock:
             return self._volume(volume_id).known()
 
-    def take_snapshot(self, claim: Claim) -> Snapshot:
+    def problem(self, volume_id: str) -> str | None:
+        inside = _subvolumes(self._live(volume_id))
+        return str(LeavesBehind(inside)) if inside else None
+
+    def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         with self._lock:
-            self.open(claim)
+            inside = _subvolumes(self.open(claim))
+            if is_whole and inside:
+                raise LeavesBehind(inside)
             volume = self._volumes[claim.volume_id]
             if not self._has_changed(claim.volume_id):
                 return volume.known()[-1]
@@ -153,6 +160,9 @@ class MemoryPool:
                 return _held_bytes(_frozen(self._live(volume_id)))
             known = self.snapshots(volume_id)
             return _held_bytes(self._content(volume_id, known[-1].number)[1]) if known else None
+
+    def contain(self, claim: Claim) -> None:
+        self.open(claim)
 
     def prepare_sizes(self) -> None:
         self._counts = True
@@ -253,9 +263,13 @@ class MemoryPool:
         if not self.is_open(volume_id):
             return False
         known = self.snapshots(volume_id)
-        return not known or known[-1] not in self._holders(volume_id)
+        return not known or known[-1] not in self._alike(volume_id)
 
     def _holders(self, volume_id: str) -> list[Snapshot]:
+        """The snapshots that hold all of the writable copy."""
+        return [] if _subvolumes(self._live(volume_id)) else self._alike(volume_id)
+
+    def _alike(self, volume_id: str) -> list[Snapshot]:
         frozen = _frozen(self._live(volume_id))
         volume = self._volume(volume_id)
         return [each for each in volume.known() if volume.snapshots[each.number][1] == frozen]
@@ -299,7 +313,7 @@ class MemoryPool:
         return self._put_aside(volume.id, volume.name, node, "conflict", content, None)
 
     def _take_live(self, volume_id: str) -> bytes:
-        content = _frozen(self._live(volume_id))
+        content = _archived(self._live(volume_id))
         shutil.rmtree(self._live(volume_id))
         return content
 
@@ -323,10 +337,22 @@ class MemoryPool:
         return aside
 
 
-def _frozen(folder: Path) -> bytes:
+def _subvolumes(live: Path) -> list[str]:
+    return sorted(str(path.relative_to(live)) for path in live.rglob("*.subvolume"))
+
+
+def _frozen(live: Path) -> bytes:
+    """What a snapshot holds."""
+    return _archived(live, lambda member: None if ".subvolume" in member.name else member)
+
+
+def _archived(
+    folder: Path, only: Callable[[tarfile.TarInfo], tarfile.TarInfo | None] | None = None
+) -> bytes:
+    """All that is in a folder, or what `only` gives back."""
     archive_file = io.BytesIO()
     with tarfile.open(fileobj=archive_file, mode="w") as archive:
-        archive.add(folder, arcname=".")
+        archive.add(folder, arcname=".", filter=only)
     return archive_file.getvalue()
 
 

@@ -92,6 +92,12 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
         f"a local volume hides volume '{name}' from containers: `flocker status` tells what to do"
         for name in status["hidden"]
     ]
+    if status["is_connected"]:  # or each volume would say that etcd is away
+        problems += [
+            f"volume '{volume['name']}': {volume['problem']}"
+            for volume in _owned(status)
+            if volume["problem"]
+        ]
     answer = {"node": status["node"], "is_healthy": not problems, "problems": problems}
     return 503 if problems else 200, answer
 
@@ -104,7 +110,7 @@ class _StatusCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         status = self._read()
-        owned = [volume for volume in status["volumes"] if volume["owner"] == status["node"]]
+        owned = _owned(status)
         yield GaugeMetricFamily(
             "flocker_connected", "Whether etcd answers.", value=status["is_connected"]
         )
@@ -137,6 +143,10 @@ class _StatusCollector(Collector):
 
 def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFamily]:
     mounted = _gauge("volume_mounted", "Whether containers use an owned volume.", "volume")
+    problem = _gauge(
+        "volume_problem", "Whether something is wrong with an owned volume; /health says what.",
+        "volume",
+    )  # fmt: skip
     size = _gauge("volume_size_bytes", "What an owned volume may hold.", "volume")
     used = _gauge("volume_used_bytes", "What an owned volume holds.", "volume")
     lag = _gauge(
@@ -146,13 +156,18 @@ def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFa
     for volume in owned:
         name = volume["name"]
         mounted.add_metric([name], volume["mounted_on"] == node)
+        problem.add_metric([name], volume["problem"] is not None)
         if volume["size_bytes"] is not None:
             size.add_metric([name], volume["size_bytes"])
         if volume["used_bytes"] is not None:
             used.add_metric([name], volume["used_bytes"])
         for copy in volume["copies"]:
             lag.add_metric([name, copy["node"]], _lag_seconds(copy))
-    return iter((mounted, size, used, lag))
+    return iter((mounted, problem, size, used, lag))
+
+
+def _owned(status: Status) -> list[dict[str, Any]]:
+    return [volume for volume in status["volumes"] if volume["owner"] == status["node"]]
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

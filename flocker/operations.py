@@ -16,6 +16,7 @@ from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
     HoldsMore,
+    LeavesBehind,
     MoveUnderWay,
     OwnerAway,
     Refused,
@@ -331,7 +332,10 @@ class Operations:
 
     def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
         taken_at = now()
-        snapshot = self._pool.take_snapshot(volume.claim)
+        try:
+            snapshot = self._pool.take_snapshot(volume.claim, is_whole=True)
+        except LeavesBehind as error:
+            raise Refused(f"no snapshot of volume '{volume.name}' was taken: {error}") from error
         self._kept.asked_for(volume.id, snapshot.number)
         return snapshot, taken_at
 

@@ -68,12 +68,19 @@ class Pool(Protocol):
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         """The complete snapshots here, oldest first; a half-received one is not among them."""
 
-    def take_snapshot(self, claim: Claim) -> Snapshot:
+    def problem(self, volume_id: str) -> str | None:
+        """What is wrong with the writable volume here, in words; None if nothing is known to be."""
+
+    def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         """Freeze the volume as it is now and flush it to disk before returning.
 
         When nothing has changed since the newest snapshot, that one is returned.
 
+        Args:
+            is_whole: whether the snapshot must hold all of the volume, as the last one of a move.
+
         Raises:
+            LeavesBehind: it cannot; only with `is_whole`.
             LostWrites: the disk refused writes since the last snapshot; it is said once, and the
                 next call takes the volume as it is.
             StaleEpoch: the pool was told of another owner.
@@ -134,6 +141,12 @@ class Pool(Protocol):
     def used_bytes(self, volume_id: str) -> int | None:
         """What the writable volume, or else the newest snapshot, holds; None where that is not
         counted (the pool has never had a volume with a size)."""
+
+    def contain(self, claim: Claim) -> None:
+        """Let no more be written to what is in a volume and has no limit of its own.
+
+        To be called every second for volumes with a size; 10 us when there is nothing.
+        """
 
     def prepare_sizes(self) -> None:
         """Begin to count what volumes hold; a volume with a size is on its way. Safe to repeat."""

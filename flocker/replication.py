@@ -131,11 +131,11 @@ class Publisher:
         state = self._catalog.state
         if not self._catalog.is_connected:
             return  # nobody can be told, so snapshots would only pile up
-        own = {
-            volume.claim: volume
-            for volume in state.volumes.values()
-            if volume.owner == self._node and volume.replicas > 0
-        }
+        mine = [volume for volume in state.volumes.values() if volume.owner == self._node]
+        for volume in mine:
+            if volume.size_bytes is not None:
+                self._contain(volume)
+        own = {volume.claim: volume for volume in mine if volume.replicas > 0}
         changed = set(self._pool.changed_volumes(own.keys()))
         unsaid = {
             claim
@@ -159,6 +159,12 @@ class Publisher:
             self._ownership.publish(Copy(volume.id, self._node, snapshot, taken_at))
             self._pool.prune(volume.id, self._retention.numbers(volume, state))
         return snapshot
+
+    def _contain(self, volume: Volume) -> None:
+        try:
+            self._pool.contain(volume.claim)
+        except (PoolError, StaleEpoch) as error:
+            log.debug("volume '%s' is not looked into: %s", volume.name, error)
 
     def _publish(self, volume: Volume) -> None:
         self._unheard.discard(volume.claim)

@@ -34,6 +34,10 @@ def request_code(direction: int, number: int, size: int) -> int:
 _INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
 _GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
 _SYNC = request_code(_NO_DATA, 8, 0)
+_SET_FLAGS = request_code(_TO_KERNEL, 26, 8)
+# struct btrfs_ioctl_received_subvol_args: uuid, transaction numbers, times, flags, reserved words.
+_RECEIVED_BYTES = 200
+_SET_RECEIVED = request_code(_TO_KERNEL | _FROM_KERNEL, 37, _RECEIVED_BYTES)
 # struct btrfs_ioctl_fs_info_args: 56 bytes with `flags`, in and out, at 48; generation; the rest.
 _FS_INFO_BYTES = 1024
 _FS_INFO = request_code(_FROM_KERNEL, 31, _FS_INFO_BYTES)
@@ -50,6 +54,10 @@ _STAMP = slice(280, 312)  # generation, flags, uuid
 _IS_READONLY = 1 << 0  # BTRFS_ROOT_SUBVOL_RDONLY
 _FIRST_INODE = 256  # BTRFS_FIRST_FREE_OBJECTID: the root directory of every subvolume
 _NIL = bytes(16)
+
+# <linux/fs.h>: attributes of a file, as chattr sets them.
+_GET_ATTRIBUTES, _SET_ATTRIBUTES = 0x80086601, 0x40086602
+_UNCHANGEABLE = 0x10 | 0x20  # FS_IMMUTABLE_FL, FS_APPEND_FL
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -76,6 +84,11 @@ class Subvolume:
     def identity(self) -> str:
         """What `btrfs send` calls this subvolume, on whichever node it is."""
         return self.received_uuid or self.uuid
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether a writable one is as it was made: not read-only, no identity but its own."""
+        return not self.is_readonly and self.received_uuid is None
 
     @property
     def is_untouched(self) -> bool:
@@ -191,6 +204,48 @@ def sync(path: Path) -> None:
         raise PoolError(f"{path} could not be flushed: {error.strerror}") from error
     finally:
         os.close(folder)
+
+
+def set_readonly(path: Path, *, is_readonly: bool) -> None:
+    """Say whether anything in a subvolume may be changed; it keeps its identity.
+
+    Raises:
+        PoolError: also when it is being sent.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        flags = struct.pack("=Q", 2 if is_readonly else 0)  # BTRFS_SUBVOL_RDONLY
+        fcntl.ioctl(folder, _SET_FLAGS, flags)
+    except OSError as error:
+        what = "read-only" if is_readonly else "writable"
+        raise PoolError(f"{path} cannot be made {what}: {error.strerror}") from error
+    finally:
+        os.close(folder)
+
+
+def make_ordinary(path: Path) -> bool:
+    """Undo what its users did to a writable subvolume as a whole; whether there was anything.
+
+    Its owner, root in a container for example, can make it read-only or give it the identity of
+    another, and with CAP_LINUX_IMMUTABLE keep its top folder from being moved.
+    """
+    facts = look(path)
+    if facts.is_readonly:
+        set_readonly(path, is_readonly=False)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if facts.received_uuid is not None:
+            fcntl.ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED_BYTES))
+        (attributes,) = struct.unpack("=i", fcntl.ioctl(folder, _GET_ATTRIBUTES, bytes(4)))
+        is_kept = bool(attributes & _UNCHANGEABLE)
+        if is_kept:
+            free = struct.pack("=i", attributes & ~_UNCHANGEABLE)
+            fcntl.ioctl(folder, _SET_ATTRIBUTES, free)
+    except OSError as error:
+        raise PoolError(f"{path} cannot be made an ordinary one: {error.strerror}") from error
+    finally:
+        os.close(folder)
+    return is_kept or not facts.is_ordinary
 
 
 def create(path: Path) -> None:

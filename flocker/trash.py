@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flocker import subvolume
+from flocker import nested, subvolume
 from flocker.errors import PoolError
 from flocker.pool import Aside
 
@@ -160,9 +160,9 @@ def _unused(reference: str, taken: set[str]) -> str:
 
 
 def _delete(path: Path) -> None:
-    """Delete a folder with the subvolumes in it; they are only in plain folders."""
+    """Delete a folder with the subvolumes in it, and those inside of them."""
     if subvolume.exists(path):
-        subvolume.delete(path)
+        nested.delete(path)
         return
     for child in path.iterdir():
         if child.is_dir() and not child.is_symlink():

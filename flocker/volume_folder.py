@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flocker import subvolume
+from flocker import nested, subvolume
 from flocker.errors import PoolError
 from flocker.records import Snapshot
 from flocker.subvolume import Subvolume
@@ -67,6 +67,8 @@ class VolumeFolder:
 
     def holders(self, path: Path) -> list[Snapshot]:
         """The snapshots that hold all of a writable copy, which has been flushed."""
+        if nested.inside(path):
+            return []
         writable = subvolume.look(path)
         return [snapshot for snapshot, facts in self.snapshots() if writable.is_held_by(facts)]
 

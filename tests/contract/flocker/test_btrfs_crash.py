@@ -323,8 +323,10 @@ def test_what_cannot_be_purged_stays_listed(make_btrfs_pool: MakeBtrfsPool) -> N
     pool = make_btrfs_pool()
     stuck, _ = volume_with_snapshot(pool)
     gone, _ = volume_with_snapshot(pool)
-    inner = pool.open(stuck) / "inner"
-    subprocess.run(["btrfs", "-q", "subvolume", "create", str(inner)], check=True)
+    folder = pool.open(stuck) / "folder"
+    folder.mkdir()
+    subprocess.run(["btrfs", "-q", "subvolume", "create", str(folder / "inner")], check=True)
+    subprocess.run(["chattr", "+i", str(folder)], check=True)
     for claim in (stuck, gone):
         pool.discard(claim.volume_id, "demo", "node1")
     for aside in pool.asides():

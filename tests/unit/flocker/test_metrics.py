@@ -91,7 +91,7 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
                 mounted_on="node1",
                 copies=[copy("node2", None), copy("node3", four_seconds_ago)],
             ),
-            volume("plain"),
+            volume("plain", problem="a folder in it is a subvolume"),
             volume("elsewhere", owner="node2", mounted_on="node2", used_bytes=1),
         ]
     )
@@ -104,6 +104,8 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
         ("flocker_volumes_hidden",): 0,
         ("flocker_volume_mounted", "demo"): 1,
         ("flocker_volume_mounted", "plain"): 0,
+        ("flocker_volume_problem", "demo"): 0,
+        ("flocker_volume_problem", "plain"): 1,
         ("flocker_volume_size_bytes", "demo"): GIB,
         ("flocker_volume_used_bytes", "demo"): GIB // 2,
     }
@@ -189,6 +191,7 @@ def test_a_connected_node_with_room_is_healthy() -> None:
         ({"pool_problem": "the disk refused writes"}, "the disk refused writes"),
         ({"nodes": [node("node1", pool_used_bytes=19 * GIB)]}, "the pool is 95 % full"),
         ({"hidden": ["demo"]}, "a local volume hides volume 'demo'"),
+        ({"volumes": [volume("odd", problem="is odd")]}, "volume 'odd': is odd"),
         ({"nodes": [node("node2")]}, "not known how full the pool is"),
         ({"nodes": [node("node1", pool_total_bytes=None)]}, "not known how full the pool is"),
     ],
@@ -198,6 +201,13 @@ def test_a_node_that_is_not_well_says_what_is_wrong(changes: dict[str, Any], sai
     assert status_code == 503
     assert not answer["is_healthy"]
     assert [said in problem for problem in answer["problems"]] == [True]
+
+
+def test_each_node_answers_for_its_own_volumes_and_only_while_it_knows_them() -> None:
+    odd = volume("odd", owner="node2", problem="is odd")
+    assert health(status(volumes=[odd]))[0] == 200
+    away = status(is_connected=False, volumes=[volume("demo", problem="etcd does not answer")])
+    assert len(health(away)[1]["problems"]) == 1
 
 
 def test_all_that_is_wrong_is_said() -> None:

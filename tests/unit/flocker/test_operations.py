@@ -205,9 +205,9 @@ def test_several_volumes_are_frozen_while_nothing_writes(
     node1.driver.create("other", {})
     take, paused = node1.pool.take_snapshot, []
 
-    def watched(claim: Any) -> Snapshot:
+    def watched(claim: Any, **asked: bool) -> Snapshot:
         paused.append(list(node1.containers.paused))
-        return take(claim)
+        return take(claim, **asked)
 
     monkeypatch.setattr(node1.pool, "take_snapshot", watched)
     taken = demo[node].operations.snapshot(["other", "demo", "other"], "")["snapshots"]
@@ -220,9 +220,9 @@ def test_one_volume_pauses_nobody(demo: MemoryCluster, monkeypatch: pytest.Monke
     node1 = demo["node1"]
     take, paused = node1.pool.take_snapshot, []
 
-    def watched(claim: Any) -> Snapshot:
+    def watched(claim: Any, **asked: bool) -> Snapshot:
         paused.extend(node1.containers.paused)
-        return take(claim)
+        return take(claim, **asked)
 
     monkeypatch.setattr(node1.pool, "take_snapshot", watched)
     node1.operations.snapshot(["demo"], "")

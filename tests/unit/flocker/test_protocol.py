@@ -7,7 +7,8 @@ leases run out, replicas are promoted, losers come back, and so do machines
 whose disks were replaced. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch;
-- a planned move loses nothing that a container wrote;
+- a planned move loses nothing that a container wrote; it is refused while the volume holds
+  what no snapshot does;
 - a promotion loses nothing that its replica held, and what it does not have is
   kept aside on the node that wrote it, as long as that has its disk;
 - in the end the volume has exactly one owner, who has the data, and every node
@@ -44,6 +45,7 @@ from tests.unit.flocker.cluster import Etcd, Machine, MemoryCluster
 
 NODES = ("node1", "node2", "node3")
 VOLUME = "demo"
+INNER = "layer.subvolume"  # the twin takes it for a subvolume inside the volume
 CONTAINER = "writer"
 EXAMPLES = 150  # about 15 s; tens of thousands were run before this was believed
 LONGEST_SECONDS = 20  # after which what a node does counts as waiting for ever
@@ -193,6 +195,16 @@ class Protocol(RuleBasedStateMachine):
     def write(self, node: str) -> None:
         if node in self.epochs and not self.wires[node].is_paused:
             self._append(node)
+
+    @rule(node=st.sampled_from(NODES), is_there=st.booleans())
+    def change_subvolume(self, node: str, is_there: bool) -> None:
+        """The container makes a subvolume inside the volume and writes to it, or deletes it."""
+        if node not in self.epochs or self.wires[node].is_paused:
+            return
+        if is_there:
+            self._append(node, INNER)
+        else:
+            self._delete_subvolume(node)
 
     @rule(node=st.sampled_from(NODES))
     def stop_container(self, node: str) -> None:
@@ -392,6 +404,7 @@ class Protocol(RuleBasedStateMachine):
         lines = self._lines_of_owner()
         if event.what == "moved":
             assert lines == self.written, "a planned move loses nothing"
+            assert not (self._live(before.owner) / INNER).exists(), "it left something behind"
         else:
             assert lines == self.written[: len(lines)], "a promotion goes on from an older state"
             if before.epoch == self.lost_epoch:
@@ -422,15 +435,24 @@ class Protocol(RuleBasedStateMachine):
         """A node has its engine stop the container: the volume was taken over."""
         self._unmount(machine)
 
-    def _append(self, node: str) -> None:
+    def _append(self, node: str, folder: str = "") -> None:
         self.counter += 1
         line = f"{node}-{self.counter}"
-        live = self.folder / node / "pool" / self.volume_id / "live"
-        with (live / "file").open("a") as file:
+        place = self._live(node) / folder
+        place.mkdir(exist_ok=True)
+        with (place / "file").open("a") as file:
             file.write(f"{line}\n")
         self.all_lines.add(line)
-        if self.epochs[node] == self._volume().epoch:
+        if not folder and self.epochs[node] == self._volume().epoch:
             self.written.append(line)
+
+    def _delete_subvolume(self, node: str) -> None:
+        folder = self._live(node) / INNER
+        self.all_lines -= set(_lines(folder / "file"))
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _live(self, node: str) -> Path:
+        return self.folder / node / "pool" / self.volume_id / "live"
 
     def _cut_power(self, node: str) -> None:
         self.wires[node].is_dead = True
@@ -514,10 +536,10 @@ class Protocol(RuleBasedStateMachine):
             self._do(node, self._unmount)
 
     def _everybody_can_have_it(self) -> None:
+        self._delete_subvolume(self._volume().owner)  # as the refusal of a move asks for
         for node in NODES:
             mountpoint = self.cluster[node].driver.mount(VOLUME, "reader")
-            file = mountpoint / "file"
-            assert (file.read_text().split() if file.exists() else []) == self.written
+            assert _lines(mountpoint / "file") == self.written
             self.cluster[node].driver.unmount(VOLUME, "reader")
 
     def _nothing_was_thrown_away(self) -> None:
@@ -527,8 +549,8 @@ class Protocol(RuleBasedStateMachine):
             for number, aside in enumerate(pool.asides()):
                 claim = Claim(f"00000000-0000-0000-0000-0000000{name[-1]}{number:04}", 1)
                 pool.clone_aside(aside.reference, claim, None)
-                file = pool.open(claim) / "file"
-                kept |= set(file.read_text().split()) if file.exists() else set()
+                rescued = pool.open(claim)
+                kept |= {*_lines(rescued / "file"), *_lines(rescued / INNER / "file")}
         assert self.all_lines <= kept, f"thrown away: {self.all_lines - kept}"
 
     def _volume(self) -> Volume:
@@ -538,8 +560,11 @@ class Protocol(RuleBasedStateMachine):
     def _lines_of_owner(self) -> list[str]:
         volume = self._volume()
         pool = self.pools[volume.owner]
-        file = pool.open(volume.claim) / "file"
-        return file.read_text().split() if file.exists() else []
+        return _lines(pool.open(volume.claim) / "file")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
 
 
 def test_the_protocol_survives_whatever_happens() -> None:
