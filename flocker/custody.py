@@ -10,13 +10,12 @@ from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, LeavesBehind, Refused, StaleEpoch, VolumeNotFound
 from flocker.failover import missing
 from flocker.handoff import Arrivals
-from flocker.holders import Holders
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, Snapshot, State, Volume, ago, now
 from flocker.replication import replicas_of
 from flocker.troubles import Troubles
-from flocker.uses import Uses
+from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +31,7 @@ class Custody:
         catalog: Catalog,
         pool: Pool,
         arrivals: Arrivals,
-        holders: Holders,
-        uses: Uses,
+        use: VolumeUse,
         prune: Callable[[Volume], None],
         troubles: Troubles,
         retention_seconds: float,
@@ -48,8 +46,7 @@ class Custody:
         self._catalog = catalog
         self._pool = pool
         self._arrivals = arrivals
-        self._holders = holders
-        self._uses = uses
+        self._use = use
         self._prune = prune
         self._troubles = troubles
         self._retention_seconds = retention_seconds
@@ -62,8 +59,8 @@ class Custody:
             Refused: this node owns it and came back without its disk.
         """
         volume = self._existing(name)
-        with self._uses.locked(volume):
-            self._uses.refuse_if_any(volume)
+        with self._use.locked(volume):
+            self._use.refuse_if_any(volume)
             if volume.owner == self._node:
                 if not self._pool.is_open(volume.id):
                     raise missing(volume, self._catalog.state)
@@ -77,8 +74,8 @@ class Custody:
         finished while it is there: so nothing is written after this snapshot.
         """
         volume = self._existing(name)
-        with self._uses.locked(volume):
-            self._uses.refuse_if_any(volume)
+        with self._use.locked(volume):
+            self._use.refuse_if_any(volume)
             if volume.owner != self._node or volume.epoch != epoch:
                 raise StaleEpoch(f"volume '{name}' is not owned by {self._node} at epoch {epoch}")
             move = self._ownership.move(volume.id)
@@ -106,7 +103,7 @@ class Custody:
         if self._pool.is_open(volume.id):
             self._give_way(volume)
         else:
-            with self._uses.locked(volume):
+            with self._use.locked(volume):
                 aside = self._pool.put_away(volume, self._node)
             self._tell(volume, aside)
 
@@ -121,7 +118,7 @@ class Custody:
 
         def bring_into_line(volume: Volume) -> None:
             if volume.owner == self._node:
-                self._uses.reconcile(volume)
+                self._use.reconcile(volume)
                 self._record_mount(volume)
             if volume.id in here:
                 if volume.owner != self._node:  # of its own the publisher tells
@@ -144,7 +141,7 @@ class Custody:
     def tidy(self) -> None:
         """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
         state = self._catalog.state
-        former = self._holders.former()
+        former = self._use.former()
         for move in state.moves.values():
             # Moves to this node that nobody here works on.
             if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
@@ -168,9 +165,16 @@ class Custody:
                     forget = partial(self.forget, volume_id)
                     round_.attempt(f"removed volume '{removed.volume.name}'", forget)
 
+    def end_unbacked_uses(self) -> None:
+        """End uses whose unmount never came; needs no etcd, and asks the engine only of those."""
+        used = self._use.volumes()
+        self._use.end_unbacked(
+            [volume for volume in self._catalog.state.volumes.values() if volume.id in used]
+        )
+
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside."""
-        with self._holders.locked(volume_id):  # not while it is being put away
+        with self._use.locked_id(volume_id):  # not while it is being put away
             removed = self._ownership.removed(volume_id)
             # All of etcd is read only when it is not a volume that was just removed: of a hundred
             # removals at once each would hold a copy of everything.
@@ -183,8 +187,8 @@ class Custody:
         present = self._ownership.volume(volume.name)
         if present is None or present.id != volume.id or present.owner == self._node:
             return  # it came back, or was removed, since that record was read
-        self._uses.end(volume)
-        with self._uses.locked(volume):
+        self._use.end(volume)
+        with self._use.locked(volume):
             if not self._pool.is_open(volume.id):
                 return  # it was put away or removed meanwhile
             aside = self._pool.put_away(volume, self._node)
@@ -192,10 +196,10 @@ class Custody:
 
     def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:
         if volume.id in former:
-            self._uses.reconcile(volume)
-        if is_recorded and not self._uses.any(volume):
-            with self._uses.locked(volume):
-                if not self._uses.any(volume):
+            self._use.reconcile(volume)
+        if is_recorded and not self._use.any(volume):
+            with self._use.locked(volume):
+                if not self._use.any(volume):
                     self._ownership.unmount(volume)
 
     def _is_surplus(self, volume: Volume, state: State) -> bool:
@@ -221,8 +225,8 @@ class Custody:
         self._pool.discard(volume.id, volume.name, self._node)
 
     def _record_mount(self, volume: Volume) -> None:
-        with self._uses.locked(volume):
-            if self._uses.any(volume):
+        with self._use.locked(volume):
+            if self._use.any(volume):
                 try:
                     self._ownership.mount(volume)
                 except StaleEpoch as error:  # changed meanwhile; the next round sees it

@@ -20,10 +20,10 @@ from flocker.etcd import EtcdOwnership
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
-from flocker.holders import Holders
 from flocker.keeper import Keeper
 from flocker.lease_file import AutoVolume, LeaseFile
 from flocker.metrics import Metrics, health
+from flocker.mount_counts import MountCounts
 from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
@@ -34,7 +34,7 @@ from flocker.replication import Follower, Publisher, Retention
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
-from flocker.uses import Uses
+from flocker.volume_use import VolumeUse
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         node, lambda: dict(catalog.state.nodes), config.peer_port, config.certificates
     )
     engine = Engine(config.engine_socket, config.runtime)
-    holders = Holders(config.runtime / "holders.json")
-    uses = Uses(node, holders, engine, PoolMounts(pool.live))
+    counts = MountCounts(config.runtime / "mounts.json")
+    use = VolumeUse(node, counts, engine, PoolMounts(pool.live))
     retention = Retention(config.retention_seconds)
     lease_file = LeaseFile(config.runtime)
     troubles = Troubles()
@@ -85,7 +85,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
 
     def tell_fence() -> None:
         with telling:  # of two lists, the older must not be written last
-            used = holders.volumes()
+            used = use.volumes()
             lease_file.write_auto(
                 [
                     AutoVolume(volume.name, volume.id, str(pool.live(volume.id)))
@@ -104,8 +104,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         peers=peers,
         arrivals=arrivals,
-        holders=holders,
-        uses=uses,
+        use=use,
         told=told,
         tell_fence=tell_fence,
         answer_seconds=config.answer_seconds,
@@ -120,8 +119,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         catalog=catalog,
         pool=pool,
         arrivals=arrivals,
-        holders=holders,
-        uses=uses,
+        use=use,
         prune=prune,
         troubles=troubles,
         retention_seconds=config.retention_seconds,
@@ -158,7 +156,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         failover=failover,
         publisher=publisher,
         retention=retention,
-        uses=uses,
+        use=use,
         hidden=hidden,
         elsewhere=peers,
         paused=engine.paused,

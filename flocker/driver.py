@@ -26,7 +26,6 @@ from flocker.errors import (
 )
 from flocker.failover import complete_until, is_current, lost, missing
 from flocker.handoff import Arrivals
-from flocker.holders import Holders
 from flocker.options import (
     Options,
     Reference,
@@ -40,7 +39,7 @@ from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Event, Snapshot, State, Volume, now
 from flocker.told import Told
-from flocker.uses import Uses
+from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +87,7 @@ class Driver:
         pool: Pool,
         peers: Forwarding,
         arrivals: Arrivals,
-        holders: Holders,
-        uses: Uses,
+        use: VolumeUse,
         told: Told,
         tell_fence: Callable[[], None],
         answer_seconds: float,
@@ -100,15 +98,14 @@ class Driver:
         self._pool = pool
         self._peers = peers
         self._arrivals = arrivals
-        self._holders = holders
-        self._uses = uses
+        self._use = use
         self._told = told
         self._tell_fence = tell_fence
         self._answer_seconds = answer_seconds
 
     def engine_started(self) -> None:
         """The engine activates its plugins anew: none of its former calls will be taken back."""
-        self._holders.new_engine()
+        self._use.new_engine()
 
     def create(self, name: str, opts: dict[str, str]) -> None:
         """Make a volume owned by this node; one that exists anywhere stays as it is.
@@ -185,10 +182,10 @@ class Driver:
         if volume.owner != self._node:
             self._peers.remove(volume)
         else:
-            with self._uses.locked(volume):
-                self._uses.refuse_if_any(volume)
+            with self._use.locked(volume):
+                self._use.refuse_if_any(volume)
                 if is_for_peer:
-                    self._uses.refuse_if_needed(volume)
+                    self._use.refuse_if_needed(volume)
                 self._ownership.unmount(volume)  # recorded by a mount nobody heard of
                 event = Event(volume.id, name, now(), self._node, "removed")
                 self._ownership.remove(volume, event)
@@ -232,20 +229,20 @@ class Driver:
         """The engine has the answer of a mount, so an unmount will follow."""
         volume = self._catalog.state.volumes.get(name)
         if volume is not None:
-            self._holders.answered(volume.id, mount_id)
+            self._use.answered(volume, mount_id)
 
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
         if volume.owner != self._node:
             volume = self._bring(volume, deadline)
-        with self._uses.locked(volume, max(0, deadline - time.monotonic())):
+        with self._use.locked(volume, max(0, deadline - time.monotonic())):
             self._ownership.mount(volume)
             try:
                 mountpoint = self._open(volume)
-                self._holders.add(volume.id, mount_id)
+                self._use.add(volume, mount_id)
                 if volume.failover == "auto":
                     self._tell_fence()
             except BaseException:
-                if not self._uses.any(volume):
+                if not self._use.any(volume):
                     self._clear_mount(volume)
                 raise
         return mountpoint
@@ -294,9 +291,9 @@ class Driver:
         volume = self._catalog.volume(name)
         if volume is None:
             raise VolumeNotFound(name)
-        with self._uses.locked(volume):
-            self._holders.remove(volume.id, mount_id)
-            if not self._uses.any(volume):
+        with self._use.locked(volume):
+            self._use.remove(volume, mount_id)
+            if not self._use.any(volume):
                 if volume.failover == "auto":
                     self._tell_fence()
                 if volume.owner == self._node:

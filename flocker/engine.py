@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -27,8 +28,19 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 5
 CALLS_AT_ONCE = 16
 
+LOCKED_SECONDS = 2.0  # a container the engine says nothing of for so long is being worked on
+
 SHORTEST_WAIT_SECONDS = 0.01  # none at all would mean: without blocking
 OK, DONE, NOT_FOUND, CONFLICT = 200, 204, 404, 409
+RUNNING = ("running", "paused", "restarting", "removing")
+
+
+class EngineUse(Enum):
+    """What an engine says of a volume that no process has mounted."""
+
+    NONE = "no container there has this volume"
+    STOPPED = "only containers that are stopped have this volume"
+    BUSY = "a container with this volume is being made, started, stopped or copied from"
 
 
 @dataclass(frozen=True)
@@ -154,6 +166,26 @@ class Engine:
         _expect(OK, status, found)
         return {str(volume["Name"]) for volume in found["Volumes"] or ()}
 
+    def use_of(self, volume: str) -> EngineUse:
+        """Whether any container may need the volume of that name, which is mounted nowhere.
+
+        While a container is made, started, stopped or copied from, the engine keeps it locked, and
+        answers no question about it. One that is filled from its image is listed before it
+        can be asked for.
+
+        Raises:
+            EngineAway: the engine does not answer.
+
+        Source: tried on dockerd 20.10 (tests/contract/flocker/test_engine.py).
+        """
+        having = self._having([volume], ANSWER_SECONDS, stopped_too=True)
+        if any(each["State"] in RUNNING or self._is_worked_on(each["Id"]) for each in having):
+            return EngineUse.BUSY
+        if having:
+            return EngineUse.STOPPED
+        # One that is only being made is not in any list, but holds on to its volumes.
+        return EngineUse.NONE if volume in self._unreferenced() else EngineUse.BUSY
+
     def volume_options(self, name: str) -> dict[str, str] | None:
         """The options this engine was given when the volume was created here; None if it was not.
 
@@ -171,10 +203,6 @@ class Engine:
     def _using(
         self, volumes: Collection[str], within: float, *, stopped_too: bool = False
     ) -> list[_Container]:
-        filters = json.dumps({"volume": list(volumes)})
-        query = urlencode({"filters": filters, "all": int(stopped_too)})
-        status, found = self._call("GET", f"/containers/json?{query}", within)
-        _expect(OK, status, found)
         containers = [
             # One that is just being removed has no name any more.
             _Container(
@@ -182,9 +210,34 @@ class Engine:
                 name=each["Names"][0].lstrip("/") if each["Names"] else each["Id"][:12],
                 is_paused=each["State"] == "paused",
             )
-            for each in found
+            for each in self._having(volumes, within, stopped_too=stopped_too)
         ]
         return sorted(containers, key=lambda container: container.name)
+
+    def _having(
+        self, volumes: Collection[str], within: float, *, stopped_too: bool
+    ) -> list[dict[str, Any]]:
+        filters = json.dumps({"volume": list(volumes)})
+        query = urlencode({"filters": filters, "all": int(stopped_too)})
+        status, found = self._call("GET", f"/containers/json?{query}", within)
+        _expect(OK, status, found)
+        return list(found)
+
+    def _is_worked_on(self, container_id: str) -> bool:
+        """Whether a container that does not run is in the middle of something."""
+        try:
+            state = self._state(container_id, LOCKED_SECONDS)
+        except EngineAway:
+            return True
+        # Without a state it is being made or removed.
+        return not state or state["Status"] in RUNNING
+
+    def _unreferenced(self) -> set[str]:
+        """Names of the volumes that no container has, not even one that is being made."""
+        query = urlencode({"filters": json.dumps({"dangling": ["true"]})})
+        status, found = self._call("GET", f"/volumes?{query}", ANSWER_SECONDS)
+        _expect(OK, status, found)
+        return {each["Name"] for each in found["Volumes"] or []}
 
     def _pause(self, container: _Container) -> None:
         status, answer = self._call("POST", f"/containers/{container.id}/pause", ANSWER_SECONDS)
@@ -214,9 +267,9 @@ class Engine:
         fresh.write_text(json.dumps(container_ids))
         fresh.replace(self._noted)
 
-    def _state(self, container_id: str) -> dict[str, Any]:
+    def _state(self, container_id: str, within: float = ANSWER_SECONDS) -> dict[str, Any]:
         """What the engine calls State; empty for a container that is gone."""
-        status, container = self._call("GET", f"/containers/{container_id}/json", ANSWER_SECONDS)
+        status, container = self._call("GET", f"/containers/{container_id}/json", within)
         if status == NOT_FOUND:
             return {}
         _expect(OK, status, container)

@@ -42,13 +42,12 @@ class Refused(FlockerError):
 
 
 class InUse(Refused):
-    """Containers on `node` use the volume."""
+    """Containers on `node` use the volume; `way_on` says more if that is not all."""
 
-    def __init__(self, volume: str, node: str, containers: list[str]) -> None:
+    def __init__(self, volume: str, node: str, containers: list[str], way_on: str = "") -> None:
         by = f"by {_listed(containers)} " if containers else ""
-        super().__init__(
-            f"volume '{volume}' is in use {by}on {node}; stop what uses it there, then try again"
-        )
+        way_on = way_on or "stop what uses it there, then try again"
+        super().__init__(f"volume '{volume}' is in use {by}on {node}; {way_on}")
 
 
 class StillNeeded(Refused):

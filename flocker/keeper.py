@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1  # while etcd is away
 PURGE_SECONDS = 3600
+USES_SECONDS = 15  # with volume_use.START_SECONDS: what nothing backs ends within a minute
 # Within a lease. When etcd's leader is lost, finding another may take 4 s (its election timeout is
 # 2 s): renewed every 3 s of 15, the lease is not yet at the two thirds where the fence acts.
 RENEWALS = 5
@@ -70,7 +71,7 @@ class Keeper:
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
         # Apart from each other: putting a copy away waits for the disk, and the lease must not.
-        for task in (self._announce_for_ever, self._tidy_for_ever):
+        for task in (self._announce_for_ever, self._tidy_for_ever, self._end_uses_for_ever):
             threading.Thread(target=task, args=(stopping,), daemon=True).start()
 
     def _announce_for_ever(self, stopping: threading.Event) -> None:
@@ -149,3 +150,8 @@ class Keeper:
         self._is_caught_up.set()  # first: a new lease meanwhile clears it again
         if not self._custody.catch_up():
             self._is_caught_up.clear()
+
+    def _end_uses_for_ever(self, stopping: threading.Event) -> None:
+        failure = "uses that nothing backs any more could not be looked for"
+        while not stopping.wait(USES_SECONDS):
+            attempt(log, failure, self._custody.end_unbacked_uses)

@@ -30,7 +30,7 @@ from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
 from flocker.replication import Publisher, Retention
-from flocker.uses import Uses
+from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Operations:
         failover: Failover,
         publisher: Publisher,
         retention: Retention,
-        uses: Uses,
+        use: VolumeUse,
         hidden: Hidden,
         elsewhere: Elsewhere,
         paused: Paused,
@@ -86,7 +86,7 @@ class Operations:
         self._failover = failover
         self._publisher = publisher
         self._kept = retention
-        self._uses = uses
+        self._use = use
         self._hidden = hidden
         self._elsewhere = elsewhere
         self._paused = paused
@@ -223,8 +223,8 @@ class Operations:
         volume = self._existing(wanted.volume)
         if volume.owner != self._node:
             return self._elsewhere.operate(volume.owner, "restore", {"reference": reference})
-        with self._uses.locked(volume):
-            self._uses.refuse_if_any(volume)
+        with self._use.locked(volume):
+            self._use.refuse_if_any(volume)
             state = self._ownership.state()
             if move := state.moves.get(volume.id):  # its last snapshot may be taken already
                 raise MoveUnderWay(volume.name, move.target)
@@ -297,7 +297,7 @@ class Operations:
             )
         if size_bytes is not None:
             self._pool.prepare_sizes()
-        with self._uses.locked(record):
+        with self._use.locked(record):
             try:
                 self._pool.set_size(record.claim, size_bytes)
             except HoldsMore as error:

@@ -6,12 +6,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
 from flocker.errors import PoolError
-from flocker.kernel import is_mounted, processes_with
+from flocker.kernel import MountTable, processes_with
 
 KILL_POLL_SECONDS = 0.02
 KILL_SECONDS = 5.0
@@ -27,9 +27,10 @@ class PoolMounts:
     def __init__(self, live: Callable[[str], Path]) -> None:
         self._live = live
 
-    def is_mounted(self, volume_id: str) -> bool:
-        """Whether any process on this node has the volume mounted."""
-        return is_mounted(self._live(volume_id))
+    def mounted(self, volume_ids: Collection[str]) -> set[str]:
+        """Those of the volumes that any process on this node has mounted, at this moment."""
+        table = MountTable()
+        return {each for each in volume_ids if table.is_mounted(self._live(each))}
 
     def kill_users(self, volume_id: str) -> None:
         """End every process that has it mounted.

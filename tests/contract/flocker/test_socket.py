@@ -106,7 +106,7 @@ def test_a_mount_nobody_waits_for_any_more_is_undone(
     assert cluster.state.mounts == {}
     cluster["node2"].driver.mount("demo", "x")
     node1.start()  # nor was it noted as answered
-    assert not node1.uses.any(cluster.volume("demo"))
+    assert not node1.use.any(cluster.volume("demo"))
 
 
 def test_a_mount_somebody_waits_for_stays(cluster: MemoryCluster, plugin: Plugin) -> None:
@@ -135,7 +135,7 @@ def test_a_mount_is_noted_as_answered_only_after_the_answer(
     answered.set()
     assert noted.wait(10)
     node1.start()
-    assert node1.uses.any(cluster.volume("demo"))
+    assert node1.use.any(cluster.volume("demo"))
 
 
 def test_no_connection_is_used_for_a_second_call(plugin: Plugin) -> None:
@@ -187,7 +187,7 @@ def test_a_call_under_way_is_answered_before_the_daemon_ends(
     assert b'"Mountpoint"' in answer(engine)
     ending.join()
     node1.start()
-    assert node1.uses.any(cluster.volume("demo"))
+    assert node1.use.any(cluster.volume("demo"))
     after = plugin.serve()
     assert b'"Volumes"' in answer(late)
     after.stop()
@@ -214,7 +214,7 @@ def test_a_mount_that_takes_too_long_is_refused_before_the_daemon_ends(
     assert said.startswith(b"HTTP/1.1 503")
     assert b"flocker is being restarted" in said
     node1.start()
-    assert not node1.uses.any(cluster.volume("demo"))
+    assert not node1.use.any(cluster.volume("demo"))
 
 
 def test_a_call_nobody_waits_for_any_more_is_not_begun(
@@ -236,7 +236,7 @@ def test_an_unmount_is_carried_out_whoever_waits_for_it(
     node1.driver.mount("demo", "container")
     ask(listening, "VolumeDriver.Unmount", Name="demo", ID="container").close()
     server = listening.serve()
-    eventually(lambda: node1.uses.any(cluster.volume("demo")), is_=False, within=10)
+    eventually(lambda: node1.use.any(cluster.volume("demo")), is_=False, within=10)
     server.stop()
 
 

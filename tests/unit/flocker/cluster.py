@@ -7,7 +7,7 @@ a lost owner, so that every order of events can be made to happen.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +16,14 @@ from flocker.adoption import Adoption
 from flocker.catalog import Catalog
 from flocker.custody import Custody
 from flocker.driver import Driver
+from flocker.engine import EngineUse
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
-from flocker.holders import Holders
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
+from flocker.mount_counts import MountCounts
 from flocker.operations import Operations
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
@@ -32,7 +33,7 @@ from flocker.replication import Follower, Publisher, Retention
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
-from flocker.uses import Uses
+from flocker.volume_use import VolumeUse
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
 RETENTION_SECONDS = 3600
@@ -44,7 +45,8 @@ class Containers:
     def __init__(self) -> None:
         self.running: dict[str, list[str]] = {}  # volume -> containers
         self.exited: dict[str, list[str]] = {}  # volume -> containers that are there, and stopped
-        self.mounted: set[str] = set()  # volume ids
+        self.mounts: set[str] = set()  # volume ids
+        self.other_use = EngineUse.STOPPED  # of a volume that no running container has
         self.stopped: list[str] = []
         self.killed: list[str] = []  # volume ids whose users were ended by force
         self.paused: list[str] = []  # volumes whose containers stand still now
@@ -65,12 +67,17 @@ class Containers:
         self.on_stop(volume)
         return stopped
 
-    def is_mounted(self, volume_id: str) -> bool:
-        return volume_id in self.mounted
+    def use_of(self, volume: str) -> EngineUse:
+        if self.running.get(volume):
+            return EngineUse.BUSY
+        return self.other_use
+
+    def mounted(self, volume_ids: Collection[str]) -> set[str]:
+        return self.mounts & set(volume_ids)
 
     def kill_users(self, volume_id: str) -> None:
         self.killed.append(volume_id)
-        self.mounted.discard(volume_id)
+        self.mounts.discard(volume_id)
 
 
 class Etcd:
@@ -120,6 +127,7 @@ class Machine:
     def __init__(self, name: str, cluster: MemoryCluster, folder: Path) -> None:
         self.name = name
         self.is_up = True
+        self.clock = 0.0  # seconds since it was booted
         self.containers = Containers()
         self.cluster = cluster
         self.etcd = Etcd(cluster.ownership)
@@ -135,8 +143,8 @@ class Machine:
         node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
         self.catalog = Catalog(ownership, self.folder / "catalog.json")
         self.troubles = Troubles()
-        self.holders = Holders(self.folder / "holders.json")
-        self.uses = Uses(node, self.holders, self.containers, self.containers)
+        counts = MountCounts(self.folder / "mounts.json", lambda: self.clock)
+        self.use = VolumeUse(node, counts, self.containers, self.containers)
         self.retention = Retention(RETENTION_SECONDS)
         self.transfers = Transfers(pool, peers, lambda _: None)
         adoption = Adoption(ownership, pool)
@@ -158,10 +166,9 @@ class Machine:
             pool=pool,
             peers=peers,
             arrivals=self.arrivals,
-            holders=self.holders,
-            uses=self.uses,
+            use=self.use,
             told=self.told,
-            tell_fence=lambda: self.fence_told.append(self.holders.volumes()),
+            tell_fence=lambda: self.fence_told.append(self.use.volumes()),
             answer_seconds=self.answer_seconds,
         )
         self.custody = Custody(
@@ -170,8 +177,7 @@ class Machine:
             catalog=self.catalog,
             pool=pool,
             arrivals=self.arrivals,
-            holders=self.holders,
-            uses=self.uses,
+            use=self.use,
             prune=self._prune,
             troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
@@ -207,7 +213,7 @@ class Machine:
             failover=self.failover,
             publisher=self.publisher,
             retention=self.retention,
-            uses=self.uses,
+            use=self.use,
             hidden=self.hidden,
             elsewhere=peers,
             paused=self._paused,
@@ -234,14 +240,14 @@ class Machine:
         mountpoint = self.driver.mount(volume, container)
         self.driver.answered(volume, container)
         self.containers.running.setdefault(volume, []).append(container)
-        self.containers.mounted.add(self.state.volumes[volume].id)
+        self.containers.mounts.add(self.state.volumes[volume].id)
         return mountpoint
 
     def stop(self, volume: str, container: str = "writer") -> None:
         """Stop that container: the kernel sees it go, and the engine unmounts."""
         self.containers.running[volume].remove(container)
         if not self.containers.running[volume]:
-            self.containers.mounted.discard(self.state.volumes[volume].id)
+            self.containers.mounts.discard(self.state.volumes[volume].id)
         self.driver.unmount(volume, container)
 
     def write(self, volume: str, text: str, mount_id: str = "writer") -> None:
@@ -317,13 +323,13 @@ class MemoryCluster:
         """Cut a node's power, and let its lease run out."""
         self[name].is_up = False
         self[name].containers.running.clear()
-        self[name].containers.mounted.clear()
+        self[name].containers.mounts.clear()
         self.ownership.expire(name)
 
     def bring_back(self, name: str) -> None:
         """Start a lost node again: nothing of /run survived."""
         machine = self[name]
-        (machine.folder / "holders.json").unlink(missing_ok=True)
+        (machine.folder / "mounts.json").unlink(missing_ok=True)
         machine.is_up = True
         machine.start()
         machine.custody.catch_up()

@@ -110,7 +110,7 @@ def test_a_mount_that_was_answered_outlives_the_daemon(
     ask(node1, "VolumeDriver.Create", Name="demo")
     ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")
     cluster["node1"].start()
-    assert cluster["node1"].uses.any(cluster.volume("demo"))
+    assert cluster["node1"].use.any(cluster.volume("demo"))
 
 
 def test_a_refused_mount_is_not_noted_as_answered(

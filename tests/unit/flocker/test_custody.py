@@ -59,19 +59,19 @@ def test_a_use_that_is_counted_refuses_a_peer(demo: MemoryCluster) -> None:
 def test_a_use_that_only_the_kernel_knows_of_refuses_a_peer(demo: MemoryCluster) -> None:
     """The daemon lost its counts, or died before it had counted."""
     node1 = demo["node1"]
-    node1.containers.mounted.add(demo.volume("demo").id)
+    node1.containers.mounts.add(demo.volume("demo").id)
     with pytest.raises(InUse):
         node1.custody.refuse_if_used("demo")
     with pytest.raises(InUse):
         demo["node2"].driver.mount("demo", "container")
-    node1.containers.mounted.clear()
+    node1.containers.mounts.clear()
     assert demo["node2"].read("demo") == "hello"
 
 
 def test_what_a_dead_engine_left_counted_does_not_refuse_a_peer(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.run("demo")
-    node1.containers.mounted.clear()  # killed, and its containers with it
+    node1.containers.mounts.clear()  # killed, and its containers with it
     with pytest.raises(InUse):
         demo["node2"].driver.mount("demo", "container")
     node1.driver.engine_started()
@@ -238,7 +238,7 @@ def test_mounts_are_recorded_again_after_a_lease_ran_out(demo: MemoryCluster) ->
 
 def test_a_mount_is_recorded_that_only_the_kernel_knows_of(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
-    node1.containers.mounted.add(demo.volume("demo").id)
+    node1.containers.mounts.add(demo.volume("demo").id)
     node1.custody.catch_up()
     assert list(demo.state.mounts.values()) == ["node1"]
 
@@ -421,17 +421,17 @@ def test_containers_of_a_former_owner_are_stopped_first(
     volume_id = demo.volume("demo").id
     live = overtaken.pool.root / volume_id / "live"  # type: ignore[attr-defined]
     overtaken.containers.running["demo"] = ["app-redis-1"]
-    overtaken.containers.mounted.add(volume_id)
+    overtaken.containers.mounts.add(volume_id)
 
     def write_to_the_end(_: str) -> None:
-        with overtaken.uses.locked(demo.volume("demo"), within=0):  # the engine unmounts meanwhile
+        with overtaken.use.locked(demo.volume("demo"), within=0):  # the engine unmounts meanwhile
             pass
         (live / "file").write_text("written while it was stopped")
 
     overtaken.containers.on_stop = write_to_the_end
     overtaken.custody.catch_up()
     assert overtaken.containers.stopped == ["app-redis-1"]
-    assert overtaken.containers.mounted == set()
+    assert overtaken.containers.mounts == set()
     [aside] = overtaken.pool.asides()
     overtaken.driver.create("lost", {"from": aside.reference})
     assert overtaken.read("lost") == "written while it was stopped"
@@ -443,10 +443,10 @@ def test_without_an_engine_what_uses_a_lost_volume_is_ended(
     def away(*_: object) -> list[str]:
         raise EngineAway("no answer")
 
-    overtaken.containers.mounted.add(demo.volume("demo").id)
+    overtaken.containers.mounts.add(demo.volume("demo").id)
     monkeypatch.setattr(overtaken.containers, "stop_using", away)
     overtaken.custody.catch_up()
-    assert overtaken.containers.mounted == set()
+    assert overtaken.containers.mounts == set()
     assert not overtaken.pool.is_open(demo.volume("demo").id)
 
 
@@ -477,10 +477,10 @@ def test_a_former_count_is_dropped_once_nothing_is_mounted(demo: MemoryCluster) 
     node1.driver.engine_started()
     node1.custody.tidy()
     assert list(demo.state.mounts.values()) == ["node1"]
-    node1.containers.mounted.clear()
+    node1.containers.mounts.clear()
     node1.custody.tidy()
     assert demo.state.mounts == {}
-    assert not node1.uses.any(demo.volume("demo"))
+    assert not node1.use.any(demo.volume("demo"))
 
 
 def test_a_count_of_the_engine_that_runs_stays_though_nothing_is_mounted(

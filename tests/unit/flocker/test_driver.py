@@ -347,7 +347,7 @@ def test_a_mount_that_others_keep_waiting_is_refused_in_time(cluster: MemoryClus
     node1.start()
     node1.driver.create("demo", {})
     with (
-        node1.uses.locked(cluster.volume("demo")),
+        node1.use.locked(cluster.volume("demo")),
         pytest.raises(Refused, match="volume 'demo' is busy on node1; run the command again"),
     ):
         node1.driver.mount("demo", "container")
@@ -404,7 +404,7 @@ def test_a_used_volume_is_not_removed_from_any_node(cluster: MemoryCluster) -> N
 
 def test_a_volume_that_only_the_kernel_sees_used_is_not_removed(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("demo", {})
-    cluster["node1"].containers.mounted.add(cluster.volume("demo").id)
+    cluster["node1"].containers.mounts.add(cluster.volume("demo").id)
     with pytest.raises(InUse):
         cluster["node1"].driver.remove("demo")
 
@@ -539,7 +539,7 @@ def test_every_call_but_those_that_decide_is_answered_while_etcd_is_away(
     assert [each.volume.name for each in node1.driver.describe_all()] == ["demo"]
     assert "etcd does not answer" in node1.driver.status(described.volume)["problem"]
     node1.stop("demo", "container")
-    assert not node1.uses.any(described.volume)
+    assert not node1.use.any(described.volume)
 
 
 def test_without_etcd_nothing_is_ever_said_not_to_be_there(cluster: MemoryCluster) -> None:

@@ -165,7 +165,7 @@ def test_a_long_copy_is_answered_in_time_and_goes_on(demo: MemoryCluster, gate: 
     assert owner(demo) == "node1"
     with pytest.raises(StillCopying):
         node2.mount("demo", "container")
-    assert not demo["node2"].uses.any(demo.volume("demo"))
+    assert not demo["node2"].use.any(demo.volume("demo"))
     gate.opened.set()
     eventually(lambda: owner(demo), is_="node2", within=10)
     assert (node2.mount("demo", "container") / "file").read_text() == "hello"
@@ -317,7 +317,7 @@ def test_a_mount_that_cannot_be_recorded_is_none(demo: MemoryCluster) -> None:
     with pytest.raises(ControlPlaneAway):
         node2.driver.mount("demo", "container")
     assert demo.state.mounts == {}
-    assert not node2.uses.any(demo.volume("demo"))
+    assert not node2.use.any(demo.volume("demo"))
     assert demo["node3"].read("demo") == "hello"
 
 

@@ -4,7 +4,7 @@ The real rules run on the twins of pool and etcd. At every call that leaves a
 node (to etcd, to a peer, to its disk) the node may lose its power, before or
 after the call took effect, or the answer may get lost. Nodes fall silent, their
 leases run out, replicas are promoted, losers come back, and so do machines
-whose disks were replaced. Whatever happens:
+whose disks were replaced. The engine's Unmount may never come. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
@@ -41,6 +41,7 @@ from flocker.failover import newest_copy
 from flocker.memory_pool import MemoryPool
 from flocker.pool import Pool
 from flocker.records import Claim, State, Volume
+from flocker.volume_use import START_SECONDS
 from tests.unit.flocker.cluster import Etcd, Machine, MemoryCluster
 
 NODES = ("node1", "node2", "node3")
@@ -210,6 +211,18 @@ class Protocol(RuleBasedStateMachine):
     def stop_container(self, node: str) -> None:
         if node in self.epochs and not self.wires[node].is_paused:
             self._do(node, self._unmount)
+
+    @rule(node=st.sampled_from(NODES))
+    def lose_unmount(self, node: str) -> None:
+        """The container ends, and the driver never hears of it."""
+        if node in self.epochs and not self.wires[node].is_paused:
+            self._end_container(node)
+
+    @rule(node=st.sampled_from(NODES))
+    def let_time_pass(self, node: str) -> None:
+        """Longer than a start takes; then the node looks which uses nothing backs."""
+        self.cluster[node].clock += START_SECONDS
+        self._do(node, lambda machine: machine.custody.end_unbacked_uses())
 
     @rule(node=st.sampled_from(NODES))
     def move_app(self, node: str) -> None:
@@ -415,7 +428,7 @@ class Protocol(RuleBasedStateMachine):
         machine.driver.mount(VOLUME, CONTAINER)
         machine.driver.answered(VOLUME, CONTAINER)
         machine.containers.running[VOLUME] = [CONTAINER]
-        machine.containers.mounted.add(self.volume_id)
+        machine.containers.mounts.add(self.volume_id)
         volume = self._volume()
         assert volume.owner == machine.name
         other = self.writers.setdefault(volume.epoch, machine.name)
@@ -510,13 +523,13 @@ class Protocol(RuleBasedStateMachine):
     def _end_container(self, node: str) -> None:
         self.epochs.pop(node, None)
         self.cluster[node].containers.running.clear()
-        self.cluster[node].containers.mounted.clear()
+        self.cluster[node].containers.mounts.clear()
 
     def _boot(self, node: str) -> None:
         wire = self.wires[node]
         wire.is_dead, wire.fuse = False, None
         machine = self.cluster[node]
-        (machine.folder / "holders.json").unlink(missing_ok=True)
+        (machine.folder / "mounts.json").unlink(missing_ok=True)
         machine.is_up = True
         self._do(node, self._start)
         self._do(node, lambda machine: machine.custody.catch_up())
@@ -534,6 +547,8 @@ class Protocol(RuleBasedStateMachine):
                 self._do(node, lambda machine: machine.custody.tidy())
         for node in list(self.epochs):
             self._do(node, self._unmount)
+        for machine in self.cluster.machines.values():
+            machine.clock += START_SECONDS  # whoever is refused has uses end that nothing backs
 
     def _everybody_can_have_it(self) -> None:
         self._delete_subvolume(self._volume().owner)  # as the refusal of a move asks for

@@ -1,11 +1,13 @@
-"""Who uses which volume on this node, kept across restarts of the daemon.
+"""The engine's mounts of this node's volumes, counted, and kept across restarts of the daemon.
+
+Only `VolumeUse` asks these: what they say is not the whole truth.
 
 The engine's mount IDs are counted, not collected: `docker cp` from a running
 container mounts and unmounts with the ID the container already holds
 (moby/moby#37314). The file lies on /run, so a reboot, which ends every
 container, also empties it.
 
-A count can be wrong in three ways, each with an answer:
+A count can be wrong in four ways, each with an answer:
 - The engine dies and never asks for the unmounts it owes. What was counted
   before it came back is `former`, and good only while a process has the volume
   mounted. An engine with live-restore asks for those unmounts later.
@@ -13,6 +15,8 @@ A count can be wrong in three ways, each with an answer:
   ID or gives up, so a mount counts across a restart only once it is `answered`.
 - The daemon dies between answering and noting that, or the file is lost. Then
   the kernel tells that the volume is in use, and it counts as used by someone.
+- The Unmount never comes. So each volume's last mount has a time, and who knows that nothing
+  needs it any more can `end` what was counted until then.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,12 +47,26 @@ class _Uses:
     asked: _Counts = field(default_factory=dict)
     answered: _Counts = field(default_factory=dict)
     former: _Counts = field(default_factory=dict)
+    added: dict[str, float] = field(default_factory=dict)  # volume id -> when it was last mounted
+
+    def counts(self) -> tuple[_Counts, _Counts, _Counts]:
+        return self.asked, self.answered, self.former
 
 
-class Holders:
-    """Counts of mount IDs per volume id, written to `file` at every change."""
+def boottime() -> float:
+    """Seconds since the machine was started, which is also how old /run is."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def __init__(self, file: Path) -> None:
+
+class MountCounts:
+    """Counts of mount IDs per volume id, written to `file` at every change.
+
+    Args:
+        clock: seconds that go on across restarts of the daemon, as `boottime`.
+    """
+
+    def __init__(self, file: Path, clock: Callable[[], float] = boottime) -> None:
+        self._clock = clock
         self._file = file
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._uses = _load(file)
@@ -78,8 +97,16 @@ class Holders:
 
     def volumes(self) -> set[str]:
         """Ids of the volumes that anything here uses."""
-        uses = self._uses
-        return {*uses.asked, *uses.answered, *uses.former}
+        return set().union(*self._uses.counts())
+
+    def last_added(self, volume_id: str) -> float | None:
+        """When a use of the volume was last counted, by the clock; None if none is."""
+        return self._uses.added.get(volume_id)
+
+    def age(self, volume_id: str) -> float | None:
+        """How many seconds ago that was."""
+        added = self.last_added(volume_id)
+        return None if added is None else max(0.0, self._clock() - added)
 
     def former(self) -> set[str]:
         """Ids of the volumes with uses that only the kernel can confirm: to be reconciled."""
@@ -87,7 +114,12 @@ class Holders:
 
     def add(self, volume_id: str, mount_id: str) -> None:
         """Count one more use, whose mount is not answered yet."""
-        self._change(lambda uses: _put(uses.asked, volume_id, mount_id))
+
+        def change(uses: _Uses) -> None:
+            _put(uses.asked, volume_id, mount_id)
+            uses.added[volume_id] = self._clock()
+
+        self._change(change)
 
     def answered(self, volume_id: str, mount_id: str) -> None:
         """Note that the engine has the answer: from now on the use outlives this daemon.
@@ -105,11 +137,25 @@ class Holders:
         """Count one use less; an ID that is not known changes nothing."""
 
         def change(uses: _Uses) -> None:
-            for counts in (uses.asked, uses.answered, uses.former):
+            for counts in uses.counts():
                 if _take(counts, volume_id, mount_id):
                     return
 
         self._change(change)
+
+    def end(self, volume_id: str, last_added: float | None) -> bool:
+        """Drop every use of a volume, unless one was counted since; whether they are dropped.
+
+        Args:
+            last_added: what `last_added` said before it was found out that nothing needs them.
+        """
+
+        def change(uses: _Uses) -> None:
+            if uses.added.get(volume_id) == last_added:
+                for counts in uses.counts():
+                    counts.pop(volume_id, None)
+
+        return self._change(change)
 
     def new_engine(self) -> None:
         """Note that the engine was started anew: what it does not know of any more is former."""
@@ -137,20 +183,24 @@ class Holders:
                 uses.former.pop(volume_id, None)
             elif not self.any(volume_id):
                 _put(uses.former, volume_id, SOMEONE)
+                uses.added[volume_id] = self._clock()
 
         self._change(change)
 
-    def _change(self, change: Callable[[_Uses], None]) -> None:
+    def _change(self, change: Callable[[_Uses], None]) -> bool:
         with self._writing:
             uses = deepcopy(self._uses)
             change(uses)
+            for volume_id in uses.added.keys() - set().union(*uses.counts()):
+                del uses.added[volume_id]
             if uses == self._uses:
-                return
+                return False
             # Written first: a count that cannot be kept must not be in force either.
             fresh = self._file.with_suffix(".new")
             fresh.write_text(json.dumps(vars(uses)))
             fresh.replace(self._file)
             self._uses = uses
+            return True
 
 
 def _put(counts: _Counts, volume_id: str, mount_id: str) -> None:
@@ -173,10 +223,11 @@ def _load(file: Path) -> _Uses:
         return _Uses()
     try:
         stored = json.loads(file.read_text())
-        if stored.keys() == {"asked", "answered", "former"}:
-            return _Uses(answered=_counts(stored["answered"]), former=_counts(stored["former"]))
-        return _Uses(former=_counts(stored))  # as version 0.1 wrote it
-    except (ValueError, TypeError, AttributeError) as error:
+        uses = _Uses(answered=_counts(stored["answered"]), former=_counts(stored["former"]))
+        for volume_id in set().union(*uses.counts()):
+            uses.added[volume_id] = float(stored["added"][volume_id])
+        return uses
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         log.error("%s cannot be read, so only the kernel tells what is used: %r", file, error)
         return _Uses()
 

@@ -1,0 +1,234 @@
+"""Whether anything on this node uses a volume, and making it stop: the one door to that question.
+
+What the engine mounts and unmounts is counted. But an Unmount may never come: dockerd sends each
+once, whether or not it arrives, and none after a kill (docs/decisions/0001). So a count that is
+older than a start can take, and that neither the kernel nor the engine backs, ends by itself. An
+engine that does not answer backs everything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from flocker.engine import EngineUse
+from flocker.errors import EngineAway, InUse, Refused, StillNeeded
+from flocker.mount_counts import MountCounts
+from flocker.records import Volume, ago
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+# From a mount to the moment in which the kernel shows it: the container starts in between. While it
+# does the engine says so as well; this is for engines that might not.
+START_SECONDS = 30.0
+
+
+class Containers(Protocol):
+    """The containers of this node's engine. Every call may raise EngineAway."""
+
+    def containers_using(self, volume: str) -> list[str]:
+        """Names of the running ones that use the volume of that name."""
+
+    def containers_with(self, volume: str) -> list[str]:
+        """Names of all that were made with the volume of that name, running or not."""
+
+    def use_of(self, volume: str) -> EngineUse:
+        """Whether any container may need the volume of that name mounted."""
+
+    def stop_using(self, volume: str, within: float) -> list[str]:
+        """Stop those, for good; their names."""
+
+
+class Mounts(Protocol):
+    """The kernel's view: which processes have a volume mounted."""
+
+    def mounted(self, volume_ids: Collection[str]) -> set[str]:
+        """Those of the volumes that any process on this node has mounted."""
+
+    def kill_users(self, volume_id: str) -> None:
+        """End every process that has it mounted, and wait until none has."""
+
+
+class VolumeUse:
+    """What uses this node's volumes."""
+
+    def __init__(
+        self, node: str, counts: MountCounts, containers: Containers, mounts: Mounts
+    ) -> None:
+        self._node = node
+        self._counts = counts
+        self._containers = containers
+        self._mounts = mounts
+
+    @contextmanager
+    def locked(self, volume: Volume, within: float = -1) -> Iterator[None]:
+        """Let no other thread change what this node does with the volume meanwhile.
+
+        Args:
+            within: seconds to wait for the others; without end if negative.
+
+        Raises:
+            Refused: they were not done in time.
+        """
+        try:
+            with self.locked_id(volume.id, within):
+                yield
+        except TimeoutError:
+            raise Refused(
+                f"volume '{volume.name}' is busy on {self._node}; run the command again"
+            ) from None
+
+    @contextmanager
+    def locked_id(self, volume_id: str, within: float = -1) -> Iterator[None]:
+        """As `locked`, for a volume that may have no record any more.
+
+        Raises:
+            TimeoutError: another thread was not done in time.
+        """
+        with self._counts.locked(volume_id, within):
+            yield
+
+    def volumes(self) -> set[str]:
+        """Ids of the volumes of which a use is counted."""
+        return self._counts.volumes()
+
+    def former(self) -> set[str]:
+        """Ids of the volumes with uses that only the kernel can confirm: to be reconciled."""
+        return self._counts.former()
+
+    def any(self, volume: Volume) -> bool:
+        """Whether a use is counted."""
+        return self._counts.any(volume.id)
+
+    def add(self, volume: Volume, mount_id: str) -> None:
+        """Count one more use; to be called with the volume locked, before the engine hears of it.
+
+        Raises:
+            OSError: it cannot be kept.
+        """
+        self._counts.add(volume.id, mount_id)
+
+    def answered(self, volume: Volume, mount_id: str) -> None:
+        """Note that the engine has the answer: from now on the use outlives this daemon."""
+        self._counts.answered(volume.id, mount_id)
+
+    def remove(self, volume: Volume, mount_id: str) -> None:
+        """Count one use less; an ID that is not known changes nothing."""
+        self._counts.remove(volume.id, mount_id)
+
+    def new_engine(self) -> None:
+        """Note that the engine was started anew: it will not end the uses that were before."""
+        self._counts.new_engine()
+
+    def refuse_if_any(self, volume: Volume) -> None:
+        """For whoever wants the volume to himself; to be called with the volume locked.
+
+        Raises:
+            InUse: containers here use it, or one may be about to; the message says which, or what
+                the use is.
+        """
+        is_mounted = bool(self._mounts.mounted([volume.id]))
+        self._counts.reconcile(volume.id, is_mounted)
+        if not self._counts.any(volume.id):
+            return
+        if names := self._names(volume):
+            raise InUse(volume.name, self._node, names)
+        if is_mounted:
+            raise InUse(
+                volume.name, self._node, [],
+                "processes there have it mounted, which "
+                f"`grep -l {volume.id} /proc/[0-9]*/mountinfo` lists; stop these, then try again",
+            )  # fmt: skip
+        if why := self._why_counted(volume):
+            raise InUse(volume.name, self._node, [], why)
+
+    def refuse_if_needed(self, volume: Volume) -> None:
+        """For a removal that another node's engine asks for: it knows its own containers only.
+
+        Raises:
+            StillNeeded: containers here were made with it; the message names them.
+            Refused: the engine here does not answer.
+        """
+        try:
+            containers = self._containers.containers_with(volume.name)
+        except EngineAway as error:
+            raise Refused(
+                f"volume '{volume.name}' is not removed: stopped containers on {self._node} may "
+                f"need it, and {error}; try again when it does"
+            ) from error
+        if containers:
+            raise StillNeeded(volume.name, self._node, containers)
+
+    def reconcile(self, volume: Volume) -> None:
+        """Drop counts that a former engine left, and count uses that nobody counted."""
+        with self._counts.locked(volume.id):
+            self._counts.reconcile(volume.id, bool(self._mounts.mounted([volume.id])))
+
+    def end_unbacked(self, volumes: Collection[Volume]) -> None:
+        """End the uses of these that nothing backs; cheap when all are new or mounted."""
+        old = [volume for volume in volumes if self._is_old(volume)]
+        mounted = self._mounts.mounted([volume.id for volume in old]) if old else set()
+        for volume in old:
+            if volume.id not in mounted:
+                # Not locked: the engine may take long to answer, and an Unmount must not wait.
+                self._why_counted(volume)
+
+    def end(self, volume: Volume) -> None:
+        """Stop what uses a volume that this node has lost. Not with the volume locked: the engine
+        unmounts meanwhile."""
+        if not self._mounts.mounted([volume.id]):
+            return
+        try:
+            for name in self._containers.stop_using(volume.name, STOP_SECONDS):
+                log.warning(
+                    "stopped container '%s': volume '%s' is owned by %s now",
+                    name, volume.name, volume.owner,
+                )  # fmt: skip
+        except EngineAway as error:
+            log.warning("containers on volume '%s' are ended by force: %s", volume.name, error)
+        self._mounts.kill_users(volume.id)
+
+    def _names(self, volume: Volume) -> list[str]:
+        try:
+            return self._containers.containers_using(volume.name)
+        except EngineAway as error:
+            log.warning("containers that use volume '%s' cannot be named: %s", volume.name, error)
+            return []
+
+    def _why_counted(self, volume: Volume) -> str | None:
+        """End the uses of a volume that is not mounted, or tell why they stay and what to do.
+
+        The kernel was asked before, the engine is asked here: a container that was just started
+        is seen by one of them.
+        """
+        age, last = self._counts.age(volume.id), self._counts.last_added(volume.id)
+        if age is None:
+            return None
+        since = f"it was mounted there at {ago(age)}"
+        try:
+            use = self._containers.use_of(volume.name)
+        except EngineAway as error:
+            return (
+                f"{since}, and whether a container needs it is not known: {error}; "
+                f"`systemctl status docker` on {self._node} tells more"
+            )
+        if use is EngineUse.BUSY:
+            return f"{since}, and {use.value}; try again when that is done"
+        if age < START_SECONDS:
+            return (
+                f"{since}, and {use.value}; it counts as in use for {START_SECONDS - age:.0f} s "
+                "more, then try again"
+            )
+        if self._counts.end(volume.id, last):
+            log.warning(
+                "volume '%s' is not in use any more: %s, and %s; its unmount was never asked for",
+                volume.name, since, use.value,
+            )  # fmt: skip
+        return None
+
+    def _is_old(self, volume: Volume) -> bool:
+        age = self._counts.age(volume.id)
+        return age is not None and age >= START_SECONDS
