@@ -19,9 +19,13 @@ demo:
 test:
 	mkdir -p build/junit && echo '{TWO_TESTS}' > build/junit/unit.xml
 	{{end}}
+samples:
+	{{samples}}
 clean:
 	rm -rf build
 """
+# A bare root that is no other: what .ci/run does before and after is looked at here.
+NO_ROOT = '#!/bin/sh\nshift 2\nexec "$@"\n'
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
@@ -37,10 +41,12 @@ def checkout(machine: Machine) -> Machine:
     return machine
 
 
-def ci(machine: Machine, end: str, demo: str = "true") -> tuple[int, str]:
+def ci(machine: Machine, end: str, demo: str = "true", samples: str = "true") -> tuple[int, str]:
     """The exit status and the last line of `.ci/run` when `make test` ends with this command."""
-    (machine.checkout / "Makefile").write_text(MAKEFILE.format(end=end, demo=demo))
+    makefile = MAKEFILE.format(end=end, demo=demo, samples=samples)
+    (machine.checkout / "Makefile").write_text(makefile)
     shutil.copytree(ROOT / ".ci", machine.checkout / ".ci", dirs_exist_ok=True)
+    (machine.checkout / ".ci" / "bare-root").write_text(NO_ROOT)
     done = machine.run(".ci/run")
     return done.returncode, done.stdout.splitlines()[-1]
 
@@ -125,19 +131,20 @@ def test_what_needs_no_nodes_needs_neither_an_engine_nor_their_subnet(
 
 
 @pytest.mark.parametrize(
-    ("demo", "end", "status", "closing"),
+    ("demo", "end", "samples", "status", "closing"),
     [
-        ("true", "true", 0, "1 passed, 1 failed"),
-        ("true", "exit 3", 1, "1 passed, 1 failed"),
-        ("exit 3", "true", 1, "1 passed, 1 failed"),
-        ("exit 3", "rm -r build", 1, "0 passed, 1 failed"),
-        ("true", "rm -r build; exit 1", 1, "0 passed, 1 failed"),
+        ("true", "true", "true", 0, "1 passed, 1 failed"),
+        ("true", "exit 3", "true", 1, "1 passed, 1 failed"),
+        ("exit 3", "true", "true", 1, "1 passed, 1 failed"),
+        ("true", "true", "exit 3", 1, "1 passed, 1 failed"),
+        ("exit 3", "rm -r build", "true", 1, "0 passed, 1 failed"),
+        ("true", "rm -r build; exit 1", "true", 1, "0 passed, 1 failed"),
     ],
 )
-def test_ci_fails_with_the_demo_or_the_tests_and_ends_with_their_number(
-    checkout: Machine, demo: str, end: str, status: int, closing: str
+def test_ci_fails_with_the_demo_the_tests_or_a_sample_and_ends_with_their_number(
+    checkout: Machine, demo: str, end: str, samples: str, status: int, closing: str
 ) -> None:
-    assert ci(checkout, end, demo) == (status, closing)
+    assert ci(checkout, end, demo, samples) == (status, closing)
     assert not (checkout.checkout / "build").exists()
 
 
