@@ -15,8 +15,8 @@ A count can be wrong in four ways, each with an answer:
   ID or gives up, so a mount counts across a restart only once it is `answered`.
 - The daemon dies between answering and noting that, or the file is lost. Then
   the kernel tells that the volume is in use, and it counts as used by someone.
-- The Unmount never comes. So each volume's last mount has a time, and who knows that nothing
-  needs it any more can `end` what was counted until then.
+- The Unmount never comes. So each use has a time, and who knows that nothing needs the volume
+  any more can `end` those that were counted before some time.
 """
 
 from __future__ import annotations
@@ -47,10 +47,21 @@ class _Uses:
     asked: _Counts = field(default_factory=dict)
     answered: _Counts = field(default_factory=dict)
     former: _Counts = field(default_factory=dict)
-    added: dict[str, float] = field(default_factory=dict)  # volume id -> when it was last mounted
+    # Volume id -> mount ID -> when it was last mounted; of each that is counted.
+    added: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def counts(self) -> tuple[_Counts, _Counts, _Counts]:
         return self.asked, self.answered, self.former
+
+    def forget_times(self) -> None:
+        """Of uses that are not counted any more."""
+        for volume_id in list(self.added):
+            counted = set().union(*(counts.get(volume_id, {}) for counts in self.counts()))
+            left = {each: at for each, at in self.added[volume_id].items() if each in counted}
+            if left:
+                self.added[volume_id] = left
+            else:
+                del self.added[volume_id]
 
 
 def boottime() -> float:
@@ -99,14 +110,13 @@ class MountCounts:
         """Ids of the volumes that anything here uses."""
         return set().union(*self._uses.counts())
 
-    def last_added(self, volume_id: str) -> float | None:
-        """When a use of the volume was last counted, by the clock; None if none is."""
-        return self._uses.added.get(volume_id)
+    def now(self) -> float:
+        """The time that uses are given, in seconds of the clock."""
+        return self._clock()
 
-    def age(self, volume_id: str) -> float | None:
-        """How many seconds ago that was."""
-        added = self.last_added(volume_id)
-        return None if added is None else max(0.0, self._clock() - added)
+    def added(self, volume_id: str) -> list[float]:
+        """When each use of the volume was counted, oldest first."""
+        return sorted(self._uses.added.get(volume_id, {}).values())
 
     def former(self) -> set[str]:
         """Ids of the volumes with uses that only the kernel can confirm: to be reconciled."""
@@ -117,7 +127,7 @@ class MountCounts:
 
         def change(uses: _Uses) -> None:
             _put(uses.asked, volume_id, mount_id)
-            uses.added[volume_id] = self._clock()
+            uses.added.setdefault(volume_id, {})[mount_id] = self._clock()
 
         self._change(change)
 
@@ -143,17 +153,14 @@ class MountCounts:
 
         self._change(change)
 
-    def end(self, volume_id: str, last_added: float | None) -> bool:
-        """Drop every use of a volume, unless one was counted since; whether they are dropped.
-
-        Args:
-            last_added: what `last_added` said before it was found out that nothing needs them.
-        """
+    def end(self, volume_id: str, added_before: float) -> bool:
+        """Drop the uses of a volume that were counted until a time; whether there were any."""
 
         def change(uses: _Uses) -> None:
-            if uses.added.get(volume_id) == last_added:
-                for counts in uses.counts():
-                    counts.pop(volume_id, None)
+            for mount_id, added in uses.added.get(volume_id, {}).items():
+                if added <= added_before:
+                    for counts in uses.counts():
+                        _drop(counts, volume_id, mount_id)
 
         return self._change(change)
 
@@ -183,7 +190,7 @@ class MountCounts:
                 uses.former.pop(volume_id, None)
             elif not self.any(volume_id):
                 _put(uses.former, volume_id, SOMEONE)
-                uses.added[volume_id] = self._clock()
+                uses.added[volume_id] = {SOMEONE: self._clock()}
 
         self._change(change)
 
@@ -191,8 +198,7 @@ class MountCounts:
         with self._writing:
             uses = deepcopy(self._uses)
             change(uses)
-            for volume_id in uses.added.keys() - set().union(*uses.counts()):
-                del uses.added[volume_id]
+            uses.forget_times()
             if uses == self._uses:
                 return False
             # Written first: a count that cannot be kept must not be in force either.
@@ -205,6 +211,11 @@ class MountCounts:
 
 def _put(counts: _Counts, volume_id: str, mount_id: str) -> None:
     counts.setdefault(volume_id, Counter())[mount_id] += 1
+
+
+def _drop(counts: _Counts, volume_id: str, mount_id: str) -> None:
+    while _take(counts, volume_id, mount_id):
+        pass
 
 
 def _take(counts: _Counts, volume_id: str, mount_id: str) -> bool:
@@ -224,8 +235,9 @@ def _load(file: Path) -> _Uses:
     try:
         stored = json.loads(file.read_text())
         uses = _Uses(answered=_counts(stored["answered"]), former=_counts(stored["former"]))
-        for volume_id in set().union(*uses.counts()):
-            uses.added[volume_id] = float(stored["added"][volume_id])
+        for volume_id, times in stored["added"].items():
+            uses.added[volume_id] = {mount_id: float(at) for mount_id, at in times.items()}
+        uses.forget_times()  # of mounts that were not answered
         return uses
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         log.error("%s cannot be read, so only the kernel tells what is used: %r", file, error)

@@ -204,31 +204,39 @@ class VolumeUse:
         The kernel was asked before, the engine is asked here: a container that was just started
         is seen by one of them.
         """
-        age, last = self._counts.age(volume.id), self._counts.last_added(volume.id)
-        if age is None:
-            return None
-        since = f"it was mounted there at {ago(age)}"
+        asked_at = self._counts.now()
         try:
             use = self._containers.use_of(volume.name)
         except EngineAway as error:
-            return (
-                f"{since}, and whether a container needs it is not known: {error}; "
+            why = (
+                f"whether a container needs it is not known: {error}; "
                 f"`systemctl status docker` on {self._node} tells more"
             )
+            return self._since_and(volume, why)
         if use is EngineUse.BUSY:
-            return f"{since}, and {use.value}; try again when that is done"
-        if age < START_SECONDS:
-            return (
-                f"{since}, and {use.value}; it counts as in use for {START_SECONDS - age:.0f} s "
-                "more, then try again"
-            )
-        if self._counts.end(volume.id, last):
+            return self._since_and(volume, f"{use.value}; try again when that is done")
+        since = self._since(volume)
+        if self._counts.end(volume.id, added_before=asked_at - START_SECONDS):
             log.warning(
-                "volume '%s' is not in use any more: %s, and %s; its unmount was never asked for",
+                "volume '%s': a use %s has ended: %s, and its unmount was never asked for",
                 volume.name, since, use.value,
             )  # fmt: skip
-        return None
+        left = [at + START_SECONDS - asked_at for at in self._counts.added(volume.id)]
+        if not left:
+            return None
+        why = f"{use.value}; it counts as in use for {max(left):.0f} s more, then try again"
+        return self._since_and(volume, why)
+
+    def _since_and(self, volume: Volume, why: str) -> str | None:
+        """None if nothing is counted any more."""
+        since = self._since(volume)
+        return f"it was mounted there {since}, and {why}" if since else None
+
+    def _since(self, volume: Volume) -> str:
+        """When it was mounted last, of the uses that are counted; empty if none is."""
+        added = self._counts.added(volume.id)
+        return f"at {ago(self._counts.now() - added[-1])}" if added else ""
 
     def _is_old(self, volume: Volume) -> bool:
-        age = self._counts.age(volume.id)
-        return age is not None and age >= START_SECONDS
+        added = self._counts.added(volume.id)
+        return bool(added) and added[0] <= self._counts.now() - START_SECONDS

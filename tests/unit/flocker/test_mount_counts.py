@@ -303,38 +303,46 @@ class Clock:
         return self.now
 
 
-def test_a_use_has_an_age_that_a_restart_of_the_daemon_does_not_end(file: Path) -> None:
+def test_uses_have_times_that_a_restart_of_the_daemon_keeps(file: Path) -> None:
     clock = Clock()
     counts = MountCounts(file, clock)
-    assert counts.age(DEMO) is None
+    assert counts.added(DEMO) == []
     mount(counts, "a")
     clock.now += 7
-    assert MountCounts(file, clock).age(DEMO) == counts.age(DEMO) == 7
     mount(counts, "b")
-    assert counts.age(DEMO) == 0
-    counts.remove(DEMO, "b")
+    counts.add(DEMO, "c")  # not answered
+    assert counts.added(DEMO) == [100, 107, 107]
+    assert MountCounts(file, clock).added(DEMO) == [100, 107]
     counts.remove(DEMO, "a")
-    assert counts.age(DEMO) is None
+    assert counts.added(DEMO) == [107, 107]
+    counts.remove(DEMO, "b")
+    counts.remove(DEMO, "c")
+    assert counts.added(DEMO) == []
 
 
-def test_uses_that_nothing_needs_are_ended_all_at_once(file: Path) -> None:
+def test_old_uses_can_be_ended_and_later_ones_stay(file: Path) -> None:
     clock = Clock()
     counts = MountCounts(file, clock)
+    mount(counts, "a")
     mount(counts, "a")
     counts.new_engine()
     mount(counts, "b")
-    mount(counts, "b", OTHER)
     counts.add(DEMO, "c")
-    assert counts.end(DEMO, counts.last_added(DEMO))
-    assert MountCounts(file, clock).volumes() == counts.volumes() == {OTHER}
+    clock.now += 1
+    mount(counts, "b", OTHER)
+    mount(counts, "d")
+    assert counts.end(DEMO, added_before=100)
+    assert counts.added(DEMO) == [101]
+    assert MountCounts(file, clock).volumes() == counts.volumes() == {DEMO, OTHER}
+    assert not counts.end(DEMO, added_before=100)
+    counts.remove(DEMO, "d")
+    assert counts.volumes() == {OTHER}
 
 
-def test_a_use_that_was_counted_meanwhile_ends_nothing(file: Path) -> None:
+def test_an_id_that_is_mounted_again_is_as_new_as_that(file: Path) -> None:
     clock = Clock()
     counts = MountCounts(file, clock)
     mount(counts, "a")
-    before = counts.last_added(DEMO)
     clock.now += 1
-    mount(counts, "b")
-    assert not counts.end(DEMO, before)
-    assert counts.any(DEMO)
+    mount(counts, "a")
+    assert not counts.end(DEMO, added_before=100)
