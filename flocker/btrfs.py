@@ -2,6 +2,7 @@
 
     volumes/<id>/   one volume: see volume_folder.py
     trash/          what was removed or put aside: see trash.py
+    reserve/        room for that when the pool is full: see reserve.py
 
 A received snapshot is never made writable: that would drop the identity which
 increments are matched by (kdave/btrfs-progs#419). `live` is a snapshot of it.
@@ -35,6 +36,8 @@ from flocker.errors import (
 from flocker.pool import Aside, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot, Volume
+from flocker.reserve import Reserve, works_when_full
+from flocker.space import metadata
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
 from flocker.writeback import Writeback
@@ -57,6 +60,7 @@ class BtrfsPool:
         self.root = root
         self._volumes = root / "volumes"
         self._volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.reserve = Reserve(root / "reserve")
         self._trash = Trash(root / "trash")
         self._quotas = Quotas(root)
         self._writeback = Writeback(self._volumes)
@@ -131,6 +135,7 @@ class BtrfsPool:
         folders = _folders_inside(live) if live.is_dir() else []
         return str(LeavesBehind(folders)) if folders else None
 
+    @works_when_full
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         with self._locked(claim.volume_id) as folder:
             live = self.open(claim)
@@ -195,6 +200,7 @@ class BtrfsPool:
                 self._called_off.discard(key)
         subvolume.sync(self._volumes)  # or a crash would bring the mark back
 
+    @works_when_full
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
         pruned = set()
         with self._locked(volume_id) as folder:
@@ -212,6 +218,7 @@ class BtrfsPool:
             subvolume.sync(self._volumes)  # also has the kernel begin to delete
         self._quotas.recount()
 
+    @works_when_full
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
         with self._locked(claim.volume_id) as folder:
             # What it holds is no reason to refuse: it may be a little more here than where it was
@@ -221,6 +228,7 @@ class BtrfsPool:
             folder.write_epoch(claim.epoch)
             subvolume.sync(self._volumes)
 
+    @works_when_full
     def put_away(self, volume: Volume, node: str) -> Aside | None:
         with self._locked(volume.id) as folder:
             try:
@@ -267,6 +275,7 @@ class BtrfsPool:
     def prepare_sizes(self) -> None:
         self._quotas.turn_on()
 
+    @works_when_full
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
         with self._locked(claim.volume_id) as folder:
             self.open(claim)
@@ -288,6 +297,7 @@ class BtrfsPool:
         source = content if subvolume.exists(content) else VolumeFolder(content).newest()
         self._make(claim, source, size_bytes)
 
+    @works_when_full
     def discard(self, volume_id: str, volume: str, node: str) -> None:
         with self._locked(volume_id) as folder:
             if not folder.path.is_dir():
@@ -302,6 +312,7 @@ class BtrfsPool:
             else:  # only an epoch to remember
                 shutil.rmtree(folder.path)
 
+    @works_when_full
     def reclaim(self, volume_id: str) -> bool:
         with self._locked(volume_id) as folder:
             removed = self._trash.removed(volume_id)
@@ -318,6 +329,7 @@ class BtrfsPool:
             self._trash.drop(entry)
             return True
 
+    @works_when_full
     def readmit(self, claim: Claim) -> None:
         with self._locked(claim.volume_id) as folder:
             stored = folder.epoch()
@@ -329,16 +341,25 @@ class BtrfsPool:
                     f"which is later than {claim.epoch}"
                 )
             folder.write_epoch(claim.epoch)
+            subvolume.sync(self._volumes)
 
+    @works_when_full
     def purge_aside(self, reference: str) -> None:
         self._trash.drop(self._trash.find(reference))
+
+    def await_deletions(self, seconds: float) -> None:
+        subvolume.await_deletions(self.root, seconds)
+
+    def make_reserve(self) -> None:
+        self.reserve.make()
 
     def volume_ids(self) -> list[str]:
         return sorted(path.name for path in self._volumes.iterdir())
 
     def usage(self) -> Usage:
         usage = shutil.disk_usage(self._volumes)
-        return Usage(used_bytes=usage.used, total_bytes=usage.total)
+        room = metadata(self._volumes)
+        return Usage(usage.used, usage.total, usage.free, room.used_bytes, room.free_bytes)
 
     def trouble(self) -> str | None:
         loss = self._writeback.last_loss
@@ -577,7 +598,7 @@ class BtrfsPool:
         for path in self._volumes.iterdir():
             try:
                 self._finish(VolumeFolder(path))
-            except PoolError as error:  # one volume's trouble must not keep the others away
+            except (PoolError, OSError) as error:  # must not keep the other volumes away
                 log.warning("volume %s: %s", path.name, error)
 
     def _finish(self, folder: VolumeFolder) -> None:

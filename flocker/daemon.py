@@ -31,9 +31,12 @@ from flocker.pool_mounts import PoolMounts
 from flocker.purging import Purging
 from flocker.records import Volume
 from flocker.replication import Follower, Publisher, Retention
+from flocker.room import shortages
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
+from flocker.upkeep import Upkeep
+from flocker.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
 from flocker.volume_use import VolumeUse
 
 
@@ -69,6 +72,9 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
 
     def status() -> dict[str, Any]:
         return operations.status()
+
+    def problems() -> list[str]:
+        return [*troubles.all(), *shortages(pool.usage())]
 
     metrics = Metrics(status)
     transfers = Transfers(pool, peers, metrics.received_bytes.inc)
@@ -160,9 +166,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         hidden=hidden,
         elsewhere=peers,
         paused=engine.paused,
-        problems=troubles.all,
+        problems=problems,
         retention_seconds=config.retention_seconds,
     )
+    upkeep = Upkeep(node, ownership=ownership, pool=pool, custody=custody, others=peers)
     purging = Purging(
         node,
         ownership=ownership,
@@ -180,16 +187,18 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         tell_fence=tell_fence,
         resume=engine.resume,
         purge=purging.purge_old,
-        problems=troubles.all,
+        problems=problems,
     )
     for part in (keeper, publisher, follower, failover, hidden):
         part.start(stopping)
 
     engine_app = serve_engine(driver, lambda call, s: metrics.call_seconds.labels(call).observe(s))
     add_operator_routes(engine_app, operations)
+    add_upkeep_routes(engine_app, upkeep)
     add_watching_routes(engine_app, "/flocker", lambda: health(status()), metrics.text)
     peers_app = serve_peers(
         Parts(driver, custody, operations, pool, retention, metrics.sent_bytes.inc)
     )
+    add_peer_upkeep_routes(peers_app, upkeep)
     add_watching_routes(peers_app, "", lambda: health(status()), metrics.text)
     return Daemon(engine_app, peers_app)

@@ -16,6 +16,7 @@ FlockerError
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
 ├── PoolError           btrfs said no
+│   ├── PoolFull        there is no room left
 │   └── LostWrites      the disk below it refused writes that had been accepted
 ├── ControlPlaneAway    etcd does not answer
 └── EngineAway          the node's Docker engine does not answer
@@ -136,6 +137,16 @@ class TransferFailed(FlockerError):
 
 class PoolError(FlockerError):
     """The pool could not do what was asked."""
+
+
+class PoolFull(PoolError):
+    """The file system has no room for what was asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}; the pool of this node is full: `flocker trash` lists what was removed, "
+            "`flocker purge` frees its room now"
+        )
 
 
 class LostWrites(PoolError):

@@ -102,6 +102,7 @@ class Keeper:
             VERSION,
             usage.used_bytes,
             usage.total_bytes,
+            usage.free_bytes,
             problems=tuple(self._problems()),
         )
         # Taken before: etcd counts from later on, so the fence is never late.
@@ -118,6 +119,7 @@ class Keeper:
         # Each on its own: trouble with one must not keep the others from being done.
         tasks: dict[str, Callable[[], object]] = {
             "containers could not be resumed": self._resume,
+            "room to work on a full pool could not be kept": self._pool.make_reserve,
             "what was put aside could not be purged": partial(self._if_connected, self._purge_old),
             "this node could not catch up": partial(self._if_connected, self._catch_up),
             "this node could not be tidied": partial(self._if_connected, self._custody.tidy),

@@ -17,9 +17,17 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from flocker.divergence import divergence
-from flocker.errors import HoldsMore, LeavesBehind, PoolError, StaleEpoch, TransferFailed
+from flocker.errors import (
+    HoldsMore,
+    LeavesBehind,
+    PoolError,
+    PoolFull,
+    StaleEpoch,
+    TransferFailed,
+)
 from flocker.pool import Aside, Usage
 from flocker.records import Claim, Snapshot, Volume
 
@@ -48,6 +56,10 @@ class MemoryPool:
     """Volumes as directories below `root`; snapshots as tar files in memory.
 
     A daemon that starts again is given the same object.
+
+    Attributes:
+        room: a test sets it to "none", and nothing can be added any more, or to "not even a
+            reserve", and nothing can be changed either. Deleting always works.
     """
 
     def __init__(self, root: Path) -> None:
@@ -56,6 +68,7 @@ class MemoryPool:
         self._volumes: dict[str, _Volume] = {}
         self._trash: list[_Entry] = []
         self._counts = False
+        self.room: Literal["plenty", "none", "not even a reserve"] = "plenty"
 
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         with self._lock:
@@ -87,6 +100,7 @@ class MemoryPool:
         return str(LeavesBehind(inside)) if inside else None
 
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
+        self._change()
         with self._lock:
             inside = _subvolumes(self.open(claim))
             if is_whole and inside:
@@ -113,6 +127,7 @@ class MemoryPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
+        self._add()
         here = self.snapshots(volume_id)
         if parent is not None and parent not in here:
             raise TransferFailed(f"snapshot {snapshot.number} cannot be built: no such parent")
@@ -133,11 +148,13 @@ class MemoryPool:
                     del self._volumes[volume_id].snapshots[snapshot.number]
 
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:  # noqa: ARG002
+        self._change()
         with self._lock:
             self._replace_live(claim.volume_id, snapshot, "conflict")
             self._volumes[claim.volume_id].epoch = claim.epoch
 
     def put_away(self, volume: Volume, node: str) -> Aside | None:
+        self._change()
         with self._lock:
             known = self._volumes.setdefault(volume.id, _Volume())
             is_part = all(volume.includes(snapshot) for snapshot in known.known())
@@ -168,6 +185,7 @@ class MemoryPool:
         self._counts = True
 
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
+        self._change()
         with self._lock:
             self.open(claim)
             _refuse_if_larger(_held_bytes(self._find(claim.volume_id, snapshot)), size_bytes)
@@ -188,6 +206,7 @@ class MemoryPool:
             self._make(claim, _newest_of(self._entry(reference)), size_bytes)
 
     def discard(self, volume_id: str, volume: str, node: str) -> None:
+        self._change()
         with self._lock:
             removed = self._volumes.pop(volume_id, None)
             if removed is not None and (removed.snapshots or self.is_open(volume_id)):
@@ -195,6 +214,7 @@ class MemoryPool:
                 self._put_aside(volume_id, volume, node, "removed", content, removed)
 
     def reclaim(self, volume_id: str) -> bool:
+        self._change()
         with self._lock:
             here = self._volumes.get(volume_id)
             removed = [
@@ -213,6 +233,7 @@ class MemoryPool:
             return True
 
     def readmit(self, claim: Claim) -> None:
+        self._change()
         with self._lock:
             volume = self._volumes.get(claim.volume_id)
             if volume is None or not self.is_open(claim.volume_id):
@@ -225,15 +246,31 @@ class MemoryPool:
         with self._lock:
             self._trash.remove(self._entry(reference))
 
+    def await_deletions(self, seconds: float) -> None:
+        pass
+
+    def make_reserve(self) -> None:
+        pass
+
     def volume_ids(self) -> list[str]:
         with self._lock:
             return sorted(self._volumes)
 
     def usage(self) -> Usage:
-        return Usage(used_bytes=0, total_bytes=1 << 30)
+        total = 1 << 30
+        free = total if self.room == "plenty" else 0
+        return Usage(used_bytes=total - free, total_bytes=total, free_bytes=free)
 
     def trouble(self) -> str | None:
         return None
+
+    def _add(self) -> None:
+        if self.room != "plenty":
+            raise PoolFull("there is no room for more")
+
+    def _change(self) -> None:
+        if self.room == "not even a reserve":
+            raise PoolFull("there is no room for a change")
 
     def _entry(self, reference: str) -> _Entry:
         for entry in self._trash:
@@ -275,6 +312,7 @@ class MemoryPool:
         return [each for each in volume.known() if volume.snapshots[each.number][1] == frozen]
 
     def _make(self, claim: Claim, content: bytes | None, size_bytes: int | None) -> None:
+        self._add()
         if self.is_open(claim.volume_id) or self.snapshots(claim.volume_id):
             raise PoolError(f"volume {claim.volume_id} is here already")
         if content is None:

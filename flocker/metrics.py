@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 
 Status = dict[str, Any]  # what GET /flocker/status answers
 
-FREE_PERCENT = 5  # below it btrfs itself may run out of room for its records
 # The engine's calls are milliseconds or, for a mount that fetches, up to 90 s.
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90)
 
@@ -75,16 +74,8 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
         problems.append(
             "etcd does not answer: containers go on, but what needs a decision is refused"
         )
-    pool = _pool(status)
-    if pool is None:
+    if _pool(status) is None:
         problems.append("it is not known how full the pool is")
-    else:
-        used_bytes, total_bytes = pool
-        used_percent = 100 * used_bytes / total_bytes
-        if used_percent >= 100 - FREE_PERCENT:
-            problems.append(
-                f"the pool is {used_percent:.0f} % full: `flocker trash` lists what takes room"
-            )
     if status["pool_problem"]:
         problems.append(status["pool_problem"])
     problems += status["problems"]
@@ -115,12 +106,15 @@ class _StatusCollector(Collector):
             "flocker_connected", "Whether etcd answers.", value=status["is_connected"]
         )
         if pool := _pool(status):
-            used_bytes, total_bytes = pool
+            used_bytes, total_bytes, free_bytes = pool
             yield GaugeMetricFamily(
                 "flocker_pool_used_bytes", "Used room of the pool.", value=used_bytes
             )
             yield GaugeMetricFamily(
                 "flocker_pool_total_bytes", "Size of the pool.", value=total_bytes
+            )
+            yield GaugeMetricFamily(
+                "flocker_pool_free_bytes", "What can still be written to it.", value=free_bytes
             )
         yield GaugeMetricFamily(
             "flocker_pool_problem",
@@ -181,9 +175,9 @@ def _lag_seconds(copy: dict[str, Any]) -> float:
     return max(0, behind.total_seconds())
 
 
-def _pool(status: Status) -> tuple[int, int] | None:
-    """Used and total bytes of this node's pool; None before the node has announced itself."""
+def _pool(status: Status) -> tuple[int, int, int] | None:
+    """Used, total and free bytes of this node's pool; None before it has announced itself."""
     for node in status["nodes"]:
         if node["name"] == status["node"] and node["pool_total_bytes"]:
-            return node["pool_used_bytes"], node["pool_total_bytes"]
+            return node["pool_used_bytes"], node["pool_total_bytes"], node["pool_free_bytes"]
     return None

@@ -432,6 +432,7 @@ def _node(name: str, state: State) -> Answer:
         "version": node and node.version,
         "pool_used_bytes": node and node.pool_used_bytes,
         "pool_total_bytes": node and node.pool_total_bytes,
+        "pool_free_bytes": node and node.pool_free_bytes,
         "problems": list(node.problems) if node else [],
         "is_alive": node is not None,
         "seen": state.seen.get(name),

@@ -114,6 +114,15 @@ def format_size(size_bytes: int) -> str:
     return f"{size_bytes // UNITS[unit]}{unit}"
 
 
+def about(size_bytes: int) -> str:
+    """A size to two digits or more, e.g. `1.3 GiB`, `812 MiB`."""
+    fitting = [unit for unit, factor in UNITS.items() if factor <= size_bytes]
+    unit = fitting[-1] if fitting else "B"
+    amount = size_bytes / UNITS[unit]
+    digits = f"{amount:.1f}" if amount < 10 else f"{amount:.0f}"
+    return f"{digits.removesuffix('.0')} {unit}"
+
+
 def read_reference(text: str) -> Reference:
     """Read `demo`, `demo@3` or `demo@node1-20261122T190000Z`.
 

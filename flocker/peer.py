@@ -11,6 +11,7 @@
     GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment, ?to=<node>
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
     GET  /asides                           what was put aside there
+    POST /upkeep/purge                     see upkeep_api.py
 
 A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
 """
@@ -249,6 +250,11 @@ class HttpPeers:
 
     def asides(self, node: str) -> list[Aside]:
         return [Aside(**value) for value in self._get(node, "/asides")]
+
+    def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
+        body = {"volume_ids": volume_ids, "references": references}
+        answer: dict[str, Any] = self._post(node, "/upkeep/purge", body, OPERATION_SECONDS)
+        return answer
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         answer = self._get(node, f"/copies/{volume_id}/snapshots")

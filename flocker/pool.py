@@ -16,10 +16,17 @@ from flocker.records import Claim, Snapshot, Volume
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes of the pool as a whole."""
+    """Bytes of the pool as a whole.
+
+    Used and free are less than the total together: some is set aside for metadata, and
+    all of a pool's metadata may be in use while there is room for data.
+    """
 
     used_bytes: int
     total_bytes: int
+    free_bytes: int
+    metadata_used_bytes: int = 0
+    metadata_free_bytes: int = 1
 
 
 @dataclass(frozen=True)
@@ -195,6 +202,12 @@ class Pool(Protocol):
             PoolError: there is no such copy here, or not all of it could be deleted; then what
                 is left is still listed.
         """
+
+    def await_deletions(self, seconds: float) -> None:
+        """Wait until the room of what was deleted can be used again, at most so long."""
+
+    def make_reserve(self) -> None:
+        """Keep room back for removing and putting aside when the pool is full. Safe to repeat."""
 
     def volume_ids(self) -> list[str]:
         """Every volume that has anything here."""

@@ -135,6 +135,8 @@ class Move:
 class Node:
     """A machine running the daemon; known while its lease lasts.
 
+    `pool_free_bytes` is what volumes can still write there; it may be less than
+    the difference of the other two.
     `problems` are sentences for people: what does not work there.
     """
 
@@ -143,6 +145,7 @@ class Node:
     version: str
     pool_used_bytes: int
     pool_total_bytes: int
+    pool_free_bytes: int = 0
     problems: tuple[str, ...] = ()
 
 

@@ -42,7 +42,7 @@ def replicas_of(volume: Volume, state: State) -> list[str]:
         node = state.nodes[name]
         is_part = name in copies and volume.includes(copies[name].snapshot)
         newest = copies[name].snapshot.number if is_part else 0
-        return (-newest, node.pool_used_bytes - node.pool_total_bytes, name)
+        return (-newest, -node.pool_free_bytes, name)
 
     others = sorted((name for name in state.nodes if name != volume.owner), key=rank)
     return others[: volume.replicas]

@@ -11,15 +11,17 @@ Source: <linux/btrfs.h>, <linux/btrfs_tree.h>; Modules/fcntlmodule.c of Python 3
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import struct
 import subprocess
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flocker.errors import PoolError
+from flocker.errors import PoolError, PoolFull
 
 _NO_DATA, _TO_KERNEL, _FROM_KERNEL = 0, 1, 2
 
@@ -62,6 +64,12 @@ _UNCHANGEABLE = 0x10 | 0x20  # FS_IMMUTABLE_FL, FS_APPEND_FL
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def failure(what: str, error: OSError) -> PoolError:
+    """The error that says what could not be done, and why."""
+    kind = PoolFull if error.errno == errno.ENOSPC else PoolError
+    return kind(f"{what}: {error.strerror}")
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ def look(path: Path) -> Subvolume:
         finally:
             os.close(folder)
     except OSError as error:
-        raise PoolError(f"subvolume {path} cannot be read: {error.strerror}") from error
+        raise failure(f"subvolume {path} cannot be read", error) from error
     tree, _, _, generation, flags, own, parent, received, _, created, _, _ = _INFO.unpack(answer)
     return Subvolume(
         id=tree,
@@ -168,7 +176,7 @@ def is_gone(pool: Path, id_: int) -> bool:
     try:
         fcntl.ioctl(folder, _TREE_SEARCH, asked)
     except OSError as error:
-        raise PoolError(f"{pool} cannot be searched: {error.strerror}") from error
+        raise failure(f"{pool} cannot be searched", error) from error
     finally:
         os.close(folder)
     found: int = _SEARCH.unpack_from(asked)[-1]
@@ -183,7 +191,7 @@ def pool_generation(pool: Path) -> int:
     try:
         fcntl.ioctl(folder, _FS_INFO, asked)
     except OSError as error:
-        raise PoolError(f"{pool} cannot be looked at: {error.strerror}") from error
+        raise failure(f"{pool} cannot be looked at", error) from error
     finally:
         os.close(folder)
     generation: int = _FS_GENERATION.unpack_from(asked)[0]
@@ -201,7 +209,7 @@ def sync(path: Path) -> None:
     try:
         fcntl.ioctl(folder, _SYNC, 0)
     except OSError as error:
-        raise PoolError(f"{path} could not be flushed: {error.strerror}") from error
+        raise failure(f"{path} could not be flushed", error) from error
     finally:
         os.close(folder)
 
@@ -267,14 +275,28 @@ def delete(path: Path) -> None:
     _btrfs("subvolume", "delete", path)
 
 
+def await_deletions(pool: Path, seconds: float) -> None:
+    """Wait until the kernel has finished all deletions, at most so long."""
+    sync(pool)  # has it begin; else it may do so half a minute later
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            ["btrfs", "subvolume", "sync", "-s", "1", str(pool)],
+            capture_output=True,
+            check=False,
+            timeout=seconds,
+        )
+    sync(pool)
+
+
 def exchange(one: Path, other: Path) -> None:
     """Give each of two the other's name, in one step."""
     failed: int = _libc.renameat2(
         _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
     )
     if failed:
-        reason = os.strerror(ctypes.get_errno())
-        raise PoolError(f"{one} and {other} could not be exchanged: {reason}")
+        number = ctypes.get_errno()
+        error = OSError(number, os.strerror(number))
+        raise failure(f"{one} and {other} could not be exchanged", error)
 
 
 def _uuid(value: bytes) -> str | None:
@@ -292,4 +314,5 @@ def _btrfs(*arguments: str | Path) -> None:
     command = ["btrfs", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise PoolError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+        kind = PoolFull if os.strerror(errno.ENOSPC) in done.stderr else PoolError
+        raise kind(f"`{' '.join(command)}` failed: {done.stderr.strip()}")

@@ -1,11 +1,11 @@
 """What was put aside in a btrfs pool, until a person wants it back or it is too old.
 
-    trash/<volume id>-<any>/note.json   what it is, why and since when
+    trash/<volume id>-<any>/note        what it is, why and since when (note.py)
     trash/<volume id>-<any>/copy        a subvolume: a writable copy that lost, or
     trash/<volume id>-<any>/volume      the whole folder of a removed volume
 
-The note is on disk before the content is moved in, in one step: so nothing is
-ever here without its note, and an entry without content is none.
+The note is made before the content is moved in, in one step: so nothing is ever
+here without its note, and an entry without content is none.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flocker import nested, subvolume
+from flocker import nested, note, subvolume
 from flocker.errors import PoolError
 from flocker.pool import Aside
 
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(?P<volume_id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-(?P<rest>.+)")
-_NOTE = "note.json"
+_NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,7 @@ class Trash:
             folder = self._root / f"{volume_id}-{uuid.uuid4().hex}"
             folder.mkdir(mode=0o700)
             aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
-            with (folder / _NOTE).open("w") as note:
-                json.dump(asdict(aside), note)
-                note.flush()
-                os.fsync(note.fileno())
+            note.write(folder / _NOTE, json.dumps(asdict(aside)))
         return Entry(aside, folder, folder / ("volume" if why == "removed" else "copy"))
 
     def entries(self, volume_id: str = "") -> list[Entry]:
@@ -114,7 +111,7 @@ class Trash:
         for folder in sorted(self._root.glob(f"{volume_id}*")):
             if _NAME.fullmatch(folder.name) is None or not folder.is_dir():
                 continue
-            if not subvolume.exists(folder) and (folder / _NOTE).exists():
+            if not subvolume.exists(folder) and (folder / _NOTE).is_symlink():
                 yield self._noted(folder)
             elif subvolume.exists(folder) or (folder / "snapshots").exists():
                 why = "conflict" if subvolume.exists(folder) else "removed"
@@ -123,7 +120,7 @@ class Trash:
     def _noted(self, folder: Path) -> Entry:
         copy, volume = folder / "copy", folder / "volume"
         try:
-            aside = Aside(**json.loads((folder / _NOTE).read_text()))
+            aside = Aside(**json.loads(note.read(folder / _NOTE)))
         except (OSError, ValueError, TypeError) as error:
             log.warning("the note of %s cannot be read: %s", folder, error)
             aside = _without_note(folder, "removed" if volume.is_dir() else "conflict")

@@ -2,7 +2,7 @@
 
 live             writable subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
-epoch            the epoch `live` was made for, or the one that took it away
+epoch            the epoch `live` was made for, or the one that took it away (note.py)
 snapshots/<n>    read-only subvolumes
 snapshots/<n>.epoch-<e>  <n> was taken at that epoch; this name may be there without <n>
 snapshots/<n>.arriving   <n> is not known to be complete and on disk
@@ -10,12 +10,11 @@ snapshots/<n>.arriving   <n> is not known to be complete and on disk
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flocker import nested, subvolume
+from flocker import nested, note, subvolume
 from flocker.errors import PoolError
 from flocker.records import Snapshot
 from flocker.subvolume import Subvolume
@@ -108,7 +107,7 @@ class VolumeFolder:
             PoolError: it cannot be read.
         """
         try:
-            return int((self.path / "epoch").read_text())
+            return int(note.read(self.path / "epoch"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -117,12 +116,7 @@ class VolumeFolder:
             ) from error
 
     def write_epoch(self, epoch: int) -> None:
-        fresh = self.path / "epoch.new"
-        with fresh.open("w") as file:
-            file.write(f"{epoch}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path / "epoch")
+        note.write(self.path / "epoch", str(epoch))
 
     def write_snapshot_epoch(self, number: int, epoch: int) -> None:
         """Say at which epoch a snapshot is taken that is about to be made.
@@ -136,7 +130,7 @@ class VolumeFolder:
             self._forget_snapshot_epoch(number)
             (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch()
         except OSError as error:
-            raise PoolError(f"snapshot {number} could not be begun: {error.strerror}") from error
+            raise subvolume.failure(f"snapshot {number} could not be begun", error) from error
 
     def delete_snapshot(self, number: int) -> None:
         """Delete a snapshot and what is known of it.

@@ -183,6 +183,38 @@ def trash(context: typer.Context, as_json: AsJson = False) -> None:
     _tell(_ask(context, "trash", as_json), as_json, wording.trash)
 
 
+@command("sudo flocker purge demo")
+def purge(
+    context: typer.Context,
+    reference: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[REF]",
+            help="A removed volume, or a copy that `flocker trash` or `flocker conflicts` lists.",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="All of it, but what only a replaced owner had written."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what was removed or put aside, before its time is over.
+
+    It cannot be had back. Tells how much room that made on each node.
+    """
+    if everything == (reference is not None):
+        raise Failed(
+            "say what to purge: `flocker purge REF` for one thing that `flocker trash` lists, or "
+            "`flocker purge --all`",
+            WRONGLY_TYPED,
+        )
+    title = f"purging {reference or 'the trash'}"
+    answer = _order(context, "purge", {"reference": reference}, title, as_json, is_long=True)
+    _tell(answer, as_json, wording.purged)
+
+
 @command("sudo flocker undelete demo")
 def undelete(
     context: typer.Context,

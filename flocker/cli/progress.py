@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flocker.cli.client import Answer, Daemon, Failed
-from flocker.cli.wording import about
+from flocker.options import about
 
 POLL_SECONDS = 0.5  # the daemon tells once a second how far a move is
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flocker.options import UNITS, format_size
+from flocker.options import about, format_size
 
 Part = dict[str, Any]  # of an answer, as the daemon gave it
 
@@ -141,6 +141,23 @@ def cloned(answer: Part, reference: str) -> str:
     return f"{volume['name']} is a new volume on {volume['owner']}, as {reference} was."
 
 
+def purged(answer: Part) -> str:
+    """What was deleted where, the room that made, and what was kept."""
+    nodes = [node for node in answer["nodes"] if node["purged"] or node["failed"]]
+    lines = [
+        f"{node['node']}: purged {', '.join(node['purged']) or 'nothing'}; "
+        f"{about(node['freed_bytes'])} freed, {about(node['free_bytes'])} free now."
+        for node in nodes
+    ]
+    lines += [f"{node['node']}: {why}" for node in nodes for why in node["failed"]]
+    if answer["kept"]:
+        lines.append(
+            f"Kept, as only a replaced owner had it: {', '.join(answer['kept'])}; "
+            "`flocker purge REF` deletes one."
+        )
+    return _with_silent("\n".join(lines) or "There was nothing to purge.", answer)
+
+
 def undeleted(answer: Part) -> str:
     return f"{answer['volume']['name']} is back, on {answer['volume']['owner']}."
 
@@ -173,15 +190,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-def about(size_bytes: int) -> str:
-    """A size to two digits or more, e.g. `1.3 GiB`, `812 MiB`."""
-    fitting = [unit for unit, factor in UNITS.items() if factor <= size_bytes]
-    unit = fitting[-1] if fitting else "B"
-    amount = size_bytes / UNITS[unit]
-    digits = f"{amount:.1f}" if amount < 10 else f"{amount:.0f}"
-    return f"{digits.removesuffix('.0')} {unit}"
 
 
 def age(seconds: float) -> str:

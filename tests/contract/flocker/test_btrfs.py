@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker import subvolume
+from flocker import note, subvolume
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
@@ -267,13 +267,14 @@ def test_a_snapshot_that_is_being_sent_does_not_stop_the_next_ones(
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
 
 
-@pytest.mark.parametrize("content", ["", "three\n"])
+@pytest.mark.parametrize("content", ["3.0", "three\n"])
 def test_an_epoch_that_cannot_be_read_is_said(
     make_btrfs_pool: MakeBtrfsPool, claim: Claim, content: str
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
-    (pool.root / "volumes" / claim.volume_id / "epoch").write_text(content)
+    epoch = pool.root / "volumes" / claim.volume_id / "epoch"
+    note.write(epoch, content)
     with pytest.raises(PoolError, match=r"epoch of volume .* cannot be read"):
         pool.open(claim)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker import subvolume
+from flocker import note, subvolume
 from flocker.btrfs import BtrfsPool
 from flocker.errors import PoolError
 from flocker.records import Claim, Cut, Snapshot
@@ -227,7 +227,7 @@ def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(
 ) -> None:
     pool = make_btrfs_pool()
     claim, snapshot = volume_with_snapshot(pool)
-    (folder_of(pool, claim).path / "epoch").write_text("three")
+    note.write(folder_of(pool, claim).path / "epoch", "three")
     assert put_away(pool, Claim(claim.volume_id, 2), snapshot) is None
     assert not pool.is_open(claim.volume_id)
 
@@ -275,7 +275,7 @@ def test_a_place_that_was_never_filled_is_no_entry(
         pool.discard(claim.volume_id, "demo", "node1")
     monkeypatch.undo()
     [place] = (pool.root / "trash").iterdir()
-    assert json.loads((place / "note.json").read_text())["why"] == "removed"
+    assert json.loads(note.read(place / "note"))["why"] == "removed"
     assert pool.asides() == []
     assert not pool.reclaim(claim.volume_id)
     assert text_of(pool, claim) == "saved"
@@ -303,9 +303,9 @@ def test_what_an_older_version_put_aside_is_listed(make_btrfs_pool: MakeBtrfsPoo
     assert [path.name for path in trash.iterdir()] == ["notes-of-the-operator"]
 
 
-@pytest.mark.parametrize("note", ["", "{", '{"reference": "x"}', "[]"])
+@pytest.mark.parametrize("damaged", [" ", "{", '{"reference": "x"}', "[]"])
 def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
-    make_btrfs_pool: MakeBtrfsPool, note: str
+    make_btrfs_pool: MakeBtrfsPool, damaged: str
 ) -> None:
     pool = make_btrfs_pool()
     claim, first = volume_with_snapshot(pool)
@@ -313,7 +313,7 @@ def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
     assert put_away(pool, Claim(claim.volume_id, 2), first)
     pool.discard(claim.volume_id, "demo", "node1")
     for path in (pool.root / "trash").iterdir():
-        (path / "note.json").write_text(note)
+        note.write(path / "note", damaged)
     assert {aside.why for aside in pool.asides()} == {"conflict", "removed"}
     assert {content_of(pool, aside) for aside in pool.asides()} == {"second", "saved"}
     assert pool.reclaim(claim.volume_id)

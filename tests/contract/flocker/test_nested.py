@@ -18,7 +18,6 @@ from tests.contract.flocker.test_pool import a_claim, moved, put_away, text_of, 
 pytestmark = pytest.mark.contract
 
 MIB = 1 << 20
-FAR_FUTURE = "9999-01-01T00:00:00+00:00"
 
 
 @pytest.fixture
@@ -120,7 +119,8 @@ def test_they_are_purged_with_what_was_put_aside(pool: BtrfsPool, how: str) -> N
         put_away(pool, Claim(claim.volume_id, 2), first)
     else:
         pool.discard(claim.volume_id, "demo", "node1")
-    [purged] = pool.purge_asides(FAR_FUTURE)
+    [purged] = pool.asides()
+    pool.purge_aside(purged.reference)
     assert purged.volume_id == claim.volume_id
     assert list((pool.root / "trash").iterdir()) == []
 
@@ -176,7 +176,9 @@ def test_nothing_users_do_to_a_volume_as_a_whole_keeps_it_in_place(
         assert text_of(pool, Claim(claim.volume_id, 2)) == "saved"
     else:
         pool.discard(claim.volume_id, "demo", "node1")
-        assert len(pool.purge_asides(FAR_FUTURE)) == 1
+        [purged] = pool.asides()
+        pool.purge_aside(purged.reference)
+        assert pool.asides() == []
 
 
 def test_a_volume_that_was_given_anothers_identity_keeps_its_own(

@@ -26,6 +26,7 @@ from flocker.errors import (
 )
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.records import Node, Snapshot, State
+from flocker.upkeep_api import add_peer_upkeep_routes
 from tests.contract.flocker.etcd_members import free_port
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.unit.flocker.cluster import MemoryCluster
@@ -66,8 +67,10 @@ def port(cluster: MemoryCluster, certificates: Path, sent: list[int]) -> Iterato
     parts = Parts(
         node1.driver, node1.custody, node1.operations, node1.pool, node1.retention, sent.append
     )
+    app = serve_peers(parts)
+    add_peer_upkeep_routes(app, node1.upkeep)
     config = uvicorn.Config(
-        serve_peers(parts),
+        app,
         host=ADDRESS,
         port=free_port(),
         timeout_graceful_shutdown=1,
@@ -227,6 +230,14 @@ def test_an_operation_brings_a_removed_volume_back(demo: MemoryCluster) -> None:
     answer = demo["node2"].operations.undelete("demo")
     assert answer["volume"]["owner"] == "node1"
     assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_removed_volume_is_purged_at_a_peer(demo: MemoryCluster) -> None:
+    demo["node1"].driver.remove("demo")
+    answer = demo["node2"].upkeep.purge("demo")
+    [node1] = [each for each in answer["nodes"] if each["node"] == "node1"]
+    assert len(node1["purged"]) == 1
+    assert demo["node1"].pool.asides() == []
 
 
 @pytest.mark.parametrize("operation", ["purge", "promote", "_freeze", "driver", "nothing"])

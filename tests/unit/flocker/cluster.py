@@ -30,9 +30,11 @@ from flocker.pool import Aside, Pool
 from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
 from flocker.replication import Follower, Publisher, Retention
+from flocker.room import shortages
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
+from flocker.upkeep import Upkeep
 from flocker.volume_use import VolumeUse
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
@@ -217,8 +219,11 @@ class Machine:
             hidden=self.hidden,
             elsewhere=peers,
             paused=self._paused,
-            problems=self.troubles.all,
+            problems=lambda: [*self.troubles.all(), *shortages(pool.usage())],
             retention_seconds=RETENTION_SECONDS,
+        )
+        self.upkeep = Upkeep(
+            node, ownership=ownership, pool=pool, custody=self.custody, others=peers
         )
         self.purging = Purging(
             node,
@@ -233,7 +238,7 @@ class Machine:
         self.pool.prune(volume.id, self.retention.numbers(volume, self.catalog.state))
 
     def announce(self) -> None:
-        self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1))
+        self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1, 1))
 
     def run(self, volume: str, container: str = "writer") -> Path:
         """Start a container with the volume: mount, and the kernel sees it."""
@@ -385,6 +390,9 @@ class DirectPeers:
 
     def asides(self, node: str) -> list[Aside]:
         return self._at(node, "").operations.asides()
+
+    def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
+        return self._at(node, "").upkeep.purge_here(volume_ids, references)
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         return self._at(node, volume_id).pool.snapshots(volume_id)

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from flocker.errors import BadRequest, FlockerError
 from flocker.operator_api import Answer, add_operator_routes
+from flocker.upkeep_api import add_upkeep_routes
 
 
 class Operator:
@@ -50,6 +51,9 @@ class Operator:
     def snapshots(self, volume: str | None) -> Answer:
         return self._called("snapshots", volume)
 
+    def purge(self, reference: str | None) -> Answer:
+        return self._called("purge", reference)
+
     def prune(self, reference: str) -> Answer:
         return self._called("prune", reference)
 
@@ -73,6 +77,7 @@ def serve(operator: Operator) -> FastAPI:
     """The operator's routes, in an app that answers refusals as the daemon's does."""
     app = FastAPI()
     add_operator_routes(app, operator)
+    add_upkeep_routes(app, operator)
 
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:

@@ -29,6 +29,7 @@ from flocker.cli import client, wording
 from flocker.cli.client import Daemon
 from flocker.cli.commands import app
 from flocker.errors import BadRequest, ControlPlaneAway, OwnerAway, VolumeNotFound
+from flocker.options import about
 from tests.unit.flocker.operator import Operator, serve
 
 ROOT = Path(__file__).parents[3]
@@ -94,6 +95,7 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
         "version": "0.1.0",
         "pool_used_bytes": 1288490189,
         "pool_total_bytes": 20 * GIB,
+        "pool_free_bytes": 15 * GIB,
         "is_alive": True,
         "seen": ago(1),
         "problems": [],
@@ -167,6 +169,21 @@ REMOVED = {"name": "old", "owner": "node2", "removed_at": LONG_AGO, "until": LON
 EVENT = {"volume": "demo", "at": LONG_AGO, "node": "node2", "what": "moved", "why": "mounted"}
 
 # What is typed -> the operation that is asked for, and an answer to it.
+PURGED: dict[str, Any] = {
+    "nodes": [
+        {
+            "node": "node1",
+            "purged": ["old@node1-20261122T190000Z"],
+            "failed": ["demo@node1-20261122T190000Z: Directory not empty"],
+            "freed_bytes": GIB,
+            "free_bytes": 3 * GIB,
+        },
+        {"node": "node2", "purged": [], "failed": [], "freed_bytes": 0, "free_bytes": GIB},
+    ],
+    "kept": ["demo@node2-20261122T190000Z"],
+    "silent": ["node3"],
+}
+
 COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["status"], ("status",), status(volume("demo"))),
     (["move", "demo"], ("move", "demo", None), MOVED),
@@ -182,6 +199,8 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     ),
     (["snapshots"], ("snapshots", None), {"snapshots": [{**TAKEN, "nodes": ["node1"]}]}),
     (["snapshots", "demo"], ("snapshots", "demo"), {"snapshots": []}),
+    (["purge", "old"], ("purge", "old"), PURGED),
+    (["purge", "--all"], ("purge", None), PURGED),
     (["prune", "demo@4"], ("prune", "demo@4"), {"reference": "demo@4"}),
     (["restore", "demo@4"], ("restore", "demo@4"), {**MOVED, "kept_as": "demo@7"}),
     (["clone", "demo@4", "new"], ("clone", "demo@4", "new"), {"volume": volume("new")}),
@@ -600,7 +619,7 @@ def test_ages_are_told_in_one_unit(seconds: float, text: str) -> None:
     ],
 )
 def test_amounts_are_told_in_two_digits_or_more(size_bytes: int, text: str) -> None:
-    assert wording.about(size_bytes) == text
+    assert about(size_bytes) == text
 
 
 def test_a_time_of_today_is_told_without_the_day() -> None:
@@ -736,3 +755,30 @@ def test_who_stops_waiting_is_told_that_the_daemon_goes_on(
         interrupted.set()
     assert (exit_code, stdout) == (1, "")
     assert "no longer waiting; the daemon goes on: see `flocker status`" in shown
+
+
+def test_a_purge_tells_what_it_freed_what_it_kept_and_who_did_not_answer() -> None:
+    assert wording.purged(PURGED) == (
+        "node1: purged old@node1-20261122T190000Z; 1 GiB freed, 3 GiB free now.\n"
+        "node1: demo@node1-20261122T190000Z: Directory not empty\n"
+        "Kept, as only a replaced owner had it: demo@node2-20261122T190000Z; "
+        "`flocker purge REF` deletes one.\n\n"
+        "node3 did not answer: what is there is not listed."
+    )
+    nothing = {"nodes": [], "kept": [], "silent": []}
+    assert wording.purged(nothing) == "There was nothing to purge."
+
+
+@pytest.mark.parametrize("typed", [["purge"], ["purge", "demo", "--all"]])
+def test_a_purge_is_of_one_thing_or_of_all(operator: Operator, run: Run, typed: list[str]) -> None:
+    result = run(*typed)
+    assert result.exit_code == 2
+    assert "`flocker purge --all`" in result.stderr
+    assert operator.calls == []
+
+
+def test_problems_of_nodes_are_shown() -> None:
+    nodes = [node("node1"), node("node2", problems=["volume 'demo': stuck"])]
+    text = wording.status({**status(), "nodes": nodes})
+    assert "PROBLEMS\nnode2: volume 'demo': stuck" in text
+    assert "PROBLEMS" not in wording.status(status())

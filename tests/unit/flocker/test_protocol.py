@@ -164,10 +164,10 @@ class Protocol(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.cluster = MemoryCluster(self.folder, NODES)
         self.wires: dict[str, Wire] = {}
-        self.pools: dict[str, Pool] = {}  # past the wires: what is on the disks
+        self.pools: dict[str, MemoryPool] = {}  # past the wires: what is on the disks
         for machine in self.cluster.machines.values():
             wire = self.wires[machine.name] = Wire()
-            self.pools[machine.name] = machine.pool
+            self.pools[machine.name] = cast(MemoryPool, machine.pool)
             machine.pool = cast(Pool, Wired("pool", machine.pool, wire))
             machine.etcd = cast(Etcd, Wired("ownership", machine.etcd, wire))
             machine.peers = DeafToMoves(Wired("peers", machine.peers, wire))
@@ -194,7 +194,8 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES))
     def write(self, node: str) -> None:
-        if node in self.epochs and not self.wires[node].is_paused:
+        has_room = self.pools[node].room == "plenty"
+        if node in self.epochs and has_room and not self.wires[node].is_paused:
             self._append(node)
 
     @rule(node=st.sampled_from(NODES), is_there=st.booleans())
@@ -301,7 +302,9 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(
         node=st.sampled_from(NODES),
-        fault=st.sampled_from(["power", "cut off", "lease", "gone", "daemon", "disk"]),
+        fault=st.sampled_from(
+            ["power", "cut off", "lease", "gone", "daemon", "disk", "full", "stuck"]
+        ),
     )
     def something_goes_wrong(self, node: str, fault: str) -> None:
         match fault:
@@ -314,6 +317,10 @@ class Protocol(RuleBasedStateMachine):
             case "gone":
                 self._cut_power(node)
                 self._end_lease(node)
+            case "full":
+                self.pools[node].room = "none"
+            case "stuck":
+                self.pools[node].room = "not even a reserve"
             case "disk":
                 self._replace_disk(node)
             case "daemon" if not self.wires[node].is_dead:
@@ -322,9 +329,10 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES))
     def recover(self, node: str) -> None:
-        """The node goes on, boots if it has to, and reaches the others again."""
+        """The node goes on, boots if it has to, has room, and reaches the others again."""
         wire = self.wires[node]
         self._go_on(node)
+        self.pools[node].room = "plenty"
         wire.is_cut_off = False
         if wire.is_dead:
             self._boot(node)
@@ -536,6 +544,7 @@ class Protocol(RuleBasedStateMachine):
 
     def _heal(self) -> None:
         for node, wire in self.wires.items():
+            self.pools[node].room = "plenty"
             wire.is_cut_off, wire.fuse = False, None
             self._go_on(node)
             if wire.is_dead:

@@ -51,9 +51,7 @@ def a_volume(replicas: int) -> Volume:
 def a_state(free: dict[str, int], copies: dict[str, int]) -> State:
     """Nodes with so many GiB free, and the numbers of the copies there are."""
     return State(
-        nodes={
-            name: Node(name, "", "", (100 - gib) * GIB, 100 * GIB) for name, gib in free.items()
-        },
+        nodes={name: Node(name, "", "", 0, 100 * GIB, gib * GIB) for name, gib in free.items()},
         copies={
             "id": {
                 node: Copy("id", node, Snapshot(number, "identity", 1), "")

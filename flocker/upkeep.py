@@ -1,0 +1,141 @@
+"""What an operator may clear away for good, on all nodes. Nothing here can be undone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from flocker.custody import Custody
+from flocker.errors import FlockerError, PoolError, Refused
+from flocker.ownership import Ownership
+from flocker.pool import Aside, Pool
+from flocker.records import Removed, State
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+DELETION_SECONDS = 30  # the kernel deletes in the background; an answer waits so long for it
+
+
+class Others(Protocol):
+    """Other nodes. Every call may raise OwnerAway."""
+
+    def asides(self, node: str) -> list[Aside]:
+        """What was put aside there."""
+
+    def purge(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
+        """See Upkeep.purge_here."""
+
+
+class Upkeep:
+    """The upkeep of one node, and of the others through it."""
+
+    def __init__(
+        self, node: str, *, ownership: Ownership, pool: Pool, custody: Custody, others: Others
+    ) -> None:
+        self._node = node
+        self._ownership = ownership
+        self._pool = pool
+        self._custody = custody
+        self._others = others
+
+    def purge(self, reference: str | None) -> Answer:
+        """Delete what was removed or put aside, on all nodes, and tell how much room it made.
+
+        Args:
+            reference: a removed volume's name, or a copy that `flocker trash` or `flocker
+                conflicts` lists; None for all but what only a replaced owner had written.
+
+        Raises:
+            Refused: nothing is kept under that reference.
+        """
+        state = self._ownership.state()
+        asides, silent = self._asides(state)
+        chosen = [(node, each) for node, each in asides if _is_meant(each, reference)]
+        removed = [each for each in state.removed.values() if reference in (None, each.volume.name)]
+        if reference is not None and not chosen and not removed:
+            raise Refused(_nothing(reference, state, silent))
+        for each in removed:  # first: from now on nobody can ask for it
+            self._ownership.purge(each)
+        nodes = []
+        for node in sorted({*_alive(state), self._node} - set(silent)):
+            references = [each.reference for at, each in chosen if at == node]
+            try:
+                nodes.append({"node": node, **self._purge_on(node, _ids(removed), references)})
+            except FlockerError as error:
+                log.warning("%s did not purge: %s", node, error)
+                silent.append(node)
+        kept = [] if reference else [it.reference for _, it in asides if it.why == "conflict"]
+        return {"nodes": nodes, "kept": sorted(kept), "silent": sorted(silent)}
+
+    def purge_here(self, volume_ids: list[str], references: list[str]) -> Answer:
+        """This node's part of a purge: removed volumes by id, and copies by reference."""
+        before = self._pool.usage()
+        purged: list[str] = []
+        failed: list[str] = []
+        for volume_id in set(volume_ids) & set(self._pool.volume_ids()):
+            try:  # the disk was in the way of putting it aside when it was removed
+                self._custody.forget(volume_id)
+            except (FlockerError, OSError) as error:
+                failed.append(str(error))
+        for aside in self._pool.asides():
+            is_removed = aside.why == "removed" and aside.volume_id in volume_ids
+            if not is_removed and aside.reference not in references:
+                continue
+            try:
+                self._pool.purge_aside(aside.reference)
+            except (PoolError, OSError) as error:
+                failed.append(f"{aside.reference}: {error}")
+            else:
+                purged.append(aside.reference)
+        self._pool.await_deletions(DELETION_SECONDS)
+        after = self._pool.usage()
+        return {
+            "purged": purged,
+            "failed": failed,
+            "freed_bytes": max(0, before.used_bytes - after.used_bytes),
+            "free_bytes": after.free_bytes,
+        }
+
+    def _purge_on(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
+        if node == self._node:
+            return self.purge_here(volume_ids, references)
+        return self._others.purge(node, volume_ids, references)
+
+    def _asides(self, state: State) -> tuple[list[tuple[str, Aside]], list[str]]:
+        """Node and copy of all that was put aside, and the nodes that did not answer."""
+        found = [(self._node, aside) for aside in self._pool.asides()]
+        silent = sorted(state.seen.keys() - _alive(state) - {self._node})
+        for node in sorted(_alive(state) - {self._node}):
+            try:
+                found += [(node, aside) for aside in self._others.asides(node)]
+            except FlockerError:
+                silent.append(node)
+        return found, silent
+
+
+def _alive(state: State) -> set[str]:
+    return set(state.nodes)
+
+
+def _ids(removed: Iterable[Removed]) -> list[str]:
+    return [each.volume.id for each in removed]
+
+
+def _is_meant(aside: Aside, reference: str | None) -> bool:
+    if reference is None:
+        return aside.why != "conflict"
+    is_removed_volume = aside.why == "removed" and aside.volume == reference
+    return is_removed_volume or aside.reference == reference
+
+
+def _nothing(reference: str, state: State, silent: list[str]) -> str:
+    if reference in state.volumes:
+        return (
+            f"volume '{reference}' has not been removed; `docker volume rm {reference}` removes "
+            "it, then try again"
+        )
+    also = f"; {', '.join(silent)} did not answer" if silent else ""
+    return f"nothing is kept as '{reference}'; `flocker trash` lists what is{also}"

@@ -1,0 +1,52 @@
+"""How operators and peers ask for a node's upkeep. Translates only."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+
+from flocker.operator_api import Asked
+
+Answer = dict[str, Any]
+
+
+class Upkeep(Protocol):
+    """What an operator may clear away. Every call may raise a FlockerError."""
+
+    def purge(self, reference: str | None) -> Answer:
+        """Delete one thing that was removed or put aside, or all of them."""
+
+
+class UpkeepHere(Protocol):
+    """A node's own part of what operators ask of all."""
+
+    def purge_here(self, volume_ids: list[str], references: list[str]) -> Answer:
+        """Delete removed volumes and copies of this node's pool."""
+
+
+class PurgeRequest(Asked):
+    """`reference` is null for all."""
+
+    reference: str | None
+
+
+class PurgeHereRequest(Asked):
+    volume_ids: list[str]
+    references: list[str]
+
+
+def add_upkeep_routes(app: FastAPI, upkeep: Upkeep) -> None:
+    """Answer the operator on `/flocker/...`; the app already answers FlockerErrors."""
+
+    @app.post("/flocker/purge")
+    def purge(asked: PurgeRequest) -> Answer:
+        return upkeep.purge(asked.reference)
+
+
+def add_peer_upkeep_routes(app: FastAPI, upkeep: UpkeepHere) -> None:
+    """Answer other nodes."""
+
+    @app.post("/upkeep/purge")
+    def purge(asked: PurgeHereRequest) -> Answer:
+        return upkeep.purge_here(asked.volume_ids, asked.references)

@@ -1,0 +1,107 @@
+"""What an operator purges is gone on every node, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from flocker.errors import PoolError, Refused
+from tests.unit.flocker.cluster import MemoryCluster
+
+
+@pytest.fixture
+def demo(cluster: MemoryCluster) -> MemoryCluster:
+    """demo, old and other with copies everywhere, old removed; on node3 a copy that lost."""
+    for name in ("demo", "old", "other"):
+        cluster["node1"].driver.create(name, {})
+        cluster["node1"].write(name, "text")
+    cluster.replicate()
+    cluster["node2"].driver.remove("old")
+    cluster["node3"].write("other", "only on node3")
+    cluster.lose("node3")
+    cluster["node1"].failover.promote("other")
+    cluster.bring_back("node3")
+    return cluster
+
+
+def asides(cluster: MemoryCluster) -> dict[str, list[str]]:
+    """Node -> the names of the volumes that something was put aside of."""
+    machines = cluster.machines.values()
+    return {each.name: sorted(it.volume for it in each.pool.asides()) for each in machines}
+
+
+def test_a_removed_volume_is_purged_everywhere(demo: MemoryCluster) -> None:
+    assert asides(demo) == {"node1": ["old"], "node2": ["old"], "node3": ["old", "other"]}
+    answer = demo["node2"].upkeep.purge("old")
+    assert asides(demo) == {"node1": [], "node2": [], "node3": ["other"]}
+    assert demo.state.removed == {}
+    assert [(each["node"], len(each["purged"])) for each in answer["nodes"]] == [
+        ("node1", 1), ("node2", 1), ("node3", 1),
+    ]  # fmt: skip
+    assert demo["node1"].read("demo") == "text"
+    with pytest.raises(Refused, match="no removed volume 'old' is kept"):
+        demo["node1"].operations.undelete("old")
+
+
+def test_all_keeps_what_only_a_replaced_owner_had(demo: MemoryCluster) -> None:
+    [lost] = [each for each in demo["node3"].pool.asides() if each.why == "conflict"]
+    answer = demo["node1"].upkeep.purge(None)
+    assert asides(demo) == {"node1": [], "node2": [], "node3": ["other"]}
+    assert answer["kept"] == [lost.reference]
+    demo["node1"].upkeep.purge(lost.reference)
+    assert asides(demo)["node3"] == []
+
+
+def test_a_node_that_does_not_answer_is_named(demo: MemoryCluster) -> None:
+    demo.lose("node3")
+    answer = demo["node1"].upkeep.purge("old")
+    assert answer["silent"] == ["node3"]
+    assert asides(demo) == {"node1": [], "node2": [], "node3": ["old", "other"]}
+    demo["node2"].is_up = False  # its lease has not run out yet
+    assert demo["node1"].upkeep.purge(None)["silent"] == ["node2", "node3"]
+
+
+def test_what_cannot_be_purged_is_told(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(reference: str) -> None:
+        raise PoolError(f"{reference}: Directory not empty")
+
+    monkeypatch.setattr(demo["node2"].pool, "purge_aside", refuse)
+    node2 = demo["node1"].upkeep.purge("old")["nodes"][1]
+    assert node2["purged"] == []
+    assert "Directory not empty" in node2["failed"][0]
+
+
+def test_a_removal_that_the_disk_was_in_the_way_of_can_be_purged(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1, volume = demo["node1"], demo.volume("demo")
+    with monkeypatch.context() as full:
+
+        def refuse(*_: str) -> None:
+            raise PoolError("No space left on device")
+
+        full.setattr(node1.pool, "discard", refuse)
+        node1.driver.remove("demo")
+    assert volume.id in node1.pool.volume_ids()
+    node1.upkeep.purge("demo")
+    assert volume.id not in node1.pool.volume_ids()
+    assert [each.volume for each in node1.pool.asides()] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("demo", "has not been removed; `docker volume rm demo` removes it"),
+        ("never", "nothing is kept as 'never'; `flocker trash` lists what is"),
+        ("demo@node1-20261122T190000Z", "nothing is kept as"),
+    ],
+)
+def test_what_is_not_there_to_be_purged_is_refused(
+    demo: MemoryCluster, reference: str, why: str
+) -> None:
+    before = asides(demo)
+    with pytest.raises(Refused, match=why):
+        demo["node1"].upkeep.purge(reference)
+    assert asides(demo) == before
+    assert demo["node1"].read("demo") == "text"
