@@ -29,7 +29,7 @@ FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 def main() -> int:
     """Serve until SIGTERM; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for library in ("httpx", "uvicorn"):
+    for library in ("httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

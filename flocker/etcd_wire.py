@@ -287,7 +287,7 @@ def _post(client: Etcd3Client, path: str, question: Json) -> Any:
         return client.post(client.get_url(path), json=question)
     except Etcd3Exception as error:
         if error.args:  # HTTP's words for the status: it has answered, and refuses
-            raise _refusal(json.loads(error.detail_text)) from error
+            raise _refusal(json.loads(error.detail_text or "")) from error
         raise
 
 

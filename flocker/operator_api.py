@@ -11,7 +11,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, ConfigDict, Field
 
 Answer = dict[str, Any]  # what JSON can hold
@@ -189,4 +189,4 @@ def add_watching_routes(
 
     @app.get(f"{prefix}/metrics")
     def read_metrics() -> Response:
-        return Response(metrics(), media_type=CONTENT_TYPE_LATEST)
+        return Response(metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
@@ -210,14 +210,14 @@ class HttpPeers:
         self._port = port
         tls = ssl.create_default_context(cafile=str(certificates.ca))
         tls.load_cert_chain(str(certificates.cert), str(certificates.key))
-        self._client = httpx.Client(
-            transport=httpx.HTTPTransport(
+        self._client = httpx2.Client(
+            transport=httpx2.HTTPTransport(
                 verify=tls,
-                limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
+                limits=httpx2.Limits(keepalive_expiry=IDLE_SECONDS),
                 socket_options=KEEPALIVE,
                 trust_env=False,
             ),
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,
         )
 
@@ -279,7 +279,7 @@ class HttpPeers:
                     answer.read()
                     raise TransferFailed(f"{node} cannot send: {answer.text}")
                 yield from answer.iter_raw()
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise TransferFailed(
                 f"the stream from {node} broke off ({error!r}); try again"
             ) from error
@@ -326,15 +326,15 @@ class HttpPeers:
         ))  # fmt: skip
 
     def _answer(
-        self, node: str, within: float, send: Callable[[httpx.Timeout], httpx.Response]
+        self, node: str, within: float, send: Callable[[httpx2.Timeout], httpx2.Response]
     ) -> Any:
         try:
             answer = send(_patient(within))
-        except httpx.ReadTimeout as error:
+        except httpx2.ReadTimeout as error:
             raise PeerAway(node, f"no answer within {within:g} s") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise PeerAway(node, str(error) or repr(error)) from error
-        if answer.status_code == httpx.codes.CONFLICT:
+        if answer.status_code == httpx2.codes.CONFLICT:
             raise Refused(answer.json()["error"])
         if not answer.is_success:
             raise PoolError(f"{node} could not do it: {_reason(answer)}")
@@ -350,12 +350,12 @@ def _against(parent: Snapshot | None) -> dict[str, int]:
     return {} if parent is None else {"parent": parent.number}
 
 
-def _patient(seconds: float) -> httpx.Timeout:
+def _patient(seconds: float) -> httpx2.Timeout:
     """Wait that long for an answer, but not for a machine that is not there."""
-    return httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+    return httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
 
 
-def _reason(answer: httpx.Response) -> str:
+def _reason(answer: httpx2.Response) -> str:
     try:
         return str(answer.json()["error"])
     except (ValueError, LookupError, TypeError):

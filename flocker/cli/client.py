@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 ANSWER_SECONDS = 20  # more than the daemon waits for one answer of etcd
 FAILED, WRONGLY_TYPED = 1, 2  # exit statuses
@@ -16,15 +14,12 @@ FAILED, WRONGLY_TYPED = 1, 2  # exit statuses
 Answer = dict[str, Any]
 
 
-class Failed(click.ClickException):
-    """What ends a command: one line on stderr, and an exit status."""
+class Failed(Exception):
+    """Ends a command with one line on stderr and an exit status."""
 
-    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+    def __init__(self, message: str, exit_status: int = FAILED) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"flocker: {self.message}", file, err=True)
+        self.exit_status = exit_status
 
 
 class Daemon:
@@ -51,31 +46,31 @@ class Daemon:
         return self._send("POST", path, seconds=None, json=body)
 
     def _send(self, method: str, path: str, seconds: float | None, **arguments: Any) -> Answer:
-        import httpx  # here: --help has no use for it, and it takes as long to load as all the rest
+        import httpx2  # here: --help does not need it, and it loads as slowly as all the rest
 
         # Nothing to verify on a socket of this machine; reading all CAs would take 50 ms.
-        transport = httpx.HTTPTransport(uds=str(self._socket), verify=False)
-        timeout = httpx.Timeout(ANSWER_SECONDS, read=seconds)
+        transport = httpx2.HTTPTransport(uds=str(self._socket), verify=False)
+        timeout = httpx2.Timeout(ANSWER_SECONDS, read=seconds)
         try:
             # The environment's proxy is not for it either.
-            with httpx.Client(transport=transport, timeout=timeout, trust_env=False) as client:
+            with httpx2.Client(transport=transport, timeout=timeout, trust_env=False) as client:
                 answer = client.request(method, f"http://flocker{path}", **arguments)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise Failed(_why_no_answer(error)) from error
         if answer.is_success:
             content: Answer = answer.json()
             return content
-        is_bad_request = answer.status_code == httpx.codes.BAD_REQUEST
+        is_bad_request = answer.status_code == httpx2.codes.BAD_REQUEST
         raise Failed(_reason(answer), WRONGLY_TYPED if is_bad_request else FAILED)
 
 
-def _why_no_answer(error: httpx.HTTPError) -> str:
+def _why_no_answer(error: httpx2.HTTPError) -> str:
     if "Permission denied" in str(error):
         return "only root may ask the daemon; run it with sudo"
     return f"the daemon does not answer ({error}); `systemctl status flocker` tells more"
 
 
-def _reason(answer: httpx.Response) -> str:
+def _reason(answer: httpx2.Response) -> str:
     try:
         return str(answer.json()["Err"])
     except (ValueError, KeyError, TypeError):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import wraps
 from typing import Annotated, Any, TypeVar
 
 import typer
-from click import Context
-from typer.core import TyperCommand
 
 from flocker.cli import wording
 from flocker.cli.client import WRONGLY_TYPED, Answer, Daemon, Failed
@@ -30,16 +29,25 @@ app = typer.Typer(
 )
 
 
-class PlainCommand(TyperCommand):
-    """A command whose help is plain: typer 0.15 escapes brackets for rich all the same."""
-
-    def get_help(self, ctx: Context) -> str:
-        return super().get_help(ctx).replace("\\[", "[")
-
-
 def command(example: str) -> Callable[[Function], Function]:
-    """A command of the function's name, whose help ends with an example."""
-    return app.command(cls=PlainCommand, epilog=f"Example: {example}")
+    """A command of the function's name, whose help ends with an example.
+
+    Every command ends here when it fails: typer shows nothing of exceptions that are not its own.
+    """
+
+    def register(function: Function) -> Function:
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except Failed as failure:
+                typer.echo(f"flocker: {failure}", err=True)
+                raise typer.Exit(failure.exit_status) from failure
+
+        app.command(epilog=f"Example: {example}")(run)
+        return function
+
+    return register
 
 
 AsJson = Annotated[

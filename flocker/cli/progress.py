@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -28,7 +28,7 @@ def waiting(title: str, is_long: bool = False) -> Iterator[None]:
             yield
     else:
         if is_long:
-            click.echo(f"{title} ...", err=True)
+            typer.echo(f"{title} ...", err=True)
         yield
 
 

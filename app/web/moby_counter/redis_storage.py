@@ -29,7 +29,7 @@ SAVE_AGAIN_SECONDS = 0.05
 class RedisStorage:
     """Whales as a list in Redis, saved to its dump.rdb one by one.
 
-    The casts are for redis-py, whose types do not tell its asyncio client from the other one.
+    The cast is for redis-py, whose types do not tell that this client decodes what it reads.
 
     Each call makes a connection of its own, so that none is found dead after Redis was away. That
     costs a millisecond, less than a save.
@@ -41,7 +41,7 @@ class RedisStorage:
     async def add(self, whale: Whale) -> None:
         async with self._connection() as redis:
             try:
-                await cast(Awaitable[int], redis.rpush(KEY, str(whale)))
+                await redis.rpush(KEY, str(whale))
             except (RedisError, OSError) as error:
                 raise StorageAway(f"Redis did not take the whale: {error}") from error
             try:
@@ -103,6 +103,6 @@ async def save(redis: Redis) -> None:
 async def take_back(redis: Redis, whale: Whale) -> None:
     """Remove the newest whale at this place, so that nobody sees one that was refused."""
     try:
-        await cast(Awaitable[int], redis.lrem(KEY, -1, str(whale)))
+        await redis.lrem(KEY, -1, str(whale))
     except (RedisError, OSError) as error:
         log.warning("whale %s was refused but may still show up: %s", whale, error)

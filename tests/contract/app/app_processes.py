@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import LiteralString, Protocol, cast
 
-import httpx
+import httpx2
 import psycopg
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -286,7 +286,7 @@ class WebApp(Process):
         super().__init__(directory)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx2.Client(base_url=self.url, timeout=30)
         self._storage = storage
         self._node_file = directory / "node"
         self._node_file.write_text("node7\n")
@@ -300,7 +300,7 @@ class WebApp(Process):
     def is_ready(self) -> bool:
         try:
             return self.http.get("/").is_success
-        except httpx.ConnectError:
+        except httpx2.ConnectError:
             return False
 
     def is_connected(self) -> bool:
@@ -309,5 +309,5 @@ class WebApp(Process):
     def whales(self) -> list[str]:
         return list(self.http.get("/v1/whales").raise_for_status().json())
 
-    def post(self, whale: str) -> httpx.Response:
+    def post(self, whale: str) -> httpx2.Response:
         return self.http.post("/v1/whales", content=whale)

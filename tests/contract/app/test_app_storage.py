@@ -126,7 +126,7 @@ def test_a_whale_that_cannot_be_saved_is_refused_and_not_shown(
 def test_both_processes_end_at_once_with_a_visitor_connected(
     app: WebApp, storage: StorageServer
 ) -> None:
-    assert app.post("1:2").text == "ok"  # httpx keeps this connection open
+    assert app.post("1:2").text == "ok"  # httpx2 keeps this connection open
     threading.Thread(target=app.is_connected).start()
     assert app.stop() < STOP_SECONDS / 2
     storage.put("3:4")

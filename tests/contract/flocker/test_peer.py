@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 
@@ -363,8 +363,8 @@ def test_strangers_are_not_answered(port: int, tmp_path: Path, stranger: str) ->
     if stranger == "another cluster":
         files = Certificates.within(made_certificates(tmp_path) / "node2")
         context.load_cert_chain(files.cert, files.key)
-    with pytest.raises(httpx.TransportError):
-        httpx.post(f"https://{ADDRESS}:{port}/volumes/demo/check-unused", verify=context)
+    with pytest.raises(httpx2.TransportError):
+        httpx2.post(f"https://{ADDRESS}:{port}/volumes/demo/check-unused", verify=context)
 
 
 def test_a_stranger_is_not_asked(demo: MemoryCluster, port: int, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -58,7 +58,7 @@ def node1(cluster: MemoryCluster, observed: Observed) -> TestClient:
 
 def ask(engine: TestClient, call: str, **arguments: object) -> Any:
     """Ask as dockerd does: no content type, its own media type expected back."""
-    body = httpx.Request("POST", "http://x", json=arguments).content
+    body = httpx2.Request("POST", "http://x", json=arguments).content
     answer = engine.post(f"/{call}", content=body, headers={"Accept": MEDIA_TYPE})
     assert answer.headers["content-type"] == MEDIA_TYPE
     return answer.json()

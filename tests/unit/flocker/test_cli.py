@@ -21,8 +21,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from acceptance.waiting import eventually
 from flocker.cli import client, wording
@@ -81,7 +80,7 @@ def run(socket_path: Path) -> Run:
 
 
 def type_in(socket_path: Path, *typed: str) -> Result:
-    return CliRunner(mix_stderr=False).invoke(app, typed, obj=Daemon(socket_path))
+    return CliRunner().invoke(app, typed, obj=Daemon(socket_path))
 
 
 def ago(seconds: float) -> str:
