@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +17,7 @@ from flocker.custody import Custody
 from flocker.driver import Driver
 from flocker.engine import Engine
 from flocker.etcd import EtcdOwnership
+from flocker.etcd_care import EtcdCare
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
@@ -58,6 +59,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     node = config.node
     pool = BtrfsPool(config.pool)
     ownership = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates)
+    care = EtcdCare(config.etcd_endpoints, config.certificates, config.address)
     catalog = Catalog(ownership, config.pool / "catalog.json")
     catalog.start(stopping)
     peers = HttpPeers(
@@ -71,10 +73,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     troubles = Troubles()
 
     def status() -> dict[str, Any]:
-        return operations.status()
+        return {**operations.status(), "etcd": care.size and asdict(care.size)}
 
     def problems() -> list[str]:
-        return [*troubles.all(), *shortages(pool.usage())]
+        return [*troubles.all(), *shortages(pool.usage()), *care.problems()]
 
     metrics = Metrics(status)
     transfers = Transfers(pool, peers, metrics.received_bytes.inc)
@@ -189,7 +191,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         purge=purging.purge_old,
         problems=problems,
     )
-    for part in (keeper, publisher, follower, failover, hidden):
+    for part in (care, keeper, publisher, follower, failover, hidden):
         part.start(stopping)
 
     engine_app = serve_engine(driver, lambda call, s: metrics.call_seconds.labels(call).observe(s))

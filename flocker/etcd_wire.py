@@ -56,7 +56,7 @@ class Members:
     """
 
     def __init__(self, endpoints: list[str], certificates: Certificates | None) -> None:
-        self._clients = [_client(endpoint, certificates) for endpoint in endpoints]
+        self._clients = [connect(endpoint, certificates) for endpoint in endpoints]
         self._pause = threading.Event()  # never set
 
     def ask(self, path: str, question: Json) -> Json:
@@ -73,12 +73,12 @@ class Members:
         """
         patience = _Patience()
         while True:
-            failures: list[_NoAnswer] = []
+            failures: list[NoAnswer] = []
             for client in list(self._clients):
                 seconds = LAST_SECONDS if failures else FIRST_SECONDS
                 try:
-                    answer = _ask_one(client, path, question, patience.limit(seconds))
-                except _NoAnswer as failure:
+                    answer = ask_one(client, path, question, patience.limit(seconds))
+                except NoAnswer as failure:
                     failures.append(failure)
                 else:
                     self._prefer(client)
@@ -110,7 +110,7 @@ class Members:
                 for line in response.iter_lines(chunk_size=None):  # None: as soon as it arrives
                     if line.strip():
                         yield _result(json.loads(line))
-        except (_NoAnswer, OSError, ValueError) as failure:
+        except (NoAnswer, OSError, ValueError) as failure:
             raise ControlPlaneAway(f"{client.host}: {_reason(_bottom(failure))}") from failure
 
     def _prefer(self, client: Etcd3Client) -> None:
@@ -118,7 +118,7 @@ class Members:
             self._clients = [client, *(each for each in self._clients if each is not client)]
 
 
-class _NoAnswer(Exception):
+class NoAnswer(Exception):
     """A member did not answer, or said that it cannot.
 
     Attributes:
@@ -146,7 +146,7 @@ class _Patience:
         """So many seconds, or those that are left; a moment at least."""
         return max(LAST_SECONDS, min(seconds, self._end - time.monotonic()))
 
-    def has_ended(self, failures: Sequence[_NoAnswer]) -> bool:
+    def has_ended(self, failures: Sequence[NoAnswer]) -> bool:
         """Whether what the members said is to be taken for an answer."""
         moment = time.monotonic()
         if self._leader_by is None and any(failure.has_no_leader for failure in failures):
@@ -245,7 +245,7 @@ def key_of(stored: Mapping[str, str]) -> str:
     return _text(stored["key"]).removeprefix(ROOT)
 
 
-def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
+def connect(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
         raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
@@ -260,24 +260,24 @@ def _client(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
     return client
 
 
-def _ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
+def ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
     # The library knows a timeout of clients only, not of questions: a copy, of the same session.
     client = copy(member)
     client.timeout = seconds  # for connecting, for TLS and for an answer, each
     handled = sys.exception()
     try:
         return _result(_post(client, path, question))
-    except _NoAnswer as failure:
+    except NoAnswer as failure:
         if "lease not found" in failure.reason:
             raise ControlPlaneAway(
                 "this node was not heard of for so long that its lease ran out; "
                 "try again in a few seconds"
             ) from failure
         reason = f"{client.host}: {failure.reason}"
-        raise _NoAnswer(reason, has_no_leader=failure.has_no_leader) from None
+        raise NoAnswer(reason, has_no_leader=failure.has_no_leader) from None
     except (Etcd3Exception, OSError, ValueError) as error:  # the last: an answer that was cut off
         bottom = _bottom(error, handled)
-        raise _NoAnswer(
+        raise NoAnswer(
             f"{client.host}: {_reason(bottom)}", is_silent=isinstance(bottom, TimeoutError)
         ) from error
 
@@ -298,11 +298,11 @@ def _result(answer: Any) -> Json:
     return dict(answer.get("result", answer))  # what is streamed comes in an envelope
 
 
-def _refusal(answer: Any) -> _NoAnswer:
+def _refusal(answer: Any) -> NoAnswer:
     error = answer.get("error")
     details = error if isinstance(error, dict) else answer  # a stream's, or a single answer's
     code = details.get("grpc_code", details.get("code"))
-    return _NoAnswer(str(details.get("message") or error), has_no_leader=code == UNAVAILABLE)
+    return NoAnswer(str(details.get("message") or error), has_no_leader=code == UNAVAILABLE)
 
 
 def _bottom(error: BaseException, handled: BaseException | None = None) -> BaseException:

@@ -121,6 +121,20 @@ class _StatusCollector(Collector):
             "Whether something is wrong with the pool; /health says what.",
             value=status["pool_problem"] is not None,
         )
+        if etcd := status["etcd"]:
+            yield GaugeMetricFamily(
+                "flocker_etcd_bytes",
+                "Size of etcd's file beside this node.",
+                value=etcd["db_bytes"],
+            )
+            yield GaugeMetricFamily(
+                "flocker_etcd_quota_bytes",
+                "Size of etcd's file at which it refuses writes.",
+                value=etcd["quota_bytes"],
+            )
+            yield GaugeMetricFamily(
+                "flocker_etcd_alarm", "Whether etcd refuses writes.", value=etcd["has_alarm"]
+            )
         yield GaugeMetricFamily(
             "flocker_problems", "What does not work on this node.", value=len(status["problems"])
         )

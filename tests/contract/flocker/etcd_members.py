@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,17 @@ class Etcd:
 
     Args:
         cluster: name -> URL for peers, this member's included; shared by all of them.
+        options: more of the command line.
     """
 
-    def __init__(self, folder: Path, name: str = "only", cluster: dict[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "only",
+        cluster: dict[str, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        self._options = options
         self._folder = folder
         self._name = name
         self._cluster = cluster if cluster is not None else {}
@@ -53,6 +61,7 @@ class Etcd:
                 *("--listen-peer-urls", self._cluster[self._name]),
                 *("--initial-advertise-peer-urls", self._cluster[self._name]),
                 *("--initial-cluster", members),
+                *self._options,
             ],
             stdout=subprocess.DEVNULL,
             stderr=(self._folder / f"{self._name}.log").open("ab"),
@@ -83,6 +92,9 @@ class Etcd:
     def is_leader(self) -> bool:
         status = self._status()
         return bool(status["leader"] == status["header"]["member_id"])
+
+    def db_bytes(self) -> int:
+        return int(self._status()["dbSize"])
 
     def compact(self) -> None:
         """Forget every revision but the newest."""

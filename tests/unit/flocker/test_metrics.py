@@ -65,6 +65,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "is_connected": True,
         "pool_problem": None,
         "problems": [],
+        "etcd": None,
         "nodes": nodes,
         "volumes": [],
         "hidden": [],
@@ -224,3 +225,12 @@ def test_trouble_of_the_housekeeping_is_a_matter_of_health() -> None:
     assert answer["problems"] == [trouble]
     assert samples(Metrics(lambda: now))[("flocker_problems",)] == 1
     assert samples(Metrics(status))[("flocker_problems",)] == 0
+
+
+def test_etcd_is_watched_where_it_has_a_member() -> None:
+    etcd = {"db_bytes": GIB, "used_bytes": 1, "quota_bytes": 4 * GIB, "has_alarm": True}
+    seen = samples(Metrics(lambda: status(etcd=etcd)))
+    assert seen[("flocker_etcd_bytes",)] == GIB
+    assert seen[("flocker_etcd_quota_bytes",)] == 4 * GIB
+    assert seen[("flocker_etcd_alarm",)] == 1
+    assert not [name for name in samples(Metrics(status)) if "etcd" in name[0]]
