@@ -95,6 +95,10 @@ class OwnEngine:
         """running, paused, restarting, exited ..."""
         return self.docker("inspect", "--format", "{{.State.Status}}", name)
 
+    def log(self) -> str:
+        """What dockerd has written so far."""
+        return (self._folder / "dockerd.log").read_text()
+
     def remove_all(self) -> None:
         """Leave no container, and no volume."""
         self.remove_containers()

@@ -1,0 +1,42 @@
+"""The daemon as systemd starts it, with settings that only a test changes: see OwnDriver."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from flocker.__main__ import FIRST_INHERITED_FD, serve
+from flocker.config import Certificates, Config
+
+
+def main(settings: dict[str, Any]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for library in ("httpx", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    os.dup2(settings["listening"], FIRST_INHERITED_FD)
+    os.environ["LISTEN_PID"] = str(os.getpid())
+    told_to_end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
+    config = Config(
+        node=settings["node"],
+        address=settings["address"],
+        etcd_endpoints=[settings["etcd"]],
+        certificates=Certificates.within(Path(settings["certificates"])),
+        pool=Path(settings["pool"]),
+        runtime=Path(settings["runtime"]),
+        engine_socket=Path(settings["engine"]),
+        peer_port=settings["peer_port"],
+    )
+    return serve(config, told_to_end)
+
+
+if __name__ == "__main__":
+    status = main(json.loads(sys.argv[1]))
+    logging.shutdown()
+    os._exit(status)

@@ -1,0 +1,96 @@
+"""A real daemon of a test's own: a process with its pool, etcd and engine, at a plugin socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from acceptance.waiting import eventually
+from flocker.config import PLUGIN_SOCKET
+
+START_SECONDS = 60
+STOP_SECONDS = 15  # as its unit says
+
+
+class OwnDriver:
+    """The driver of one node; as with systemd its socket listens whether or not it runs.
+
+    Args:
+        folder: its own, for what lies on /run and for its log.
+        settings: of the node: node, address, etcd, certificates, pool, engine, peer_port.
+    """
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.name = f"{settings['node']}-{os.getpid()}"
+        self.log = folder / "flocker.log"
+        self._runtime = folder / "run"
+        self._runtime.mkdir(parents=True)
+        self._path = PLUGIN_SOCKET.with_name(f"{self.name}.sock")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self._path))
+        self._listening.listen(128)
+        self._settings = {
+            **settings,
+            "runtime": str(self._runtime),
+            "listening": self._listening.fileno(),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        starts = self._log_text().count("serving volumes of")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "tests.contract.flocker.driver_process",
+                    json.dumps(self._settings),
+                ],
+                stdout=log,
+                stderr=log,
+                pass_fds=[self._listening.fileno()],
+            )  # fmt: skip
+        eventually(
+            lambda: self._log_text().count("serving volumes of") > starts,
+            is_=True,
+            within=START_SECONDS,
+        )
+
+    def stop(self) -> None:
+        """As `systemctl stop` does, and no later than that."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(STOP_SECONDS)
+            self._process = None
+
+    def kill(self) -> None:
+        """Its sudden death."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def counted(self) -> list[str]:
+        """Ids of the volumes of which a use is counted."""
+        file = self._runtime / "mounts.json"
+        if not file.exists():
+            return []
+        counts = json.loads(file.read_text())
+        return sorted({*counts["asked"], *counts["answered"], *counts["former"]})
+
+    def ended_uses(self) -> int:
+        """How many uses ended because their unmount had not come."""
+        return self._log_text().count("its unmount was never asked for")
+
+    def close(self) -> None:
+        self.stop()
+        self._listening.close()
+        self._path.unlink()
+
+    def _log_text(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""

@@ -1,0 +1,153 @@
+"""Containers start and stop while the daemon restarts: no call is lost, and nothing stays counted.
+
+A tenth of what was run before this was believed (docs/decisions/0001): LONG_RUN by hand,
+
+    python -m tests.contract.flocker.test_starts_and_stops
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from acceptance.waiting import eventually
+from tests.contract.flocker.conftest import mounted_btrfs
+from tests.contract.flocker.etcd_members import Etcd, free_port
+from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.flocker.own_engine import OwnEngine, own_engine
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).parents[3]
+# Each has a connection of the engine's of its own, which is idle while its container is.
+DRIVERS = 10
+# uvicorn closes a connection after 5 s. Half a second after a start the driver has a look at what the
+# engine was told, which asks it again; the others are for whoever has another time-out.
+IDLE_SECONDS = (4.9, 4.95, 4.98, 5.0, 5.02, 5.05, 5.1, 5.4, 5.5, 5.6, 0.0, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How much is done: containers started and stopped, and daemons restarted meanwhile."""
+
+    starts: int
+    restarts: int
+
+
+LONG_RUN = Run(starts=2000, restarts=50)
+SHORT_RUN = Run(starts=200, restarts=5)
+
+
+@contextmanager
+def own_drivers(engine: OwnEngine) -> Iterator[list[OwnDriver]]:
+    """Running drivers of as many nodes, which share an etcd and an engine."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drivers-")))
+        etcd = Etcd(folder)
+        etcd.start()
+        stack.callback(etcd.stop)
+        nodes = {f"node{number}": f"127.0.0.{number}" for number in range(1, DRIVERS + 1)}
+        made = [f"{node}={address}" for node, address in nodes.items()]
+        subprocess.run([ROOT / "provision" / "certificates", folder / "keys", *made], check=True)
+        port = free_port()
+        drivers = []
+        for node, address in nodes.items():
+            driver = OwnDriver(
+                folder / f"of-{node}",
+                node=node,
+                address=address,
+                etcd=etcd.endpoint,
+                certificates=str(folder / "keys" / node),
+                pool=str(stack.enter_context(mounted_btrfs())),
+                engine=str(engine.socket),
+                peer_port=port,
+            )
+            stack.callback(driver.close)
+            driver.start()
+            drivers.append(driver)
+        yield drivers
+
+
+def start_and_stop(engine: OwnEngine, driver: OwnDriver, times: int, seed: int) -> None:
+    """Start a container with a volume of the driver again and again, with pauses in between."""
+    name, volume = f"app-{driver.name}", f"volume-{driver.name}"
+    engine.docker("volume", "create", "--driver", driver.name, "--label", "kept=yes", volume)
+    engine.docker(
+        *("create", "--network", "none", "--name", name, "--volume", "/usr:/usr:ro"),
+        *("--volume", f"{volume}:/data", "machine", "sleep", "600"),
+    )
+    pause = threading.Event()
+    idle = random.Random(seed)  # noqa: S311
+    for number in range(times):
+        engine.docker("start", name)
+        assert driver.counted(), f"start {number} of {name} is not counted"
+        pause.wait(idle.choice(IDLE_SECONDS))
+        engine.docker("kill", name)
+        eventually(lambda: engine.state(name), is_="exited", within=30)
+        # Far sooner than a use that nothing backs would end.
+        eventually(driver.counted, is_=[], within=10)
+        assert engine.docker("volume", "inspect", "--format", "{{.Labels.kept}}", volume) == "yes"
+
+
+def restart(drivers: list[OwnDriver], run: Run, done: threading.Event, seconds: float) -> int:
+    """Restart one driver after the other, evenly until all is done; how often."""
+    restarts = 0
+    for driver in itertools.cycle(drivers):
+        if restarts == run.restarts or done.wait(seconds / run.restarts):
+            return restarts
+        driver.stop()
+        driver.start()
+        restarts += 1
+    return restarts
+
+
+def endure(run: Run) -> str:
+    """Do it; what there is to say of it afterwards."""
+    began = time.monotonic()
+    with own_engine() as engine, own_drivers(engine) as drivers:
+        times = run.starts // DRIVERS
+        expected = times * (sum(IDLE_SECONDS) / len(IDLE_SECONDS) + 1)
+        done = threading.Event()
+        with ThreadPoolExecutor(DRIVERS + 1) as threads:
+            restarting = threads.submit(restart, drivers, run, done, expected * 0.8)
+            working = [
+                threads.submit(start_and_stop, engine, driver, times, number)
+                for number, driver in enumerate(drivers)
+            ]
+            try:
+                for work in working:
+                    work.result()
+            finally:
+                done.set()
+            restarts = restarting.result()
+        assert restarts == run.restarts
+        assert [driver.counted() for driver in drivers] == [[]] * DRIVERS
+        assert sum(driver.ended_uses() for driver in drivers) == 0
+        log = engine.log()
+        lost = re.findall(r".*(?:retrying in|umount volume|VolumeDriver\.).*", log)
+        assert lost == [], "dockerd repeated or gave up a call"
+        engine.remove_all()
+    return (
+        f"{run.starts} starts and stops, {restarts} restarts, in {time.monotonic() - began:.0f} s: "
+        "nothing counted, no call repeated, every label kept"
+    )
+
+
+def test_no_call_is_lost_while_daemons_restart() -> None:
+    endure(SHORT_RUN)
+
+
+if __name__ == "__main__":
+    print(endure(LONG_RUN))
