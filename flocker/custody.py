@@ -14,6 +14,7 @@ from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, Snapshot, State, Volume, ago, now
 from flocker.replication import replicas_of
+from flocker.told import Told
 from flocker.troubles import Troubles
 from flocker.volume_use import VolumeUse
 
@@ -32,6 +33,7 @@ class Custody:
         pool: Pool,
         arrivals: Arrivals,
         use: VolumeUse,
+        told: Told,
         prune: Callable[[Volume], None],
         troubles: Troubles,
         retention_seconds: float,
@@ -47,6 +49,7 @@ class Custody:
         self._pool = pool
         self._arrivals = arrivals
         self._use = use
+        self._told = told
         self._prune = prune
         self._troubles = troubles
         self._retention_seconds = retention_seconds
@@ -181,6 +184,8 @@ class Custody:
             if removed is None and volume_id in self._ownership.state().volume_ids():
                 raise Refused(f"volume {volume_id} has not been removed")
             self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
+        if removed is not None:
+            self._told.removed(removed.volume)
 
     def _give_way(self, volume: Volume) -> None:
         """Put the writable copy away for an owner elsewhere."""

@@ -128,6 +128,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         arrivals=arrivals,
         use=use,
+        told=told,
         prune=prune,
         troubles=troubles,
         retention_seconds=config.retention_seconds,

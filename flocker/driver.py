@@ -195,6 +195,8 @@ class Driver:
                 with suppress(PoolError, OSError):
                     self._pool.discard(volume.id, name, self._node)
             self._peers.forget(volume)
+            if is_for_peer:
+                self._told.removed(volume)
         self._catalog.settle(lambda state: volume.id not in state.volume_ids())
 
     def mount(self, name: str, mount_id: str) -> Path:
@@ -340,7 +342,7 @@ class Driver:
             status["asked for here"] = "; ".join(asked_for)
         if problem := self.problem(volume):
             status["problem"] = problem
-        self._told.look_later(volume.name)
+        self._told.look_later(volume)
         return status
 
     def problem(self, volume: Volume) -> str | None:

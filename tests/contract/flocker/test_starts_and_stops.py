@@ -33,8 +33,8 @@ pytestmark = pytest.mark.contract
 ROOT = Path(__file__).parents[3]
 # Each has a connection of the engine's of its own, which is idle while its container is.
 DRIVERS = 10
-# uvicorn closes a connection after 5 s. Half a second after a start the driver has a look at what the
-# engine was told, which asks it again; the others are for whoever has another time-out.
+# uvicorn closes a connection after 5 s. Half a second after a start the driver asks the engine what
+# it was told, and is asked in turn. The others are for whoever has another time-out.
 IDLE_SECONDS = (4.9, 4.95, 4.98, 5.0, 5.02, 5.05, 5.1, 5.4, 5.5, 5.6, 0.0, 0.5, 1.0, 2.0)
 
 

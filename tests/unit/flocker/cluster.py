@@ -180,6 +180,7 @@ class Machine:
             pool=pool,
             arrivals=self.arrivals,
             use=self.use,
+            told=self.told,
             prune=self._prune,
             troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
