@@ -31,6 +31,7 @@ from flocker.errors import (
     LostWrites,
     PoolError,
     StaleEpoch,
+    StreamRefused,
     TransferFailed,
 )
 from flocker.pool import Aside, Usage
@@ -469,7 +470,7 @@ class BtrfsPool:
                 f"not as {snapshot.identity}"
             )
         if received.parent_uuid != parent_uuid:
-            raise TransferFailed(f"snapshot {snapshot.number} was built on another parent")
+            raise StreamRefused(f"snapshot {snapshot.number} was built on another parent")
 
     def _call_off(self, volume_id: str, is_unwanted: Callable[[Snapshot], bool]) -> None:
         """Let nothing of that kind arrive any more."""

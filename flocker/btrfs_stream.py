@@ -11,10 +11,16 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import IO
 
-from flocker.errors import PoolError, TransferFailed
+from flocker.errors import PoolError, StreamRefused, TransferFailed
 
 CHUNK_BYTES = 1 << 20
 EXTENT = re.compile(r"update_extent .*\blen=(\d+)\s*$")
+# What `btrfs receive` says of a stream that was cut or damaged on its way, and of a pool that is
+# full or broken. Everything else it would say again of the same stream.
+PASSING = re.compile(
+    r"short read|unexpected EOF|empty stream|crc32 mismatch|unexpected header"
+    r"|No space left on device|Disk quota exceeded|Read-only file system|Input/output error"
+)
 
 
 def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
@@ -82,7 +88,9 @@ def receive(folder: Path, stream: Iterable[bytes]) -> None:
     """Store a stream below `folder`, under the name its snapshot had where it was sent.
 
     Raises:
-        TransferFailed: it is broken; what came of it is left for the caller to delete.
+        StreamRefused: the program does not take it, whoever sends it again.
+        TransferFailed: it is broken, or there is no room; what came of it is left for the caller
+            to delete.
     """
     with tempfile.TemporaryFile() as complaints:
         # -e: end at the stream's own end mark, so that a stream cut short is an error.
@@ -90,6 +98,7 @@ def receive(folder: Path, stream: Iterable[bytes]) -> None:
             ["btrfs", "receive", "-q", "-e", str(folder)],
             stdin=subprocess.PIPE,
             stderr=complaints,
+            env={**os.environ, "LC_ALL": "C"},
         )
         assert program.stdin is not None
         try:
@@ -103,7 +112,10 @@ def receive(folder: Path, stream: Iterable[bytes]) -> None:
             program.kill()
             program.wait()
         if program.returncode != 0:
-            raise TransferFailed(f"btrfs receive failed: {_text_of(complaints)}")
+            why = _text_of(complaints)
+            was_ended = program.returncode < 0
+            kind = TransferFailed if was_ended or PASSING.search(why) else StreamRefused
+            raise kind(f"btrfs receive failed: {why}")
 
 
 def _command(snapshot: Path, parent: Path | None, *options: str) -> list[str]:

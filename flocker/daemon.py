@@ -76,7 +76,12 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         return {**operations.status(), "etcd": care.size and asdict(care.size)}
 
     def problems() -> list[str]:
-        return [*troubles.all(), *shortages(pool.usage()), *care.problems()]
+        return [
+            *troubles.all(),
+            *follower.problems(),
+            *shortages(pool.usage()),
+            *care.problems(),
+        ]
 
     metrics = Metrics(status)
     transfers = Transfers(pool, peers, metrics.received_bytes.inc)
@@ -155,6 +160,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         clear=custody.step_back,
         count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
     )
+
     operations = Operations(
         node,
         ownership=ownership,
@@ -191,6 +197,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         resume=engine.resume,
         purge=purging.purge_old,
         problems=problems,
+        stuck=follower.stuck,
     )
     for part in (care, keeper, publisher, follower, failover, hidden):
         part.start(stopping)

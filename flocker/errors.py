@@ -15,6 +15,7 @@ FlockerError
 │   ├── LeavesBehind    a volume holds what no snapshot of it does
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
+│   └── StreamRefused   it arrived whole and cannot be applied here, now or later
 ├── PoolError           btrfs said no
 │   ├── PoolFull        there is no room left
 │   └── LostWrites      the disk below it refused writes that had been accepted
@@ -133,6 +134,13 @@ class StaleEpoch(Refused):
 
 class TransferFailed(FlockerError):
     """A stream broke off or its result did not verify; the half-received copy is deleted."""
+
+
+class StreamRefused(TransferFailed):
+    """A stream arrived as it was sent and cannot be applied here: sent again, it would not either.
+
+    What it is built on here lacks or has something that the sender does not know of.
+    """
 
 
 class PoolError(FlockerError):

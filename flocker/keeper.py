@@ -45,13 +45,15 @@ class Keeper:
         resume: Callable[[], object],
         purge: Callable[[], object],
         problems: Callable[[], list[str]],
+        stuck: Callable[[], dict[str, str]],
     ) -> None:
         """Args:
         tell_fence: writes down what must be stopped when this node falls silent; also now and
             then, for uses that only the kernel knew of.
         resume: has containers go on that were left paused.
         purge: deletes what was put aside longer ago than the retention.
-        problems: what does not work on this node; announced with it.
+        problems, stuck: what does not work on this node, and the volumes whose copies
+            here are stuck; announced with it.
         """
         self._config = config
         self._ownership = ownership
@@ -63,6 +65,7 @@ class Keeper:
         self._resume = resume
         self._purge = purge
         self._problems = problems
+        self._stuck = stuck
         self._pause_seconds: float = RETRY_SECONDS  # before the next round of tidying
         self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
         self._is_caught_up = threading.Event()
@@ -104,6 +107,7 @@ class Keeper:
             usage.total_bytes,
             usage.free_bytes,
             problems=tuple(self._problems()),
+            stuck=self._stuck(),
         )
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)

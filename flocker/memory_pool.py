@@ -3,6 +3,12 @@
 A volume is a real directory, so that what reads and writes it is the same.
 What a volume may hold is known, but no write is ever stopped. A folder whose name
 ends with `.subvolume` counts as a subvolume inside the volume.
+
+A test may have it fail:
+
+    refuses_increments   as the program does that finds an unchangeable file in the parent
+    refuses_all          as a program would that does not know the stream's format
+    loses_writes         the disk refuses what is written: the next flush tells of it, once
 """
 
 from __future__ import annotations
@@ -23,9 +29,11 @@ from flocker.divergence import divergence
 from flocker.errors import (
     HoldsMore,
     LeavesBehind,
+    LostWrites,
     PoolError,
     PoolFull,
     StaleEpoch,
+    StreamRefused,
     TransferFailed,
 )
 from flocker.pool import Aside, Usage
@@ -69,6 +77,9 @@ class MemoryPool:
         self._trash: list[_Entry] = []
         self._counts = False
         self.room: Literal["plenty", "none", "not even a reserve"] = "plenty"
+        self.refuses_increments = False
+        self.refuses_all = False
+        self.loses_writes = False
 
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         with self._lock:
@@ -106,6 +117,7 @@ class MemoryPool:
             if is_whole and inside:
                 raise LeavesBehind(inside)
             volume = self._volumes[claim.volume_id]
+            self._flush()
             if not self._has_changed(claim.volume_id):
                 return volume.known()[-1]
             number = max(volume.snapshots, default=0) + 1
@@ -137,6 +149,9 @@ class MemoryPool:
         expected = f"{snapshot.identity} {parent.identity if parent else '-'} {len(content)}"
         if head.decode(errors="replace") != expected:
             raise TransferFailed(f"the stream is not snapshot {snapshot.number}")
+        if self.refuses_all or (self.refuses_increments and parent is not None):
+            raise StreamRefused(f"snapshot {snapshot.number} cannot be applied here")
+        self._flush()
         with self._lock:
             volume = self._volumes.setdefault(volume_id, _Volume())
             volume.snapshots[snapshot.number] = (snapshot, content)
@@ -161,6 +176,7 @@ class MemoryPool:
             is_there = known.epoch == volume.epoch and not self.is_open(volume.id) and is_part
             if known.epoch > volume.epoch or is_there:
                 return None
+            self._flush()
             aside = self._step_back(volume, node)
             known.epoch = volume.epoch
             return aside
@@ -277,6 +293,11 @@ class MemoryPool:
             if entry.aside.reference == reference:
                 return entry
         raise PoolError(f"no copy {reference} was put aside in this node's pool")
+
+    def _flush(self) -> None:
+        if self.loses_writes:
+            self.loses_writes = False
+            raise LostWrites(str(self.root), "No space left on device")
 
     def _volume(self, volume_id: str) -> _Volume:
         return self._volumes.get(volume_id, _Volume())

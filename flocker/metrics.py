@@ -161,6 +161,10 @@ def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFa
         "replica_lag_seconds", "Age of what a replica may lack of an owned volume.",
         "volume", "node",
     )  # fmt: skip
+    stuck = _gauge(
+        "replica_stuck", "1 for each replica of an owned volume that does not get any further.",
+        "volume", "node",
+    )  # fmt: skip
     for volume in owned:
         name = volume["name"]
         mounted.add_metric([name], volume["mounted_on"] == node)
@@ -171,7 +175,9 @@ def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFa
             used.add_metric([name], volume["used_bytes"])
         for copy in volume["copies"]:
             lag.add_metric([name, copy["node"]], _lag_seconds(copy))
-    return iter((mounted, problem, size, used, lag))
+        for each in volume["stuck"]:
+            stuck.add_metric([name, each], 1)
+    return iter((mounted, problem, size, used, lag, stuck))
 
 
 def _owned(status: Status) -> list[dict[str, Any]]:

@@ -393,6 +393,11 @@ class Operations:
             "made_from": volume.made_from,
             "mounted_on": state.mounts.get(volume.id),
             "copies": [_copy(volume, copy, state) for copy in others],
+            "stuck": {
+                name: node.stuck[volume.id]
+                for name, node in sorted(state.nodes.items())
+                if volume.id in node.stuck
+            },
             "move": None if move is None else {**asdict(move), "percent": move.percent},
             "problem": self._problem(volume),
         }

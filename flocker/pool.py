@@ -109,6 +109,7 @@ class Pool(Protocol):
         """Store a stream as a snapshot, verify it and flush it.
 
         Raises:
+            StreamRefused: it cannot be applied here, now or later; nothing is kept.
             TransferFailed: the stream is broken or is not that snapshot; nothing is kept.
             LostWrites: the disk refused writes meanwhile; nothing is kept.
         """

@@ -137,7 +137,8 @@ class Node:
 
     `pool_free_bytes` is what volumes can still write there; it may be less than
     the difference of the other two.
-    `problems` are sentences for people: what does not work there.
+    `problems` are sentences for people: what does not work there. `stuck` are the ids of
+    volumes whose copies there do not get any further, and why.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Node:
     pool_total_bytes: int
     pool_free_bytes: int = 0
     problems: tuple[str, ...] = ()
+    stuck: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

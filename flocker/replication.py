@@ -20,6 +20,7 @@ from flocker.errors import ControlPlaneAway, FlockerError, PoolError, StaleEpoch
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Claim, Copy, Snapshot, State, Volume, ago, now
+from flocker.setbacks import Setbacks
 from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
@@ -33,16 +34,21 @@ RETRY_SECONDS = 5.0
 def replicas_of(volume: Volume, state: State) -> list[str]:
     """The nodes that shall hold a replica, the same answer on every node.
 
-    Those that hold the newest copy first, so that a copy once made is kept up;
-    then those with the most room.
+    Those whose copy is not stuck; of them those that hold the newest copy first, so that a
+    copy once made is kept up; then those with the most room.
     """
+    return _replicas(volume, state, stuck_last=True)
+
+
+def _replicas(volume: Volume, state: State, *, stuck_last: bool) -> list[str]:
     copies = state.copies_of(volume)
 
-    def rank(name: str) -> tuple[int, int, str]:
+    def rank(name: str) -> tuple[bool, int, int, str]:
         node = state.nodes[name]
         is_part = name in copies and volume.includes(copies[name].snapshot)
         newest = copies[name].snapshot.number if is_part else 0
-        return (-newest, -node.pool_free_bytes, name)
+        is_stuck = stuck_last and volume.id in node.stuck
+        return (is_stuck, -newest, -node.pool_free_bytes, name)
 
     others = sorted((name for name in state.nodes if name != volume.owner), key=rank)
     return others[: volume.replicas]
@@ -215,7 +221,7 @@ class Follower:
         self._clear = clear
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
-        self._failing: set[str] = set()
+        self._setbacks = Setbacks()
         self._workers = ThreadPoolExecutor(AT_ONCE, "follow")
 
     def start(self, stopping: threading.Event) -> None:
@@ -228,21 +234,38 @@ class Follower:
             state = self._catalog.changes(state, within=RETRY_SECONDS)
             attempt(log, "replicas could not be looked after", partial(self.look, state))
 
+    def stuck(self) -> dict[str, str]:
+        """Volume id -> why its copy here does not get any further."""
+        return self._setbacks.stuck()
+
+    def problems(self) -> list[str]:
+        """What people should know of the copies here that are stuck."""
+        stuck = self._setbacks.stuck()
+        return [
+            f"the replica of volume '{volume.name}' here is stuck: {stuck[volume.id]}"
+            for volume in self._catalog.volumes()
+            if volume.id in stuck
+        ]
+
     def look(self, state: State) -> None:
         """Begin to fetch whatever this node lacks; returns at once."""
+        self._forget_mended(state)
         for volume in state.volumes.values():
-            if self.lacks(volume, state):
+            if self.lacks(volume, state) and self._setbacks.is_due(volume.id):
                 self._begin(volume)
 
     def lacks(self, volume: Volume, state: State) -> bool:
         """Whether this node shall have a replica, and it is not the newest."""
+        return self._is_behind(volume, state) and self._node in replicas_of(volume, state)
+
+    def _is_behind(self, volume: Volume, state: State) -> bool:
+        """Whether the owner, who is there, has published what is not here."""
         copies = state.copies_of(volume)
-        if volume.owner == self._node or volume.owner not in copies:
+        if self._node == volume.owner or volume.owner not in copies:
             return False
         mine = copies.get(self._node)
-        if mine is not None and mine.snapshot == copies[volume.owner].snapshot:
-            return False
-        return volume.owner in state.nodes and self._node in replicas_of(volume, state)
+        is_current = mine is not None and mine.snapshot == copies[volume.owner].snapshot
+        return volume.owner in state.nodes and not is_current
 
     def follow(self, volume: Volume, state: State) -> None:
         """Fetch what is missing of one volume here, and say so.
@@ -279,8 +302,21 @@ class Follower:
             state = self._catalog.state
             if state.volumes.get(volume.name) == volume and self.lacks(volume, state):
                 self.follow(volume, state)
-            self._failing.discard(volume.id)
+                self._setbacks.over(volume.id)
+        except ControlPlaneAway as error:  # no fault of this copy, and said elsewhere
+            log.debug("replica of volume '%s' waits: %s", volume.name, error)
         except FlockerError as error:
-            if volume.id not in self._failing:  # once, not every second
+            if self._setbacks.failed(volume.id, error):  # not at each attempt
                 log.warning("replica of volume '%s' falls behind: %s", volume.name, error)
-            self._failing.add(volume.id)
+
+    def _forget_mended(self, state: State) -> None:
+        """Not as long as this node would be chosen again the moment its trouble is forgotten."""
+        by_id = {volume.id: volume for volume in state.volumes.values()}
+        for volume_id in self._setbacks.volume_ids():
+            volume = by_id.get(volume_id)
+            if (
+                volume is None
+                or not self._is_behind(volume, state)
+                or self._node not in _replicas(volume, state, stuck_last=False)
+            ):
+                self._setbacks.over(volume_id)

@@ -2,8 +2,8 @@
 
 Following a volume, handing it over, adding a replica and coming home all end
 here, so what is true of one is true of all: the newest snapshot both sides have
-is the parent, nothing half-received is ever seen, and one stream at a time
-brings a volume.
+is the parent, nothing half-received is ever seen, one stream at a time brings a
+volume, and what cannot be applied as an increment is fetched whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flocker.errors import FlockerError
+from flocker.errors import FlockerError, StreamRefused
 from flocker.pool import Pool
 from flocker.records import Snapshot, percent
 
@@ -89,6 +89,7 @@ class Transfers:
 
         Raises:
             TransferFailed: a stream broke off or did not verify; what came before it is kept.
+            StreamRefused: it cannot be had here, not even whole.
             OwnerAway: the node does not answer.
         """
         with self._locks.setdefault(volume_id, threading.Lock()):
@@ -115,6 +116,26 @@ class Transfers:
         common = [snapshot for snapshot in offered if snapshot in here]
         # A later one serves as well as an earlier: an increment is a difference, not a sequence.
         parent = common[-1] if common else None
+        try:
+            return self._receive(volume_id, node, wanted, parent, report)
+        except StreamRefused as error:
+            if parent is None:
+                raise
+            # The parent here has what the sender's does not: files that may not be changed or
+            # shared, on a node that wrote them. A whole copy is built on nothing.
+            log.warning(
+                "snapshot %d of volume %s is fetched whole: %s", wanted.number, volume_id, error
+            )
+            return self._receive(volume_id, node, wanted, None, report)
+
+    def _receive(
+        self,
+        volume_id: str,
+        node: str,
+        wanted: Snapshot,
+        parent: Snapshot | None,
+        report: Report,
+    ) -> int:
         counted = _Counted(
             self._sources.stream(volume_id, node, wanted, parent),
             ask_total=lambda: self._sources.stream_bytes(volume_id, node, wanted, parent),

@@ -241,7 +241,11 @@ def _size(used_bytes: int | None, size_bytes: int | None) -> str:
 
 
 def _replicas(volume: Part, is_owner_alive: bool) -> str:
-    replicas = [_replica(copy, is_owner_alive) for copy in volume["copies"]]
+    stuck = volume["stuck"]
+    replicas = [
+        _replica(copy, is_owner_alive) + (" (stuck)" if copy["node"] in stuck else "")
+        for copy in volume["copies"]
+    ]
     if (missing := volume["replicas"] - len(replicas)) > 0:
         replicas.append(f"{missing} missing")
     return ", ".join(replicas) or "none"

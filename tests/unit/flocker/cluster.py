@@ -220,7 +220,11 @@ class Machine:
             hidden=self.hidden,
             elsewhere=peers,
             paused=self._paused,
-            problems=lambda: [*self.troubles.all(), *shortages(pool.usage())],
+            problems=lambda: [
+                *self.troubles.all(),
+                *self.follower.problems(),
+                *shortages(pool.usage()),
+            ],
             retention_seconds=RETENTION_SECONDS,
         )
         self.upkeep = Upkeep(
@@ -239,7 +243,8 @@ class Machine:
         self.pool.prune(volume.id, self.retention.numbers(volume, self.catalog.state))
 
     def announce(self) -> None:
-        self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1, 1))
+        stuck = self.follower.stuck()
+        self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck))
 
     def run(self, volume: str, container: str = "writer") -> Path:
         """Start a container with the volume: mount, and the kernel sees it."""

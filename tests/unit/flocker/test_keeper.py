@@ -73,6 +73,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             resume=housework.resumed.set,
             purge=housework.purged.set,
             problems=lambda: ["volume 'demo': stuck"],
+            stuck=lambda: {"id": "its pool is full"},
         ).start(stopping)
 
     yield start

@@ -42,6 +42,7 @@ def volume(name: str, **changes: Any) -> dict[str, Any]:
         "made_from": None,
         "mounted_on": None,
         "copies": [],
+        "stuck": {},
         "move": None,
         "problem": None,
         **changes,
@@ -92,6 +93,7 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
                 used_bytes=GIB // 2,
                 mounted_on="node1",
                 copies=[copy("node2", None), copy("node3", four_seconds_ago)],
+                stuck={"node3": "its pool is full"},
             ),
             volume("plain", problem="a folder in it is a subvolume"),
             volume("elsewhere", owner="node2", mounted_on="node2", used_bytes=1),
@@ -111,6 +113,8 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
         ("flocker_volume_size_bytes", "demo"): GIB,
         ("flocker_volume_used_bytes", "demo"): GIB // 2,
     }
+    assert seen[("flocker_replica_stuck", "node3", "demo")] == 1
+    assert ("flocker_replica_stuck", "node2", "demo") not in seen
     assert seen[("flocker_connected",)] == 1
     assert seen[("flocker_pool_used_bytes",)] == 2 * GIB
     assert seen[("flocker_pool_total_bytes",)] == 20 * GIB

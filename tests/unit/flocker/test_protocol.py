@@ -4,7 +4,8 @@ The real rules run on the twins of pool and etcd. At every call that leaves a
 node (to etcd, to a peer, to its disk) the node may lose its power, before or
 after the call took effect, or the answer may get lost. Nodes fall silent, their
 leases run out, replicas are promoted, losers come back, and so do machines
-whose disks were replaced. The engine's Unmount may never come. Whatever happens:
+whose disks were replaced. Disks refuse what was written to them, pools refuse
+increments, and the engine's Unmount may never come. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
@@ -303,7 +304,18 @@ class Protocol(RuleBasedStateMachine):
     @rule(
         node=st.sampled_from(NODES),
         fault=st.sampled_from(
-            ["power", "cut off", "lease", "gone", "daemon", "disk", "full", "stuck"]
+            [
+                "power",
+                "cut off",
+                "lease",
+                "gone",
+                "daemon",
+                "disk",
+                "full",
+                "stuck",
+                "lost writes",
+                "refusals",
+            ]
         ),
     )
     def something_goes_wrong(self, node: str, fault: str) -> None:
@@ -323,6 +335,10 @@ class Protocol(RuleBasedStateMachine):
                 self.pools[node].room = "not even a reserve"
             case "disk":
                 self._replace_disk(node)
+            case "lost writes":
+                self.pools[node].loses_writes = True
+            case "refusals":
+                self.pools[node].refuses_increments ^= True
             case "daemon" if not self.wires[node].is_dead:
                 self._do(node, self._start)
                 self._do(node, lambda machine: machine.custody.catch_up())
@@ -546,6 +562,7 @@ class Protocol(RuleBasedStateMachine):
         for node, wire in self.wires.items():
             self.pools[node].room = "plenty"
             wire.is_cut_off, wire.fuse = False, None
+            self.pools[node].loses_writes = False
             self._go_on(node)
             if wire.is_dead:
                 self._boot(node)

@@ -95,6 +95,15 @@ def test_a_copy_that_a_promotion_left_behind_counts_for_nothing() -> None:
     assert replicas_of(volume, a_state(free, {"node2": 3})) == ["node2"]
 
 
+def test_a_node_whose_copy_is_stuck_is_replaced_where_there_is_another() -> None:
+    state = a_state({"node1": 0, "node2": 1, "node3": 50, "node4": 2}, {"node3": 4})
+    nodes = {**state.nodes, "node3": replace(state.nodes["node3"], stuck={"id": "no room"})}
+    stuck = replace(state, nodes=nodes)
+    assert replicas_of(a_volume(1), state) == ["node3"]
+    assert replicas_of(a_volume(1), stuck) == ["node4"]
+    assert replicas_of(a_volume(7), stuck) == ["node4", "node2", "node3"]
+
+
 def test_a_node_that_is_away_is_replaced() -> None:
     state = a_state({"node1": 0, "node3": 50}, {"node2": 4})
     assert replicas_of(a_volume(1), state) == ["node3"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flocker import transfer
-from flocker.errors import OwnerAway, TransferFailed
+from flocker.errors import FlockerError, OwnerAway, StreamRefused, TransferFailed
 from flocker.memory_pool import MemoryPool
 from flocker.records import Claim, Snapshot
 from flocker.transfer import Progress, Transfers
@@ -133,6 +133,44 @@ def test_a_parent_of_the_same_number_and_another_origin_is_none(
     third = peer.write("three")
     transfers.fetch(VOLUME, "there", [third])
     assert peer.streams[-1] == (3, 1)
+
+
+def test_an_increment_that_cannot_be_applied_here_comes_whole(
+    transfers: Transfers, peer: Peer, here: MemoryPool, received: list[int]
+) -> None:
+    first = peer.write("one")
+    transfers.fetch(VOLUME, "there", [first])
+    second = peer.write("two")
+    here.refuses_increments = True
+    count = transfers.fetch(VOLUME, "there", [second])
+    assert peer.streams == [(1, None), (2, 1), (2, None)]
+    assert here.snapshots(VOLUME) == [first, second]
+    assert count == received[-1]
+
+
+def test_what_cannot_be_applied_even_whole_is_not_asked_for_a_third_time(
+    transfers: Transfers, peer: Peer, here: MemoryPool
+) -> None:
+    transfers.fetch(VOLUME, "there", [peer.write("one")])
+    second = peer.write("two")
+    here.refuses_all = True
+    with pytest.raises(StreamRefused):
+        transfers.fetch(VOLUME, "there", [second])
+    assert peer.streams == [(1, None), (2, 1), (2, None)]
+
+
+@pytest.mark.parametrize("trouble", ["breaks off", "lost writes"])
+def test_trouble_that_may_pass_does_not_make_a_snapshot_come_whole(
+    transfers: Transfers, peer: Peer, here: MemoryPool, trouble: str
+) -> None:
+    first = peer.write("one")
+    transfers.fetch(VOLUME, "there", [first])
+    second = peer.write("two")
+    peer.breaks_off, here.loses_writes = trouble == "breaks off", trouble == "lost writes"
+    with pytest.raises(FlockerError):
+        transfers.fetch(VOLUME, "there", [second])
+    assert peer.streams == [(1, None), (2, 1)]
+    assert here.snapshots(VOLUME) == [first]
 
 
 def test_what_is_here_is_not_asked_for(transfers: Transfers, peer: Peer) -> None:
