@@ -22,16 +22,19 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import httpx2
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from flocker.config import Certificates
 from flocker.custody import Custody
@@ -144,17 +147,12 @@ def serve_peers(parts: Parts) -> FastAPI:
         return [asdict(snapshot) for snapshot in pool.snapshots(volume_id)]
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
-    async def stream(
-        request: Request, volume_id: str, number: int, to: str, parent: int | None = None
-    ) -> StreamingResponse:
+    async def stream(volume_id: str, number: int, to: str, parent: int | None = None) -> _Outgoing:
         parts.retention.sending(volume_id, to, number)
         chunks = pool.send(volume_id, number, parent)
         # Asked for the first one here, so that what cannot be sent is refused with its reason.
         first = await run_in_threadpool(next, chunks, b"")
-        return StreamingResponse(
-            _while_wanted(request, first, chunks, parts.count_sent),
-            media_type="application/octet-stream",
-        )
+        return _Outgoing(first, chunks, parts.count_sent)
 
     @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
     def stream_bytes(volume_id: str, number: int, parent: int | None = None) -> dict[str, int]:
@@ -172,23 +170,32 @@ def serve_peers(parts: Parts) -> FastAPI:
     return app
 
 
-async def _while_wanted(
-    request: Request,
-    first: bytes,
-    chunks: Generator[bytes, None, None],
-    count_sent: Callable[[int], None],
-) -> AsyncIterator[bytes]:
-    """Chunks for as long as somebody reads them; uvicorn drops the rest without a word."""
-    try:
-        yield first
-        count_sent(len(first))
-        async for chunk in iterate_in_threadpool(chunks):
-            if await request.is_disconnected():
-                return
-            yield chunk
-            count_sent(len(chunk))
-    finally:
-        await run_in_threadpool(chunks.close)
+class _Outgoing(StreamingResponse):
+    """A stream that ends with its answer: read to the end, broken off or never begun.
+
+    When the other node hangs up, Starlette cancels the sending, wherever it is at that moment.
+    """
+
+    def __init__(
+        self, first: bytes, chunks: Generator[bytes, None, None], count_sent: Callable[[int], None]
+    ) -> None:
+        super().__init__(_counted(first, chunks, count_sent), media_type="application/octet-stream")
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):  # a cancelled answer could not wait for it
+                await run_in_threadpool(self._chunks.close)
+
+
+def _counted(
+    first: bytes, chunks: Iterator[bytes], count_sent: Callable[[int], None]
+) -> Iterator[bytes]:
+    for chunk in chain([first], chunks):
+        yield chunk
+        count_sent(len(chunk))
 
 
 class HttpPeers:

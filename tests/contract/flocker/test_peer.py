@@ -321,6 +321,30 @@ def test_a_receiver_that_hangs_up_ends_the_stream(
     eventually(ended.is_set, is_=True, within=10)
 
 
+def test_a_receiver_that_hangs_up_while_the_sender_is_silent_ends_the_stream(
+    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when btrfs walks over files that did not change: what waits cannot be interrupted."""
+    gone, ended = threading.Event(), threading.Event()
+
+    def silent(*_: object) -> Iterator[bytes]:
+        try:
+            yield b"1"
+            assert gone.wait(10)
+            yield b"2"
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(demo["node1"].pool, "send", silent)
+    peers = peers_of_node2(demo, port, certificates)
+    stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert not ended.is_set()
+    gone.set()
+    eventually(ended.is_set, is_=True, within=10)
+
+
 def test_what_cannot_be_sent_is_refused_with_the_reason(demo: MemoryCluster) -> None:
     wanted = Snapshot(7, "identity")
     with pytest.raises(TransferFailed, match=r"node1 cannot send: .*no snapshot 7"):
