@@ -109,7 +109,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             )
 
     told = Told(engine.volume_options)
-    hidden = Hidden(node, engine.local_volumes, lambda: catalog.state.volumes.keys())
+    hidden = Hidden(engine.local_volumes, lambda: catalog.state.volumes.keys(), troubles)
     driver = Driver(
         node,
         ownership=ownership,
@@ -172,7 +172,6 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         publisher=publisher,
         retention=retention,
         use=use,
-        hidden=hidden,
         elsewhere=peers,
         paused=engine.paused,
         problems=problems,

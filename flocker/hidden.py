@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
+from functools import partial
 
 from flocker.background import attempt
-from flocker.errors import EngineAway
+from flocker.errors import EngineAway, Refused
+from flocker.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +25,20 @@ class Hidden:
     """Finds them by asking the engine now and then; it must not be asked within its own calls.
 
     Args:
-        node: this node's name.
         read: names of the engine's local volumes; may raise EngineAway.
         known: names of the cluster's volumes.
+        troubles: where the hidden ones are listed.
     """
 
     def __init__(
-        self, node: str, read: Callable[[], Collection[str]], known: Callable[[], Collection[str]]
+        self,
+        read: Callable[[], Collection[str]],
+        known: Callable[[], Collection[str]],
+        troubles: Troubles,
     ) -> None:
-        self._node = node
         self._read = read
         self._known = known
-        self._local: Collection[str] = ()
+        self._troubles = troubles
 
     def start(self, stopping: threading.Event) -> None:
         """Look in the background until `stopping` is set."""
@@ -43,26 +47,24 @@ class Hidden:
     def look(self) -> None:
         """Ask the engine; while it does not answer, its last answer counts."""
         try:
-            self._local = frozenset(self._read())
+            local = self._read()
         except EngineAway as error:
             log.debug("%s", error)
-
-    def names(self) -> list[str]:
-        """The hidden volumes, sorted."""
-        return sorted(set(self._local).intersection(self._known()))
-
-    def problem(self, name: str) -> str | None:
-        """How to tell and what to do, if the volume of that name is hidden; else None."""
-        if name not in self._local:
-            return None
-        return (
-            f"containers on {self._node} get a local volume of that name instead (`docker volume "
-            "ls` there shows its DRIVER); remove those that use it, then type there once: "
-            f"docker volume rm {name}"
-        )
+            return
+        with self._troubles.round("local volumes") as this:
+            for name in sorted(set(local).intersection(self._known())):
+                this.attempt(f"volume '{name}'", partial(_refuse, name))
 
     def _look_for_ever(self, stopping: threading.Event) -> None:
         while True:
             attempt(log, "the engine's local volumes could not be listed", self.look)
             if stopping.wait(LOOK_SECONDS):
                 return
+
+
+def _refuse(name: str) -> None:
+    raise Refused(
+        "containers on this node get a local volume of that name instead; `docker volume ls` there "
+        "shows its DRIVER. Remove the containers that use the local volume, then type there once: "
+        f"docker volume rm {name}"
+    )

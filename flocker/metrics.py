@@ -79,10 +79,6 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
     if status["pool_problem"]:
         problems.append(status["pool_problem"])
     problems += status["problems"]
-    problems += [
-        f"a local volume hides volume '{name}' from containers: `flocker status` tells what to do"
-        for name in status["hidden"]
-    ]
     if status["is_connected"]:  # or each volume would say that etcd is away
         problems += [
             f"volume '{volume['name']}': {volume['problem']}"
@@ -140,11 +136,6 @@ class _StatusCollector(Collector):
         )
         yield GaugeMetricFamily(
             "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)
-        )
-        yield GaugeMetricFamily(
-            "flocker_volumes_hidden",
-            "Volumes whose name a local volume of this node has: containers here get that one.",
-            value=len(status["hidden"]),
         )
         yield from _gauges_of(owned, status["node"])
 

@@ -24,7 +24,6 @@ from flocker.errors import (
 )
 from flocker.failover import Failover, complete_until, is_current, lost
 from flocker.handoff import Arrivals
-from flocker.hidden import Hidden
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
@@ -71,7 +70,6 @@ class Operations:
         publisher: Publisher,
         retention: Retention,
         use: VolumeUse,
-        hidden: Hidden,
         elsewhere: Elsewhere,
         paused: Paused,
         problems: Callable[[], list[str]],
@@ -87,7 +85,6 @@ class Operations:
         self._publisher = publisher
         self._kept = retention
         self._use = use
-        self._hidden = hidden
         self._elsewhere = elsewhere
         self._paused = paused
         self._problems = problems
@@ -103,7 +100,6 @@ class Operations:
             "problems": self._problems(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
             "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
-            "hidden": self._hidden.names(),
         }
 
     def move(self, volume: str, to: str | None) -> Answer:
@@ -399,13 +395,8 @@ class Operations:
                 if volume.id in node.stuck
             },
             "move": None if move is None else {**asdict(move), "percent": move.percent},
-            "problem": self._problem(volume),
+            "problem": self._driver.problem(volume),
         }
-
-    def _problem(self, volume: Volume) -> str | None:
-        """All that keeps containers here from using a volume, in words; None if nothing does."""
-        problems = (self._driver.problem(volume), self._hidden.problem(volume.name))
-        return "; ".join(problem for problem in problems if problem) or None
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)

@@ -20,7 +20,6 @@ from flocker.engine import EngineUse
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
-from flocker.hidden import Hidden
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
 from flocker.mount_counts import MountCounts
@@ -53,7 +52,6 @@ class Containers:
         self.killed: list[str] = []  # volume ids whose users were ended by force
         self.paused: list[str] = []  # volumes whose containers stand still now
         self.options: dict[str, dict[str, str]] = {}
-        self.local_volumes: set[str] = set()
         self.on_stop: Callable[[str], None] = lambda _: None  # the engine unmounts
 
     def containers_using(self, volume: str) -> list[str]:
@@ -157,9 +155,6 @@ class Machine:
             )
         )  # fmt: skip
         self.told = Told(self.containers.options.get)
-        self.hidden = Hidden(
-            node, lambda: self.containers.local_volumes, lambda: self.state.volumes.keys()
-        )
         self.fence_told: list[set[str]] = []  # what was used each time the fence was told
         self.driver = Driver(
             node,
@@ -217,7 +212,6 @@ class Machine:
             publisher=self.publisher,
             retention=self.retention,
             use=self.use,
-            hidden=self.hidden,
             elsewhere=peers,
             paused=self._paused,
             problems=lambda: [

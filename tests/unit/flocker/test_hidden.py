@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from acceptance.waiting import eventually
 from flocker.errors import EngineAway
 from flocker.hidden import Hidden
+from flocker.troubles import Troubles
 
 
 class Engine:
@@ -22,41 +25,48 @@ class Engine:
         return self.local
 
 
-def test_only_names_that_both_have_are_hidden() -> None:
+@pytest.fixture
+def troubles() -> Troubles:
+    return Troubles()
+
+
+def test_only_a_name_that_both_have_is_a_problem(troubles: Troubles) -> None:
     known = {"demo", "notes"}
-    hidden = Hidden("node2", Engine("demo", "mine").read, lambda: known)
+    hidden = Hidden(Engine("demo", "mine").read, lambda: known, troubles)
     hidden.look()
-    assert hidden.names() == ["demo"]
-    assert "containers on node2 get a local volume" in str(hidden.problem("demo"))
-    assert hidden.problem("notes") is None
+    [problem] = troubles.all()
+    assert problem.startswith("volume 'demo': containers on this node get a local volume")
+    assert problem.endswith("docker volume rm demo")
     known.add("mine")
-    assert hidden.names() == ["demo", "mine"]
+    hidden.look()
+    assert [problem.partition(":")[0] for problem in troubles.all()] == [
+        "volume 'demo'",
+        "volume 'mine'",
+    ]
 
 
-def test_nothing_is_hidden_any_more_when_the_local_volume_is_gone() -> None:
+def test_the_problem_ends_with_the_local_volume(troubles: Troubles) -> None:
     engine = Engine("demo")
-    hidden = Hidden("node2", engine.read, lambda: {"demo"})
+    hidden = Hidden(engine.read, lambda: {"demo"}, troubles)
     hidden.look()
     engine.local.clear()
-    assert hidden.names() == ["demo"]
     hidden.look()
-    assert hidden.names() == []
-    assert hidden.problem("demo") is None
+    assert troubles.all() == []
 
 
-def test_an_engine_that_is_away_takes_nothing_back() -> None:
+def test_an_engine_that_is_away_takes_nothing_back(troubles: Troubles) -> None:
     engine = Engine("demo")
-    hidden = Hidden("node2", engine.read, lambda: {"demo"})
+    hidden = Hidden(engine.read, lambda: {"demo"}, troubles)
     hidden.look()
     engine.is_away = True
     hidden.look()
-    assert hidden.names() == ["demo"]
+    assert len(troubles.all()) == 1
 
 
-def test_it_looks_by_itself_when_it_starts() -> None:
-    hidden, stopping = Hidden("node2", Engine("demo").read, lambda: {"demo"}), threading.Event()
-    hidden.start(stopping)
+def test_it_looks_by_itself_when_it_starts(troubles: Troubles) -> None:
+    stopping = threading.Event()
+    Hidden(Engine("demo").read, lambda: {"demo"}, troubles).start(stopping)
     try:
-        eventually(hidden.names, is_=["demo"], within=5)
+        eventually(lambda: len(troubles.all()), is_=1, within=5)
     finally:
         stopping.set()

@@ -69,7 +69,6 @@ def status(**changes: Any) -> dict[str, Any]:
         "etcd": None,
         "nodes": nodes,
         "volumes": [],
-        "hidden": [],
         **changes,
     }
 
@@ -105,7 +104,6 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
     gauges = {name: value for name, value in seen.items() if "volume" in name[0]}
     assert gauges == {
         ("flocker_volumes_owned",): 2,
-        ("flocker_volumes_hidden",): 0,
         ("flocker_volume_mounted", "demo"): 1,
         ("flocker_volume_mounted", "plain"): 0,
         ("flocker_volume_problem", "demo"): 0,
@@ -120,11 +118,6 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
     assert seen[("flocker_pool_total_bytes",)] == 20 * GIB
     assert seen[("flocker_pool_free_bytes",)] == 17 * GIB
     assert seen[("flocker_replica_lag_seconds", "node2", "demo")] == 0
-
-
-def test_hidden_volumes_are_counted() -> None:
-    seen = samples(Metrics(lambda: status(hidden=["demo", "notes"])))
-    assert seen[("flocker_volumes_hidden",)] == 2
 
 
 def test_a_replica_of_an_owner_whose_clock_is_ahead_is_not_behind() -> None:
@@ -196,7 +189,6 @@ def test_a_connected_node_with_room_is_healthy() -> None:
     [
         ({"is_connected": False}, "etcd does not answer"),
         ({"pool_problem": "the disk refused writes"}, "the disk refused writes"),
-        ({"hidden": ["demo"]}, "a local volume hides volume 'demo'"),
         ({"volumes": [volume("odd", problem="is odd")]}, "volume 'odd': is odd"),
         ({"nodes": [node("node2")]}, "not known how full the pool is"),
         ({"nodes": [node("node1", pool_total_bytes=None)]}, "not known how full the pool is"),

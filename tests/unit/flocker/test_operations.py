@@ -99,23 +99,6 @@ def test_status_shows_a_move(demo: MemoryCluster) -> None:
     assert (move["source"], move["target"], move["percent"]) == ("node1", "node2", None)
 
 
-def test_status_tells_of_a_local_volume_that_hides_one_of_the_clusters(
-    demo: MemoryCluster,
-) -> None:
-    node2 = demo["node2"]
-    node2.containers.local_volumes = {"demo", "mine"}
-    node2.hidden.look()
-    status = node2.operations.status()
-    assert status["hidden"] == ["demo"]
-    problem = status["volumes"][0]["problem"]
-    assert "containers on node2 get a local volume of that name instead" in problem
-    assert "docker volume rm demo" in problem
-    assert demo["node1"].operations.status()["hidden"] == []
-    node2.etcd.is_away = True
-    problem = node2.operations.status()["volumes"][0]["problem"]
-    assert "etcd does not answer" in problem and "local volume" in problem
-
-
 def test_status_is_there_without_etcd(demo: MemoryCluster) -> None:
     demo["node2"].etcd.is_away = True
     status = demo["node2"].operations.status()
