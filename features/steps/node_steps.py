@@ -4,6 +4,9 @@ from behave import then
 from behave.runner import Context
 
 from acceptance import pool
+from acceptance.waiting import eventually_true
+
+NOTICED_SECONDS = 30
 
 
 @then('the engine of "{node}" is Docker {version} or newer')
@@ -28,6 +31,17 @@ def check_runs_app(context: Context, node: str, first: str, second: str) -> None
 def check_runs_nothing(context: Context, node: str) -> None:
     running = context.cluster.node(node).engine.running_services()
     assert not running, f"{node} runs {running}"
+
+
+@then('"{other}" knows of a problem of "{node}" with the volume "{volume}": {problem}')
+def check_problem(context: Context, other: str, node: str, volume: str, problem: str) -> None:
+    cluster = context.cluster
+    eventually_true(
+        lambda: cluster.node(other).problems_of(node),
+        lambda problems: any(each.startswith(f"volume '{volume}': {problem}") for each in problems),
+        what=problem,
+        within=NOTICED_SECONDS,
+    )
 
 
 @then('the pool of "{node}" is clean')
