@@ -61,7 +61,7 @@ prepare:
 
 # A run that fails early must not leave the results of an earlier one to be taken for its own.
 forget:
-	@rm -rf build/junit build/allure-results build/report
+	@$(HOST) forget
 
 demo: forget $(WITH_NODES) ## set everything up, run the walk-through, write the report; the nodes stay up
 	@$(BEHAVE) --tags=@demo -D keep_nodes=yes; story=$$?; \

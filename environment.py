@@ -11,9 +11,10 @@ from behave.runner import Context
 
 from acceptance import evidence, needs
 from acceptance.browser import Browser
-from acceptance.cluster import Cluster
+from acceptance.cluster import Cluster, NodeAway
 from acceptance.direct import direct_connections
 from acceptance.faults import Faults
+from acceptance.made import NotOurs
 from acceptance.operator import Operator
 from acceptance.plugin import PluginSocket
 from acceptance.visitor import Visitor
@@ -56,7 +57,7 @@ def faults(context: Context) -> Iterator[Faults]:
 @fixture
 def plugin_socket(context: Context) -> Iterator[PluginSocket]:
     """A way past the engine; what was mounted by it is unmounted."""
-    context.plugin = PluginSocket()
+    context.plugin = PluginSocket(context.cluster)
     try:
         yield context.plugin
     finally:
@@ -79,6 +80,7 @@ def before_all(context: Context) -> None:
     if not is_reported:
         print(f"No report of this run: for one, start behave in {ROOT}.", file=sys.stderr)
     use_fixture(running_nodes, context)
+    context.cluster.refuse_others()
     if is_reported:
         with Browser() as browser:
             evidence.environment({**context.cluster.environment(), **browser.versions})
@@ -90,7 +92,11 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         scenario.skip(reason)
         return
     # Before and not after: what a scenario leaves stays to be looked at.
-    context.cluster.clean()
+    try:
+        context.cluster.clean()
+    except (NotOurs, NodeAway) as error:
+        context.abort(str(error))  # each of the others would end like this one
+        raise
     use_fixture(operator, context)
     use_fixture(faults, context)
     use_fixture(plugin_socket, context)
@@ -99,7 +105,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
-    if scenario.status.has_failed():
+    if scenario.status.has_failed() and "faults" in context:  # else it has not begun
         try:
             context.faults.heal()  # a node that is off or paused says nothing
         finally:

@@ -6,12 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from acceptance.cluster import Cluster
+from acceptance.cluster import Cluster, NodeAway
 from acceptance.direct import direct_connections
 from acceptance.inventory import BadInventory
 from acceptance.machines import NodesNotUp
 from acceptance.servers import Servers
 from acceptance.waiting import NeverCame
+from host import turn
+from host.problem import Problem
 from host.progress import step
 
 
@@ -28,7 +30,7 @@ def down(servers: Servers) -> None:
     cluster = Cluster(servers, keeps_nodes=True)
     cluster.connect()
     with step("Removing what scenarios left on the servers"):
-        cluster.clean()
+        cluster.remove_made()
     cluster.down()
     servers.give_back()
 
@@ -45,9 +47,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         servers = Servers(arguments.inventory)
-        with direct_connections():
+        with direct_connections(), turn.taken(servers.lock):
             arguments.run(servers)
-    except (BadInventory, NodesNotUp, NeverCame) as error:
+    except (BadInventory, NodesNotUp, NodeAway, NeverCame, Problem) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
-from docker.errors import APIError
 from invoke.exceptions import CommandTimedOut
 from paramiko import SSHException
 
-from acceptance import speed
-from acceptance.engine import Engine
+from acceptance import cleaning, speed
+from acceptance.engine import Engine, EngineSilent, Thing
 from acceptance.machines import Access, Machines, VagrantMachines
+from acceptance.made import Made
 from acceptance.servers import Servers
-from acceptance.waiting import eventually, eventually_true
+from acceptance.waiting import eventually_true
+from acceptance.watchful import watch
+from host import turn
 
 DRIVER = "flocker"
 CERTIFICATES_ON_NODE = "/etc/flocker/certs"
@@ -32,12 +33,13 @@ ETCD_ACCESS = (
 )
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 READY_SECONDS = 120
-REMOVED_SECONDS = 60
+TIMED_OUT = 124  # as of timeout(1)
+BROKEN_OFF = -1  # of a command whose connection ended before it did; source: paramiko
 FEW = 20  # a longer list of owners nobody reads, and each takes a question
 
 
 class NodeAway(Exception):
-    """A node's shell cannot be reached."""
+    """A node does not answer; the message says which, where, and what to type."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Node:
     def __init__(self, access: Access, engine: Engine) -> None:
         self.name = access.name
         self.address = access.address
+        self._access = access
         self.engine = engine
         self.is_well = True
         self._connection = access.shell
@@ -87,20 +90,40 @@ class Node:
             within: seconds on nodes as quick as this machine; a command that takes longer counts
                 as failed with status 124.
             at_terminal: whether the command sees a terminal, as it does for a person who watches.
+
+        Raises:
+            NodeAway: the node does not answer, or went away while the command ran.
         """
         seconds = speed.NODES.allow(within)
         started = time.monotonic()
         try:
+            self._connection.open()
+            watch(self._connection.transport.sock)
             done = self._connection.run(
                 command, hide=True, warn=True, in_stream=False, timeout=seconds, pty=at_terminal
             )
         except (OSError, EOFError, SSHException) as error:
-            raise NodeAway(f"{self.name} does not answer at {self.address}: {error!r}") from error
+            raise self.away(error) from error
         except CommandTimedOut as error:
             output = f"{error.result.stdout}{error.result.stderr}\n(no end after {seconds:.3g} s)"
-            return Typed(self.user, self.name, command, output, 124, time.monotonic() - started)
+            took = time.monotonic() - started
+            return Typed(self.user, self.name, command, output, TIMED_OUT, took)
+        if done.exited == BROKEN_OFF:
+            raise self.away(f"it went away while `{command}` ran")
         output = f"{done.stdout}{done.stderr}"
         return Typed(self.user, self.name, command, output, done.exited, time.monotonic() - started)
+
+    def things(self) -> frozenset[Thing]:
+        """The containers, volumes and networks that its engine has.
+
+        Raises:
+            EngineSilent: the engine does not answer.
+        """
+        return self.engine.things()
+
+    def away(self, reason: object) -> NodeAway:
+        """The error for a node that does not answer."""
+        return away(self._access, reason)
 
     def ask(self, command: str) -> str:
         """What a command prints that must not fail.
@@ -126,6 +149,11 @@ class Node:
         nodes = self.flocker("status")["nodes"]
         return {str(known["name"]) for known in nodes if known["is_alive"]}
 
+    def problems_of(self, name: str) -> list[str]:
+        """What it has heard of another node's problems, or knows of its own."""
+        nodes = self.flocker("status")["nodes"]
+        return [str(each) for node in nodes if node["name"] == name for each in node["problems"]]
+
     def restart(self, service: str) -> float:
         """Restart a service of the node; return how many seconds it took until it was ready."""
         started = time.monotonic()
@@ -145,6 +173,8 @@ class Cluster:
         self.machines = machines
         self._keeps_nodes = keeps_nodes
         self._nodes: dict[str, Node] = {}
+        self._made = Made()
+        self._turn = ExitStack()
 
     @classmethod
     def from_userdata(cls, userdata: Mapping[str, str]) -> Cluster:
@@ -182,9 +212,14 @@ class Cluster:
     def up(self) -> None:
         """Bring up the nodes that are not up, and wait until each can take work.
 
+        Until `down` no other run can have them.
+
         Raises:
             NodesNotUp: one did not come up.
+            NodeAway: one does not answer.
+            Problem: another run has them.
         """
+        self._turn.enter_context(turn.taken(self.machines.lock))
         self.machines.up()
         self.connect()
         # One after the other: nodes on the same machine would slow each other down.
@@ -192,10 +227,18 @@ class Cluster:
         self.wait_until_whole()
 
     def connect(self) -> None:
-        """Find the ways to all nodes, which are up."""
+        """Find the ways to all nodes, which are up.
+
+        Raises:
+            NodeAway: one does not answer.
+        """
         for access in self.machines.access():
-            engine = Engine(access.address, self.machines.certificates)
+            try:
+                engine = Engine(access.address, self.machines.certificates)
+            except EngineSilent as error:
+                raise away(access, error) from error
             self._nodes[access.name] = Node(access, engine)
+        self._made.read(self.nodes)
 
     def wait_until_whole(self) -> None:
         """Wait until every node can take work and knows the others.
@@ -216,30 +259,62 @@ class Cluster:
         for node in self.nodes:
             node.close()
         self._nodes = {}
-        if not self._keeps_nodes:
-            self.machines.take_back()
+        try:
+            if not self._keeps_nodes:
+                self.machines.take_back()
+        finally:
+            self._turn.close()
 
-    def clean(self) -> None:
-        """Leave the nodes without containers and without the driver's volumes.
+    def type(self, name: str, command: str, *, at_terminal: bool = False) -> Typed:
+        """Type a command on a node as a person does; what it makes there is the suite's to remove.
 
         Raises:
+            NodeAway: the node does not answer.
+        """
+        node = self.node(name)
+        before = self._made.look(node)
+        try:
+            typed = node.type(command, at_terminal=at_terminal)
+        except NodeAway:
+            self._made.lose_sight(node)
+            raise
+        if typed.exit_status == TIMED_OUT:
+            self._made.lose_sight(node)
+        else:
+            self._made.note(node, before)
+        return typed
+
+    def refuse_others(self) -> None:
+        """Make sure that everything on the nodes was made by scenarios.
+
+        Raises:
+            NotOurs: a container or a volume was not.
+            NodeAway: a node does not answer.
+        """
+        self._made.refuse_others(cleaning.look(self.nodes))
+
+    def clean(self) -> None:
+        """Leave the nodes without containers and volumes; all there are must be the suite's.
+
+        Raises:
+            NotOurs: a container or a volume was not made by a scenario; nothing is removed.
+            NodeAway: a node does not answer.
             NeverCame: a volume cannot be removed.
         """
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(lambda node: node.engine.remove_containers(), self.nodes))
-        # A copy that is still on its way from the scenario before holds its volume for a while.
-        eventually(self._remove_volumes, is_=set(), within=REMOVED_SECONDS, not_yet=(APIError,))
+        found = cleaning.look(self.nodes)
+        self._made.refuse_others(found)
+        cleaning.remove(self.nodes, found)
+        self._made.forget(self.nodes)
 
-    def _remove_volumes(self) -> set[str]:
-        """Remove the driver's volumes; return the names of those there are now."""
-        engines = [node.engine for node in self.nodes]
-        names = sorted(engines[0].volumes(DRIVER))
-        with ThreadPoolExecutor() as threads:
-            shares = [names[number :: len(engines)] for number in range(len(engines))]
-            list(threads.map(Engine.remove_volumes, engines, shares))
-            # Each engine remembers labels until it is told that a volume is gone.
-            list(threads.map(Engine.volume_owners, engines, [names] * len(engines)))
-        return engines[0].volumes(DRIVER)
+    def remove_made(self) -> None:
+        """Remove what scenarios made, and leave everything else.
+
+        Raises: as `clean`, but for NotOurs.
+        """
+        found = cleaning.look(self.nodes)
+        ours = {name: self._made.of(name, things) for name, things in found.items()}
+        cleaning.remove(self.nodes, ours)
+        self._made.forget(self.nodes)
 
     def owner_of(self, volume: str) -> str | None:
         """The node that owns a volume, as engines show it; None while there is no such volume."""
@@ -285,6 +360,14 @@ class Cluster:
     def _announced(self) -> set[str]:
         """The nodes that all others see."""
         return set.intersection(*(node.knows() for node in self.nodes))
+
+
+def away(access: Access, reason: object) -> NodeAway:
+    """The error for a node that does not answer."""
+    return NodeAway(
+        f"{access.name} does not answer at {access.address} ({reason}); to bring it back or to see "
+        f"why, type: {access.rescue}"
+    )
 
 
 @contextmanager

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import NotFound
+import requests
+from docker.errors import DockerException, NotFound
 from docker.tls import TLSConfig
+
+from acceptance.watchful import CONNECT_SECONDS, WatchfulAdapter
 
 PORT = 2376
 _SERVICE = "com.docker.compose.service"
 ANSWER_SECONDS = 150  # removing a volume that is on the move waits for the driver, which has 120
+LOCAL = "local"  # the driver of volumes that an engine keeps itself
+LOOK_SECONDS = 20  # an engine that takes longer is taken to be stuck
+
+
+class EngineSilent(Exception):
+    """An engine does not answer; the message says at which address, and why."""
+
+
+@dataclass(frozen=True, order=True)
+class Thing:
+    """Something an engine has. `kind`: container, volume or network.
+
+    `identity` tells it from a later one of that name. A volume of the driver is the same thing on
+    all nodes.
+    """
+
+    kind: str
+    name: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.identity}"
 
 
 class Engine:
@@ -23,6 +49,9 @@ class Engine:
 
     Args:
         certificates: folder with the operator's ca.pem, cert.pem and key.pem.
+
+    Raises:
+        EngineSilent: it does not answer.
     """
 
     def __init__(self, address: str, certificates: Path) -> None:
@@ -31,9 +60,10 @@ class Engine:
             ca_cert=str(certificates / "ca.pem"),
             verify=True,
         )
-        self._client = docker.DockerClient(
-            base_url=f"tcp://{address}:{PORT}", tls=tls, timeout=ANSWER_SECONDS
-        )
+        self._address = f"{address}:{PORT}"
+        with self._answering():
+            self._client = _client(self._address, tls, ANSWER_SECONDS)
+            self._looking = _client(self._address, tls, LOOK_SECONDS)
 
     def version(self) -> str:
         """The engine's version, like "26.1.5"."""
@@ -125,23 +155,70 @@ class Engine:
             for container in self._client.containers.list(all=True)
         }
 
-    def remove_containers(self) -> None:
-        """Remove every container, running or not, and the networks they leave unused."""
-        for container in self._client.containers.list(all=True, ignore_removed=True):
-            try:
-                container.remove(force=True, v=True)
-            except NotFound:  # it was started with --rm and is gone already
-                continue
-        self._client.networks.prune()
+    def things(self) -> frozenset[Thing]:
+        """The containers, volumes and networks there are; not the networks every engine has.
+
+        Raises:
+            EngineSilent: it does not answer.
+        """
+        api = self._looking.api
+        with self._answering():
+            containers = api.containers(all=True)
+            volumes = api.volumes()["Volumes"] or []
+            networks = api.networks(filters={"type": "custom"})
+        found = {
+            Thing("container", (each["Names"] or ["/?"])[0].lstrip("/"), each["Id"])
+            for each in containers
+        }
+        found |= {
+            # When a local volume was made its engine does not note: it shows its folder's time.
+            Thing(
+                "volume",
+                each["Name"],
+                LOCAL if each["Driver"] == LOCAL else each.get("CreatedAt", ""),
+            )
+            for each in volumes
+        }
+        found |= {Thing("network", each["Name"], each["Id"]) for each in networks}
+        return frozenset(found)
+
+    def remove_containers(self, ids: Iterable[str]) -> None:
+        """Remove containers, running or not; those that are gone already are left out."""
+        for container_id in ids:
+            with suppress(NotFound):
+                self._client.api.remove_container(container_id, force=True, v=True)
+
+    def remove_networks(self, ids: Iterable[str]) -> None:
+        """Remove networks that no container uses; those that are gone already are left out."""
+        for network_id in ids:
+            with suppress(NotFound):
+                self._client.api.remove_network(network_id)
 
     def remove_volumes(self, names: Iterable[str]) -> None:
         """Remove volumes; those that are gone already are left out."""
         for name in names:
             with suppress(NotFound):
-                self._client.volumes.get(name).remove()
+                self._client.api.remove_volume(name)
 
     def close(self) -> None:
         self._client.close()
+        self._looking.close()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (requests.RequestException, DockerException) as error:
+            raise EngineSilent(f"no engine answers at {self._address}: {error}") from error
+
+
+def _client(address: str, tls: TLSConfig, answer_seconds: float) -> docker.DockerClient:
+    """A client that waits for an answer, but not for an engine that is not there."""
+    client = docker.DockerClient(base_url=f"tcp://{address}", tls=tls, timeout=CONNECT_SECONDS)
+    client.api.get_adapter("https://").close()
+    client.api.mount("https://", WatchfulAdapter())
+    client.api.timeout = (CONNECT_SECONDS, answer_seconds)  # type: ignore[assignment]  # requests'
+    return client
 
 
 def _numbers(version: str) -> tuple[int, ...]:

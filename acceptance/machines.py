@@ -16,14 +16,14 @@ import vagrant
 from fabric import Config, Connection
 from paramiko import SSHConfig
 
-from host import LOGS, ROOT, libvirt
+from acceptance.watchful import CONNECT_SECONDS
+from host import LOGS, ROOT, libvirt, turn
 from host.nodes import SUBNET
 from host.progress import last_lines, step
 from host.surroundings import ROUTES, read_routes
 
 ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
 CERTIFICATES = ROOT / ".vagrant" / "certs"
-CONNECT_SECONDS = 10
 DRIVER_PORT = 4523
 UP_LOG = LOGS / "vagrant-up.log"
 
@@ -43,11 +43,15 @@ class Ability(Enum):
 
 @dataclass(frozen=True)
 class Access:
-    """The way to one node: a shell on it, and the address by which everybody reaches it."""
+    """The way to one node: a shell on it, and the address by which everybody reaches it.
+
+    `rescue` is what a person types when it does not answer.
+    """
 
     name: str
     address: str
     shell: Connection
+    rescue: str
 
 
 class Machines(Protocol):
@@ -56,6 +60,10 @@ class Machines(Protocol):
     @property
     def kind(self) -> str:
         """What they are, in a word for the report."""
+
+    @property
+    def lock(self) -> Path:
+        """The file that the one run holds which may use them; see host.turn."""
 
     @property
     def certificates(self) -> Path:
@@ -109,6 +117,10 @@ class VagrantMachines:
         return self._provider
 
     @property
+    def lock(self) -> Path:
+        return turn.LOCK
+
+    @property
     def certificates(self) -> Path:
         return CERTIFICATES / "operator"
 
@@ -142,7 +154,10 @@ class VagrantMachines:
     def access(self) -> Sequence[Access]:
         config = SSHConfig.from_text(self._vagrant.ssh_config())
         names = sorted(config.get_hostnames() - {"*"})
-        return [Access(name, ADDRESSES[name], _shell(config, name)) for name in names]
+        return [
+            Access(name, ADDRESSES[name], _shell(config, name), f"vagrant reload {name}")
+            for name in names
+        ]
 
     def is_reachable(self) -> bool:
         """Whether the nodes' own network is there, so that asking one of them stays on it."""

@@ -39,7 +39,7 @@ class Operator:
     def type_at_once(self, nodes: Sequence[str], command: str) -> list[Typed]:
         """Type the same command on several nodes at the same moment; one answer per node."""
         with ThreadPoolExecutor() as threads:
-            answers = list(threads.map(lambda node: self._cluster.node(node).type(command), nodes))
+            answers = list(threads.map(lambda node: self._cluster.type(node, command), nodes))
         for typed in answers:
             evidence.typed(typed)
         return answers
@@ -148,7 +148,7 @@ class Operator:
         *,
         at_terminal: bool = False,
     ) -> Typed:
-        typed = self._cluster.node(node).type(command, at_terminal=at_terminal)
+        typed = self._cluster.type(node, command, at_terminal=at_terminal)
         self._outputs.append(typed.output)
         evidence.typed(typed)
         owners_after = self._cluster.owners()

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from acceptance import evidence
-from acceptance.cluster import DRIVER, Node
+from acceptance.cluster import DRIVER, Cluster, Node
 from acceptance.speed import NODES
 
 SOCKET = f"/run/docker/plugins/{DRIVER}.sock"
@@ -44,7 +44,8 @@ class Answer:
 class PluginSocket:
     """The driver's socket on each node; ends the mounts it was asked for when it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._mounts: list[tuple[Node, str]] = []
 
     def ask(self, node: Node, call: str, body: str) -> Answer:
@@ -71,10 +72,11 @@ class PluginSocket:
 
     def _ask(self, node: Node, call: str, body: str) -> Answer:
         most_seconds = NODES.allow(ANSWER_SECONDS)
-        typed = node.type(
+        typed = self._cluster.type(
+            node.name,
             f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {most_seconds:.0f} "
             f"--data-binary {shlex.quote(body)} --write-out '\\n%{{http_code}} %{{time_total}}' "
-            f"http://driver/{call}"
+            f"http://driver/{call}",
         )
         evidence.typed(typed)
         assert typed.exit_status == 0, typed.output

@@ -12,6 +12,7 @@ from shlex import quote
 from fabric import Connection
 from invoke.exceptions import CommandTimedOut
 
+from acceptance import made
 from acceptance.engine import PORT as ENGINE_PORT
 from acceptance.machines import DRIVER_PORT
 
@@ -25,10 +26,10 @@ GIB = 1024**3
 NEEDED_BYTES = 3 * GIB
 
 FOLDER = "/vagrant"  # the README's name for what a node has of the checkout
-MARKS = "/etc/volume-plugins-demo"
+MARKS = made.FOLDER
 FOLDER_MARK = f"{MARKS}/folder"  # without it, FOLDER is somebody else's
 SCENARIOS_MARK = f"{MARKS}/scenarios"
-"""While it is there, every container and volume of the server is the scenarios' to remove."""
+"""While it is there, scenarios have been on the server, and what they made is in made.RECORD."""
 
 READ_SECONDS = 60
 READ = f"""

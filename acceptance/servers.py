@@ -20,7 +20,7 @@ from paramiko import AuthenticationException, BadHostKeyException, RejectPolicy,
 from acceptance import inventory, server_checks, upload
 from acceptance.engine import PORT as ENGINE_PORT
 from acceptance.inventory import Server, home
-from acceptance.machines import CONNECT_SECONDS, DRIVER_PORT, Ability, Access, NodesNotUp
+from acceptance.machines import DRIVER_PORT, Ability, Access, NodesNotUp
 from acceptance.server_checks import (
     FOLDER,
     FOLDER_MARK,
@@ -31,6 +31,7 @@ from acceptance.server_checks import (
     Wanted,
 )
 from acceptance.waiting import eventually
+from acceptance.watchful import CONNECT_SECONDS
 from host import LOGS, ROOT
 from host.progress import last_lines, step
 from host.surroundings import ROUTES, Route, read_routes
@@ -65,6 +66,10 @@ class Servers:
     @property
     def kind(self) -> str:
         return f"servers of {self._path.name}"
+
+    @property
+    def lock(self) -> Path:
+        return self._path.with_suffix(".lock")
 
     @property
     def certificates(self) -> Path:
@@ -134,7 +139,7 @@ class Servers:
 
     def access(self) -> Sequence[Access]:
         return [
-            Access(name, str(server.address), self._shells[name])
+            Access(name, str(server.address), self._shells[name], server.login)
             for name, server in self._servers.items()
         ]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,11 +19,14 @@ from host import (
     provider,
     surroundings,
     tally,
+    turn,
     venv,
 )
 from host import deb as driver
 from host.problem import Problem
 from host.progress import StepFailed
+
+RESULTS = ("junit", "allure-results", "report")
 
 # VirtualBox needs no daemon.
 DAEMONS = {"docker": engine.start, "libvirt": libvirt.start}
@@ -61,8 +65,16 @@ def deb() -> None:
     print(driver.described())
 
 
+def forget() -> None:
+    """Remove the results of the last run, so that a run that fails early has none."""
+    turn.refuse_if_taken()
+    for name in RESULTS:
+        shutil.rmtree(BUILD / name, ignore_errors=True)
+
+
 def up() -> None:
     """Build what the nodes run from, and start them; those that are up get the driver too."""
+    turn.refuse_if_taken()
     chosen = provider.chosen()
     for command in provider.builds(chosen):
         # Each shows its own progress, and says itself what went wrong.
@@ -80,7 +92,7 @@ def main() -> int:
     """Exit status 0: done; 1: not, with the reason; 2: usage."""
     parser = argparse.ArgumentParser(prog="python3 -m host", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (tools, prepare, check, deb, up, cleanup.down, cleanup.clean):
+    for run in (tools, prepare, check, deb, forget, up, cleanup.down, cleanup.clean):
         title = (run.__doc__ or "").splitlines()[0]
         commands.add_parser(run.__name__, help=title, description=title).set_defaults(run=run)
     closing = commands.add_parser("tally", help="print what failed in the last run, and how many")

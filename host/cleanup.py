@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from host import BUILD, LOGS, ROOT, engine, libvirt, loops, nodes, progress, provider
+from host import BUILD, LOGS, ROOT, engine, libvirt, loops, nodes, progress, provider, turn
 from host.commands import ask, docker_lines
 from host.problem import Problem
 
@@ -30,8 +30,10 @@ def down() -> None:
 
     Raises:
         StepFailed: Vagrant could not destroy a machine; what can be removed without it is gone.
-        Problem: the engine or libvirt, which hold the nodes, do not start, do not end, or keep one.
+        Problem: the engine or libvirt, which hold the nodes, do not start, do not end, or keep one;
+            or scenarios run on the nodes.
     """
+    turn.refuse_if_taken()
     if nodes.machine_files("docker"):
         engine.start()  # containers and volumes can be removed only through an engine
     _remove_machines()
@@ -44,6 +46,7 @@ def clean() -> None:
     Raises:
         StepFailed, Problem: as `down`; then the files stay, for the next try needs them.
     """
+    turn.refuse_if_taken()
     if (nodes.machine_files("docker") or (BUILD / "box").exists()) and shutil.which("dockerd"):
         engine.start()
     _remove_machines()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 from acceptance.cluster import Typed
@@ -17,10 +14,8 @@ class Cluster:
     def owners(self) -> dict[str, str]:
         return {}
 
-    def node(self, name: str) -> Any:
-        return SimpleNamespace(
-            type=lambda command, **_: Typed("admin", name, command, command, 0, 0.1)
-        )
+    def type(self, name: str, command: str, **_: bool) -> Typed:
+        return Typed("admin", name, command, command, 0, 0.1)
 
 
 @pytest.fixture

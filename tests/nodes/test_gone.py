@@ -1,0 +1,106 @@
+"""A node that does not answer is named within seconds, and ends a run in one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTAINER = "volume-plugins-demo-node2"
+ADDRESS = "172.16.78.251"
+GATEWAY = "172.16.78.1"  # this machine, as the nodes see it
+SOON_SECONDS = 60  # ten for a connection, twenty for a silence, and what starts takes its time
+
+pytestmark = pytest.mark.nodes
+
+
+def filter_on_node2(*change: str) -> None:
+    """On the node and not on this machine: the rule goes with the node if nobody takes it back."""
+    subprocess.run(
+        ["docker", "exec", CONTAINER, "iptables", "--wait", *change],
+        check=True,
+        capture_output=True,
+    )
+
+
+@contextmanager
+def node2_gone() -> Iterator[None]:
+    """Have node2 drop what this machine sends; it and the others go on."""
+    rule = ("INPUT", "--source", GATEWAY, "--jump", "DROP")
+    filter_on_node2("--insert", *rule)
+    try:
+        yield
+    finally:
+        filter_on_node2("--delete", *rule)
+
+
+@pytest.fixture(autouse=True)
+def node2() -> None:
+    running = ["docker", "ps", "--quiet", "--filter", f"name=^{CONTAINER}$"]
+    if not subprocess.run(running, check=True, capture_output=True).stdout:
+        pytest.skip(f"{CONTAINER} is not up, or not a container")
+
+
+BEHAVE = (
+    *(sys.executable, "-m", "behave", "--no-color", "--format", "plain"),
+    *("-D", "keep_nodes=yes", str(ROOT / "features" / "cli.feature")),
+)
+
+
+def timed(folder: Path, *command: str) -> tuple[float, str]:
+    """How many seconds a command took that has to fail, and what it said."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0, done.stdout
+    return time.monotonic() - started, done.stdout
+
+
+def test_vagrant_ssh_says_soon_that_a_node_is_gone() -> None:
+    with node2_gone():
+        seconds, said = timed(ROOT, "vagrant", "ssh", "node2", "-c", "true")
+    assert f"node2 does not answer at {ADDRESS}" in said
+    assert "vagrant reload node2" in said
+    assert seconds < SOON_SECONDS
+
+
+def test_a_run_ends_soon_and_says_which_node_is_gone(tmp_path: Path) -> None:
+    """Not in the repository's folder: the results of the run that this test is part of are kept."""
+    with node2_gone():
+        seconds, said = timed(tmp_path, *BEHAVE)
+    assert f"NodeAway: node2 does not answer at {ADDRESS}" in said, said
+    assert "vagrant reload node2" in said, said
+    assert seconds < SOON_SECONDS
+
+
+def test_a_run_ends_soon_when_a_node_goes_away_in_the_middle_of_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        BEHAVE, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if "... passed" in line:
+                break
+        with node2_gone():
+            gone = time.monotonic()
+            said += process.stdout.read()
+            process.wait()
+            seconds = time.monotonic() - gone
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode != 0, said
+    assert f"NodeAway: node2 does not answer at {ADDRESS}" in said, said
+    assert seconds < 3 * SOON_SECONDS, f"{seconds:.0f} s: {said}"
