@@ -15,6 +15,9 @@ from acceptance.waiting import eventually, eventually_true
 
 SUBVOLUME_INODE = 256  # of the root of each; source: btrfs, BTRFS_FIRST_FREE_OBJECTID
 CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
+PACKAGE = "/vagrant/build/deb/flocker_*.deb"
+NEWER = "/tmp/newer-flocker"  # noqa: S108 - on a node, which is nobody else's
+NEWER_SUFFIX = ".1"  # of the version
 GONE_SECONDS = 30
 RESTART_SECONDS = 60
 
@@ -80,6 +83,26 @@ class Faults:
         """Kill the driver; return when it has been started again."""
         self._kill("flocker", node)
         eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
+
+    def upgrade_driver(self, node: Node) -> None:
+        """Upgrade the driver's package; return when the newer driver has told of itself.
+
+        The newer package is the one of this run, with another version in it. Healing installs that
+        one again.
+        """
+        newer = f"{_version(node)}{NEWER_SUFFIX}"
+        self._begin("version", node, partial(_install, node, PACKAGE))
+        node.ask(
+            f"rm -rf {NEWER} && dpkg-deb --raw-extract {PACKAGE} {NEWER} && cd {NEWER}"
+            f" && sed -i '/^Version:/s/$/{NEWER_SUFFIX}/' DEBIAN/control"
+            f" && sed -i '/^VERSION = /s/\"$/{NEWER_SUFFIX}\"/' usr/lib/flocker/flocker/__init__.py"
+            " && find usr -type f | sort | xargs md5sum > DEBIAN/md5sums"
+            f" && dpkg-deb --root-owner-group --build {NEWER} {NEWER}.deb"
+        )
+        _install(node, f"{NEWER}.deb")
+        eventually(
+            lambda: _version(node), is_=newer, within=RESTART_SECONDS, not_yet=(RuntimeError,)
+        )
 
     def replace_disk(self, node: Node) -> None:
         """Take everything a node has of any volume, as a new disk would; no container may run."""
@@ -169,6 +192,16 @@ class Faults:
 def _main_process(unit: str, node: Node) -> str:
     """The process id of a unit, 0 while it has none."""
     return node.ask(f"systemctl show --property=MainPID --value {unit}").strip()
+
+
+def _install(node: Node, package: str) -> None:
+    node.ask(f"sudo DEBIAN_FRONTEND=noninteractive dpkg --install {package}")
+
+
+def _version(node: Node) -> str:
+    """The version of its driver, as it tells the other nodes."""
+    known = {each["name"]: each["version"] for each in node.flocker("status")["nodes"]}
+    return str(known[node.name])
 
 
 def _is_running(unit: str, node: Node) -> bool:

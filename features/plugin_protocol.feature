@@ -127,16 +127,16 @@ Feature: The driver stands whatever its engine asks
       Then the driver refuses with "<reason>"
 
       Examples:
-        | wrong                  | request                 | reason                    |
-        | cut off                | {"Name": "no            | plugin protocol           |
-        | not an object          | ["notes"]               | plugin protocol           |
-        | without a name         | {"Opts": {}}            | Name                      |
-        | empty-handed           |                         | Name                      |
-        | for a number           | {"Name": 7}             | Name                      |
-        | for a name of nothing  | {"Name": ""}            | cannot be a volume's name |
-        | for a way out          | {"Name": "../../etc"}   | cannot be a volume's name |
-        | for a name with blanks | {"Name": "my notes"}    | cannot be a volume's name |
-        | for another alphabet   | {"Name": "z\u00e4hler"} | cannot be a volume's name |
+        | wrong                  | request                 | reason                              |
+        | cut off                | {"Name": "no            | plugin protocol says: body: Invalid |
+        | not an object          | ["notes"]               | plugin protocol says: body: Input   |
+        | without a name         | {"Opts": {}}            | Name: Field required                |
+        | empty-handed           |                         | without its content                 |
+        | for a number           | {"Name": 7}             | Name: Input should be a valid str   |
+        | for a name of nothing  | {"Name": ""}            | cannot be a volume's name           |
+        | for a way out          | {"Name": "../../etc"}   | cannot be a volume's name           |
+        | for a name with blanks | {"Name": "my notes"}    | cannot be a volume's name           |
+        | for another alphabet   | {"Name": "z\u00e4hler"} | cannot be a volume's name           |
 
     Scenario: The longest name there can be, and one more letter
       When Docker asks "node1" to make a volume with a name of 255 letters

@@ -90,12 +90,12 @@ Feature: A volume is what was asked for
       Then it is refused with "<reason>"
 
       Examples:
-        | option             | reason             |
-        | size=lots          | is not a size      |
-        | size=1KiB          | cannot have a size |
-        | replicas=-1        | number of replicas |
-        | failover=sometimes | is not known       |
-        | from=nothing@1     | nothing            |
+        | option             | reason              |
+        | size=lots          | is not a size       |
+        | size=1KiB          | cannot have a size  |
+        | replicas=-1        | number of replicas  |
+        | failover=sometimes | is not known        |
+        | from=nothing@1     | no volume 'nothing' |
 
   Rule: What Docker does not pass on can be seen
 

@@ -75,8 +75,8 @@ def kill_driver(context: Context, node: str) -> None:
 
 
 @when('the driver on "{node}" is replaced by a newer one')
-def restart_driver(context: Context, node: str) -> None:
-    context.cluster.node(node).restart("flocker")
+def upgrade_driver(context: Context, node: str) -> None:
+    context.faults.upgrade_driver(context.cluster.node(node))
 
 
 @when('the disk of "{node}" is replaced by an empty one')

@@ -5,8 +5,11 @@ import json
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance import evidence
+from acceptance import evidence, listing
 
+# What curl ends with when the other side ends a connection it had taken: with no answer, while it
+# sent, while it received. A node that is down, or whom curl does not trust, is none of these.
+TURNED_AWAY = (52, 55, 56)
 FULL = ("Disk quota exceeded", "No space left")
 
 
@@ -103,6 +106,29 @@ def check_saying(context: Context, text: str) -> None:
     assert text in typed.output, f"it said {typed.output!r}"
 
 
+@then("it lists last of all")
+def check_list(context: Context) -> None:
+    typed, table = context.typed, context.table
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    found = listing.columns(typed.output, table.headings)
+    expected = [tuple(row) for row in table]
+    assert found[-len(expected) :] == expected, f"it listed {found}: {typed.output}"
+
+
+@then("it is turned away before it has asked")
+def check_turned_away(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status in TURNED_AWAY, f"exit status {typed.exit_status}: {typed.output}"
+
+
+@then("it shows that it gets further")
+def check_progress(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    shown = listing.percentages(typed.output)
+    assert shown == sorted(shown) and len(set(shown)) > 1, f"it said {typed.output!r}"
+
+
 @then('it says "{text}" in less than a second')
 def check_quick_saying(context: Context, text: str) -> None:
     typed = context.typed
@@ -132,6 +158,15 @@ def check_in_use(context: Context, service: str, node: str, volume: str) -> None
     typed = context.typed
     assert typed.exit_status != 0, f"it was not refused: {typed.output}"
     expected = f"volume '{volume}' is in use by container '{container}' on {node}"
+    assert expected in typed.output, typed.output
+
+
+@then('it is refused because {service}, which is stopped on "{node}", uses the volume "{volume}"')
+def check_still_needed(context: Context, service: str, node: str, volume: str) -> None:
+    container = context.cluster.node(node).engine.container_of(service)
+    typed = context.typed
+    assert typed.exit_status != 0, f"it was not refused: {typed.output}"
+    expected = f"volume '{volume}' is used by stopped containers on {node}: {container};"
     assert expected in typed.output, typed.output
 
 
