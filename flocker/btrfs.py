@@ -23,7 +23,8 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flocker import btrfs_stream, nested, subvolume
+from flocker import btrfs_stream, digest, nested, subvolume
+from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
     HoldsMore,
@@ -202,6 +203,9 @@ class BtrfsPool:
         subvolume.sync(self._volumes)  # or a crash would bring the mark back
 
     @works_when_full
+    def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:
+        return digest.of(self._folder(volume_id).snapshot(number), bytes_per_second)
+
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
         pruned = set()
         with self._locked(volume_id) as folder:

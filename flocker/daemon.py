@@ -38,6 +38,8 @@ from flocker.transfer import Transfers
 from flocker.troubles import Troubles
 from flocker.upkeep import Upkeep
 from flocker.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
+from flocker.verification import Verification
+from flocker.verification_api import add_peer_verification_routes, add_verification_routes
 from flocker.volume_use import VolumeUse
 
 
@@ -73,7 +75,11 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     troubles = Troubles()
 
     def status() -> dict[str, Any]:
-        return {**operations.status(), "etcd": care.size and asdict(care.size)}
+        return {
+            **operations.status(),
+            "etcd": care.size and asdict(care.size),
+            "verified": verification.results(),
+        }
 
     def problems() -> list[str]:
         return [
@@ -81,6 +87,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             *follower.problems(),
             *shortages(pool.usage()),
             *care.problems(),
+            *verification.problems(),
         ]
 
     metrics = Metrics(status)
@@ -178,6 +185,15 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         retention_seconds=config.retention_seconds,
     )
     upkeep = Upkeep(node, ownership=ownership, pool=pool, custody=custody, others=peers)
+    verification = Verification(
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        retention=retention,
+        others=peers,
+        file=config.pool / "verified.json",
+    )
     purging = Purging(
         node,
         ownership=ownership,
@@ -198,16 +214,18 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         problems=problems,
         stuck=follower.stuck,
     )
-    for part in (care, keeper, publisher, follower, failover, hidden):
+    for part in (care, keeper, publisher, follower, failover, hidden, verification):
         part.start(stopping)
 
     engine_app = serve_engine(driver, lambda call, s: metrics.call_seconds.labels(call).observe(s))
     add_operator_routes(engine_app, operations)
     add_upkeep_routes(engine_app, upkeep)
+    add_verification_routes(engine_app, verification)
     add_watching_routes(engine_app, "/flocker", lambda: health(status()), metrics.text)
     peers_app = serve_peers(
         Parts(driver, custody, operations, pool, retention, metrics.sent_bytes.inc)
     )
     add_peer_upkeep_routes(peers_app, upkeep)
+    add_peer_verification_routes(peers_app, verification)
     add_watching_routes(peers_app, "", lambda: health(status()), metrics.text)
     return Daemon(engine_app, peers_app)

@@ -13,6 +13,7 @@ A test may have it fail:
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -25,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
     HoldsMore,
@@ -155,6 +157,15 @@ class MemoryPool:
         with self._lock:
             volume = self._volumes.setdefault(volume_id, _Volume())
             volume.snapshots[snapshot.number] = (snapshot, content)
+
+    def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:  # noqa: ARG002
+        content = self._content(volume_id, number)[1]
+        return Digest(hashlib.sha256(content).hexdigest(), 1, len(content))
+
+    def damage(self, volume_id: str, content: bytes = b"damaged") -> None:
+        """Have the newest snapshot hold something else, as a disk that lies does."""
+        known = self._volumes[volume_id].snapshots
+        known[max(known)] = (known[max(known)][0], content)
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:
         with self._lock:

@@ -138,6 +138,7 @@ class _StatusCollector(Collector):
             "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)
         )
         yield from _gauges_of(owned, status["node"])
+        yield from _gauges_of_verified(status["verified"])
 
 
 def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFamily]:
@@ -169,6 +170,24 @@ def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFa
         for each in volume["stuck"]:
             stuck.add_metric([name, each], 1)
     return iter((mounted, problem, size, used, lag, stuck))
+
+
+def _gauges_of_verified(results: list[dict[str, Any]]) -> Iterator[GaugeMetricFamily]:
+    at = _gauge(
+        "volume_verified_timestamp_seconds", "When an owned volume's copies were compared last.",
+        "volume",
+    )  # fmt: skip
+    bad = _gauge(
+        "copy_bad", "Whether a copy could not be read or was not the owner's when last compared.",
+        "volume", "node",
+    )  # fmt: skip
+    for result in results:
+        at.add_metric([result["volume"]], datetime.fromisoformat(result["at"]).timestamp())
+        for copy in result["copies"]:
+            bad.add_metric(
+                [result["volume"], copy["node"]], copy["result"] in ("differs", "unreadable")
+            )
+    return iter((at, bad))
 
 
 def _owned(status: Status) -> list[dict[str, Any]]:

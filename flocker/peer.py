@@ -12,6 +12,7 @@
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
     GET  /asides                           what was put aside there
     POST /upkeep/purge                     see upkeep_api.py
+    POST /verification/...                 see verification_api.py
 
 A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
 """
@@ -38,6 +39,7 @@ from starlette.types import Receive, Scope, Send
 
 from flocker.config import Certificates
 from flocker.custody import Custody
+from flocker.digest import Digest
 from flocker.driver import Driver
 from flocker.errors import (
     BadRequest,
@@ -262,6 +264,24 @@ class HttpPeers:
         body = {"volume_ids": volume_ids, "references": references}
         answer: dict[str, Any] = self._post(node, "/upkeep/purge", body, OPERATION_SECONDS)
         return answer
+
+    def verify(self, volume: Volume) -> dict[str, Any]:
+        body = {"volume": volume.name}
+        answer: dict[str, Any] = self._post(
+            volume.owner, "/verification/verify", body, OPERATION_SECONDS
+        )
+        return answer
+
+    def digest(
+        self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int
+    ) -> Digest:
+        body = {
+            "volume_id": volume_id,
+            "number": snapshot.number,
+            "identity": snapshot.identity,
+            "bytes_per_second": bytes_per_second,
+        }
+        return Digest(**self._post(node, "/verification/digest", body, OPERATION_SECONDS))
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         answer = self._get(node, f"/copies/{volume_id}/snapshots")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from flocker.digest import Digest
 from flocker.records import Claim, Snapshot, Volume
 
 
@@ -112,6 +113,13 @@ class Pool(Protocol):
             StreamRefused: it cannot be applied here, now or later; nothing is kept.
             TransferFailed: the stream is broken or is not that snapshot; nothing is kept.
             LostWrites: the disk refused writes meanwhile; nothing is kept.
+        """
+
+    def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:
+        """Read a snapshot, no faster than that, and tell what everybody must find in it.
+
+        Raises:
+            PoolError: something in it cannot be read.
         """
 
     def prune(self, volume_id: str, keep: Collection[int]) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 from flocker.background import attempt
@@ -66,6 +68,7 @@ class Retention:
         self._lock = threading.Lock()
         self._sent: dict[tuple[str, str], int] = {}
         self._asked_for: set[tuple[str, int]] = set()
+        self._read: Counter[tuple[str, int]] = Counter()
 
     def sending(self, volume_id: str, node: str, number: int) -> None:
         """A peer is fetching this one; it is the next parent even before the peer says so."""
@@ -82,6 +85,17 @@ class Retention:
         with self._lock:
             self._asked_for.discard((volume_id, number))
 
+    @contextmanager
+    def reading(self, volume_id: str, number: int) -> Iterator[None]:
+        """This one is being read from end to end."""
+        with self._lock:
+            self._read[volume_id, number] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._read[volume_id, number] -= 1
+
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
         unheard_since = ago(self._seconds)
@@ -93,6 +107,7 @@ class Retention:
         kept |= {named.snapshot.number for named in state.named(volume)}
         with self._lock:
             kept |= {number for each, number in self._asked_for if each == volume.id}
+            kept |= {number for each, number in +self._read if each == volume.id}
             kept |= {number for (each, _), number in self._sent.items() if each == volume.id}
         return kept
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from flocker.cli import wording
-from flocker.cli.client import WRONGLY_TYPED, Answer, Daemon, Failed
+from flocker.cli.client import FAILED, WRONGLY_TYPED, Answer, Daemon, Failed
 from flocker.cli.progress import moving, waiting
 from flocker.errors import BadRequest
 from flocker.options import read_size
@@ -233,6 +233,21 @@ def undelete(
     title = f"bringing {name} back"
     answer = _order(context, "undelete", {"name": name}, title, as_json, is_long=True)
     _tell(answer, as_json, wording.undeleted)
+
+
+@command("sudo flocker verify demo")
+def verify(context: typer.Context, volume: Volume, as_json: AsJson = False) -> None:
+    """Compare the copies of a volume with what its owner has.
+
+    Reads a snapshot that both have, on all nodes, as fast as their disks allow; containers go
+    on. Every volume is compared about once a week anyway, slowly. Exit status 1 if a copy
+    differs or cannot be read.
+    """
+    title = f"comparing the copies of {volume}"
+    answer = _order(context, "verify", {"volume": volume}, title, as_json, is_long=True)
+    _tell(answer, as_json, wording.verified)
+    if not all(copy["result"] in ("same", "not compared") for copy in answer["copies"]):
+        raise typer.Exit(FAILED)
 
 
 @command("sudo flocker resize demo 2GiB")

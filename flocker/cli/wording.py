@@ -162,6 +162,20 @@ def undeleted(answer: Part) -> str:
     return f"{answer['volume']['name']} is back, on {answer['volume']['owner']}."
 
 
+def verified(answer: Part) -> str:
+    rows = [
+        (
+            copy["node"],
+            "-" if copy["snapshot"] is None else f"{answer['volume']}@{copy['snapshot']}",
+            "-" if copy["size_bytes"] is None else about(copy["size_bytes"]),
+            copy["result"],
+            copy["why"],
+        )
+        for copy in answer["copies"]
+    ]
+    return table(("NODE", "SNAPSHOT", "CONTENT", "RESULT", "WHY"), rows)
+
+
 def resized(answer: Part) -> str:
     volume = answer["volume"]
     size_bytes = volume["size_bytes"]

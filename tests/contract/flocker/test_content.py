@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker import digest
+from flocker import digest, subvolume
 from flocker.btrfs import BtrfsPool
 from flocker.errors import FlockerError, StreamRefused
 from flocker.pool import Pool
@@ -277,6 +277,25 @@ def test_file_attributes_do_not_travel_and_keep_no_volume_from_coming_home(
     (here.open(claim) / "file").write_text("three")
     claim, parents = move(here, there, claim)
     assert parents == [2]
+
+
+def test_a_pool_tells_by_its_digest_what_a_disk_has_changed(pools: Pools) -> None:
+    here, there = pools
+    claim = a_claim()
+    here.create(claim)
+    a_file(here.open(claim))
+    snapshot = here.take_snapshot(claim)
+    stream = here.send(claim.volume_id, snapshot.number, None)
+    there.receive(claim.volume_id, snapshot, None, stream)
+    read = [pool.digest(claim.volume_id, snapshot.number, FAST) for pool in pools]
+    assert read[0] == read[1]
+    folder = there.live(claim.volume_id).parent / "snapshots" / str(snapshot.number)
+    subvolume.set_readonly(folder, is_readonly=False)
+    (folder / "file").write_text("texT")
+    os.utime(folder / "file", ns=(0, (here.open(claim) / "file").stat().st_mtime_ns))
+    subvolume.set_readonly(folder, is_readonly=True)
+    assert there.snapshots(claim.volume_id) == [snapshot], "nothing else tells"
+    assert there.digest(claim.volume_id, snapshot.number, FAST) != read[0]
 
 
 @pytest.mark.parametrize("damage", [0, 17, 40, 0.5, -11, -1])

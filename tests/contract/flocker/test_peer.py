@@ -27,6 +27,7 @@ from flocker.errors import (
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.records import Node, Snapshot, State
 from flocker.upkeep_api import add_peer_upkeep_routes
+from flocker.verification_api import add_peer_verification_routes
 from tests.contract.flocker.etcd_members import free_port
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.unit.flocker.cluster import MemoryCluster
@@ -69,6 +70,7 @@ def port(cluster: MemoryCluster, certificates: Path, sent: list[int]) -> Iterato
     )
     app = serve_peers(parts)
     add_peer_upkeep_routes(app, node1.upkeep)
+    add_peer_verification_routes(app, node1.verification)
     config = uvicorn.Config(
         app,
         host=ADDRESS,
@@ -238,6 +240,19 @@ def test_a_removed_volume_is_purged_at_a_peer(demo: MemoryCluster) -> None:
     [node1] = [each for each in answer["nodes"] if each["node"] == "node1"]
     assert len(node1["purged"]) == 1
     assert demo["node1"].pool.asides() == []
+
+
+def test_copies_are_compared_with_a_peers(demo: MemoryCluster) -> None:
+    demo["node1"].publish()
+    demo["node2"].follow()
+    answer = demo["node2"].verification.verify("demo")  # asks node1, the owner
+    assert [copy["result"] for copy in answer["copies"]] == ["same", "same"]
+    [snapshot] = demo["node1"].pool.snapshots(demo.volume("demo").id)
+    peers = demo["node2"].peers
+    read = peers.digest(demo.volume("demo").id, "node1", snapshot, 1 << 40)
+    assert read == demo["node2"].pool.digest(demo.volume("demo").id, snapshot.number, 1 << 40)
+    with pytest.raises(Refused, match="snapshot 9 is gone from node1"):
+        peers.digest(demo.volume("demo").id, "node1", Snapshot(9, "gone"), 1 << 40)
 
 
 @pytest.mark.parametrize("operation", ["purge", "promote", "_freeze", "driver", "nothing"])

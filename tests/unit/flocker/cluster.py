@@ -15,6 +15,7 @@ from typing import Any, cast
 from flocker.adoption import Adoption
 from flocker.catalog import Catalog
 from flocker.custody import Custody
+from flocker.digest import Digest
 from flocker.driver import Driver
 from flocker.engine import EngineUse
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
@@ -34,6 +35,7 @@ from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
 from flocker.upkeep import Upkeep
+from flocker.verification import Verification
 from flocker.volume_use import VolumeUse
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
@@ -218,11 +220,21 @@ class Machine:
                 *self.troubles.all(),
                 *self.follower.problems(),
                 *shortages(pool.usage()),
+                *self.verification.problems(),
             ],
             retention_seconds=RETENTION_SECONDS,
         )
         self.upkeep = Upkeep(
             node, ownership=ownership, pool=pool, custody=self.custody, others=peers
+        )
+        self.verification = Verification(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            retention=self.retention,
+            others=peers,
+            file=self.folder / "verified.json",
         )
         self.purging = Purging(
             node,
@@ -393,6 +405,15 @@ class DirectPeers:
 
     def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
         return self._at(node, "").upkeep.purge_here(volume_ids, references)
+
+    def verify(self, volume: Volume) -> dict[str, Any]:
+        return self._at(volume.owner, volume.name).verification.verify(volume.name)
+
+    def digest(
+        self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int
+    ) -> Digest:
+        there = self._at(node, volume_id).verification
+        return there.digest_here(volume_id, snapshot, bytes_per_second)
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         return self._at(node, volume_id).pool.snapshots(volume_id)

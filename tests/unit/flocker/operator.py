@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from flocker.errors import BadRequest, FlockerError
 from flocker.operator_api import Answer, add_operator_routes
 from flocker.upkeep_api import add_upkeep_routes
+from flocker.verification_api import add_verification_routes
 
 
 class Operator:
@@ -66,6 +67,9 @@ class Operator:
     def undelete(self, name: str) -> Answer:
         return self._called("undelete", name)
 
+    def verify(self, volume: str) -> Answer:
+        return self._called("verify", volume)
+
     def resize(self, volume: str, size_bytes: int | None) -> Answer:
         return self._called("resize", volume, size_bytes)
 
@@ -78,6 +82,7 @@ def serve(operator: Operator) -> FastAPI:
     app = FastAPI()
     add_operator_routes(app, operator)
     add_upkeep_routes(app, operator)
+    add_verification_routes(app, operator)
 
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:

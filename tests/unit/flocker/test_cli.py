@@ -201,6 +201,7 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["snapshots", "demo"], ("snapshots", "demo"), {"snapshots": []}),
     (["purge", "old"], ("purge", "old"), PURGED),
     (["purge", "--all"], ("purge", None), PURGED),
+    (["verify", "demo"], ("verify", "demo"), {"volume": "demo", "copies": []}),
     (["prune", "demo@4"], ("prune", "demo@4"), {"reference": "demo@4"}),
     (["restore", "demo@4"], ("restore", "demo@4"), {**MOVED, "kept_as": "demo@7"}),
     (["clone", "demo@4", "new"], ("clone", "demo@4", "new"), {"volume": volume("new")}),
@@ -768,6 +769,23 @@ def test_a_purge_tells_what_it_freed_what_it_kept_and_who_did_not_answer() -> No
     )
     nothing = {"nodes": [], "kept": [], "silent": []}
     assert wording.purged(nothing) == "There was nothing to purge."
+
+
+@pytest.mark.parametrize(
+    ("result", "exit_code"), [("same", 0), ("not compared", 0), ("differs", 1), ("unreadable", 1)]
+)
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_bad_copy_is_an_exit_status(
+    operator: Operator, run: Run, result: str, exit_code: int, options: list[str]
+) -> None:
+    copy = {"node": "node2", "snapshot": 5, "size_bytes": GIB, "result": result, "why": "reasons"}
+    operator.answers["verify"] = {"volume": "demo", "copies": [copy]}
+    done = run("verify", "demo", *options)
+    assert done.exit_code == exit_code
+    if not options:
+        assert done.stdout.splitlines()[1].split()[:3] == ["node2", "demo@5", "1"]
+        line = " ".join(done.stdout.splitlines()[1].split())
+        assert line == f"node2 demo@5 1 GiB {result} reasons"
 
 
 @pytest.mark.parametrize("typed", [["purge"], ["purge", "demo", "--all"]])

@@ -65,6 +65,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "node": "node1",
         "is_connected": True,
         "pool_problem": None,
+        "verified": [],
         "problems": [],
         "etcd": None,
         "nodes": nodes,
@@ -134,6 +135,21 @@ def test_what_is_not_known_is_left_out(nodes: list[dict[str, Any]]) -> None:
     seen = samples(Metrics(lambda: status(is_connected=False, nodes=nodes)))
     assert seen[("flocker_connected",)] == 0
     assert not [name for name in seen if "bytes" in name[0] and "pool" in name[0]]
+
+
+def test_the_last_comparison_of_copies_is_a_gauge() -> None:
+    copies = [
+        {"node": "node1", "result": "same"},
+        {"node": "node2", "result": "differs"},
+        {"node": "node3", "result": "not compared"},
+    ]
+    at = "2026-11-22T19:00:00.000+00:00"
+    verified = {"volume": "demo", "at": at, "copies": copies}
+    seen = samples(Metrics(lambda: status(verified=[verified])))
+    verified_at = seen[("flocker_volume_verified_timestamp_seconds", "demo")]
+    assert verified_at == datetime.fromisoformat(at).timestamp()
+    bad = {name[1]: value for name, value in seen.items() if name[0] == "flocker_copy_bad"}
+    assert bad == {"node1": 0, "node2": 1, "node3": 0}
 
 
 def test_a_problem_of_the_pool_is_a_gauge() -> None:
