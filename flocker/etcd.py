@@ -12,7 +12,6 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from typing import TypeVar
 
 from flocker import etcd_watch
@@ -36,10 +35,6 @@ from flocker.keyspace import (
     mount_key,
     move_key,
     node_key,
-    read_event,
-    read_move,
-    read_removed,
-    read_volume,
     removed_key,
     seen_key,
     snapshot_key,
@@ -91,20 +86,20 @@ class EtcdOwnership:
 
     def volume(self, name: str) -> Volume | None:
         [record] = self._look(volume_key(name))
-        return _as(read_volume, record)
+        return _as(Volume.from_json, record)
 
     def removed(self, volume_id: str) -> Removed | None:
         [record] = self._look(removed_key(volume_id))
-        return _as(read_removed, record)
+        return _as(Removed.from_json, record)
 
     def move(self, volume_id: str) -> Move | None:
         [record] = self._look(move_key(volume_id))
-        return _as(read_move, record)
+        return _as(Move.from_json, record)
 
     def create(self, volume: Volume, event: Event) -> Volume:
         while True:
             [record] = self._look(volume_key(volume.name))
-            there = _as(read_volume, record)
+            there = _as(Volume.from_json, record)
             if there is not None:
                 return there
             if self._commit([record], [put(record.key, volume.to_json())], event):
@@ -113,7 +108,7 @@ class EtcdOwnership:
     def change(self, volume: Volume, changed: Volume, event: Event) -> None:
         while True:
             [record] = self._look(volume_key(volume.name))
-            if _as(read_volume, record) == changed:
+            if _as(Volume.from_json, record) == changed:
                 return
             _check_current(record, volume)
             if self._commit([record], [put(record.key, changed.to_json())], event):
@@ -128,7 +123,7 @@ class EtcdOwnership:
                 move_key(volume.id),
                 removed_key(volume.id),
             )
-            if _as(read_removed, left) == removed:
+            if _as(Removed.from_json, left) == removed:
                 return
             _check_current(record, volume)
             _check_unused(mount, volume)
@@ -140,9 +135,9 @@ class EtcdOwnership:
     def undelete(self, removed: Removed, volume: Volume, event: Event) -> None:
         while True:
             record, left = self._look(volume_key(volume.name), removed_key(removed.volume.id))
-            if left.value is None and _as(read_volume, record) == volume:
+            if left.value is None and _as(Volume.from_json, record) == volume:
                 return
-            if _as(read_removed, left) != removed:
+            if _as(Removed.from_json, left) != removed:
                 raise Refused(
                     f"volume '{removed.volume.name}' is not among the removed ones any more; "
                     "`flocker trash` lists them"
@@ -159,7 +154,7 @@ class EtcdOwnership:
         volume_id = removed.volume.id
         while True:
             [left] = self._look(removed_key(volume_id))
-            if _as(read_removed, left) != removed:
+            if _as(Removed.from_json, left) != removed:
                 return
             below = (f"{kind}/{volume_id}/" for kind in ("copies", "snapshots", "history"))
             if self._commit([left], [delete(left.key), *map(delete_below, below)]):
@@ -197,13 +192,13 @@ class EtcdOwnership:
             _check_unused(mount, volume)
             if current.value is None or current.value["target"] != target:
                 _check_unmoved(current, volume)
-            if self._commit([record, mount, current], [put(current.key, asdict(move), lease)]):
+            if self._commit([record, mount, current], [put(current.key, move.to_json(), lease)]):
                 return move
 
     def report_move(self, move: Move) -> None:
         [current] = self._look(move_key(move.volume_id))
         if _is_of(current, move):
-            self._commit([current], [put(current.key, asdict(move), self._current_lease())])
+            self._commit([current], [put(current.key, move.to_json(), self._current_lease())])
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
         moved = volume.owned_by(move.target, base)
@@ -211,7 +206,7 @@ class EtcdOwnership:
             record, mount, current = self._look(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
             )
-            there = _as(read_volume, record)
+            there = _as(Volume.from_json, record)
             if there == moved:
                 return moved
             if there != volume or mount.value is not None or not _is_of(current, move):
@@ -237,7 +232,7 @@ class EtcdOwnership:
             record, owner, mount = self._look(
                 volume_key(volume.name), node_key(volume.owner), mount_key(volume.id)
             )
-            if _as(read_volume, record) == promoted:
+            if _as(Volume.from_json, record) == promoted:
                 return promoted
             _check_current(record, volume)
             if owner.value is not None and volume.owner != copy.node:
@@ -273,7 +268,7 @@ class EtcdOwnership:
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"
         _, [found] = self._transact([], [read_below(below)])
-        events = [_as(read_event, Entry.of(stored)) for stored in _stored(found)]
+        events = [_as(Event.from_json, Entry.of(stored)) for stored in _stored(found)]
         return sorted((event for event in events if event), key=lambda event: event.at)
 
     def record(self, event: Event) -> None:
@@ -284,7 +279,7 @@ class EtcdOwnership:
             if self._lease is None or not self._renew(self._lease):
                 question = {"TTL": self._lease_seconds}
                 self._lease = int(self._members.ask("/lease/grant", question)["ID"])
-            alive = put(node_key(node.name), asdict(node), self._lease)
+            alive = put(node_key(node.name), node.to_json(), self._lease)
             self._commit([], [alive, put(seen_key(node.name), {"at": now()})])
             is_new = self._lease != self._announced
             self._announced = self._lease
@@ -318,7 +313,7 @@ class EtcdOwnership:
         if event is None:
             return self._transact(conditions, changes)[0]
         below = f"history/{event.volume_id}/"
-        told = [put(event_key(event), asdict(event)), newest_keys(below, EVENTS_KEPT + 1)]
+        told = [put(event_key(event), event.to_json()), newest_keys(below, EVENTS_KEPT + 1)]
         is_made, answers = self._transact(conditions, [*changes, *told])
         if is_made:
             self._trim(below, [key_of(stored) for stored in _stored(answers[-1])])
@@ -369,12 +364,12 @@ def _put_copies(volume: Volume, *copies: Copy) -> list[Json]:
 
 
 def _is_of(current: Entry, move: Move) -> bool:
-    there = _as(read_move, current)
+    there = _as(Move.from_json, current)
     return there is not None and there.token == move.token
 
 
 def _check_current(record: Entry, volume: Volume) -> None:
-    if _as(read_volume, record) != volume:
+    if _as(Volume.from_json, record) != volume:
         raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
 
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1  # while etcd is away
 PURGE_SECONDS = 3600
+PROBLEMS_TOLD = 10  # to other nodes, every few seconds; `/health` has all of them
 USES_SECONDS = 15  # with volume_use.START_SECONDS: what nothing backs ends within a minute
 # Within a lease. When etcd's leader is lost, finding another may take 4 s (its election timeout is
 # 2 s): renewed every 3 s of 15, the lease is not yet at the two thirds where the fence acts.
@@ -106,7 +107,7 @@ class Keeper:
             usage.used_bytes,
             usage.total_bytes,
             usage.free_bytes,
-            problems=tuple(self._problems()),
+            problems=tuple(self._problems()[:PROBLEMS_TOLD]),
             stuck=self._stuck(),
         )
         # Taken before: etcd counts from later on, so the fence is never late.

@@ -10,26 +10,22 @@
     removed/<id>          a Removed        until undeleted or purged
     history/<id>/...      an Event         until purged; not part of a State
 
-What a newer version has added to a record is left out when it is read, and what an
-older one did not know has its default: nodes are updated one after the other.
+Records keep what a newer version has added to them: nodes are updated one after the other.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
 from typing import Any
 
 from flocker.records import (
     Copy,
-    Cut,
     Event,
     Move,
     NamedSnapshot,
     Node,
     Removed,
-    Snapshot,
     State,
     Volume,
 )
@@ -76,57 +72,15 @@ def event_key(event: Event) -> str:
     return f"history/{event.volume_id}/{event.at}-{event.node}-{event.what}"
 
 
-def read_volume(value: Mapping[str, Any]) -> Volume:
-    known = _known(Volume, value)
-    if known.get("base") is not None:
-        known["base"] = _known(Snapshot, known["base"])
-    known["cuts"] = [_known(Cut, cut) for cut in known.get("cuts", ())]
-    return Volume.from_json(known)
-
-
-def read_move(value: Mapping[str, Any]) -> Move:
-    return Move(**_known(Move, value))
-
-
-def read_removed(value: Mapping[str, Any]) -> Removed:
-    return Removed(read_volume(value["volume"]), value["removed_at"])
-
-
-def read_event(value: Mapping[str, Any]) -> Event:
-    return Event(**_known(Event, value))
-
-
-def _read_node(value: Mapping[str, Any]) -> Node:
-    known = _known(Node, value)
-    return Node(**{**known, "problems": tuple(known.get("problems", ()))})
-
-
-def _read_copy(value: Mapping[str, Any]) -> Copy:
-    return Copy.from_json(_of_snapshot(Copy, value))
-
-
-def _read_snapshot(value: Mapping[str, Any]) -> NamedSnapshot:
-    return NamedSnapshot.from_json(_of_snapshot(NamedSnapshot, value))
-
-
-def _of_snapshot(kind: type[Any], value: Mapping[str, Any]) -> Json:
-    return {**_known(kind, value), "snapshot": _known(Snapshot, value["snapshot"])}
-
-
-def _known(kind: type[Any], value: Mapping[str, Any]) -> Json:
-    names = {field.name for field in fields(kind)}
-    return {name: value[name] for name in value if name in names}
-
-
 _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-    "volumes": read_volume,
+    "volumes": Volume.from_json,
     "mounts": lambda value: value["node"],
-    "moves": read_move,
-    "nodes": _read_node,
+    "moves": Move.from_json,
+    "nodes": Node.from_json,
     "seen": lambda value: value["at"],
-    "copies": _read_copy,
-    "snapshots": _read_snapshot,
-    "removed": read_removed,
+    "copies": Copy.from_json,
+    "snapshots": NamedSnapshot.from_json,
+    "removed": Removed.from_json,
 }
 KINDS = tuple(_READERS)  # what a State is made of
 
@@ -188,8 +142,8 @@ def keyed(state: State) -> dict[str, Json]:
     keys: dict[str, Json] = {}
     keys |= {volume_key(name): volume.to_json() for name, volume in state.volumes.items()}
     keys |= {mount_key(volume_id): {"node": node} for volume_id, node in state.mounts.items()}
-    keys |= {move_key(volume_id): asdict(move) for volume_id, move in state.moves.items()}
-    keys |= {node_key(name): asdict(node) for name, node in state.nodes.items()}
+    keys |= {move_key(volume_id): move.to_json() for volume_id, move in state.moves.items()}
+    keys |= {node_key(name): node.to_json() for name, node in state.nodes.items()}
     keys |= {seen_key(node): {"at": at} for node, at in state.seen.items()}
     for copies in state.copies.values():
         keys |= {copy_key(copy.volume_id, copy.node): copy.to_json() for copy in copies.values()}

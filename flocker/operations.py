@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -394,7 +394,7 @@ class Operations:
                 for name, node in sorted(state.nodes.items())
                 if volume.id in node.stuck
             },
-            "move": None if move is None else {**asdict(move), "percent": move.percent},
+            "move": None if move is None else {**move.to_json(), "percent": move.percent},
             "problem": self._driver.problem(volume),
         }
 

@@ -24,7 +24,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
@@ -115,7 +115,7 @@ def serve_peers(parts: Parts) -> FastAPI:
 
     @app.post("/volumes/{name}/release")
     def release(name: str, wanted: ReleaseRequest) -> dict[str, Any]:
-        return asdict(custody.release(name, wanted.epoch, wanted.token))
+        return custody.release(name, wanted.epoch, wanted.token).to_json()
 
     @app.post("/volumes/{name}/put-away")
     def put_away(name: str) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def serve_peers(parts: Parts) -> FastAPI:
 
     @app.get("/copies/{volume_id}/snapshots")
     def snapshots(volume_id: str) -> list[dict[str, Any]]:
-        return [asdict(snapshot) for snapshot in pool.snapshots(volume_id)]
+        return [snapshot.to_json() for snapshot in pool.snapshots(volume_id)]
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
     async def stream(volume_id: str, number: int, to: str, parent: int | None = None) -> _Outgoing:
@@ -162,7 +162,7 @@ def serve_peers(parts: Parts) -> FastAPI:
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
-        return [asdict(aside) for aside in parts.operations.asides()]
+        return [aside.to_json() for aside in parts.operations.asides()]
 
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:
@@ -258,7 +258,7 @@ class HttpPeers:
         return answer
 
     def asides(self, node: str) -> list[Aside]:
-        return [Aside(**value) for value in self._get(node, "/asides")]
+        return [Aside.from_json(value) for value in self._get(node, "/asides")]
 
     def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
         body = {"volume_ids": volume_ids, "references": references}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flocker.digest import Digest
-from flocker.records import Claim, Snapshot, Volume
+from flocker.records import Claim, Record, Snapshot, Volume
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Aside:
+class Aside(Record):
     """A copy that was put aside, and why.
 
     Attributes:

@@ -7,13 +7,44 @@ Times are RFC 3339 with a zone, as the engine wants them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Failover = Literal["manual", "auto"]
 DEFAULT_REPLICAS = 2
 CUTS_KEPT = 500  # of one volume; a node that missed more promotions may take too much for its part
+
+
+@dataclass(frozen=True)
+class Record:
+    """Something that is kept as JSON.
+
+    Nodes are updated one after the other, so a newer version may have added fields.
+    They are kept in `unknown`, and written back with the rest.
+    """
+
+    unknown: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        own = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        return {**own.pop("unknown"), **own}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read a record; what an older version did not write has its default."""
+        names = {each.name for each in fields(cls)} - {"unknown"}
+        known = {name: value[name] for name in value if name in names}
+        unknown = {name: value[name] for name in value if name not in names}
+        return cls(**known, unknown=unknown)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.to_json()
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -25,7 +56,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Record):
     """A read-only point in time of a volume.
 
     `identity` stays the same when the snapshot is sent to another node: numbers
@@ -36,14 +67,13 @@ class Snapshot:
     number: int
     identity: str
     epoch: int = field(default=0, compare=False)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Snapshot:
-        return cls(value["number"], value["identity"], value.get("epoch", 0))
+    unknown: Mapping[str, Any] = field(
+        default_factory=dict, kw_only=True, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True)
-class Cut:
+class Cut(Record):
     """Where a promotion went on: of the snapshots from before its epoch, those up to `number` are
     part of the volume."""
 
@@ -52,7 +82,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Volume:
+class Volume(Record):
     """A volume's record.
 
     `id` is a UUID and names the data on disk; `name` is what people type.
@@ -100,19 +130,16 @@ class Volume:
             return False
         return all(snapshot.number <= cut.number for cut in self.cuts if cut.epoch > snapshot.epoch)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Volume:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         base = value.get("base")
-        cuts = tuple(Cut(**cut) for cut in value.get("cuts", ()))
         known = None if base is None else Snapshot.from_json(base)
-        return cls(**{**value, "base": known, "cuts": cuts})
+        cuts = tuple(Cut.from_json(cut) for cut in value.get("cuts", ()))
+        return super().from_json({**value, "base": known, "cuts": cuts})
 
 
 @dataclass(frozen=True)
-class Move:
+class Move(Record):
     """A volume on its way to another node.
 
     `token` tells this move from an earlier one of the same volume: a node that
@@ -132,7 +159,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Node:
+class Node(Record):
     """A machine running the daemon; known while its lease lasts.
 
     `pool_free_bytes` is what volumes can still write there; it may be less than
@@ -150,9 +177,13 @@ class Node:
     problems: tuple[str, ...] = ()
     stuck: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json({**value, "problems": tuple(value.get("problems", ()))})
+
 
 @dataclass(frozen=True)
-class Copy:
+class Copy(Record):
     """The newest complete snapshot of a volume that a node holds.
 
     `taken_at` is when the owner took it, by the owner's clock.
@@ -163,16 +194,13 @@ class Copy:
     snapshot: Snapshot
     taken_at: str
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Copy:
-        return cls(**{**value, "snapshot": Snapshot.from_json(value["snapshot"])})
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
 
 
 @dataclass(frozen=True)
-class NamedSnapshot:
+class NamedSnapshot(Record):
     """A snapshot a person asked for: kept as long as the volume."""
 
     volume_id: str
@@ -180,16 +208,13 @@ class NamedSnapshot:
     taken_at: str
     label: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> NamedSnapshot:
-        return cls(**{**value, "snapshot": Snapshot.from_json(value["snapshot"])})
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
 
 
 @dataclass(frozen=True)
-class Event:
+class Event(Record):
     """Something that happened to a volume: who did what, when and why."""
 
     volume_id: str
@@ -201,14 +226,15 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Removed:
+class Removed(Record):
     """A volume that was removed and can still be had back."""
 
     volume: Volume
     removed_at: str
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json({**value, "volume": Volume.from_json(value["volume"])})
 
 
 @dataclass(frozen=True)

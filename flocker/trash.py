@@ -17,7 +17,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Trash:
             folder = self._root / f"{volume_id}-{uuid.uuid4().hex}"
             folder.mkdir(mode=0o700)
             aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
-            note.write(folder / _NOTE, json.dumps(asdict(aside)))
+            note.write(folder / _NOTE, json.dumps(aside.to_json()))
         return Entry(aside, folder, folder / ("volume" if why == "removed" else "copy"))
 
     def entries(self, volume_id: str = "") -> list[Entry]:
@@ -120,8 +120,8 @@ class Trash:
     def _noted(self, folder: Path) -> Entry:
         copy, volume = folder / "copy", folder / "volume"
         try:
-            aside = Aside(**json.loads(note.read(folder / _NOTE)))
-        except (OSError, ValueError, TypeError) as error:
+            aside = Aside.from_json(json.loads(note.read(folder / _NOTE)))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             log.warning("the note of %s cannot be read: %s", folder, error)
             aside = _without_note(folder, "removed" if volume.is_dir() else "conflict")
         return Entry(aside, folder, volume if aside.why == "removed" else copy)

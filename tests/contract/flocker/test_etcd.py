@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import ANY
@@ -291,36 +291,63 @@ def test_a_record_of_an_older_version_is_read_and_changed(session_etcd: Etcd) ->
     assert ownership.volume(volume.name) == resized
 
 
-def test_what_a_newer_version_has_added_is_passed_over(session_etcd: Etcd) -> None:
+def test_what_a_newer_version_has_added_is_kept(session_etcd: Etcd) -> None:
     ownership = view(session_etcd)
     cut = Cut(2, 7)
     volume = replace(a_volume(), base=BASE, cuts=(cut,))
     newer = {"invented": 1}
-    base = asdict(BASE) | newer
+    base = BASE.to_json() | newer
     copy = Copy(volume.id, "node2", BASE, AT)
     named = NamedSnapshot(volume.id, BASE, AT)
     for key, value in {
         f"volumes/{volume.name}": volume.to_json()
         | newer
-        | {"base": base, "cuts": [asdict(cut) | newer]},
+        | {"base": base, "cuts": [cut.to_json() | newer]},
         f"mounts/{volume.id}": {"id": volume.id, "node": "node1", "name": volume.name} | newer,
-        f"nodes/{volume.id}": asdict(THIS_NODE) | newer,
+        f"nodes/{volume.id}": THIS_NODE.to_json() | newer,
         f"copies/{volume.id}/node2": copy.to_json() | newer | {"snapshot": base},
         f"snapshots/{volume.id}/7": named.to_json() | newer | {"snapshot": base},
-        f"history/{volume.id}/{AT}-node1-made": asdict(event(volume, "made")) | newer,
+        f"history/{volume.id}/{AT}-node1-made": event(volume, "made").to_json() | newer,
         f"inventions/{volume.id}": newer,
     }.items():
         session_etcd.store(f"flocker/{key}", json.dumps(value))
     state = ownership.state()
-    assert state.volumes[volume.name] == volume
+    read = state.volumes[volume.name]
+    assert replace(read, unknown={}, cuts=()) == replace(volume, cuts=())
     assert state.mounts[volume.id] == "node1"
-    assert state.nodes[volume.id] == THIS_NODE
-    assert state.copies_of(volume) == {"node2": copy}
-    assert state.named(volume) == [named]
-    assert ownership.history(volume.id) == [event(volume, "made")]
-    ownership.unmount(volume)
-    ownership.remove(volume, event(volume, "removed"))
-    assert ownership.state().removed[volume.id].volume == volume
+    assert replace(state.nodes[volume.id], unknown={}) == THIS_NODE
+    assert state.copies_of(volume) == {"node2": replace(copy, unknown=newer)}
+    assert state.named(volume) == [replace(named, unknown=newer)]
+    assert ownership.history(volume.id) == [replace(event(volume, "made"), unknown=newer)]
+    ownership.unmount(read)
+    resized = replace(read, size_bytes=5)
+    ownership.change(read, resized, event(volume, "resized"))
+    ownership.remove(resized, event(volume, "removed"))
+    removed = ownership.state().removed[volume.id]
+    undeleted = removed.volume.owned_by("node1", removed.volume.base)
+    ownership.undelete(removed, undeleted, event(volume, "undeleted"))
+    ownership.announce(THIS_NODE)
+    move = ownership.start_move(undeleted, "node2")
+    moved = ownership.finish_move(undeleted, move, BASE, event(volume, "moved"))
+    promoted = ownership.promote(
+        moved, Copy(volume.id, "node3", replace(BASE, number=9), AT), event(volume, "promoted")
+    )
+    stored = promoted.to_json()
+    assert stored["invented"] == 1
+    assert stored["cuts"][0] == {"epoch": 2, "number": 7, "invented": 1}
+    assert ownership.volume(volume.name) == promoted
+
+
+def test_what_a_newer_version_has_changed_meanwhile_is_not_overwritten(
+    session_etcd: Etcd,
+) -> None:
+    ownership = view(session_etcd)
+    volume = made(ownership)
+    newer = volume.to_json() | {"invented": 1}
+    session_etcd.store(f"flocker/volumes/{volume.name}", json.dumps(newer))
+    with pytest.raises(StaleEpoch):
+        ownership.change(volume, replace(volume, size_bytes=5), event(volume, "resized"))
+    assert ownership.volume(volume.name) == replace(volume, unknown={"invented": 1})
 
 
 @pytest.mark.parametrize("broken", ["not JSON", "[]", '{"name": "incomplete"}', '"text"', "null"])

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from flocker.records import CUTS_KEPT, Cut, Snapshot, Volume
+from flocker.keyspace import Tables, keyed
+from flocker.pool import Aside
+from flocker.records import (
+    CUTS_KEPT,
+    Copy,
+    Cut,
+    Event,
+    Move,
+    NamedSnapshot,
+    Node,
+    Record,
+    Removed,
+    Snapshot,
+    State,
+    Volume,
+)
 
 VOLUME = Volume("demo", "id", "node1", 1, "2026-01-01")
 
@@ -86,3 +104,40 @@ def test_records_can_be_written_and_read() -> None:
 
 def test_snapshots_are_told_apart_by_identity_not_by_epoch() -> None:
     assert snapshot(3, 1) == Snapshot(3, "3-of-1")
+
+
+# What a newer version has added
+
+NEWER = {"invented": {"by": "a newer version"}}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(VOLUME, base=replace(snapshot(3, 1), unknown=NEWER), cuts=(Cut(2, 3),)),
+        Removed(replace(VOLUME, unknown=NEWER), "2026-01-02"),
+        Move("id", "node1", "node2", "token"),
+        Node("node1", "127.0.0.1", "1", 1, 2, 1, ("volume 'demo': stuck",)),
+        Copy("id", "node2", replace(snapshot(3, 1), unknown=NEWER), "2026-01-01"),
+        NamedSnapshot("id", snapshot(3, 1), "2026-01-01", "label"),
+        Event("id", "demo", "2026-01-01", "node1", "made"),
+        Aside("demo@node1-20260101T000000Z", "id", "demo", "removed", "2026-01-01"),
+    ],
+)
+def test_a_record_keeps_what_it_does_not_know(record: Record) -> None:
+    text = json.dumps(record.to_json() | NEWER)
+    read = type(record).from_json(json.loads(text))
+    assert read == replace(record, unknown=NEWER)
+    assert json.dumps(read.to_json() | NEWER, sort_keys=True) == json.dumps(
+        json.loads(text), sort_keys=True
+    )
+
+
+def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
+    volume = replace(VOLUME, unknown=NEWER, base=replace(snapshot(3, 1), unknown=NEWER))
+    tables = Tables()
+    for key, value in keyed(State(volumes={"demo": volume})).items():
+        tables.put(key, json.loads(json.dumps(value)))
+    [(_, written)] = keyed(tables.state()).items()
+    assert written["invented"] == NEWER["invented"]
+    assert written["base"]["invented"] == NEWER["invented"]
