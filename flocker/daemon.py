@@ -38,6 +38,7 @@ from flocker.transfer import Transfers
 from flocker.troubles import Troubles
 from flocker.upkeep import Upkeep
 from flocker.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
+from flocker.uptime import uptime
 from flocker.verification import Verification
 from flocker.verification_api import add_peer_verification_routes, add_verification_routes
 from flocker.volume_use import VolumeUse
@@ -165,6 +166,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         transfers=transfers,
         adoption=adoption,
         clear=custody.step_back,
+        uptime=uptime,
         count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
     )
 

@@ -44,6 +44,7 @@ from flocker.volume_use import VolumeUse
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_SECONDS = 1.0  # an owner that does not answer but is not lost yet
+LEADER_POLL_SECONDS = 1.0  # while etcd cannot decide
 
 
 class Forwarding(Protocol):
@@ -217,10 +218,22 @@ class Driver:
             InUse: containers on another node use it.
             StillCopying: the data is on its way; the next call picks it up.
             OwnerAway: the node that has the data does not answer.
+            ControlPlaneAway: etcd did not answer for all of `answer_seconds`.
 
         Source: Docker volume plugin protocol, VolumeDriver.Mount.
         """
         deadline = time.monotonic() + self._answer_seconds
+        while True:
+            try:
+                return self._mount_once(name, mount_id, deadline)
+            except ControlPlaneAway:
+                # The engine starts a container with a restart policy once. When all nodes get
+                # their power back, members of etcd find each other only after that.
+                if time.monotonic() + LEADER_POLL_SECONDS > deadline:
+                    raise
+                self._catalog.changes(self._catalog.state, within=LEADER_POLL_SECONDS)
+
+    def _mount_once(self, name: str, mount_id: str, deadline: float) -> Path:
         try:
             return self._mount(self._existing(name), mount_id, deadline)
         except StaleEpoch:

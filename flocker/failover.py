@@ -24,12 +24,13 @@ from flocker.errors import (
 )
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Copy, Event, State, Volume, now
+from flocker.records import Copy, Event, State, Volume, ago, now
 from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+BOOT_GRACE_SECONDS = 120
 PUBLISHED_WITHIN = timedelta(seconds=2)
 AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
 
@@ -75,7 +76,8 @@ def lost(volume: Volume, state: State) -> OwnerLost:
     elif volume.failover == "auto":
         way_on = (
             f"failover=auto: {copy.node}, whose replica is complete up to "
-            f"{complete_until(volume, copy, state)}, takes over; try again in a few seconds"
+            f"{complete_until(volume, copy, state)}, takes over within seconds, or two "
+            "minutes after its own start if that was later; try again then"
         )
     else:
         way_on = (
@@ -115,10 +117,12 @@ class Failover:
         transfers: Transfers,
         adoption: Adoption,
         clear: Callable[[Volume], None],
+        uptime: Callable[[], float],
         count_promotion: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Args:
         clear: puts aside what this node holds of a volume that is not part of it any more.
+        uptime: seconds since this node was started.
         """
         self._node = node
         self._ownership = ownership
@@ -127,6 +131,7 @@ class Failover:
         self._transfers = transfers
         self._adoption = adoption
         self._clear = clear
+        self._uptime = uptime
         self._count_promotion = count_promotion
         self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
 
@@ -150,8 +155,16 @@ class Failover:
     def _is_due(self, volume: Volume, state: State) -> bool:
         if volume.failover != "auto" or volume.owner in state.nodes:
             return False
+        if self._may_still_be_starting(volume.owner, state):
+            return False
         copy = newest_copy(volume, state)
         return copy is not None and copy.node == self._node
+
+    def _may_still_be_starting(self, owner: str, state: State) -> bool:
+        """Whether the owner has not been heard of since this node started, which is not long ago:
+        the power may have failed for both, and machines take differently long to come back."""
+        up_for = self._uptime()
+        return up_for < BOOT_GRACE_SECONDS and state.seen.get(owner, "") < ago(up_for)
 
     def _take_over(self, volume: Volume, state: State) -> None:
         try:

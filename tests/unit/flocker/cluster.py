@@ -129,7 +129,8 @@ class Machine:
     def __init__(self, name: str, cluster: MemoryCluster, folder: Path) -> None:
         self.name = name
         self.is_up = True
-        self.clock = 0.0  # seconds since it was booted
+        self.clock = 0.0  # seconds since its kernel was booted
+        self.uptime = 1e6  # seconds since it was started, for the failover
         self.containers = Containers()
         self.cluster = cluster
         self.etcd = Etcd(cluster.ownership)
@@ -202,6 +203,7 @@ class Machine:
             transfers=self.transfers,
             adoption=adoption,
             clear=self.custody.step_back,
+            uptime=lambda: self.uptime,
         )
         self.operations = Operations(
             node,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from flocker import driver
 from flocker.errors import (
     BadRequest,
     ControlPlaneAway,
@@ -638,3 +641,38 @@ def _broken(*_: object) -> None:
 
 def _full(*_: object) -> None:
     raise OSError("no space left on device")
+
+
+def test_a_mount_waits_until_etcd_has_a_leader(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After all nodes got their power back: the engine starts a container that restarts once."""
+    monkeypatch.setattr(driver, "LEADER_POLL_SECONDS", 0.05)
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.etcd.away_for = {"volume"}
+    with ThreadPoolExecutor() as threads:
+        start = threads.submit(node1.driver.mount, "demo", "container")
+        with pytest.raises(TimeoutError):
+            start.result(0.3)
+        node1.etcd.away_for = {"mount"}
+        with pytest.raises(TimeoutError):
+            start.result(0.3)
+        node1.etcd.away_for = set()
+        assert start.result(10).is_dir()
+    assert node1.use.any(cluster.volume("demo"))
+
+
+def test_a_mount_waits_for_etcd_no_longer_than_the_engine_does(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "LEADER_POLL_SECONDS", 0.05)
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.answer_seconds = 0.3
+    node1.start()
+    node1.etcd.is_away = True
+    before = time.monotonic()
+    with pytest.raises(ControlPlaneAway):
+        node1.driver.mount("demo", "container")
+    assert 0.2 < time.monotonic() - before < 5

@@ -21,8 +21,8 @@ from flocker.errors import (
     TransferFailed,
     VolumeNotFound,
 )
-from flocker.failover import complete_until, newest_copy
-from flocker.records import Copy, Snapshot, State, Volume
+from flocker.failover import BOOT_GRACE_SECONDS, complete_until, newest_copy
+from flocker.records import Copy, Snapshot, State, Volume, ago
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -928,3 +928,43 @@ def test_the_loser_is_a_replica_from_then_on(demo: MemoryCluster) -> None:
     demo.lose("node2")
     demo["node1"].failover.promote("demo")
     assert demo["node1"].read("demo") == "went on"
+
+
+@pytest.fixture
+def powered_on(auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    """The power failed an hour ago for all nodes; the owner is not back yet."""
+    with monkeypatch.context() as patch:
+        patch.setattr("flocker.memory_ownership.now", lambda: ago(3600))
+        auto["node1"].announce()
+    auto.lose("node1")
+    return auto
+
+
+def test_an_owner_that_may_still_be_starting_keeps_its_volumes(powered_on: MemoryCluster) -> None:
+    look_for_lost_owners(powered_on, uptime=BOOT_GRACE_SECONDS - 1)
+    assert powered_on.volume("demo").owner == "node1"
+    look_for_lost_owners(powered_on, uptime=BOOT_GRACE_SECONDS)
+    assert powered_on.volume("demo").owner != "node1"
+
+
+def test_a_person_need_not_wait_for_an_owner_that_may_be_starting(
+    powered_on: MemoryCluster,
+) -> None:
+    powered_on["node2"].uptime = 1
+    powered_on["node2"].failover.promote("demo")
+    assert powered_on.volume("demo").owner == "node2"
+
+
+def test_an_owner_that_was_heard_of_since_this_node_started_is_not_waited_for(
+    auto: MemoryCluster,
+) -> None:
+    auto.lose("node1")
+    look_for_lost_owners(auto, uptime=BOOT_GRACE_SECONDS / 2)
+    assert auto.volume("demo").owner != "node1"
+
+
+def look_for_lost_owners(cluster: MemoryCluster, uptime: float) -> None:
+    """On all nodes but node1, which were started so many seconds ago."""
+    for name in ("node2", "node3"):
+        cluster[name].uptime = uptime
+        cluster[name].failover.take_over_lost(cluster.state)
