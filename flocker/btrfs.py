@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flocker import btrfs_stream, digest, nested, subvolume
+from flocker import btrfs_stream, digest, holes, nested, subvolume
 from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
@@ -185,7 +185,10 @@ class BtrfsPool:
         path = folder.snapshot(snapshot.number)
         begun = self._writeback.mark
         try:
-            btrfs_stream.receive(path.parent, stream)
+            watched = holes.Watched(stream)
+            btrfs_stream.receive(path.parent, watched)
+            if parent is not None and watched.has_zeros and path.is_dir():
+                holes.dig(path)
             # The program does not flush: a crash could leave a snapshot that looks complete and
             # has empty files. So would a disk that refuses what the kernel accepted.
             self._writeback.flush(begun)

@@ -222,6 +222,40 @@ def test_what_travels(pools: Pools, row: str, way: str) -> None:
     assert is_there(here.open(claim))
 
 
+def punch(path: Path, at: int, size: int) -> None:
+    options = ["--punch-hole", "--offset", str(at), "--length", str(size)]
+    subprocess.run(["fallocate", *options, str(path)], check=True)
+
+
+def test_a_hole_that_is_punched_later_takes_no_room_there_either(pools: Pools) -> None:
+    here, there = pools
+    claim = a_claim()
+    here.create(claim)
+    live = here.open(claim)
+    for name in ("large", "odd\nname", "executable", "plain"):
+        (live / name).write_bytes(os.urandom(8 * MIB))
+    os.setxattr(live / "executable", "security.capability", CAPABILITY)
+    (live / "plain").chmod(0o4755)
+    first = here.take_snapshot(claim)
+    stream = here.send(claim.volume_id, first.number, None)
+    there.receive(claim.volume_id, first, None, stream)
+
+    for path in live.iterdir():
+        punch(path, MIB, 4 * MIB)
+        punch(path, 6 * MIB, 4096)
+    os.setxattr(live / "executable", "security.capability", CAPABILITY)
+    (live / "plain").chmod(0o4755)
+    os.utime(live / "large", ns=(1, 1_234_567_890_123_456_789))
+    claim, parents = move(here, there, claim)  # and the digests are the same
+    assert parents == [first.number]
+    for path in there.open(claim).iterdir():
+        assert path.stat().st_blocks * 512 == 4 * MIB - 4096
+    (there.open(claim) / "large").write_bytes(b"later")
+    claim, parents = move(there, here, claim)
+    assert None not in parents
+    assert (here.open(claim) / "large").read_bytes() == b"later"
+
+
 def test_a_hundred_thousand_small_files_travel(pools: Pools) -> None:
     here, there = pools
     claim = a_claim()
