@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flocker import btrfs_stream, digest, holes, nested, subvolume
+from flocker.backing import free_outside
 from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
@@ -367,7 +368,9 @@ class BtrfsPool:
     def usage(self) -> Usage:
         usage = shutil.disk_usage(self._volumes)
         room = metadata(self._volumes)
-        return Usage(usage.used, usage.total, usage.free, room.used_bytes, room.free_bytes)
+        outside = free_outside(self.root, usage.used)
+        free = usage.free if outside is None else min(usage.free, outside)
+        return Usage(usage.used, usage.total, free, room.used_bytes, room.free_bytes)
 
     def trouble(self) -> str | None:
         loss = self._writeback.last_loss

@@ -64,6 +64,70 @@ def test_without_a_disk_it_is_a_file_that_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "disk" / "pool.img").stat().st_size == 200 << 20
 
 
+def test_the_file_takes_its_room_at_once_and_keeps_it(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        pool start
+        dd if=/dev/urandom of=pool/file bs=1M count=50 status=none; sync
+        rm pool/file; sync
+        findmnt --noheadings --output OPTIONS --mountpoint pool
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "discard" not in done.stdout
+    facts = (tmp_path / "disk" / "pool.img").stat()
+    assert facts.st_blocks * 512 >= facts.st_size == 200 << 20
+
+
+def test_a_file_that_would_leave_etcd_too_little_is_refused_with_the_numbers(
+    tmp_path: Path,
+) -> None:
+    done = run(
+        tmp_path,
+        """
+        umount /var/lib/flocker-disk
+        mount -t tmpfs -o size=2100M none /var/lib/flocker-disk
+        pool start
+        """,
+    )
+    assert done.returncode == 1
+    assert (
+        "/var/lib/flocker-disk has 2.1G free; a pool of 200M and the 2.0G that etcd" in done.stderr
+    )
+    assert "FLOCKER_POOL_SIZE" in done.stderr
+
+
+def test_without_a_size_it_takes_half_of_what_is_free(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        umount /var/lib/flocker-disk
+        mount -t tmpfs -o size=600M none /var/lib/flocker-disk
+        FLOCKER_POOL_SIZE= pool start
+        stat --format=%s /var/lib/flocker-disk/pool.img
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) == 300 << 20
+
+
+def test_a_node_that_is_a_container_takes_what_is_written(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        """
+        mount -t tmpfs none /run
+        mkdir /run/systemd; echo docker >/run/systemd/container
+        pool start
+        findmnt --noheadings --output OPTIONS --mountpoint pool
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "discard" in done.stdout
+    facts = (tmp_path / "disk" / "pool.img").stat()
+    assert facts.st_blocks * 512 < facts.st_size == 200 << 20
+
+
 def test_a_disk_that_is_mounted_there_is_the_pool_and_stays_mounted(tmp_path: Path) -> None:
     done = run(tmp_path, "a_disk btrfs; pool start; pool stop; mountpoint pool")
     assert done.returncode == 0, done.stderr
