@@ -65,6 +65,45 @@ Feature: A volume is in use as long as a container uses it, and not longer
       Then the container on "node1" is stopped
       And the volume "notes" can move to "node2"
 
+    @fault @slow
+    Scenario: An unmount that never reaches the driver ends the use all the same
+      Given a container on "node1" keeps writing to the volume "notes"
+      When the operator types on "node1"
+        """
+        sudo systemctl stop flocker.socket flocker
+        docker stop writer
+        sudo systemctl start flocker.socket flocker
+        """
+      Then it succeeds
+      And the volume "notes" can move to "node2"
+
+    @slow
+    Scenario Outline: The app is taken down with its volume <first> to <last> seconds after a start
+      Given moby-counter runs on "node1"
+      When the operator types on "node1"
+        """
+        cd /vagrant/app && docker-compose stop
+        """
+      And the operator types on "node2"
+        """
+        cd /vagrant/app
+        for seconds in $(seq <first> 0.5 <last>); do
+          docker-compose up -d && sleep $seconds && docker-compose down -v || exit 1
+        done
+        """
+      Then it succeeds
+      When the operator types on "node2"
+        """
+        docker volume ls --quiet; sudo journalctl -b -u docker | grep 'retrying in' | wc -l
+        """
+      Then it prints "0"
+
+      Examples:
+        | first | last |
+        | 0     | 5    |
+        | 5.5   | 9    |
+        | 9.5   | 12   |
+
     Scenario: A container that cannot start leaves no use behind
       When the operator types on "node1"
         """

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +42,9 @@ class Plugin:
         server = serve_on_plugin_socket(app, self._listening.dup())
         eventually(lambda: server.is_serving, is_=True, within=10)
         return server
+
+    def fileno(self) -> int:
+        return self._listening.fileno()
 
     def connect(self) -> socket.socket:
         engine = socket.socket(socket.AF_UNIX)
@@ -253,3 +259,32 @@ def test_a_get_without_its_body_is_not_answered(plugin: Plugin) -> None:
     engine = plugin.connect()
     engine.sendall(b"POST /VolumeDriver.Get HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer(engine) == b""
+
+
+def test_a_daemon_with_settings_it_cannot_read_says_so_and_ends(listening: Plugin) -> None:
+    """systemd starts it anew, with the settings as they are then."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "FLOCKER_NODE": "node1",
+        "FLOCKER_ADDRESS": "127.0.0.1",
+        "FLOCKER_ETCD_ENDPOINTS": "http://127.0.0.1:1",
+        "FLOCKER_CERTS": "/nowhere",
+        "FLOCKER_RETENTION_DAYS": "seven",
+    }
+    inherit = f"os.dup2({listening.fileno()}, 3); os.environ['LISTEN_PID'] = str(os.getpid())"
+    start = f"import os, sys; {inherit}; from flocker.__main__ import main; sys.exit(main())"
+    late = ask(listening, "VolumeDriver.Get", Name="demo")
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", start],
+        env=environment,
+        pass_fds=[listening.fileno()],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = answer(ask(listening, "VolumeDriver.Mount", Name="demo", ID="container"))
+    assert said.startswith(b"HTTP/1.1 503")
+    assert b"FLOCKER_RETENTION_DAYS=seven is not a number of days" in said
+    assert answer(late) == b""
+    assert daemon.wait(20) == 1
+    assert daemon.stderr is not None
+    assert "FLOCKER_RETENTION_DAYS=seven" in daemon.stderr.read()
