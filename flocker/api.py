@@ -173,12 +173,12 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
         # wait long for a volume that is another driver's.
         if not isinstance(error, BadRequest | VolumeNotFound | ControlPlaneAway):
             return _unknown(request, str(error), 500)
-        log.warning("%s refused: %s", request.url.path, error)
+        log.warning("%s refused: %s", request.scope["path"], error)
         return _json({"Err": str(error)}, 400 if isinstance(error, BadRequest) else 500)
 
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s failed", request.url.path, exc_info=error)
+        log.error("%s failed", request.scope["path"], exc_info=error)
         return _unknown(request, f"flocker failed: {error!r}; its journal tells more", 500)
 
     return app
@@ -197,8 +197,9 @@ def refuse_engine(why: str) -> FastAPI:
 
 def _unknown(request: Request, why: str, status_code: int = 503) -> JSONResponse:
     """The answer to a call of which nothing can be told but why."""
-    log.warning("%s refused: %s", request.url.path, why)
-    if request.url.path == f"/{GET}":
+    # Not of the URL: that is made of dockerd's Host header, which is none.
+    log.warning("%s refused: %s", request.scope["path"], why)
+    if request.scope["path"] == f"/{GET}":
         caller: Caller = request.state.caller
         caller.hang_up()
     return _json({"Err": why}, status_code)
