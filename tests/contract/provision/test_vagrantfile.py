@@ -4,13 +4,24 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.contract.flocker.own_engine import own_engine
+
 ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.contract
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine() -> Iterator[None]:
+    """Vagrant shows nothing of nodes that are containers while no engine answers."""
+    with own_engine() as running, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DOCKER_HOST", f"unix://{running.socket}")
+        yield
 
 
 @pytest.fixture
