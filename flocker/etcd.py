@@ -56,6 +56,7 @@ from flocker.records import (
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 100  # of one volume
+COPIES_AT_ONCE = 100  # etcd takes 128 changes in a transaction
 
 Record = TypeVar("Record")
 
@@ -273,6 +274,45 @@ class EtcdOwnership:
 
     def record(self, event: Event) -> None:
         self._commit([], [], event)
+
+    def forget_volume(self, volume: Volume, event: Event) -> None:
+        while True:
+            record, owner = self._look(volume_key(volume.name), seen_key(volume.owner))
+            if record.value is None:
+                return
+            _check_current(record, volume)
+            held = self._copies(volume.id)
+            if owner.value is not None or any(it.node != volume.owner for _, it in held):
+                raise Refused(f"volume '{volume.name}' may still be had; nothing was forgotten")
+            changes = [
+                delete(record.key),
+                delete(mount_key(volume.id)),
+                delete(move_key(volume.id)),
+                *(delete_below(f"{kind}/{volume.id}/") for kind in ("copies", "snapshots")),
+            ]
+            seen = [record, owner, *(entry for entry, _ in held)]
+            if self._commit(seen, changes, event):
+                return
+
+    def forget_node(self, name: str) -> None:
+        while True:
+            alive, seen = self._look(node_key(name), seen_key(name))
+            if alive.value is not None:
+                raise Refused(f"{name} is up; only a node that is gone can be forgotten")
+            held = [entry for entry, copy in self._copies() if copy.node == name]
+            changes = [delete(seen.key), *(delete(entry.key) for entry in held[:COPIES_AT_ONCE])]
+            if held[COPIES_AT_ONCE:]:
+                changes.pop(0)  # last: until then a repetition finds the rest
+            is_made = self._commit([alive, seen], changes)
+            if is_made and not held[COPIES_AT_ONCE:]:
+                return
+
+    def _copies(self, volume_id: str = "") -> list[tuple[Entry, Copy]]:
+        """The copies of one volume or of all."""
+        below = f"copies/{volume_id}/" if volume_id else "copies/"
+        _, [found] = self._transact([], [read_below(below)])
+        entries = [Entry.of(stored) for stored in _stored(found)]
+        return [(entry, copy) for entry in entries if (copy := _as(Copy.from_json, entry))]
 
     def announce(self, node: Node) -> bool:
         with self._announcing:

@@ -222,6 +222,34 @@ class MemoryOwnership:
         with self._changing():
             self._tell(event)
 
+    def forget_volume(self, volume: Volume, event: Event) -> None:
+        with self._changing() as state:
+            if volume.id not in state.volume_ids():
+                return
+            self._check_current(volume)
+            if volume.owner in state.seen or state.copies.get(volume.id, {}).keys() - {
+                volume.owner
+            }:
+                raise Refused(f"volume '{volume.name}' may still be had")
+            self._set(
+                volumes=_without(state.volumes, volume.name),
+                mounts=_without(state.mounts, volume.id),
+                moves=_without(state.moves, volume.id),
+                copies=_without(state.copies, volume.id),
+                snapshots=_without(state.snapshots, volume.id),
+            )
+            self._tell(event)
+
+    def forget_node(self, name: str) -> None:
+        with self._changing() as state:
+            if name in state.nodes:
+                raise Refused(f"{name} is up")
+            copies = {id_: _without(held, name) for id_, held in state.copies.items()}
+            self._set(
+                seen=_without(state.seen, name),
+                copies={id_: held for id_, held in copies.items() if held},
+            )
+
     def announce(self, node: Node) -> bool:
         with self._changing() as state:
             self._set(nodes={**state.nodes, node.name: node}, seen={**state.seen, node.name: now()})

@@ -150,6 +150,23 @@ class Ownership(Protocol):
     def record(self, event: Event) -> None:
         """Record something that changed no volume's record."""
 
+    def forget_volume(self, volume: Volume, event: Event) -> None:
+        """Take the record of a volume away whose owner has been forgotten. Safe to repeat.
+
+        Raises:
+            Refused: its owner is there or may come back, or a node holds a copy.
+            StaleEpoch: the record is not the one given any more.
+        """
+
+    def forget_node(self, name: str) -> None:
+        """Forget that there was a node, and what copies it held. Safe to repeat.
+
+        Should it come back after all, it says so itself.
+
+        Raises:
+            Refused: its lease has not run out.
+        """
+
     def announce(self, node: Node) -> bool:
         """Say that this node is here, and keep what it holds by lease alive.
 

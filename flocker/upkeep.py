@@ -10,12 +10,13 @@ from flocker.custody import Custody
 from flocker.errors import FlockerError, PoolError, Refused
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Removed, State
+from flocker.records import Event, Removed, State, Volume, ago, now
 
 log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
+GONE_SECONDS = 600  # longer than a reboot takes
 DELETION_SECONDS = 30  # the kernel deletes in the background; an answer waits so long for it
 
 
@@ -99,6 +100,27 @@ class Upkeep:
             "free_bytes": after.free_bytes,
         }
 
+    def forget(self, name: str) -> Answer:
+        """Give up a volume of which nothing is left, or a node that is gone.
+
+        Raises:
+            Refused: there is a chance that it can still be had.
+        """
+        state = self._ownership.state()
+        volume = state.volumes.get(name)
+        if volume is not None:
+            _refuse_if_it_can_be_had(volume, state)
+            event = Event(
+                volume.id, name, now(), self._node, "forgotten", f"{volume.owner} is gone"
+            )
+            self._ownership.forget_volume(volume, event)
+            return {"volume": name, "node": None}
+        if name not in state.seen and name not in state.nodes:
+            raise Refused(f"no volume and no node '{name}'; `flocker status` lists those there are")
+        _refuse_if_it_is_needed(name, state)
+        self._ownership.forget_node(name)
+        return {"volume": None, "node": name}
+
     def _purge_on(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
         if node == self._node:
             return self.purge_here(volume_ids, references)
@@ -139,3 +161,42 @@ def _nothing(reference: str, state: State, silent: list[str]) -> str:
         )
     also = f"; {', '.join(silent)} did not answer" if silent else ""
     return f"nothing is kept as '{reference}'; `flocker trash` lists what is{also}"
+
+
+def _refuse_if_it_can_be_had(volume: Volume, state: State) -> None:
+    if volume.owner in state.nodes:
+        raise Refused(
+            f"volume '{volume.name}' is owned by {volume.owner}, which is up; "
+            f"`docker volume rm {volume.name}` removes it"
+        )
+    others = sorted(state.copies_of(volume).keys() - {volume.owner})
+    if others:
+        raise Refused(
+            f"{', '.join(others)} holds a copy of volume '{volume.name}'; "
+            f"`flocker promote {volume.name}` typed there goes on from it"
+        )
+    if volume.owner in state.seen:
+        raise Refused(
+            f"volume '{volume.name}' is owned by {volume.owner}, which may come back; if it is "
+            f"gone for good, type `flocker forget {volume.owner}` first"
+        )
+
+
+def _refuse_if_it_is_needed(node: str, state: State) -> None:
+    if node in state.nodes:
+        raise Refused(f"{node} is up; only a node that is gone can be forgotten")
+    heard = state.seen.get(node, "")
+    if heard > ago(GONE_SECONDS):
+        raise Refused(
+            f"{node} was heard of at {heard}, and may come back; try again ten minutes after that"
+        )
+    can_be_promoted = sorted(
+        volume.name
+        for volume in state.volumes.values()
+        if volume.owner == node and state.copies_of(volume).keys() - {node}
+    )
+    if can_be_promoted:
+        raise Refused(
+            f"{node} owns volumes that other nodes have copies of: {', '.join(can_be_promoted)}; "
+            "`flocker promote` each of them first"
+        )

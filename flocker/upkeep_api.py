@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
-from flocker.operator_api import Asked
+from flocker.operator_api import Asked, NameRequest
 
 Answer = dict[str, Any]
 
@@ -16,6 +16,9 @@ class Upkeep(Protocol):
 
     def purge(self, reference: str | None) -> Answer:
         """Delete one thing that was removed or put aside, or all of them."""
+
+    def forget(self, name: str) -> Answer:
+        """Give up a volume or a node that is gone for good."""
 
 
 class UpkeepHere(Protocol):
@@ -42,6 +45,10 @@ def add_upkeep_routes(app: FastAPI, upkeep: Upkeep) -> None:
     @app.post("/flocker/purge")
     def purge(asked: PurgeRequest) -> Answer:
         return upkeep.purge(asked.reference)
+
+    @app.post("/flocker/forget")
+    def forget(asked: NameRequest) -> Answer:
+        return upkeep.forget(asked.name)
 
 
 def add_peer_upkeep_routes(app: FastAPI, upkeep: UpkeepHere) -> None:

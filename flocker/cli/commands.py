@@ -223,6 +223,23 @@ def purge(
     _tell(answer, as_json, wording.purged)
 
 
+@command("sudo flocker forget node3")
+def forget(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="A volume, or a node that is gone.", show_default=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Give up a volume or a node that is gone for good.
+
+    Refused while there is a chance: a volume's owner must have been forgotten, and no node may
+    have a copy. A node must have been silent for ten minutes, and its volumes promoted.
+    """
+    answer = _order(context, "forget", {"name": name}, f"forgetting {name}", as_json)
+    _tell(answer, as_json, wording.forgotten)
+
+
 @command("sudo flocker undelete demo")
 def undelete(
     context: typer.Context,

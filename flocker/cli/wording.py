@@ -158,6 +158,15 @@ def purged(answer: Part) -> str:
     return _with_silent("\n".join(lines) or "There was nothing to purge.", answer)
 
 
+def forgotten(answer: Part) -> str:
+    if answer["node"]:
+        return f"{answer['node']} is forgotten; should it come back, it joins again."
+    return (
+        f"{answer['volume']} is forgotten and its name is free; should its data come back, "
+        "`flocker status` shows it."
+    )
+
+
 def undeleted(answer: Part) -> str:
     return f"{answer['volume']['name']} is back, on {answer['volume']['owner']}."
 

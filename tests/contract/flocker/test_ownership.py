@@ -386,6 +386,42 @@ def test_a_volume_that_is_back_is_not_purged(join: Join) -> None:
     assert node1.volume(volume.name) == volume
 
 
+def test_a_volume_is_forgotten_when_its_owner_is_and_nobody_has_a_copy(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume, other = made(node1, "node-gone"), made(node1)
+    node1.publish(held(volume, "node-gone"))
+    node1.publish(held(volume, "node1"))
+    node1.publish(held(other, "node1"))
+    with pytest.raises(Refused):
+        node1.forget_volume(volume, event(volume, "forgotten"))
+    node1.withdraw(volume.id, "node1")
+    with pytest.raises(StaleEpoch):
+        node1.forget_volume(replace(volume, epoch=2), event(volume, "forgotten"))
+    node1.forget_volume(volume, event(volume, "forgotten"))
+    node1.forget_volume(volume, event(volume, "forgotten"))
+    assert node1.volume(volume.name) is None
+    assert node1.state().copies_of(volume) == {}
+    assert said(node1, volume) == ["created", "forgotten"]
+    assert node1.state().copies_of(other)
+    with pytest.raises(Refused):  # its owner has been seen
+        node1.forget_volume(other, event(other, "forgotten"))
+
+
+def test_a_node_is_forgotten_with_the_copies_it_held(join: Join) -> None:
+    node1, volumes = joined(join, "node1"), []
+    for _ in range(130):
+        volumes.append(a_volume())
+        node1.publish(held(volumes[-1], "node-gone"))
+        node1.publish(held(volumes[-1], "node1"))
+    with pytest.raises(Refused):
+        node1.forget_node("node1")
+    node1.forget_node("node-gone")
+    node1.forget_node("node-gone")
+    state = node1.state()
+    assert [set(state.copies_of(volume)) for volume in volumes] == [{"node1"}] * 130
+    assert "node1" in state.seen
+
+
 def test_copies_are_published_and_withdrawn_by_node(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)

@@ -55,6 +55,9 @@ class Operator:
     def purge(self, reference: str | None) -> Answer:
         return self._called("purge", reference)
 
+    def forget(self, name: str) -> Answer:
+        return self._called("forget", name)
+
     def prune(self, reference: str) -> Answer:
         return self._called("prune", reference)
 

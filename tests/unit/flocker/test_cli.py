@@ -202,6 +202,8 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["purge", "old"], ("purge", "old"), PURGED),
     (["purge", "--all"], ("purge", None), PURGED),
     (["verify", "demo"], ("verify", "demo"), {"volume": "demo", "copies": []}),
+    (["forget", "old"], ("forget", "old"), {"volume": "old", "node": None}),
+    (["forget", "node3"], ("forget", "node3"), {"volume": None, "node": "node3"}),
     (["prune", "demo@4"], ("prune", "demo@4"), {"reference": "demo@4"}),
     (["restore", "demo@4"], ("restore", "demo@4"), {**MOVED, "kept_as": "demo@7"}),
     (["clone", "demo@4", "new"], ("clone", "demo@4", "new"), {"volume": volume("new")}),

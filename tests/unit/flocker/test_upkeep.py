@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flocker import upkeep
 from flocker.errors import PoolError, Refused
 from tests.unit.flocker.cluster import MemoryCluster
 
@@ -105,3 +106,70 @@ def test_what_is_not_there_to_be_purged_is_refused(
         demo["node1"].upkeep.purge(reference)
     assert asides(demo) == before
     assert demo["node1"].read("demo") == "text"
+
+
+# Forgetting
+
+
+@pytest.fixture
+def gone(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+    """node3 went with "only", which nobody else has, and with "copied"; long ago by the clock."""
+    cluster["node3"].driver.create("only", {"replicas": "0"})
+    cluster["node3"].driver.create("copied", {})
+    cluster["node3"].write("copied", "text")
+    cluster.replicate()
+    cluster.lose("node3")
+    monkeypatch.setattr(upkeep, "GONE_SECONDS", -1)
+    return cluster
+
+
+def test_a_volume_that_is_gone_gives_its_name_back(gone: MemoryCluster) -> None:
+    node1 = gone["node1"]
+    with pytest.raises(Refused, match=r"may come back; .* `flocker forget node3` first"):
+        node1.upkeep.forget("only")
+    with pytest.raises(Refused, match=r"have copies of: copied; `flocker promote` each"):
+        node1.upkeep.forget("node3")
+    node1.failover.promote("copied")
+    assert node1.upkeep.forget("node3") == {"volume": None, "node": "node3"}
+    assert "node3" not in gone.state.seen
+    assert not any("node3" in held for held in gone.state.copies.values())
+    node1.upkeep.forget("only")
+    assert "only" not in gone.state.volumes
+    node1.driver.create("only", {})
+    node1.write("only", "new")
+    assert node1.operations.history("only")["events"][-1]["what"] == "created"
+
+
+def test_a_node_that_comes_back_after_all_joins_again(gone: MemoryCluster) -> None:
+    gone["node1"].failover.promote("copied")
+    gone["node1"].upkeep.forget("node3")
+    gone.bring_back("node3")
+    assert "node3" in gone.state.nodes
+    assert gone["node3"].read("copied") == "text"
+    gone["node3"].write("only", "still here")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("copied", "node1, node2 holds a copy of volume 'copied'; `flocker promote copied`"),
+        ("here", "is owned by node1, which is up; `docker volume rm here`"),
+        ("node1", "node1 is up"),
+        ("never", "no volume and no node 'never'"),
+    ],
+)
+def test_what_can_still_be_had_is_not_forgotten(gone: MemoryCluster, name: str, why: str) -> None:
+    gone["node1"].driver.create("here", {})
+    before = gone.state
+    with pytest.raises(Refused, match=why):
+        gone["node1"].upkeep.forget(name)
+    assert gone.state == before
+
+
+def test_a_node_that_may_only_be_booting_is_not_forgotten(
+    gone: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone["node1"].failover.promote("copied")
+    monkeypatch.setattr(upkeep, "GONE_SECONDS", 600)
+    with pytest.raises(Refused, match="may come back; try again ten minutes after"):
+        gone["node1"].upkeep.forget("node3")
