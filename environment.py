@@ -46,7 +46,7 @@ def operator(context: Context) -> Iterator[Operator]:
 
 @fixture
 def faults(context: Context) -> Iterator[Faults]:
-    """What a scenario breaks is mended when it ends."""
+    """Mend whatever a scenario broke when it ends."""
     context.faults = Faults(context.cluster)
     try:
         yield context.faults

@@ -73,12 +73,12 @@ class Node:
 
     @property
     def user(self) -> str:
-        """Who types on it."""
+        """The name of the user who types on it."""
         return str(self._connection.user)
 
     @property
     def hostname(self) -> str:
-        """What the machine calls itself."""
+        """The name that the machine gives itself."""
         return self.ask("cat /etc/hostname").strip()
 
     def type(
@@ -126,7 +126,7 @@ class Node:
         return away(self._access, reason)
 
     def ask(self, command: str) -> str:
-        """What a command prints that must not fail.
+        """Return the output of a command that must not fail.
 
         Raises:
             RuntimeError: it ended with another status than 0.
@@ -137,7 +137,7 @@ class Node:
         return typed.output
 
     def flocker(self, command: str) -> Any:
-        """What the `flocker` command answers with `--json`.
+        """Return the answer of the `flocker` command with `--json`.
 
         Raises:
             RuntimeError: it was refused.
@@ -150,7 +150,7 @@ class Node:
         return {str(known["name"]) for known in nodes if known["is_alive"]}
 
     def problems_of(self, name: str) -> list[str]:
-        """What it has heard of another node's problems, or knows of its own."""
+        """Return the problems of a node, itself or another, as this node knows them."""
         nodes = self.flocker("status")["nodes"]
         return [str(each) for node in nodes if node["name"] == name for each in node["problems"]]
 
@@ -178,7 +178,7 @@ class Cluster:
 
     @classmethod
     def from_userdata(cls, userdata: Mapping[str, str]) -> Cluster:
-        """What was chosen with `-D`.
+        """Make the cluster that was chosen with `-D`.
 
         `inventory=FILE`: servers there were before, instead of the Vagrantfile's machines.
         `keep_nodes=yes`: machines that this run brought up stay up.
@@ -345,7 +345,7 @@ class Cluster:
         return logs
 
     def environment(self) -> dict[str, str]:
-        """What the run ran on, for the report."""
+        """Describe the nodes and their software for the report."""
         engines = {node.name: node.engine.version() for node in self.nodes}
         versions = set(engines.values())
         return {

@@ -70,15 +70,15 @@ class Engine:
         return str(self._client.version()["Version"])
 
     def is_at_least(self, version: str) -> bool:
-        """Whether the engine is of that version, like "1.8", or a newer one."""
+        """True if the engine is of that version, like "1.8", or newer."""
         return _numbers(self.version()) >= _numbers(version)
 
     def is_experimental(self) -> bool:
-        """Whether experimental features are switched on."""
+        """True if experimental features are switched on."""
         return bool(self._client.info()["ExperimentalBuild"])
 
     def is_answering(self) -> bool:
-        """Whether the engine takes questions.
+        """True if the engine takes questions.
 
         Raises:
             requests.ConnectionError: it does not.
@@ -86,7 +86,7 @@ class Engine:
         return bool(self._client.ping())
 
     def keeps_containers(self) -> bool:
-        """Whether containers go on while the engine is away (`live-restore`)."""
+        """True if containers continue while the engine is away (`live-restore`)."""
         return bool(self._client.info()["LiveRestoreEnabled"])
 
     def running_services(self) -> set[str]:
@@ -110,7 +110,7 @@ class Engine:
         return names[0]
 
     def volume(self, name: str) -> Mapping[str, Any] | None:
-        """What `docker volume inspect` says, or None where there is no such volume."""
+        """Return the answer of `docker volume inspect`, or None if there is no such volume."""
         try:
             attributes: Mapping[str, Any] = self._client.volumes.get(name).attrs
         except NotFound:
@@ -123,7 +123,7 @@ class Engine:
         return {str(volume.name) for volume in volumes}
 
     def volume_status(self, name: str) -> dict[str, Any]:
-        """What the driver tells of a volume besides what every volume has; empty if it is gone."""
+        """Return the driver's own fields of a volume; empty if the volume is gone."""
         found = self.volume(name)
         return {} if found is None else dict(found["Status"])
 
@@ -133,7 +133,7 @@ class Engine:
         return {name: str(status["owner"]) for name, status in known.items() if status}
 
     def is_running(self, container: str) -> bool:
-        """Whether a container runs; one that is not there does not."""
+        """True if a container runs; a container that does not exist does not run."""
         try:
             return bool(self._client.containers.get(container).status == "running")
         except NotFound:

@@ -1,4 +1,4 @@
-"""What can go wrong on purpose. Each fault knows how to heal, and `heal` ends all there are."""
+"""Faults to cause on purpose. Each one knows how to heal, and `heal` ends all of them."""
 
 from __future__ import annotations
 

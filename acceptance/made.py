@@ -1,7 +1,7 @@
-"""What scenarios made on the nodes: nothing else is theirs to remove.
+"""Remember the things that scenarios made on the nodes; they remove nothing else.
 
-A run notes what appears on a node while one of its commands is typed there, on the node itself.
-So the next run knows it for the suite's, whoever starts it: `make test` after `make demo`.
+A run notes on a node the things that appear there while it types a command. The next run reads the
+notes, whoever starts it: `make test` after `make demo`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Place(Protocol):
         """The containers, volumes and networks there are; raises EngineSilent."""
 
     def ask(self, command: str) -> str:
-        """What a command prints."""
+        """Return the output of a command."""
 
 
 class Made:
-    """What the scenarios of this run and of earlier ones made, on all nodes of a cluster."""
+    """The things that this run and earlier ones made on all nodes of a cluster."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,13 +43,13 @@ class Made:
         self._unseen: set[str] = set()
 
     def read(self, nodes: Iterable[Place]) -> None:
-        """Learn from the nodes what earlier runs made."""
+        """Read the notes of earlier runs."""
         for node in nodes:
             lines = node.ask(f"cat {RECORD} 2>/dev/null || true").splitlines()
             self._known |= {Thing(*line.split(" ", 2)) for line in lines}
 
     def look(self, node: Place) -> frozenset[Thing] | None:
-        """What is there before a command is typed; None while the engine does not say."""
+        """Return the things on a node before a command is typed; None if the engine is silent."""
         with suppress(EngineSilent):
             return node.things()
         return None
@@ -57,8 +57,8 @@ class Made:
     def note(self, node: Place, before: frozenset[Thing] | None) -> None:
         """Write down what has appeared on a node since `before`, which `look` returned.
 
-        Where that cannot be told, everything found there when the scenario has ended counts: it
-        began with nothing that is not the suite's.
+        If the engine was silent before or after, everything counts that is there when the scenario
+        has ended: the scenario began on a node with nothing but the suite's things.
         """
         after = self.look(node)
         if before is None or after is None:
@@ -73,11 +73,11 @@ class Made:
             node.ask(f"sudo mkdir -p {FOLDER} && {written}")
 
     def lose_sight(self, node: Place) -> None:
-        """A command was typed there of which nobody knows what it did, or still does."""
+        """Note that nobody knows what a command did on that node, or still does."""
         self._unseen.add(node.name)
 
     def of(self, node: str, found: Iterable[Thing]) -> set[Thing]:
-        """Those of the things found on a node that are the suite's."""
+        """Return those of the things found on a node that are the suite's."""
         return set(found) if node in self._unseen else self._known.intersection(found)
 
     def refuse_others(self, found: Mapping[str, Iterable[Thing]]) -> None:
@@ -108,7 +108,7 @@ class Made:
         )
 
     def forget(self, nodes: Sequence[Place]) -> None:
-        """All that was made is removed."""
+        """Drop the notes: everything that was made is removed."""
         self._unseen.clear()
         if self._known:
             self._known.clear()

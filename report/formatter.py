@@ -133,7 +133,7 @@ class LivingListener(AllureListener):  # type: ignore[misc]
 
 
 def _verdict(scenario: Scenario) -> tuple[str, StatusDetails | None]:
-    """What the report says about a scenario: its steps first, then hooks and cleanups."""
+    """Return the report's verdict on a scenario: its steps first, then hooks and cleanups."""
     if scenario.status is BehaveStatus.skipped:
         return Status.SKIPPED, StatusDetails(message=scenario.skip_reason)
     captured = scenario.captured.make_report() if scenario.captured else ""

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONTAINER = "volume-plugins-demo-node2"
 ADDRESS = "172.16.78.251"
-GATEWAY = "172.16.78.1"  # this machine, as the nodes see it
+THIS_MACHINE = "172.16.0.0/12"  # its addresses on the bridges of the nodes
 SOON_SECONDS = 60  # ten for a connection, twenty for a silence, and what starts takes its time
 
 pytestmark = pytest.mark.nodes
@@ -32,7 +32,7 @@ def filter_on_node2(*change: str) -> None:
 @contextmanager
 def node2_gone() -> Iterator[None]:
     """Have node2 drop what this machine sends; it and the others go on."""
-    rule = ("INPUT", "--source", GATEWAY, "--jump", "DROP")
+    rule = ("INPUT", "--source", THIS_MACHINE, "--jump", "DROP")
     filter_on_node2("--insert", *rule)
     try:
         yield
@@ -54,7 +54,7 @@ BEHAVE = (
 
 
 def timed(folder: Path, *command: str) -> tuple[float, str]:
-    """How many seconds a command took that has to fail, and what it said."""
+    """Run a command that has to fail; return the seconds it took, and its output."""
     started = time.monotonic()
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
