@@ -176,7 +176,7 @@ class Engine:
         Raises:
             EngineAway: the engine does not answer.
 
-        Source: tried on dockerd 20.10 (tests/contract/flocker/test_engine.py).
+        Source: tried on dockerd 20.10 and 26.1.5 (tests/contract/flocker/test_plugin.py).
         """
         having = self._having([volume], ANSWER_SECONDS, stopped_too=True)
         if any(each["State"] in RUNNING or self._is_worked_on(each["Id"]) for each in having):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from acceptance.waiting import eventually
 from flocker.config import PLUGIN_SOCKET
+from tests.contract.flocker.conftest import mounted_btrfs
+from tests.contract.flocker.etcd_members import Etcd, free_port
+from tests.contract.flocker.own_engine import OwnEngine
 
+ROOT = Path(__file__).parents[3]
 START_SECONDS = 60
 STOP_SECONDS = 15  # as its unit says
 
@@ -75,6 +83,12 @@ class OwnDriver:
         self._process.wait()
         self._process = None
 
+    def is_waited_for(self) -> bool:
+        """Whether somebody has connected to its socket while it does not run."""
+        looking = select.poll()
+        looking.register(self._listening, select.POLLIN)
+        return bool(looking.poll(0))
+
     def counted(self) -> list[str]:
         """Ids of the volumes of which a use is counted."""
         file = self._runtime / "mounts.json"
@@ -94,3 +108,33 @@ class OwnDriver:
 
     def _log_text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
+
+
+@contextmanager
+def own_drivers(engine: OwnEngine, count: int) -> Iterator[list[OwnDriver]]:
+    """Running drivers of as many nodes, which share an etcd and an engine."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drivers-")))
+        etcd = Etcd(folder)
+        etcd.start()
+        stack.callback(etcd.stop)
+        nodes = {f"node{number}": f"127.0.0.{number}" for number in range(1, count + 1)}
+        made = [f"{node}={address}" for node, address in nodes.items()]
+        subprocess.run([ROOT / "provision" / "certificates", folder / "keys", *made], check=True)
+        port = free_port()
+        drivers = []
+        for node, address in nodes.items():
+            driver = OwnDriver(
+                folder / f"of-{node}",
+                node=node,
+                address=address,
+                etcd=etcd.endpoint,
+                certificates=str(folder / "keys" / node),
+                pool=str(stack.enter_context(mounted_btrfs())),
+                engine=str(engine.socket),
+                peer_port=port,
+            )
+            stack.callback(driver.close)
+            driver.start()
+            drivers.append(driver)
+        yield drivers

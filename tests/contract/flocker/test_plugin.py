@@ -39,6 +39,7 @@ class Plugin:
         lose: of each of these calls, the next is read and never answered.
         held: these calls wait until they are not in here any more.
         asked: the calls so far, and whether each had its content.
+        callers: of each call so far, its connection.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -46,6 +47,7 @@ class Plugin:
         self.lose: set[str] = set()
         self.held: set[str] = set()
         self.asked: list[tuple[str, bool]] = []
+        self.callers: list[object] = []
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,6 +55,7 @@ class Plugin:
             await self._app(scope, receive, send)
             return
         call = scope["path"].rpartition(".")[2]
+        self.callers.append(scope["state"]["caller"])
         question = await receive()
         self.asked.append((call, bool(question["body"])))
         if call in self.lose:
@@ -123,6 +126,14 @@ def test_no_call_is_lost_that_is_not_made_to_be(
     asked = [call for call, _ in plugin.asked]
     assert (asked.count("Mount"), asked.count("Unmount")) == (1, 1)
     assert all(has_content for call, has_content in plugin.asked if call in ("Get", "Mount"))
+
+
+def test_the_engine_uses_no_connection_twice(dockerd: OwnEngine, plugin: Plugin) -> None:
+    """A call on one that was used before may cross the closing of it."""
+    dockerd.run("app", volume="demo")
+    dockerd.docker("rm", "--force", "app")
+    assert len(plugin.callers) > 3
+    assert len({id(caller) for caller in plugin.callers}) == len(plugin.callers)
 
 
 def test_a_lost_get_does_not_make_the_engine_forget_the_volume(

@@ -10,27 +10,19 @@ from __future__ import annotations
 import itertools
 import random
 import re
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from acceptance.waiting import eventually
-from tests.contract.flocker.conftest import mounted_btrfs
-from tests.contract.flocker.etcd_members import Etcd, free_port
-from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.flocker.own_driver import OwnDriver, own_drivers
 from tests.contract.flocker.own_engine import OwnEngine, own_engine
 
 pytestmark = pytest.mark.contract
 
-ROOT = Path(__file__).parents[3]
 # Each has a connection of the engine's of its own, which is idle while its container is.
 DRIVERS = 10
 # uvicorn closes a connection after 5 s. Half a second after a start the driver asks the engine what
@@ -48,36 +40,6 @@ class Run:
 
 LONG_RUN = Run(starts=2000, restarts=50)
 SHORT_RUN = Run(starts=200, restarts=5)
-
-
-@contextmanager
-def own_drivers(engine: OwnEngine) -> Iterator[list[OwnDriver]]:
-    """Running drivers of as many nodes, which share an etcd and an engine."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drivers-")))
-        etcd = Etcd(folder)
-        etcd.start()
-        stack.callback(etcd.stop)
-        nodes = {f"node{number}": f"127.0.0.{number}" for number in range(1, DRIVERS + 1)}
-        made = [f"{node}={address}" for node, address in nodes.items()]
-        subprocess.run([ROOT / "provision" / "certificates", folder / "keys", *made], check=True)
-        port = free_port()
-        drivers = []
-        for node, address in nodes.items():
-            driver = OwnDriver(
-                folder / f"of-{node}",
-                node=node,
-                address=address,
-                etcd=etcd.endpoint,
-                certificates=str(folder / "keys" / node),
-                pool=str(stack.enter_context(mounted_btrfs())),
-                engine=str(engine.socket),
-                peer_port=port,
-            )
-            stack.callback(driver.close)
-            driver.start()
-            drivers.append(driver)
-        yield drivers
 
 
 def start_and_stop(engine: OwnEngine, driver: OwnDriver, times: int, seed: int) -> None:
@@ -116,7 +78,7 @@ def restart(drivers: list[OwnDriver], run: Run, done: threading.Event, seconds: 
 def endure(run: Run) -> str:
     """Do it; what there is to say of it afterwards."""
     began = time.monotonic()
-    with own_engine() as engine, own_drivers(engine) as drivers:
+    with own_engine() as engine, own_drivers(engine, DRIVERS) as drivers:
         times = run.starts // DRIVERS
         expected = times * (sum(IDLE_SECONDS) / len(IDLE_SECONDS) + 1)
         done = threading.Event()
