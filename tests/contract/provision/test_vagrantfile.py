@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -248,3 +249,39 @@ def test_other_numbers_of_nodes_are_refused_in_one_line(checkout: Path, nodes: s
     done = vagrant(checkout, "status", VAGRANT_DEFAULT_PROVIDER="docker", NODES=nodes)
     assert done.returncode == 1
     assert done.stderr.strip() == f"NODES must be 2 or 3, not '{nodes}'"
+
+
+def log_in_to_node2(checkout: Path, network: str) -> tuple[float, str]:
+    """Type `vagrant ssh` on a machine with a network of its own; return seconds and errors.
+
+    Vagrant has a note of the node; whether the node runs is the engine's to know.
+    """
+    made_for(checkout, 3)
+    note = checkout / ".vagrant" / "machines" / "node2" / "docker" / "id"
+    note.parent.mkdir(parents=True)
+    note.write_text("0" * 64)
+    started = time.monotonic()
+    done = run(
+        checkout,
+        ["unshare", "--net", "bash", "-c", f"{network} exec vagrant ssh node2 -c true"],
+        {"VAGRANT_DEFAULT_PROVIDER": "docker"},
+    )
+    assert done.returncode != 0
+    return time.monotonic() - started, done.stderr
+
+
+def test_a_node_that_does_not_answer_is_named_soon(checkout: Path) -> None:
+    swallows_everything = (
+        "ip link add nodes type veth peer nobody && ip link set nobody up && ip link set nodes up"
+        " && ip address add 172.16.78.1/24 dev nodes"
+        " && ip neighbour add 172.16.78.251 lladdr 02:00:00:00:00:01 dev nodes &&"
+    )
+    seconds, said = log_in_to_node2(checkout, swallows_everything)
+    assert said.startswith("node2 does not answer at 172.16.78.251 ("), said
+    assert "`vagrant reload node2`" in said
+    assert 10 <= seconds < 40
+
+
+def test_nobody_is_asked_for_a_node_without_the_nodes_network(checkout: Path) -> None:
+    _, said = log_in_to_node2(checkout, "")
+    assert "does not answer" not in said
