@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flocker.catalog import Catalog
+from flocker.engine import EngineUse
 from flocker.errors import (
     BadRequest,
     ControlPlaneAway,
@@ -184,7 +185,8 @@ class Driver:
             self._peers.remove(volume)
         else:
             with self._use.locked(volume):
-                self._use.refuse_if_any(volume)
+                # This node's engine asks only when none of its containers has the volume.
+                self._use.refuse_if_any(volume, None if is_for_peer else EngineUse.NONE)
                 if is_for_peer:
                     self._use.refuse_if_needed(volume)
                 self._ownership.unmount(volume)  # recorded by a mount nobody heard of

@@ -123,8 +123,12 @@ class VolumeUse:
         """Note that the engine was started anew: it will not end the uses that were before."""
         self._counts.new_engine()
 
-    def refuse_if_any(self, volume: Volume) -> None:
+    def refuse_if_any(self, volume: Volume, engine_says: EngineUse | None = None) -> None:
         """For whoever wants the volume to himself; to be called with the volume locked.
+
+        Args:
+            engine_says: what is known of the engine already; None: it is asked. While it removes
+                a volume it answers no question about volumes, and has none of its containers left.
 
         Raises:
             InUse: containers here use it, or one may be about to; the message says which, or what
@@ -142,7 +146,7 @@ class VolumeUse:
                 "processes there have it mounted, which "
                 f"`grep -l {volume.id} /proc/[0-9]*/mountinfo` lists; stop these, then try again",
             )  # fmt: skip
-        if why := self._why_counted(volume):
+        if why := self._why_counted(volume, engine_says):
             raise InUse(volume.name, self._node, [], why)
 
     def refuse_if_needed(self, volume: Volume) -> None:
@@ -198,7 +202,7 @@ class VolumeUse:
             log.warning("containers that use volume '%s' cannot be named: %s", volume.name, error)
             return []
 
-    def _why_counted(self, volume: Volume) -> str | None:
+    def _why_counted(self, volume: Volume, engine_says: EngineUse | None = None) -> str | None:
         """End the uses of a volume that is not mounted, or tell why they stay and what to do.
 
         The kernel was asked before, the engine is asked here: a container that was just started
@@ -206,7 +210,7 @@ class VolumeUse:
         """
         asked_at = self._counts.now()
         try:
-            use = self._containers.use_of(volume.name)
+            use = engine_says or self._containers.use_of(volume.name)
         except EngineAway as error:
             why = (
                 f"whether a container needs it is not known: {error}; "

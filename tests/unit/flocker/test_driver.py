@@ -20,6 +20,7 @@ from flocker.errors import (
     StillNeeded,
     VolumeNotFound,
 )
+from flocker.volume_use import START_SECONDS
 from tests.unit.flocker.cluster import MemoryCluster
 
 GIB = 1 << 30
@@ -641,6 +642,25 @@ def _broken(*_: object) -> None:
 
 def _full(*_: object) -> None:
     raise OSError("no space left on device")
+
+
+def test_a_removal_ends_a_use_without_asking_the_engine_that_asks(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dockerd answers no question about volumes while it removes one."""
+
+    def hangs(_: str) -> None:
+        raise EngineAway("the Docker engine does not answer")
+
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.driver.mount("demo", "container")  # and its unmount was lost
+    monkeypatch.setattr(node1.containers, "use_of", hangs)
+    with pytest.raises(InUse, match="counts as in use for 30 s more"):
+        node1.driver.remove("demo")
+    node1.clock += START_SECONDS
+    node1.driver.remove("demo")
+    assert cluster.state.volumes == {}
 
 
 def test_a_mount_waits_until_etcd_has_a_leader(
