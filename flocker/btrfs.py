@@ -356,6 +356,25 @@ class BtrfsPool:
     def purge_aside(self, reference: str) -> None:
         self._trash.drop(self._trash.find(reference))
 
+    def keep_record(self, volume: Volume) -> None:
+        with self._locked(volume.id) as folder:
+            if folder.path.is_dir():
+                folder.write_record(volume)
+
+    def record(self, volume_id: str) -> Volume | None:
+        return self._folder(volume_id).record()
+
+    def drop_if_empty(self, volume_id: str) -> bool:
+        with self._locked(volume_id) as folder:
+            if folder.next.is_dir() or folder.has_snapshots:
+                return False
+            if folder.live.is_dir():
+                if any(folder.live.iterdir()):
+                    return False
+                subvolume.delete(folder.live)
+            shutil.rmtree(folder.path)
+            return True
+
     def await_deletions(self, seconds: float) -> None:
         subvolume.await_deletions(self.root, seconds)
 

@@ -137,8 +137,6 @@ class Custody:
                 round_.attempt(f"volume '{each.name}'", partial(bring_into_line, each))
                 for each in own_first
             ]
-        for volume_id in here - state.volume_ids() - state.removed.keys():
-            log.warning("the pool holds volume %s, which the cluster does not know", volume_id)
         return all(done)
 
     def tidy(self) -> None:

@@ -33,6 +33,7 @@ from flocker.purging import Purging
 from flocker.records import Volume
 from flocker.replication import Follower, Publisher, Retention
 from flocker.room import shortages
+from flocker.strays import Strays
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
@@ -186,7 +187,12 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         problems=problems,
         retention_seconds=config.retention_seconds,
     )
-    upkeep = Upkeep(node, ownership=ownership, pool=pool, custody=custody, others=peers)
+    strays = Strays(
+        node, ownership=ownership, catalog=catalog, pool=pool, others=peers, troubles=troubles
+    )
+    upkeep = Upkeep(
+        node, ownership=ownership, pool=pool, custody=custody, others=peers, strays=strays
+    )
     verification = Verification(
         node,
         ownership=ownership,
@@ -213,6 +219,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         tell_fence=tell_fence,
         resume=engine.resume,
         purge=purging.purge_old,
+        look_for_strays=strays.look,
         problems=problems,
         stuck=follower.stuck,
     )

@@ -45,6 +45,7 @@ class Keeper:
         tell_fence: Callable[[], object],
         resume: Callable[[], object],
         purge: Callable[[], object],
+        look_for_strays: Callable[[], object],
         problems: Callable[[], list[str]],
         stuck: Callable[[], dict[str, str]],
     ) -> None:
@@ -53,6 +54,7 @@ class Keeper:
             then, for uses that only the kernel knew of.
         resume: has containers go on that were left paused.
         purge: deletes what was put aside longer ago than the retention.
+        look_for_strays: frees or shows data without a record.
         problems, stuck: what does not work on this node, and the volumes whose copies
             here are stuck; announced with it.
         """
@@ -65,6 +67,7 @@ class Keeper:
         self._tell_fence = tell_fence
         self._resume = resume
         self._purge = purge
+        self._look_for_strays = look_for_strays
         self._problems = problems
         self._stuck = stuck
         self._pause_seconds: float = RETRY_SECONDS  # before the next round of tidying
@@ -127,6 +130,7 @@ class Keeper:
             "room to work on a full pool could not be kept": self._pool.make_reserve,
             "what was put aside could not be purged": partial(self._if_connected, self._purge_old),
             "this node could not catch up": partial(self._if_connected, self._catch_up),
+            "strays could not be looked for": partial(self._if_connected, self._look_for_strays),
             "this node could not be tidied": partial(self._if_connected, self._custody.tidy),
         }
         while not stopping.wait(self._pause_seconds):

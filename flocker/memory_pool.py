@@ -78,6 +78,7 @@ class MemoryPool:
         self._volumes: dict[str, _Volume] = {}
         self._trash: list[_Entry] = []
         self._counts = False
+        self._records: dict[str, Volume] = {}
         self.room: Literal["plenty", "none", "not even a reserve"] = "plenty"
         self.refuses_increments = False
         self.refuses_all = False
@@ -272,6 +273,24 @@ class MemoryPool:
     def purge_aside(self, reference: str) -> None:
         with self._lock:
             self._trash.remove(self._entry(reference))
+
+    def keep_record(self, volume: Volume) -> None:
+        self._change()
+        with self._lock:
+            self._records[volume.id] = volume
+
+    def record(self, volume_id: str) -> Volume | None:
+        return self._records.get(volume_id)
+
+    def drop_if_empty(self, volume_id: str) -> bool:
+        with self._lock:
+            live = self._live(volume_id)
+            if self.snapshots(volume_id) or (live.is_dir() and any(live.iterdir())):
+                return False
+            if live.is_dir():
+                live.rmdir()
+            self._volumes.pop(volume_id, None)
+            return True
 
     def await_deletions(self, seconds: float) -> None:
         pass

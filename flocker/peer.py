@@ -12,6 +12,7 @@
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
     GET  /asides                           what was put aside there
     POST /upkeep/purge                     see upkeep_api.py
+    GET  /upkeep/strays                    likewise
     POST /verification/...                 see verification_api.py
 
 A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
@@ -259,6 +260,10 @@ class HttpPeers:
 
     def asides(self, node: str) -> list[Aside]:
         return [Aside.from_json(value) for value in self._get(node, "/asides")]
+
+    def strays(self, node: str) -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = self._get(node, "/upkeep/strays")
+        return answer
 
     def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
         body = {"volume_ids": volume_ids, "references": references}

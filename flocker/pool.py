@@ -212,6 +212,16 @@ class Pool(Protocol):
                 is left is still listed.
         """
 
+    def keep_record(self, volume: Volume) -> None:
+        """Have a volume's record beside its data, for the day etcd is lost. Safe to repeat."""
+
+    def record(self, volume_id: str) -> Volume | None:
+        """The record beside a volume's data, as it was when it was last kept."""
+
+    def drop_if_empty(self, volume_id: str) -> bool:
+        """Delete for good what is here of a volume that nobody has ever written to; return False
+        and leave it if it has a snapshot or any content."""
+
     def await_deletions(self, seconds: float) -> None:
         """Wait until the room of what was deleted can be used again, at most so long."""
 

@@ -11,6 +11,7 @@ from flocker.errors import FlockerError, PoolError, Refused
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Event, Removed, State, Volume, ago, now
+from flocker.strays import Strays
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +35,21 @@ class Upkeep:
     """The upkeep of one node, and of the others through it."""
 
     def __init__(
-        self, node: str, *, ownership: Ownership, pool: Pool, custody: Custody, others: Others
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        pool: Pool,
+        custody: Custody,
+        others: Others,
+        strays: Strays,
     ) -> None:
         self._node = node
         self._ownership = ownership
         self._pool = pool
         self._custody = custody
         self._others = others
+        self._strays = strays
 
     def purge(self, reference: str | None) -> Answer:
         """Delete what was removed or put aside, on all nodes, and tell how much room it made.
@@ -120,6 +129,14 @@ class Upkeep:
         _refuse_if_it_is_needed(name, state)
         self._ownership.forget_node(name)
         return {"volume": None, "node": name}
+
+    def bring_back(self, reference: str, name: str | None) -> Answer:
+        """See Strays.bring_back."""
+        return self._strays.bring_back(reference, name)
+
+    def strays_here(self) -> list[Answer]:
+        """See Strays.strays."""
+        return self._strays.strays()
 
     def _purge_on(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
         if node == self._node:

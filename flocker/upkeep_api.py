@@ -20,6 +20,9 @@ class Upkeep(Protocol):
     def forget(self, name: str) -> Answer:
         """Give up a volume or a node that is gone for good."""
 
+    def bring_back(self, reference: str, name: str | None) -> Answer:
+        """Make a volume of data that the cluster does not know."""
+
 
 class UpkeepHere(Protocol):
     """A node's own part of what operators ask of all."""
@@ -27,11 +30,21 @@ class UpkeepHere(Protocol):
     def purge_here(self, volume_ids: list[str], references: list[str]) -> Answer:
         """Delete removed volumes and copies of this node's pool."""
 
+    def strays_here(self) -> list[Answer]:
+        """The data here that the cluster does not know."""
+
 
 class PurgeRequest(Asked):
     """`reference` is null for all."""
 
     reference: str | None
+
+
+class ImportRequest(Asked):
+    """`reference` is an id or a name; `name` is null for the name it had."""
+
+    reference: str
+    name: str | None
 
 
 class PurgeHereRequest(Asked):
@@ -46,6 +59,10 @@ def add_upkeep_routes(app: FastAPI, upkeep: Upkeep) -> None:
     def purge(asked: PurgeRequest) -> Answer:
         return upkeep.purge(asked.reference)
 
+    @app.post("/flocker/import")
+    def bring_back(asked: ImportRequest) -> Answer:
+        return upkeep.bring_back(asked.reference, asked.name)
+
     @app.post("/flocker/forget")
     def forget(asked: NameRequest) -> Answer:
         return upkeep.forget(asked.name)
@@ -53,6 +70,10 @@ def add_upkeep_routes(app: FastAPI, upkeep: Upkeep) -> None:
 
 def add_peer_upkeep_routes(app: FastAPI, upkeep: UpkeepHere) -> None:
     """Answer other nodes."""
+
+    @app.get("/upkeep/strays")
+    def strays() -> list[Answer]:
+        return upkeep.strays_here()
 
     @app.post("/upkeep/purge")
     def purge(asked: PurgeHereRequest) -> Answer:

@@ -3,6 +3,7 @@
 live             writable subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
 epoch            the epoch `live` was made for, or the one that took it away (note.py)
+record           the volume's record, for the day etcd is lost (note.py)
 snapshots/<n>    read-only subvolumes
 snapshots/<n>.epoch-<e>  <n> was taken at that epoch; this name may be there without <n>
 snapshots/<n>.arriving   <n> is not known to be complete and on disk
@@ -10,13 +11,14 @@ snapshots/<n>.arriving   <n> is not known to be complete and on disk
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flocker import nested, note, subvolume
 from flocker.errors import PoolError
-from flocker.records import Snapshot
+from flocker.records import Snapshot, Volume
 from flocker.subvolume import Subvolume
 
 
@@ -44,8 +46,12 @@ class VolumeFolder:
     @property
     def has_data(self) -> bool:
         """Whether a writable copy or a snapshot is here."""
-        has_snapshots = any(name.isdecimal() for name in self._names())
-        return self.live.is_dir() or self.next.is_dir() or has_snapshots
+        return self.live.is_dir() or self.next.is_dir() or self.has_snapshots
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether a snapshot is here, complete or not."""
+        return any(name.isdecimal() for name in self._names())
 
     def snapshots(self) -> list[tuple[Snapshot, Subvolume]]:
         """The complete ones, oldest first."""
@@ -117,6 +123,28 @@ class VolumeFolder:
 
     def write_epoch(self, epoch: int) -> None:
         note.write(self.path / "epoch", str(epoch))
+
+    def write_record(self, volume: Volume) -> None:
+        """Have the volume's record beside its data; of many cuts only the last ones."""
+        for cuts in (volume.cuts[-100:], ()):
+            text = json.dumps(replace(volume, cuts=cuts).to_json())
+            if len(text.encode()) <= note.BYTES_AT_MOST:
+                break
+        else:
+            return
+        try:
+            if note.read(self.path / "record") == text:
+                return
+        except FileNotFoundError:
+            pass
+        note.write(self.path / "record", text)
+
+    def record(self) -> Volume | None:
+        """The record that was last written here; None if there is none that can be read."""
+        try:
+            return Volume.from_json(json.loads(note.read(self.path / "record")))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
 
     def write_snapshot_epoch(self, number: int, epoch: int) -> None:
         """Say at which epoch a snapshot is taken that is about to be made.

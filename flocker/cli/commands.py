@@ -44,7 +44,8 @@ def command(example: str) -> Callable[[Function], Function]:
                 typer.echo(f"flocker: {failure}", err=True)
                 raise typer.Exit(failure.exit_status) from failure
 
-        app.command(epilog=f"Example: {example}")(run)
+        name = function.__name__.rstrip("_")  # import_
+        app.command(name, epilog=f"Example: {example}")(run)
         return function
 
     return register
@@ -238,6 +239,28 @@ def forget(
     """
     answer = _order(context, "forget", {"name": name}, f"forgetting {name}", as_json)
     _tell(answer, as_json, wording.forgotten)
+
+
+@command("sudo flocker import demo")
+def import_(
+    context: typer.Context,
+    reference: Annotated[
+        str, typer.Argument(metavar="NAME|ID", help="Name it had, or its id.", show_default=False)
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Another name for it.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a volume of data here that has lost its record.
+
+    Such data is left when etcd was lost, or comes with a disk of another cluster; `flocker
+    status` shows it under PROBLEMS. Refused where another node has a newer state of it.
+    """
+    body = {"reference": reference, "name": name}
+    answer = _order(context, "import", body, f"importing {reference}", as_json, is_long=True)
+    _tell(answer, as_json, wording.imported)
 
 
 @command("sudo flocker undelete demo")

@@ -167,6 +167,14 @@ def forgotten(answer: Part) -> str:
     )
 
 
+def imported(answer: Part) -> str:
+    volume = answer["volume"]
+    text = f"{volume['name']} is a volume again, on {volume['owner']} (epoch {volume['epoch']})."
+    if answer["silent"]:
+        text += f"\n{', '.join(answer['silent'])} did not answer, and may have had a newer state."
+    return text
+
+
 def undeleted(answer: Part) -> str:
     return f"{answer['volume']['name']} is back, on {answer['volume']['owner']}."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -390,3 +391,28 @@ def test_a_volume_is_not_made_smaller_than_what_it_holds(make_pool: MakePool) ->
 def test_the_usage_is_told(make_pool: MakePool) -> None:
     usage = make_pool().usage()
     assert 0 <= usage.used_bytes < usage.total_bytes
+
+
+def test_a_record_is_kept_beside_the_data(make_pool: MakePool) -> None:
+    pool, claim = make_pool(), a_claim()
+    assert pool.record(claim.volume_id) is None
+    pool.create(claim)
+    volume = Volume("demo", claim.volume_id, "node1", 1, "2026-01-01", size_bytes=5)
+    pool.keep_record(volume)
+    assert pool.record(claim.volume_id) == volume
+    later = replace(volume, epoch=2, cuts=tuple(Cut(n, n) for n in range(50)))
+    for _ in range(2):
+        pool.keep_record(later)
+        assert pool.record(claim.volume_id) == later
+
+
+def test_only_a_volume_that_nobody_has_written_to_is_dropped(make_pool: MakePool) -> None:
+    pool, empty, written_to, frozen = make_pool(), a_claim(), a_claim(), a_claim()
+    for claim in (empty, written_to, frozen):
+        pool.create(claim)
+    (pool.open(written_to) / "file.txt").write_text("text")
+    pool.take_snapshot(frozen)
+    for claim, is_dropped in ((empty, True), (written_to, False), (frozen, False)):
+        assert pool.drop_if_empty(claim.volume_id) is is_dropped
+    assert sorted(pool.volume_ids()) == sorted([written_to.volume_id, frozen.volume_id])
+    assert text_of(pool, written_to) == "text"

@@ -31,6 +31,7 @@ from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
 from flocker.replication import Follower, Publisher, Retention
 from flocker.room import shortages
+from flocker.strays import Strays
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
@@ -226,8 +227,21 @@ class Machine:
             ],
             retention_seconds=RETENTION_SECONDS,
         )
+        self.strays = Strays(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            pool=pool,
+            others=peers,
+            troubles=self.troubles,
+        )
         self.upkeep = Upkeep(
-            node, ownership=ownership, pool=pool, custody=self.custody, others=peers
+            node,
+            ownership=ownership,
+            pool=pool,
+            custody=self.custody,
+            others=peers,
+            strays=self.strays,
         )
         self.verification = Verification(
             node,
@@ -404,6 +418,9 @@ class DirectPeers:
 
     def asides(self, node: str) -> list[Aside]:
         return self._at(node, "").operations.asides()
+
+    def strays(self, node: str) -> list[dict[str, Any]]:
+        return self._at(node, "").upkeep.strays_here()
 
     def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
         return self._at(node, "").upkeep.purge_here(volume_ids, references)

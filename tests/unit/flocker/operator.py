@@ -58,6 +58,9 @@ class Operator:
     def forget(self, name: str) -> Answer:
         return self._called("forget", name)
 
+    def bring_back(self, reference: str, name: str | None) -> Answer:
+        return self._called("import", reference, name)
+
     def prune(self, reference: str) -> Answer:
         return self._called("prune", reference)
 

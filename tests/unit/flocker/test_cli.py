@@ -204,6 +204,8 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["verify", "demo"], ("verify", "demo"), {"volume": "demo", "copies": []}),
     (["forget", "old"], ("forget", "old"), {"volume": "old", "node": None}),
     (["forget", "node3"], ("forget", "node3"), {"volume": None, "node": "node3"}),
+    (["import", "demo"], ("import", "demo", None), {**MOVED, "silent": ["node3"]}),
+    (["import", "demo", "--as", "new"], ("import", "demo", "new"), {**MOVED, "silent": []}),
     (["prune", "demo@4"], ("prune", "demo@4"), {"reference": "demo@4"}),
     (["restore", "demo@4"], ("restore", "demo@4"), {**MOVED, "kept_as": "demo@7"}),
     (["clone", "demo@4", "new"], ("clone", "demo@4", "new"), {"volume": volume("new")}),

@@ -17,7 +17,7 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.records import Claim, Event, Volume, ago, now
+from flocker.records import Event, Volume, ago, now
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
@@ -318,16 +318,6 @@ def test_a_volume_removed_while_the_node_was_away_is_put_aside(
     assert machine.pool.volume_ids() == []
     [aside] = machine.pool.asides()
     assert (aside.volume, aside.why) == ("demo", "removed")
-
-
-def test_a_volume_the_cluster_does_not_know_is_only_warned_of(
-    demo: MemoryCluster, caplog: pytest.LogCaptureFixture
-) -> None:
-    node1 = demo["node1"]
-    node1.pool.create(Claim(UNKNOWN, 1))
-    node1.custody.catch_up()
-    assert f"the pool holds volume {UNKNOWN}, which the cluster does not know" in caplog.text
-    assert node1.pool.is_open(UNKNOWN)
 
 
 def test_a_node_says_again_what_it_holds(demo: MemoryCluster) -> None:

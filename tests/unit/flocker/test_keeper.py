@@ -72,6 +72,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             tell_fence=housework.told.set,
             resume=housework.resumed.set,
             purge=housework.purged.set,
+            look_for_strays=lambda: None,
             problems=lambda: ["volume 'demo': stuck"],
             stuck=lambda: {"id": "its pool is full"},
         ).start(stopping)

@@ -1,0 +1,193 @@
+"""Data in a node's pool that the cluster has no record of: freed, shown, or brought back.
+
+It comes from a creation that failed half-way, from an etcd that was lost or went back
+to an older backup, from a volume that was forgotten, or with the disk of another cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+from flocker.catalog import Catalog
+from flocker.errors import FlockerError, Refused
+from flocker.options import check_name
+from flocker.ownership import Ownership
+from flocker.pool import Pool
+from flocker.records import Event, State, Volume, now
+from flocker.troubles import Troubles
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+# A volume that is being created has no record yet; etcd is waited for much shorter than that.
+STRAY_SECONDS = 60
+
+
+class Others(Protocol):
+    """Other nodes. Every call may raise OwnerAway."""
+
+    def strays(self, node: str) -> list[Answer]:
+        """The strays there, as JSON."""
+
+
+@dataclass(frozen=True, order=True)
+class Stray:
+    """A volume's data, ordered by how new it is.
+
+    Attributes:
+        is_open: it is the owner's, and so holds more than any snapshot.
+        number: of the newest snapshot.
+        name: by the record beside the data, if there is one.
+    """
+
+    epoch: int
+    is_open: bool
+    number: int
+    id: str
+    name: str | None
+
+
+class Strays:
+    """Looks after the strays of one node."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        ownership: Ownership,
+        catalog: Catalog,
+        pool: Pool,
+        others: Others,
+        troubles: Troubles,
+    ) -> None:
+        self._node = node
+        self._ownership = ownership
+        self._catalog = catalog
+        self._pool = pool
+        self._others = others
+        self._troubles = troubles
+        self._since: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Write each volume's record beside its data; free or show what has none in etcd."""
+        state = self._catalog.state
+        here = self._pool.volume_ids()
+        unknown = set(here) - state.volume_ids() - state.removed.keys()
+        at = time.monotonic()
+        self._since = {each: self._since.get(each, at) for each in unknown}
+        with self._troubles.round("looking for strays") as round_:
+            for volume in state.volumes.values():
+                if volume.id in here:
+                    keep = partial(self._pool.keep_record, volume)
+                    round_.attempt(f"the record of volume '{volume.name}'", keep)
+            for volume_id, since in self._since.items():
+                if at - since >= STRAY_SECONDS:
+                    round_.attempt(f"volume {volume_id}", partial(self._free_or_show, volume_id))
+
+    def strays(self) -> list[Answer]:
+        """This node's, as JSON."""
+        return [asdict(each) for each in self._found(self._ownership.state())]
+
+    def bring_back(self, reference: str, name: str | None) -> Answer:
+        """Make a volume of data that is here and that the cluster does not know.
+
+        Args:
+            reference: its id, or the name in the record beside it.
+            name: for the volume; None for the name it had.
+
+        Raises:
+            Refused: there is none, another node has a newer state, or the name is taken.
+        """
+        state = self._ownership.state()
+        stray = self._meant(reference, state)
+        record = self._pool.record(stray.id) or _without_record(stray, name)
+        record = replace(record, name=name or record.name)
+        check_name(record.name)
+        if record.name in state.volumes:
+            raise Refused(
+                f"there is a volume '{record.name}' already; "
+                f"`flocker import {stray.id} --as NEW-NAME` gives it another name"
+            )
+        silent = self._refuse_if_another_is_newer(stray, state)
+        held = self._pool.snapshots(stray.id)
+        base = held[-1] if held else None
+        volume = replace(record, owner=self._node, epoch=stray.epoch + 1, base=base)
+        if stray.is_open:
+            self._pool.readmit(volume.claim)
+        elif base is not None:
+            self._pool.adopt(volume.claim, base, volume.size_bytes)
+        event = Event(volume.id, volume.name, now(), self._node, "imported", f"from {stray.id}")
+        winner = self._ownership.create(volume, event)
+        if winner.id != volume.id:
+            raise Refused(f"there is a volume '{volume.name}' by now; choose another name")
+        self._catalog.settle(lambda known: volume.name in known.volumes)
+        return {"volume": volume.to_json(), "silent": silent}
+
+    def _found(self, state: State) -> list[Stray]:
+        unknown = set(self._pool.volume_ids()) - state.volume_ids() - state.removed.keys()
+        return sorted(filter(None, map(self._stray, unknown)))
+
+    def _stray(self, volume_id: str) -> Stray | None:
+        record = self._pool.record(volume_id)
+        held = self._pool.snapshots(volume_id)
+        is_open = self._pool.is_open(volume_id)
+        if not held and not is_open:
+            return None
+        epochs = [each.epoch for each in held] + ([record.epoch] if record else [1])
+        number = held[-1].number if held else 0
+        return Stray(max(epochs), is_open, number, volume_id, record.name if record else None)
+
+    def _meant(self, reference: str, state: State) -> Stray:
+        found = [each for each in self._found(state) if reference in (each.id, each.name)]
+        if not found:
+            raise Refused(
+                f"{self._node} has no data of '{reference}' that the cluster does not know; "
+                "`flocker status` names what there is, under PROBLEMS"
+            )
+        if len(found) > 1:
+            ids = ", ".join(each.id for each in found)
+            raise Refused(f"several volumes were called '{reference}'; import one by its id: {ids}")
+        return found[0]
+
+    def _refuse_if_another_is_newer(self, mine: Stray, state: State) -> list[str]:
+        """Return the nodes that did not answer."""
+        silent = sorted(state.seen.keys() - state.nodes.keys() - {self._node})
+        for node in sorted(state.nodes.keys() - {self._node}):
+            try:
+                theirs = [Stray(**value) for value in self._others.strays(node)]
+            except FlockerError:
+                silent.append(node)
+                continue
+            if any(each.id == mine.id and each > mine for each in theirs):
+                raise Refused(
+                    f"{node} has a newer state of volume {mine.id}; type "
+                    f"`flocker import {mine.id}` there"
+                )
+        return silent
+
+    def _free_or_show(self, volume_id: str) -> None:
+        if volume_id in self._ownership.state().volume_ids():
+            return  # its record has come
+        if self._pool.drop_if_empty(volume_id):
+            log.info("volume %s was never used and has no record: its data is freed", volume_id)
+            return
+        record = self._pool.record(volume_id)
+        called = f" (called '{record.name}')" if record else ""
+        raise Refused(
+            f"its data is on {self._node}{called}, and the cluster does not know it; "
+            f"`flocker import {volume_id}` brings it back"
+        )
+
+
+def _without_record(stray: Stray, name: str | None) -> Volume:
+    if name is None:
+        raise Refused(
+            f"nobody wrote down what volume {stray.id} was called; "
+            f"type `flocker import {stray.id} --as NAME`"
+        )
+    return Volume(name, stray.id, "", stray.epoch, now())

@@ -1,0 +1,128 @@
+"""Data that the cluster has no record of is freed if it is empty, else it can be brought back."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from flocker import strays
+from flocker.errors import BadRequest, ControlPlaneAway, Refused
+from flocker.memory_ownership import MemoryOwnership
+from flocker.records import Claim
+from tests.unit.flocker.cluster import MemoryCluster
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strays, "STRAY_SECONDS", 0)
+
+
+@pytest.fixture
+def lost(cluster: MemoryCluster) -> MemoryCluster:
+    """demo is owned by node2 and has copies; then etcd was lost, and begins anew, empty."""
+    cluster["node1"].driver.create("demo", {"size": "64MiB"})
+    cluster["node1"].write("demo", "first")
+    cluster["node2"].write("demo", "second")
+    cluster.replicate()
+    for machine in cluster.machines.values():
+        machine.strays.look()
+    cluster["node2"].write("demo", "newest")
+    cluster.ownership = MemoryOwnership()
+    for machine in cluster.machines.values():
+        machine.etcd._shared = cluster.ownership
+        (machine.folder / "catalog.json").unlink()
+        machine.start()
+    return cluster
+
+
+def test_a_volume_comes_back_with_its_name_its_options_and_all_of_its_data(
+    lost: MemoryCluster,
+) -> None:
+    assert lost.state.volumes == {}
+    answer = lost["node2"].upkeep.bring_back("demo", None)
+    assert answer["silent"] == []
+    volume = lost.volume("demo")
+    assert (volume.owner, volume.epoch, volume.size_bytes) == ("node2", 3, 64 << 20)
+    for machine in lost.machines.values():
+        machine.custody.catch_up()
+        machine.custody.tidy()
+    lost.replicate()
+    assert {copy.snapshot.number for copy in lost.state.copies_of(volume).values()} == {
+        lost["node2"].pool.snapshots(volume.id)[-1].number
+    }
+    assert lost["node3"].read("demo") == "newest"
+    assert lost["node1"].read("demo") == "newest"
+
+
+def test_data_without_a_record_is_shown_with_what_to_type(lost: MemoryCluster) -> None:
+    node2 = lost["node2"]
+    node2.strays.look()
+    [problem] = node2.operations.status()["problems"]
+    assert "its data is on node2 (called 'demo')" in problem
+    assert "`flocker import " in problem
+    node2.upkeep.bring_back("demo", None)
+    node2.strays.look()
+    assert node2.operations.status()["problems"] == []
+
+
+def test_an_older_state_is_not_imported_while_a_newer_one_is_there(lost: MemoryCluster) -> None:
+    with pytest.raises(Refused, match=r"node2 has a newer state of volume .* there"):
+        lost["node1"].upkeep.bring_back("demo", None)
+    assert lost.state.volumes == {}
+    lost["node2"].is_up = False  # and its disk with it
+    answer = lost["node1"].upkeep.bring_back("demo", None)
+    assert answer["silent"] == ["node2"]
+    assert lost["node1"].read("demo") == "second"
+
+
+def test_a_name_that_is_taken_is_refused_and_another_can_be_had(lost: MemoryCluster) -> None:
+    lost["node1"].driver.create("demo", {})
+    with pytest.raises(Refused, match=r"there is a volume 'demo' already; .* --as NEW-NAME"):
+        lost["node2"].upkeep.bring_back("demo", None)
+    with pytest.raises(BadRequest):
+        lost["node2"].upkeep.bring_back("demo", "no/name")
+    lost["node2"].upkeep.bring_back("demo", "demo-again")
+    assert lost["node2"].read("demo-again") == "newest"
+
+
+def test_what_the_cluster_knows_is_not_imported(lost: MemoryCluster) -> None:
+    lost["node2"].upkeep.bring_back("demo", None)
+    for reference in ("demo", lost.volume("demo").id, "never"):
+        with pytest.raises(Refused, match="that the cluster does not know"):
+            lost["node2"].upkeep.bring_back(reference, "other")
+
+
+def test_without_a_record_beside_it_a_volume_needs_a_name(cluster: MemoryCluster) -> None:
+    node1, claim = cluster["node1"], Claim(str(uuid.uuid4()), 1)
+    node1.pool.create(claim)
+    (node1.pool.open(claim) / "file").write_text("old")
+    with pytest.raises(Refused, match=f"type `flocker import {claim.volume_id} --as NAME`"):
+        node1.upkeep.bring_back(claim.volume_id, None)
+    node1.upkeep.bring_back(claim.volume_id, "found")
+    assert node1.read("found") == "old"
+
+
+def test_a_creation_that_failed_half_way_is_freed(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = cluster["node1"]
+    node1.etcd.away_for = {"create"}
+    with pytest.raises(ControlPlaneAway):
+        node1.driver.create("demo", {})
+    monkeypatch.setattr(strays, "STRAY_SECONDS", 60)
+    node1.strays.look()
+    assert len(node1.pool.volume_ids()) == 1  # it may be under way
+    monkeypatch.setattr(strays, "STRAY_SECONDS", 0)
+    node1.strays.look()
+    assert node1.pool.volume_ids() == []
+    assert node1.troubles.all() == []
+
+
+def test_a_creation_whose_answer_was_lost_is_not_freed(cluster: MemoryCluster) -> None:
+    node1 = cluster["node1"]
+    node1.etcd.unheard = {"create"}
+    with pytest.raises(ControlPlaneAway):
+        node1.driver.create("demo", {})
+    node1.strays.look()
+    assert node1.pool.is_open(cluster.volume("demo").id)
