@@ -86,6 +86,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     def problems() -> list[str]:
         return [
             *troubles.all(),
+            *publisher.problems(),
             *follower.problems(),
             *shortages(pool.usage()),
             *care.problems(),

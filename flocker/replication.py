@@ -130,6 +130,7 @@ class Publisher:
         self._pool = pool
         self._retention = retention
         self._unheard: set[Claim] = set()  # to be published again in the next round
+        self._failing: dict[str, str] = {}  # volume id -> why no snapshot of it could be taken
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
 
     def start(self, stopping: threading.Event) -> None:
@@ -165,6 +166,14 @@ class Publisher:
         }
         list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
 
+    def problems(self) -> list[str]:
+        """What people should know of this node's volumes whose copies fall behind because of it."""
+        return [
+            f"volume '{volume.name}' could not be replicated: {self._failing[volume.id]}"
+            for volume in self._catalog.volumes()
+            if volume.owner == self._node and volume.id in self._failing
+        ]
+
     def publish(self, volume: Volume) -> Snapshot:
         """Freeze a volume as it is and tell the replicas.
 
@@ -191,13 +200,16 @@ class Publisher:
         self._unheard.discard(volume.claim)
         try:
             self.publish(volume)
+            self._failing.pop(volume.id, None)
         except ControlPlaneAway:
             self._unheard.add(volume.claim)
             log.debug("volume '%s' changed, but nobody can be told", volume.name)
         except StaleEpoch as error:  # it moved meanwhile
             log.debug("%s", error)
         except PoolError as error:
-            log.warning("volume '%s' could not be replicated: %s", volume.name, error)
+            if self._failing.get(volume.id) != str(error):  # once, not every second
+                log.warning("volume '%s' could not be replicated: %s", volume.name, error)
+            self._failing[volume.id] = str(error)
 
     def _is_said(self, claim: Claim, state: State) -> bool:
         """Whether the cluster knows of the newest snapshot here.

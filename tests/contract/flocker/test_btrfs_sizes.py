@@ -218,3 +218,28 @@ def test_a_volume_that_cannot_be_limited_is_not_made(
     monkeypatch.undo()
     assert pool.volume_ids() == []
     pool.create(claim, 20 * MIB)
+
+
+def test_a_volume_with_punched_holes_has_as_much_room_where_it_moves_to(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim = a_claim()
+    source.create(claim, 64 * MIB)
+    fill(source.open(claim), "file", 60)
+    first = source.take_snapshot(claim)
+    target.receive(claim.volume_id, first, None, source.send(claim.volume_id, first.number, None))
+    punch = ["fallocate", "--punch-hole", "--offset", "0", "--length", str(45 * MIB)]
+    subprocess.run([*punch, str(source.open(claim) / "file")], check=True)
+    fill(source.open(claim), "later", 40)
+    second = source.take_snapshot(claim)
+    stream = source.send(claim.volume_id, second.number, first.number)
+    target.receive(claim.volume_id, second, first, stream)
+    target.adopt(Claim(claim.volume_id, 2), second, 64 * MIB)
+    assert not is_refused(target.open(Claim(claim.volume_id, 2)), "small", 4)
+
+
+def test_df_shows_the_whole_pool_as_the_readme_says(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim, 64 * MIB)
+    assert os.statvfs(pool.open(claim)).f_blocks == os.statvfs(pool.root).f_blocks

@@ -18,7 +18,7 @@ import pytest
 
 from flocker import digest, subvolume
 from flocker.btrfs import BtrfsPool
-from flocker.errors import FlockerError, StreamRefused
+from flocker.errors import FlockerError, PoolError, StreamRefused
 from flocker.pool import Pool
 from flocker.records import Claim, Snapshot
 from flocker.transfer import Transfers
@@ -311,6 +311,37 @@ def test_file_attributes_do_not_travel_and_keep_no_volume_from_coming_home(
     (here.open(claim) / "file").write_text("three")
     claim, parents = move(here, there, claim)
     assert parents == [2]
+
+
+def test_a_path_that_is_too_long_for_btrfs_is_said(pools: Pools) -> None:
+    here, there = pools
+    claim = a_claim()
+    here.create(claim)
+    folder = os.open(here.open(claim), os.O_RDONLY)
+    for _ in range(17):  # of 250 letters each: more than a path may have
+        os.mkdir("x" * 250, dir_fd=folder)
+        inner = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    with pytest.raises(PoolError, match="File name too long"):
+        move(here, there, claim)
+    assert there.snapshots(claim.volume_id) == []
+
+
+def test_a_swap_file_in_use_is_said(pools: Pools) -> None:
+    here, _ = pools
+    claim = a_claim()
+    here.create(claim)
+    live = here.open(claim)
+    run("touch swap; chattr +C swap; fallocate -l 8M swap; chmod 600 swap; mkswap -q swap", live)
+    subprocess.run(["swapon", str(live / "swap")], check=True)
+    try:
+        with pytest.raises(PoolError, match="Text file busy"):
+            here.take_snapshot(claim)
+    finally:
+        subprocess.run(["swapoff", str(live / "swap")], check=True)
+    here.take_snapshot(claim)
 
 
 def test_a_pool_tells_by_its_digest_what_a_disk_has_changed(pools: Pools) -> None:

@@ -221,6 +221,7 @@ class Machine:
             paused=self._paused,
             problems=lambda: [
                 *self.troubles.all(),
+                *self.publisher.problems(),
                 *self.follower.problems(),
                 *shortages(pool.usage()),
                 *self.verification.problems(),

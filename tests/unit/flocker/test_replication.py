@@ -231,10 +231,16 @@ def test_one_volume_that_cannot_be_frozen_does_not_stop_the_others(
             raise PoolError("the disk is full")
         return take(claim)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(node1.pool, "take_snapshot", broken)
-    node1.publish()
+    trouble = "volume 'demo' could not be replicated: the disk is full"
+    with monkeypatch.context() as patch:
+        patch.setattr(node1.pool, "take_snapshot", broken)
+        for _ in range(3):
+            node1.publish()
     assert "node1" in demo.state.copies_of(demo.volume("other"))
-    assert "volume 'demo' could not be replicated: the disk is full" in caplog.text
+    assert caplog.text.count(trouble) == 1
+    assert trouble in node1.operations.status()["problems"]
+    node1.publish()
+    assert node1.operations.status()["problems"] == []
 
 
 # Following
