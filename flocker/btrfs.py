@@ -21,6 +21,7 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from flocker import btrfs_stream, digest, holes, nested, subvolume
@@ -150,7 +151,7 @@ class BtrfsPool:
             if not self._has_changed(claim.volume_id):
                 self._flush(claim.volume_id)
                 if not self._has_changed(claim.volume_id):
-                    return folder.snapshots()[-1][0]
+                    return self._measured(folder, folder.snapshots()[-1][0])
             number = folder.next_number()
             folder.write_snapshot_epoch(number, claim.epoch)
             # The kernel writes the subvolume's data and commits the transaction before it answers,
@@ -165,7 +166,7 @@ class BtrfsPool:
             if taken.received_uuid is not None:  # given to the volume this very moment
                 folder.delete_snapshot(number)
                 raise PoolError(f"volume {claim.volume_id} was given another identity; try again")
-            return Snapshot(number, taken.identity, claim.epoch)
+            return self._measured(folder, Snapshot(number, taken.identity, claim.epoch))
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
         return btrfs_stream.data_bytes(*self._stream_ends(volume_id, number, parent))
@@ -230,10 +231,14 @@ class BtrfsPool:
     @works_when_full
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
         with self._locked(claim.volume_id) as folder:
-            # What it holds is no reason to refuse: it may be a little more here than where it was
-            # written, and the volume must be writable somewhere.
-            self._build(folder, folder.find(snapshot), size_bytes)
+            # What it holds is no reason to refuse: it may be more here than where it was written,
+            # and the volume must be writable somewhere.
+            if size_bytes is not None:
+                self._quotas.turn_on()
+            excess = self._excess(folder.find(snapshot), snapshot)
+            self._build(folder, folder.find(snapshot), _more(size_bytes, excess))
             self._put_in_place(folder, "conflict")
+            folder.write_excess(excess)
             folder.write_epoch(claim.epoch)
             subvolume.sync(self._volumes)
 
@@ -262,11 +267,12 @@ class BtrfsPool:
             return aside
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
-        with self._locked(claim.volume_id):
+        with self._locked(claim.volume_id) as folder:
             live = self.open(claim)
             subvolume.sync(self._volumes)  # what is only in memory is not counted yet
-            self._refuse_if_larger(live, size_bytes)
-            self._limit(live, size_bytes)
+            limit = _more(size_bytes, folder.excess())
+            self._refuse_if_larger(live, limit)
+            self._limit(live, limit)
             if size_bytes is None:
                 for inner in nested.inside(live):
                     self._limit(inner, None)
@@ -615,6 +621,22 @@ class BtrfsPool:
         held = [self._quotas.held_bytes(each) for each in (path, *nested.inside(path))]
         return None if held[0] is None else sum(each or 0 for each in held)
 
+    def _measured(self, folder: VolumeFolder, snapshot: Snapshot) -> Snapshot:
+        """The snapshot, saying what it holds of its volume's size."""
+        held = self._quotas.held_bytes(folder.snapshot(snapshot.number))
+        return replace(snapshot, held_bytes=held and max(0, held - folder.excess()))
+
+    def _excess(self, here: Path, snapshot: Snapshot) -> int:
+        """What a received snapshot holds more than where it was taken.
+
+        btrfs frees an extent only as a whole, and how large extents are depends on how the data
+        was written: a stream writes much at once.
+        """
+        held = self._quotas.held_bytes(here)
+        if held is None or snapshot.held_bytes is None:
+            return 0
+        return max(0, held - snapshot.held_bytes)
+
     def _refuse_if_larger(self, path: Path, size_bytes: int | None) -> None:
         if size_bytes is None:
             return
@@ -642,6 +664,10 @@ class BtrfsPool:
             subvolume.delete(folder.next)  # nobody has ever seen it
         else:
             self._retire(folder, "conflict")
+
+
+def _more(size_bytes: int | None, excess: int) -> int | None:
+    return None if size_bytes is None else size_bytes + excess
 
 
 def _folders_inside(live: Path) -> list[str]:

@@ -62,11 +62,14 @@ class Snapshot(Record):
     `identity` stays the same when the snapshot is sent to another node: numbers
     can be equal by accident, identities cannot. `epoch` is that of the owner who
     took it; 0 if nobody wrote that down: then it is older than every promotion.
+    `held_bytes` is what the volume held where it was taken; only its taker says that, and
+    only where sizes are counted.
     """
 
     number: int
     identity: str
     epoch: int = field(default=0, compare=False)
+    held_bytes: int | None = field(default=None, compare=False)
     unknown: Mapping[str, Any] = field(
         default_factory=dict, kw_only=True, compare=False, repr=False
     )

@@ -2,6 +2,7 @@
 
 live             writable subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
+excess           bytes that `live` holds more than where it came from (note.py)
 epoch            the epoch `live` was made for, or the one that took it away (note.py)
 record           the volume's record, for the day etcd is lost (note.py)
 snapshots/<n>    read-only subvolumes
@@ -145,6 +146,16 @@ class VolumeFolder:
             return Volume.from_json(json.loads(note.read(self.path / "record")))
         except (OSError, ValueError, TypeError, AttributeError):
             return None
+
+    def excess(self) -> int:
+        """Bytes that the writable copy holds only because of how its data lies here."""
+        try:
+            return int(note.read(self.path / "excess"))
+        except (OSError, ValueError):
+            return 0
+
+    def write_excess(self, size_bytes: int) -> None:
+        note.write(self.path / "excess", str(size_bytes))
 
     def write_snapshot_epoch(self, number: int, epoch: int) -> None:
         """Say at which epoch a snapshot is taken that is about to be made.

@@ -1,0 +1,58 @@
+@normal @allure.epic:The_promises
+Feature: A volume arrives exactly as it was, or it stays
+
+  Rule: What belongs to a file travels with it
+
+    Scenario: Owner, mode, links and pipes are the same on the other node
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox sh -c "cd /data && echo hello > page && chown 999:1234 page && chmod 4751 page && ln page link && mkfifo pipe && mkdir -p a/b/c"
+        """
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox sh -c 'cd /data && test -p pipe && test -d a/b/c && echo $(stat -c "%n %a %u:%g %h" page link) $(cat link)'
+        """
+      Then it prints "page 4751 999:1234 2 link 4751 999:1234 2 hello"
+
+  Rule: What cannot travel keeps the volume where it is
+
+    Scenario: A subvolume inside the volume is named, and nothing is left behind
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox sh -c "echo kept > /data/page" && sudo btrfs -q subvolume create $(docker volume inspect -f '{{.Mountpoint}}' site)/layer
+        """
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox ls /data
+        """
+      Then it is refused with "cannot leave node1: the folder 'layer' in it is a subvolume"
+      And "node1" owns the volume "site"
+      When the operator types on "node1"
+        """
+        sudo flocker status
+        """
+      Then it says "the folder 'layer' in it is a subvolume"
+      When the operator types on "node1"
+        """
+        sudo btrfs -q subvolume delete $(docker volume inspect -f '{{.Mountpoint}}' site)/layer
+        """
+      And the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox cat /data/page
+        """
+      Then it prints "kept"
+
+  Rule: Everybody can check it
+
+    Scenario: All copies are compared with what the owner has
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox sh -c "echo kept > /data/page"
+        """
+      And all nodes hold all of the volume "site"
+      When the operator types on "node2"
+        """
+        sudo flocker verify site
+        """
+      Then it succeeds
+      And it says "same"
