@@ -152,7 +152,7 @@ def test_a_use_whose_unmount_was_lost_is_in_nobodys_way_for_long(
 ) -> None:
     dockerd.run("app", volume="demo")
     plugin.lose.add(call)
-    dockerd.docker("stop", "--time", "0", "app")
+    dockerd.docker("rm", "--force", "app")
     eventually(lambda: (call, False) in plugin.asked, is_=True, within=20)
     with pytest.raises(InUse, match=r"counts as in use for .* s more, then try again"):
         cluster["node2"].driver.mount("demo", "another")
