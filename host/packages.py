@@ -72,6 +72,7 @@ PACKAGES = (
     Package("mount", "losetup, for pools on a loop file", program("losetup")),
     Package("fdisk", "contract tests read the partitions of a box's disk", program("sfdisk")),
     Package("btrfs-progs", "contract tests use a real pool", program("mkfs.btrfs")),
+    Package("etcd-client", "contract tests type the commands of docs", program("etcdctl")),
     Package("etcd-server", "contract tests use a real etcd", program("etcd"), service="etcd"),
     Package(
         "redis-server", "the app's tests use a real Redis", program("redis-server"),
