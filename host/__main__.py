@@ -66,8 +66,8 @@ def deb() -> None:
 
 
 def forget() -> None:
-    """Remove the results of the last run, so that a run that fails early has none."""
-    turn.refuse_if_taken()
+    """Begin a run: remove the results of the last one, so that one that fails early has none."""
+    turn.begin()
     for name in RESULTS:
         shutil.rmtree(BUILD / name, ignore_errors=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import host.nodes
-from host import cleanup, turn
+from host import cleanup, daemons, turn
 from host.__main__ import forget, up
 from host.problem import Problem
 
@@ -25,6 +25,7 @@ HOLD += "with turn.taken(Path(sys.argv[1])): print('taken', flush=True); sys.std
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / ".vagrant" / "scenarios.lock"
     monkeypatch.setattr(turn, "LOCK", path)
+    monkeypatch.setattr(turn, "RUN", path.with_name("run"))
     return path
 
 
@@ -76,6 +77,29 @@ def test_nothing_is_taken_from_under_a_run(
         monkeypatch.setattr(module, name, reached)
     with pytest.raises(Problem, match=f"process {other_run.pid} "):
         command()
+
+
+def test_a_run_of_make_lasts_as_long_as_its_process(lock: Path) -> None:
+    """Also before scenarios begin, and what it starts itself is not refused."""
+    turn.begin()
+    assert turn.RUN.read_text().startswith(f"{os.getppid()} ")
+    turn.refuse_if_taken()
+    with subprocess.Popen(["sleep", "60"]) as make:
+        turn.RUN.write_text(f"{make.pid} {daemons.start_ticks(make.pid)}")
+        for refused in (turn.begin, turn.refuse_if_taken):
+            with pytest.raises(Problem, match=f"under way here already: process {make.pid} "):
+                refused()
+        make.kill()
+    turn.begin()
+    assert not lock.exists()
+
+
+def test_a_process_that_came_later_by_that_number_is_no_run(lock: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        lock.parent.mkdir()
+        turn.RUN.write_text(f"{other.pid} 1")
+        turn.refuse_if_taken()
+        other.kill()
 
 
 def test_where_nobody_ever_ran_nothing_is_refused(lock: Path) -> None:
