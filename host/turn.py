@@ -47,7 +47,9 @@ def begin() -> None:
     """
     refuse_if_taken()
     RUN.parent.mkdir(parents=True, exist_ok=True)
-    RUN.write_text(f"{os.getppid()} {daemons.start_ticks(os.getppid())}")
+    fresh = RUN.with_suffix(".new")  # a full disk must not leave half a note
+    fresh.write_text(f"{os.getppid()} {daemons.start_ticks(os.getppid())}")
+    fresh.replace(RUN)
 
 
 def refuse_if_taken() -> None:
