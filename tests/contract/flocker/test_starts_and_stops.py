@@ -83,7 +83,7 @@ def endure(run: Run) -> str:
         expected = times * (sum(IDLE_SECONDS) / len(IDLE_SECONDS) + 1)
         done = threading.Event()
         with ThreadPoolExecutor(DRIVERS + 1) as threads:
-            restarting = threads.submit(restart, drivers, run, done, expected * 0.8)
+            restarting = threads.submit(restart, drivers, run, done, expected / 2)
             working = [
                 threads.submit(start_and_stop, engine, driver, times, number)
                 for number, driver in enumerate(drivers)
