@@ -103,9 +103,11 @@ Feature: A volume is in use as long as a container uses it, and not longer
 
       Examples:
         | first | last |
-        | 0     | 5    |
-        | 5.5   | 9    |
-        | 9.5   | 12   |
+        | 0     | 3    |
+        | 3.5   | 6    |
+        | 6.5   | 8.5  |
+        | 9     | 10.5 |
+        | 11    | 12   |
 
     Scenario: A container that cannot start leaves no use behind
       When the operator types on "node1"
