@@ -75,7 +75,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
         sudo systemctl start flocker.socket flocker
         """
       Then it succeeds
-      And the volume "notes" can move to "node2"
+      And the volume "notes" can move to "node2" within 60 seconds
 
     @slow
     Scenario Outline: The app is taken down with its volume <first> to <last> seconds after a start

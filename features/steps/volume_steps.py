@@ -70,6 +70,16 @@ def check_movable(context: Context, volume: str, node: str) -> None:
     assert typed.exit_status == 0, typed.output
 
 
+@then('the volume "{volume}" can move to "{node}" within {seconds:g} seconds')
+def check_movable_soon(context: Context, volume: str, node: str, seconds: float) -> None:
+    command = f"docker run --rm -v {volume}:/data busybox ls /data"
+    eventually(
+        lambda: context.operator.type(node, command).exit_status,
+        is_=0,
+        within=evidence.promised(seconds),
+    )
+
+
 @then('"{node}" shows the volume "{volume}" with a size of {size}')
 def check_size(context: Context, node: str, volume: str, size: str) -> None:
     status = context.cluster.node(node).engine.volume_status(volume)
