@@ -14,6 +14,22 @@ Feature: A volume arrives exactly as it was, or it stays
         """
       Then it prints "page 4751 999:1234 2 link 4751 999:1234 2 hello"
 
+    Scenario: A hole that is punched into a file takes no room on the other node either
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox dd if=/dev/urandom of=/data/file bs=1M count=8
+        """
+      And all nodes hold all of the volume "site"
+      And the operator has typed on "node1"
+        """
+        sudo fallocate --punch-hole --length 4M $(docker volume inspect -f '{{.Mountpoint}}' site)/file
+        """
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v site:/data busybox sh -c "du -k /data/file | cut -f 1"
+        """
+      Then it prints "4096"
+
   Rule: What cannot travel keeps the volume where it is
 
     Scenario: A subvolume inside the volume is named, and nothing is left behind
