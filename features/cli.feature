@@ -142,3 +142,47 @@ Feature: What an operator types and reads
       Then it says "# TYPE flocker_"
       When a program without a certificate asks "node1" for its metrics
       Then it is turned away before it has asked
+
+  Rule: The room of what was removed can be had back at once
+
+    Scenario: A removed volume is purged on every node, and stays purged
+      Given the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 50000000 /dev/urandom > /data/film"
+        """
+      And the operator has typed on "node2"
+        """
+        docker volume rm films
+        """
+      When the operator types on "node3"
+        """
+        sudo flocker purge films
+        """
+      Then it prints "node1: purged films@node1-"
+      And it prints "freed"
+      When the operator types on "node1"
+        """
+        sudo flocker undelete films
+        """
+      Then it is refused with "no removed volume 'films' is kept"
+      When the operator types on "node1"
+        """
+        sudo flocker purge films
+        """
+      Then it is refused with "nothing is kept as 'films'"
+
+    Scenario: What can still be had is not forgotten
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker ledger
+        """
+      When the operator types on "node2"
+        """
+        sudo flocker forget ledger
+        """
+      Then it is refused with "is owned by node1, which is up"
+      When the operator types on "node2"
+        """
+        sudo flocker forget node1
+        """
+      Then it is refused with "node1 is up"
