@@ -2,8 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from host.commands import ask
 
@@ -57,6 +58,27 @@ def undo(before: str, now: str, maker: Maker) -> list[list[str]]:
         elif line == ":FORWARD DROP" and maker.tightens_forwarding:
             policies.append(["-t", table, "-P", "FORWARD", "ACCEPT"])
     return rules + chains + policies
+
+
+def masking(saved: str, subnet: IPv4Network, interfaces: Collection[str]) -> list[str]:
+    """The commands that remove what hides addresses of a subnet for a bridge that is gone.
+
+    An engine that was killed leaves the rule by which packets from its network get the address of
+    this machine, unless they stay on its bridge. The next network of these addresses has another
+    bridge, so its machines would see each other under one wrong address.
+
+    Args:
+        saved: what `iptables-save` prints.
+        interfaces: the network interfaces that there are.
+    """
+    commands = []
+    for table, line in _entries(saved):
+        rule = re.fullmatch(r"-A POSTROUTING -s (\S+) ! -o (\S+) -j MASQUERADE", line)
+        if table != "nat" or rule is None or rule[2] in interfaces:
+            continue
+        if IPv4Network(rule[1]).overlaps(subnet):
+            commands.append(f"iptables -t nat -D {line.removeprefix('-A ')}")
+    return commands
 
 
 def _entries(saved: str) -> Iterator[tuple[str, str]]:

@@ -6,12 +6,13 @@ Facts are read in one place (`read`); what follows from them are pure functions.
 import os
 import shlex
 import shutil
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from host import ROOT, daemons, engine, libvirt, nodes, provider
+from host import ROOT, daemons, engine, firewall, libvirt, nodes, provider
 from host.libvirt import Machine
 from host.nodes import Container, Network
 
@@ -62,6 +63,8 @@ class Facts:
     provider: str
     is_root: bool
     routes: tuple[Route, ...]
+    masking_rules: tuple[str, ...]
+    """Commands that remove what an engine that was killed left for the nodes' addresses."""
     networks: tuple[Network, ...]
     containers: tuple[Container, ...]
     machines: tuple[Machine, ...]
@@ -87,6 +90,13 @@ def read(chosen: str) -> Facts:
         provider=chosen,
         is_root=os.geteuid() == 0,
         routes=read_routes(ROUTES.read_text()),
+        masking_rules=tuple(
+            firewall.masking(
+                firewall.read()["iptables"],
+                nodes.SUBNET,
+                {name for _, name in socket.if_nameindex()},
+            )
+        ),
         networks=nodes.networks(),
         containers=containers,
         machines=machines,
@@ -220,6 +230,16 @@ def subnet_taken(facts: Facts) -> str | None:
     return None
 
 
+def nodes_masked(facts: Facts) -> str | None:
+    """The nodes would see each other under this machine's address, and etcd finds no quorum."""
+    if not facts.masking_rules:
+        return None
+    return (
+        f"an engine that was killed left a rule that hides the nodes' addresses ({nodes.SUBNET}); "
+        f"type: {'; '.join(facts.masking_rules)}"
+    )
+
+
 def little_disk(facts: Facts) -> str | None:
     """A file system without room for the node image and what the nodes write."""
     for disk in facts.disks:
@@ -291,6 +311,7 @@ BEFORE_NODES: tuple[Check, ...] = (
     browser_missing,
     stale_cluster,
     subnet_taken,
+    nodes_masked,
     management_taken,
     little_memory,
 )

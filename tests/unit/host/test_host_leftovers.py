@@ -5,6 +5,8 @@ import os
 from ipaddress import IPv4Network
 from pathlib import Path
 
+import pytest
+
 from host import firewall, libvirt, loops, nodes
 from host.loops import Loop
 from host.nodes import Container, Network
@@ -153,6 +155,24 @@ LIBVIRTS = BEFORE.replace(
 -A FORWARD -o docker0 -j DOCKER
 COMMIT""",
 ).replace(":FORWARD ACCEPT", ":FORWARD DROP")
+
+
+@pytest.mark.parametrize(
+    ("source", "bridge", "is_left"),
+    [
+        ("172.16.78.0/24", "br-gone", True),
+        ("172.16.0.0/12", "br-gone", True),
+        ("172.16.78.0/24", "br-here", False),
+        ("172.17.0.0/16", "br-gone", False),
+    ],
+)
+def test_a_masking_rule_of_a_bridge_that_is_gone_is_found(
+    source: str, bridge: str, is_left: bool
+) -> None:
+    rule = f"POSTROUTING -s {source} ! -o {bridge} -j MASQUERADE"
+    saved = f"*nat\n:POSTROUTING ACCEPT [1:2]\n-A {rule}\nCOMMIT\n"
+    found = firewall.masking(saved, nodes.SUBNET, {"lo", "br-here"})
+    assert found == ([f"iptables -t nat -D {rule}"] if is_left else [])
 
 
 def test_libvirts_rules_go_and_the_policy_of_somebody_else_stays() -> None:

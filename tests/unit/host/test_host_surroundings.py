@@ -20,6 +20,7 @@ GOOD = Facts(
         Route("eth0", IPv4Network("0.0.0.0/0")),
         Route("eth0", IPv4Network("192.0.2.0/24")),
     ),
+    masking_rules=(),
     networks=(Network("bridge", "docker0", (IPv4Network("172.17.0.0/16"),)),),
     containers=(),
     machines=(),
@@ -162,6 +163,11 @@ def test_a_docker_network_that_overlaps_the_subnet_is_named_once() -> None:
         routes=(*GOOD.routes, Route(other.bridge, other.subnets[0])),
     )
     assert "docker network rm shop_default" in only_problem(facts)
+
+
+def test_a_rule_that_a_killed_engine_left_for_the_nodes_addresses() -> None:
+    command = "iptables -t nat -D POSTROUTING -s 172.16.78.0/24 ! -o br-1 -j MASQUERADE"
+    assert only_problem(replace(GOOD, masking_rules=(command,))).endswith(f"; type: {command}")
 
 
 def test_too_little_disk_says_how_much_and_where() -> None:
