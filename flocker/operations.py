@@ -262,7 +262,14 @@ class Operations:
             raise Refused(f"there is a volume '{name}' again; remove that one first")
         if removed.volume.owner != self._node:
             return self._elsewhere.operate(removed.volume.owner, "undelete", {"name": name})
-        volume_id = removed.volume.id
+        # Locked: whoever still takes it for removed puts what is here of it aside.
+        with self._use.locked(removed.volume):
+            volume = self._have_back(removed)
+        self._catalog.settle(lambda known: name in known.volumes)
+        return {"volume": volume.to_json()}
+
+    def _have_back(self, removed: Removed) -> Volume:
+        name, volume_id = removed.volume.name, removed.volume.id
         if not self._pool.reclaim(volume_id) and not self._pool.is_open(volume_id):
             raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
         # Replicas that kept a copy have nothing but what was the owner's, however far they came.
@@ -277,8 +284,7 @@ class Operations:
             if there is None or there.id != volume_id:  # the name was taken meanwhile
                 self._pool.discard(volume_id, name, self._node)
             raise
-        self._catalog.settle(lambda known: name in known.volumes)
-        return {"volume": volume.to_json()}
+        return volume
 
     def resize(self, volume: str, size_bytes: int | None) -> Answer:
         """Change what a volume may hold, containers running or not; None: no limit.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -483,6 +484,21 @@ def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
     removed = [each for each in demo.state.removed.values() if each.volume.owner == "node2"]
     demo.ownership.purge(removed[0])
     node1.operations.undelete("demo")
+    assert node1.read("demo") == "hello"
+
+
+def test_tidying_does_not_take_away_what_is_just_coming_back(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.driver.remove("demo")
+    tidying = threading.Thread(target=node1.custody.tidy)
+
+    def tidy_meanwhile() -> None:
+        tidying.start()
+        tidying.join(0.5)
+
+    node1.etcd.before["undelete"] = tidy_meanwhile
+    node1.operations.undelete("demo")
+    tidying.join()
     assert node1.read("demo") == "hello"
 
 
