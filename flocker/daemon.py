@@ -189,7 +189,13 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         retention_seconds=config.retention_seconds,
     )
     strays = Strays(
-        node, ownership=ownership, catalog=catalog, pool=pool, others=peers, troubles=troubles
+        node,
+        ownership=ownership,
+        catalog=catalog,
+        pool=pool,
+        others=peers,
+        use=use,
+        troubles=troubles,
     )
     upkeep = Upkeep(
         node, ownership=ownership, pool=pool, custody=custody, others=peers, strays=strays

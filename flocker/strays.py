@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Event, State, Volume, now
 from flocker.troubles import Troubles
+from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Stray:
     is_open: bool
     number: int
     id: str
-    name: str | None
+    name: str | None = field(compare=False)  # a node may not have been told it yet
 
 
 class Strays:
@@ -63,6 +64,7 @@ class Strays:
         catalog: Catalog,
         pool: Pool,
         others: Others,
+        use: VolumeUse,
         troubles: Troubles,
     ) -> None:
         self._node = node
@@ -70,6 +72,7 @@ class Strays:
         self._catalog = catalog
         self._pool = pool
         self._others = others
+        self._use = use
         self._troubles = troubles
         self._since: dict[str, float] = {}
 
@@ -103,8 +106,13 @@ class Strays:
         Raises:
             Refused: there is none, another node has a newer state, or the name is taken.
         """
+        stray = self._meant(reference, self._ownership.state())
+        with self._use.locked_id(stray.id):
+            return self._bring_back(stray.id, name)
+
+    def _bring_back(self, volume_id: str, name: str | None) -> Answer:
         state = self._ownership.state()
-        stray = self._meant(reference, state)
+        stray = self._meant(volume_id, state)
         record = self._pool.record(stray.id) or _without_record(stray, name)
         record = replace(record, name=name or record.name)
         check_name(record.name)
@@ -171,11 +179,14 @@ class Strays:
         return silent
 
     def _free_or_show(self, volume_id: str) -> None:
-        if volume_id in self._ownership.state().volume_ids():
-            return  # its record has come
-        if self._pool.drop_if_empty(volume_id):
-            log.info("volume %s was never used and has no record: its data is freed", volume_id)
-            return
+        with self._use.locked_id(volume_id):  # not while it is being brought back
+            if volume_id in self._ownership.state().volume_ids():
+                return  # its record has come
+            # What is empty may be about to be written to: its record can have been lost with etcd
+            # while its container goes on.
+            if not self._use.any_of(volume_id) and self._pool.drop_if_empty(volume_id):
+                log.info("volume %s was never used and has no record: its data is freed", volume_id)
+                return
         record = self._pool.record(volume_id)
         called = f" (called '{record.name}')" if record else ""
         raise Refused(

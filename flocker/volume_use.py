@@ -103,6 +103,10 @@ class VolumeUse:
         """Whether a use is counted."""
         return self._counts.any(volume.id)
 
+    def any_of(self, volume_id: str) -> bool:
+        """Whether a use is counted or the kernel shows one; also of a volume without a record."""
+        return self._counts.any(volume_id) or bool(self._mounts.mounted([volume_id]))
+
     def add(self, volume: Volume, mount_id: str) -> None:
         """Count one more use; to be called with the volume locked, before the engine hears of it.
 

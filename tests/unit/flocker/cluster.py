@@ -234,6 +234,7 @@ class Machine:
             catalog=self.catalog,
             pool=pool,
             others=peers,
+            use=self.use,
             troubles=self.troubles,
         )
         self.upkeep = Upkeep(

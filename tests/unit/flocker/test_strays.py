@@ -119,6 +119,29 @@ def test_a_creation_that_failed_half_way_is_freed(
     assert node1.troubles.all() == []
 
 
+def test_what_a_container_has_is_not_freed_though_nothing_is_in_it_yet(
+    lost: MemoryCluster,
+) -> None:
+    node3 = lost["node3"]
+    node3.driver.create("empty", {})
+    node3.run("empty")
+    volume = lost.volume("empty")
+    lost.ownership._set(volumes={})  # etcd went back to an older backup
+    node3.strays.look()
+    assert node3.pool.is_open(volume.id)
+    node3.containers.mounts.clear()
+    node3.use.remove(volume, "writer")
+    node3.strays.look()
+    assert not node3.pool.is_open(volume.id)
+
+
+def test_of_two_equal_copies_one_may_have_no_record_beside_it(lost: MemoryCluster) -> None:
+    lost["node2"].is_up = False
+    lost["node3"].pool._records.clear()
+    lost["node1"].upkeep.bring_back("demo", None)
+    assert lost["node1"].read("demo") == "second"
+
+
 def test_a_creation_whose_answer_was_lost_is_not_freed(cluster: MemoryCluster) -> None:
     node1 = cluster["node1"]
     node1.etcd.unheard = {"create"}
