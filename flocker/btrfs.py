@@ -313,9 +313,9 @@ class BtrfsPool:
         self._make(claim, source, size_bytes)
 
     @works_when_full
-    def discard(self, volume_id: str, volume: str, node: str) -> None:
+    def discard(self, volume_id: str, volume: str, node: str, *, unless_open: bool = False) -> None:
         with self._locked(volume_id) as folder:
-            if not folder.path.is_dir():
+            if not folder.path.is_dir() or (unless_open and folder.live.is_dir()):
                 return
             self._call_off(volume_id, lambda _: True)
             if folder.has_data:

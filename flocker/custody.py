@@ -225,7 +225,8 @@ class Custody:
         """Put a copy aside for good; first the cluster is told not to count on it."""
         log.info("volume '%s': the copy here is out of date, and others are not", volume.name)
         self._ownership.withdraw(volume.id, self._node)
-        self._pool.discard(volume.id, volume.name, self._node)
+        # It may have been brought here meanwhile, for a container that starts.
+        self._pool.discard(volume.id, volume.name, self._node, unless_open=True)
 
     def _record_mount(self, volume: Volume) -> None:
         with self._use.locked(volume):

@@ -233,9 +233,11 @@ class MemoryPool:
         with self._lock:
             self._make(claim, _newest_of(self._entry(reference)), size_bytes)
 
-    def discard(self, volume_id: str, volume: str, node: str) -> None:
+    def discard(self, volume_id: str, volume: str, node: str, *, unless_open: bool = False) -> None:
         self._change()
         with self._lock:
+            if unless_open and self.is_open(volume_id):
+                return
             removed = self._volumes.pop(volume_id, None)
             if removed is not None and (removed.snapshots or self.is_open(volume_id)):
                 content = self._take_live(volume_id) if self.is_open(volume_id) else None

@@ -188,8 +188,12 @@ class Pool(Protocol):
             PoolError: there is no such copy here.
         """
 
-    def discard(self, volume_id: str, volume: str, node: str) -> None:
-        """Put everything of a volume aside as removed. Safe to repeat."""
+    def discard(self, volume_id: str, volume: str, node: str, *, unless_open: bool = False) -> None:
+        """Put everything of a volume aside as removed. Safe to repeat.
+
+        Args:
+            unless_open: leave it all if a writable copy is here.
+        """
 
     def reclaim(self, volume_id: str) -> bool:
         """Take a removed volume back whole: snapshots and writable copy; whether there was one.

@@ -543,6 +543,14 @@ def test_a_copy_that_was_long_not_kept_up_is_given_up(surplus: MemoryCluster) ->
     assert 1 not in [each.number for each in surplus["node1"].pool.snapshots(volume_id)]
 
 
+def test_a_copy_that_comes_back_into_use_is_not_given_up(surplus: MemoryCluster) -> None:
+    node2 = surplus["node2"]
+    node2.etcd.before["withdraw"] = lambda: node2.run("demo")
+    node2.custody.tidy()
+    assert surplus.volume("demo").owner == "node2"
+    assert node2.read("demo") == "two"
+
+
 def test_a_copy_that_was_given_up_is_not_lost_yet(surplus: MemoryCluster) -> None:
     surplus["node2"].custody.tidy()
     surplus.lose("node3")
