@@ -366,10 +366,10 @@ class Driver:
         if volume.owner == self._node:
             try:
                 self._open(volume)
+                if problem := self._pool.problem(volume.id):
+                    return problem
             except (PoolError, Refused) as error:
                 return str(error)
-            if problem := self._pool.problem(volume.id):
-                return problem
         if not self._catalog.is_connected:
             return "etcd does not answer; this is what was known last"
         if volume.owner not in state.nodes:

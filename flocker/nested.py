@@ -74,7 +74,10 @@ def _directly_inside(path: Path) -> Iterator[Path]:
     try:
         for tree, parent in _references(folder):
             answer = bytearray(_LOOKUP.pack(parent, tree, b"", b""))
-            fcntl.ioctl(folder, _INO_LOOKUP_USER, answer)
+            try:
+                fcntl.ioctl(folder, _INO_LOOKUP_USER, answer)
+            except FileNotFoundError:  # whoever made it has just deleted it
+                continue
             _, _, name, way = _LOOKUP.unpack(answer)
             yield path / os.fsdecode(_text(way) + _text(name))
     except OSError as error:

@@ -66,6 +66,24 @@ def test_more_of_them_are_found_than_one_answer_of_the_kernel_has_room_for(
     assert sorted(nested.inside(pool.open(claim))) == sorted(many)
 
 
+def test_one_that_is_deleted_meanwhile_is_none(
+    pool: BtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, _ = volume_with_subvolumes(pool)
+    live = pool.open(claim)
+    references = nested._references
+
+    def then_delete(folder: int) -> list[tuple[int, int]]:
+        found = list(references(folder))
+        if (live / "kept").exists():
+            btrfs("delete", live / "kept")
+        return found
+
+    monkeypatch.setattr(nested, "_references", then_delete)
+    found = [str(each.relative_to(live)) for each in nested.inside(live)]
+    assert found == ["var/lib/layer", "var/lib/layer/deeper"]
+
+
 def test_a_snapshot_that_must_hold_all_is_refused_and_names_the_folder(pool: BtrfsPool) -> None:
     claim, _ = volume_with_subvolumes(pool)
     with pytest.raises(LeavesBehind, match=r"folder '.+' and 2 more in it are subvolumes"):

@@ -629,6 +629,16 @@ def test_inspect_shows_a_move(cluster: MemoryCluster) -> None:
     assert node1.driver.status(cluster.volume("demo"))["move"] == "to node2, 50 %"
 
 
+def test_inspect_answers_also_when_a_volume_cannot_be_looked_into(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    monkeypatch.setattr(node1.pool, "problem", _broken)
+    assert node1.driver.status(cluster.volume("demo"))["problem"] == "the disk is gone"
+    assert node1.operations.status()["volumes"][0]["problem"] == "the disk is gone"
+
+
 def test_inspect_says_that_the_owner_is_away(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("demo", {})
     cluster.lose("node1")
