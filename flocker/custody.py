@@ -14,6 +14,7 @@ from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.records import Copy, Event, Snapshot, State, Volume, ago, now
 from flocker.replication import replicas_of
+from flocker.strays import newer_record
 from flocker.told import Told
 from flocker.troubles import Troubles
 from flocker.volume_use import VolumeUse
@@ -190,6 +191,8 @@ class Custody:
         present = self._ownership.volume(volume.name)
         if present is None or present.id != volume.id or present.owner == self._node:
             return  # it came back, or was removed, since that record was read
+        if newer_record(self._node, self._pool, present):
+            return  # a person has to decide; looking for strays shows it
         self._use.end(volume)
         with self._use.locked(volume):
             if not self._pool.is_open(volume.id):

@@ -115,6 +115,20 @@ class EtcdOwnership:
             if self._commit([record], [put(record.key, changed.to_json())], event):
                 return
 
+    def advance(self, volume: Volume, newer: Volume, event: Event) -> None:
+        while True:
+            record, mount, move = self._look(
+                volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
+            )
+            if _as(Volume.from_json, record) == newer:
+                return
+            _check_current(record, volume)
+            if mount.value is not None and mount.value["node"] != newer.owner:
+                _check_unused(mount, volume)
+            _check_unmoved(move, volume)
+            if self._commit([record, mount, move], [put(record.key, newer.to_json())], event):
+                return
+
     def remove(self, volume: Volume, event: Event) -> None:
         removed = Removed(volume, event.at)
         while True:

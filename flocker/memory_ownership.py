@@ -74,6 +74,17 @@ class MemoryOwnership:
                 self._set(volumes={**state.volumes, volume.name: changed})
                 self._tell(event)
 
+    def advance(self, volume: Volume, newer: Volume, event: Event) -> None:
+        with self._changing() as state:
+            if state.volumes.get(volume.name) == newer:
+                return
+            self._check_current(volume)
+            if state.mounts.get(volume.id, newer.owner) != newer.owner:
+                self._check_unused(volume)
+            self._check_unmoved(volume)
+            self._set(volumes={**state.volumes, volume.name: newer})
+            self._tell(event)
+
     def remove(self, volume: Volume, event: Event) -> None:
         removed = Removed(volume, event.at)
         with self._changing() as state:

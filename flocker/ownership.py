@@ -61,6 +61,16 @@ class Ownership(Protocol):
             StaleEpoch: the record is not the one given any more.
         """
 
+    def advance(self, volume: Volume, newer: Volume, event: Event) -> None:
+        """Replace a volume's record by one of a later epoch, which the cluster had before its
+        records were lost. Safe to repeat.
+
+        Raises:
+            InUse: another node than the newer record's owner has it mounted.
+            MoveUnderWay: it is on its way somewhere.
+            StaleEpoch: the record is not the one given any more.
+        """
+
     def remove(self, volume: Volume, event: Event) -> None:
         """Take a volume's record away and keep it as a Removed.
 

@@ -86,7 +86,7 @@ class Strays:
         with self._troubles.round("looking for strays") as round_:
             for volume in state.volumes.values():
                 if volume.id in here:
-                    keep = partial(self._pool.keep_record, volume)
+                    keep = partial(self._keep_record, volume)
                     round_.attempt(f"the record of volume '{volume.name}'", keep)
             for volume_id, since in self._since.items():
                 if at - since >= STRAY_SECONDS:
@@ -97,7 +97,8 @@ class Strays:
         return [asdict(each) for each in self._found(self._ownership.state())]
 
     def bring_back(self, reference: str, name: str | None) -> Answer:
-        """Make a volume of data that is here and that the cluster does not know.
+        """Make a volume of data that is here and that the cluster does not know, or of which
+        it has only an older record.
 
         Args:
             reference: its id, or the name in the record beside it.
@@ -116,7 +117,10 @@ class Strays:
         record = self._pool.record(stray.id) or _without_record(stray, name)
         record = replace(record, name=name or record.name)
         check_name(record.name)
-        if record.name in state.volumes:
+        present = {each.id: each for each in state.volumes.values()}.get(stray.id)
+        if present is not None and present.name != record.name:
+            raise Refused(f"volume {stray.id} is called '{present.name}', and keeps that name")
+        if present is None and record.name in state.volumes:
             raise Refused(
                 f"there is a volume '{record.name}' already; "
                 f"`flocker import {stray.id} --as NEW-NAME` gives it another name"
@@ -130,15 +134,21 @@ class Strays:
         elif base is not None:
             self._pool.adopt(volume.claim, base, volume.size_bytes)
         event = Event(volume.id, volume.name, now(), self._node, "imported", f"from {stray.id}")
-        winner = self._ownership.create(volume, event)
-        if winner.id != volume.id:
+        if present is not None:
+            self._ownership.advance(present, volume, event)
+        elif self._ownership.create(volume, event).id != volume.id:
             raise Refused(f"there is a volume '{volume.name}' by now; choose another name")
-        self._catalog.settle(lambda known: volume.name in known.volumes)
+        self._catalog.settle(lambda known: known.volumes.get(volume.name) == volume)
         return {"volume": volume.to_json(), "silent": silent}
 
     def _found(self, state: State) -> list[Stray]:
         unknown = set(self._pool.volume_ids()) - state.volume_ids() - state.removed.keys()
-        return sorted(filter(None, map(self._stray, unknown)))
+        newer = {
+            volume.id
+            for volume in state.volumes.values()
+            if newer_record(self._node, self._pool, volume)
+        }
+        return sorted(filter(None, map(self._stray, unknown | newer)))
 
     def _stray(self, volume_id: str) -> Stray | None:
         record = self._pool.record(volume_id)
@@ -178,6 +188,15 @@ class Strays:
                 )
         return silent
 
+    def _keep_record(self, volume: Volume) -> None:
+        if newer := newer_record(self._node, self._pool, volume):
+            raise Refused(
+                f"etcd has an older one (epoch {volume.epoch}, owned by {volume.owner}) than what "
+                f"is on {self._node} (epoch {newer.epoch}), as when a backup of it was restored; "
+                f"`flocker import {volume.name}` typed there goes on from what is there"
+            )
+        self._pool.keep_record(volume)
+
     def _free_or_show(self, volume_id: str) -> None:
         with self._use.locked_id(volume_id):  # not while it is being brought back
             if volume_id in self._ownership.state().volume_ids():
@@ -193,6 +212,18 @@ class Strays:
             f"its data is on {self._node}{called}, and the cluster does not know it; "
             f"`flocker import {volume_id}` brings it back"
         )
+
+
+def newer_record(node: str, pool: Pool, volume: Volume) -> Volume | None:
+    """The record by which this node owns a volume at a later epoch than etcd says, if there is one.
+
+    Epochs only grow, and a record is kept beside the data only after etcd had it: so etcd has
+    gone back, and containers may rightly go on to write here.
+    """
+    kept = pool.record(volume.id)
+    if kept is None or kept.owner != node or kept.epoch <= volume.epoch:
+        return None
+    return kept if pool.is_open(volume.id) else None
 
 
 def _without_record(stray: Stray, name: str | None) -> Volume:

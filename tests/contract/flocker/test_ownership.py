@@ -99,6 +99,27 @@ def test_a_record_is_changed_only_from_what_it_is(join: Join) -> None:
     assert said(node1, volume) == ["created", "resized"]
 
 
+def test_a_record_that_went_back_is_replaced_by_a_later_one(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    newer = replace(volume, owner="node2", epoch=3)
+    imported = event(volume, "imported")
+    node1.mount(volume)
+    with pytest.raises(InUse):
+        node2.advance(volume, newer, imported)
+    node1.unmount(volume)
+    move = node1.start_move(volume, "node2")
+    with pytest.raises(MoveUnderWay):
+        node2.advance(volume, newer, imported)
+    node1.abandon_move(move)
+    with pytest.raises(StaleEpoch):
+        node2.advance(replace(volume, size_bytes=5), newer, imported)
+    for _ in range(2):
+        node2.advance(volume, newer, imported)
+    assert node1.volume(volume.name) == newer
+    assert said(node1, volume) == ["created", "imported"]
+
+
 def test_of_two_changes_at_once_one_is_refused(join: Join) -> None:
     views = [joined(join, f"node{number}") for number in range(4)]
     volume = made(views[0])

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from flocker import strays
-from flocker.errors import BadRequest, ControlPlaneAway, Refused
+from flocker.errors import BadRequest, ControlPlaneAway, InUse, Refused, StaleEpoch
 from flocker.memory_ownership import MemoryOwnership
 from flocker.records import Claim
 from tests.unit.flocker.cluster import MemoryCluster
@@ -117,6 +117,66 @@ def test_a_creation_that_failed_half_way_is_freed(
     node1.strays.look()
     assert node1.pool.volume_ids() == []
     assert node1.troubles.all() == []
+
+
+@pytest.fixture
+def gone_back(cluster: MemoryCluster) -> MemoryCluster:
+    """demo moved to node2 and is written to there; then a backup was restored that names node1."""
+    node1, node2 = cluster["node1"], cluster["node2"]
+    node1.driver.create("demo", {})
+    node1.write("demo", "first")
+    cluster.replicate()
+    backup = cluster.state
+    (node2.run("demo") / "file").write_text("second")
+    cluster.replicate()
+    look_everywhere(cluster)
+    (node2.pool.open(cluster.volume("demo").claim) / "file").write_text("third")
+    cluster.ownership._set(**vars(backup))
+    return cluster
+
+
+def look_everywhere(cluster: MemoryCluster) -> None:
+    for machine in cluster.machines.values():
+        machine.custody.catch_up()
+        machine.custody.tidy()
+        machine.strays.look()
+
+
+def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
+    gone_back: MemoryCluster,
+) -> None:
+    node2 = gone_back["node2"]
+    for _ in range(2):
+        look_everywhere(gone_back)
+    assert node2.containers.running == {"demo": ["writer"]}
+    [problem] = node2.operations.status()["problems"]
+    assert "an older one (epoch 1, owned by node1)" in problem
+    assert "`flocker import demo` typed there" in problem
+    with pytest.raises(StaleEpoch):
+        gone_back["node1"].driver.mount("demo", "reader")
+    node2.upkeep.bring_back("demo", None)
+    assert (gone_back.volume("demo").owner, gone_back.volume("demo").epoch) == ("node2", 3)
+    look_everywhere(gone_back)
+    gone_back.replicate()
+    assert node2.operations.status()["problems"] == []
+    assert node2.containers.running == {"demo": ["writer"]}
+    node2.stop("demo")
+    assert gone_back["node1"].read("demo") == "third"
+    assert [each.pool.asides() for each in gone_back.machines.values()] == [[], [], []]
+
+
+def test_an_older_record_is_not_replaced_under_another_name_or_where_others_use_it(
+    gone_back: MemoryCluster,
+) -> None:
+    node2, volume = gone_back["node2"], gone_back.volume("demo")
+    with pytest.raises(Refused, match="is called 'demo', and keeps that name"):
+        node2.upkeep.bring_back("demo", "other")
+    gone_back.ownership.mount(volume)
+    with pytest.raises(InUse):
+        node2.upkeep.bring_back("demo", None)
+    gone_back.ownership.unmount(volume)
+    node2.upkeep.bring_back("demo", None)
+    assert node2.read("demo") == "third"
 
 
 def test_what_a_container_has_is_not_freed_though_nothing_is_in_it_yet(
