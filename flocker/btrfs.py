@@ -295,14 +295,17 @@ class BtrfsPool:
         with self._locked(claim.volume_id) as folder:
             self.open(claim)
             source = folder.find(snapshot)
-            self._refuse_if_larger(source, size_bytes)
-            self._build(folder, source, size_bytes)
+            excess = self._excess(source, snapshot)
+            self._refuse_if_larger(source, _more(size_bytes, excess))
+            self._build(folder, source, _more(size_bytes, excess))
             self._put_in_place(folder, "restored")
+            folder.write_excess(excess)
 
     def clone(
         self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
     ) -> None:
-        self._make(claim, self._folder(source_id).find(snapshot), size_bytes)
+        source = self._folder(source_id).find(snapshot)
+        self._make(claim, source, size_bytes, self._excess(source, snapshot))
 
     def asides(self) -> list[Aside]:
         return [entry.aside for entry in self._trash.entries()]
@@ -513,17 +516,21 @@ class BtrfsPool:
             if key[0] == volume_id and is_unwanted(snapshot):
                 self._called_off.add(key)
 
-    def _make(self, claim: Claim, source: Path | None, size_bytes: int | None) -> None:
+    def _make(
+        self, claim: Claim, source: Path | None, size_bytes: int | None, excess: int = 0
+    ) -> None:
         """A volume that is new to this pool, empty or as `source`; nothing is left of a failure."""
         with self._locked(claim.volume_id) as folder:
             if folder.has_data:
                 raise PoolError(f"volume {claim.volume_id} is here already")
+            limit = _more(size_bytes, excess)
             if source is not None:
-                self._refuse_if_larger(source, size_bytes)
+                self._refuse_if_larger(source, limit)
             folder.make()
             self._flushed[claim.volume_id] = self._writeback.mark
             try:
-                self._build(folder, source, size_bytes)
+                self._build(folder, source, limit)
+                folder.write_excess(excess)
                 folder.write_epoch(claim.epoch)
                 self._put_in_place(folder, "conflict")
             except BaseException:

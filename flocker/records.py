@@ -286,7 +286,7 @@ class State:
         meant = self.snapshots.get(volume.id, {}).get(number)
         for snapshot in here:
             if snapshot.number == number and (meant is None or meant.snapshot == snapshot):
-                return snapshot
+                return meant.snapshot if meant else snapshot  # what is agreed says more of it
         return None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from acceptance.waiting import eventually
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
-from flocker.records import Claim
+from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, moved, written
 
@@ -220,10 +220,9 @@ def test_a_volume_that_cannot_be_limited_is_not_made(
     pool.create(claim, 20 * MIB)
 
 
-def test_a_volume_with_punched_holes_has_as_much_room_where_it_moves_to(
-    make_btrfs_pool: MakeBtrfsPool,
-) -> None:
-    source, target = make_btrfs_pool(), make_btrfs_pool()
+def punched_and_moved(source: BtrfsPool, target: BtrfsPool) -> tuple[Claim, Snapshot, Snapshot]:
+    """A full volume of 64 MiB that holds more on the target, where it has arrived; its claim there,
+    the snapshot before its holes were punched, and the one it came with."""
     claim = a_claim()
     source.create(claim, 64 * MIB)
     with (source.open(claim) / "file").open("wb") as file:
@@ -240,8 +239,35 @@ def test_a_volume_with_punched_holes_has_as_much_room_where_it_moves_to(
     second = source.take_snapshot(claim)
     stream = source.send(claim.volume_id, second.number, first.number)
     target.receive(claim.volume_id, second, first, stream)
-    target.adopt(Claim(claim.volume_id, 2), second, 64 * MIB)
     there = Claim(claim.volume_id, 2)
+    target.adopt(there, second, 64 * MIB)
+    return there, first, second
+
+
+def test_what_holds_more_after_a_move_can_be_restored_and_cloned_in_its_size(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    there, first, second = punched_and_moved(source, target)
+    clone = a_claim()
+    target.clone(there.volume_id, second, clone, 64 * MIB)
+    target.restore(there, second, 64 * MIB)
+    for each in (there, clone):
+        assert not is_refused(target.open(each), "small", 2)
+        assert is_refused(target.open(each), "more", 20)
+    target.restore(there, first, 64 * MIB)
+    assert is_refused(target.open(there), "more", 20)
+    (target.open(there) / "new").touch()
+    held = target.take_snapshot(there).held_bytes
+    assert held == pytest.approx(60 * MIB, abs=MIB), "what the volume before it held is over"
+
+
+def test_a_volume_with_punched_holes_has_as_much_room_where_it_moves_to(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    there, _, second = punched_and_moved(source, target)
+    claim = there
     assert not is_refused(target.open(there), "small", 4)
     assert is_refused(target.open(there), "more", 20), "the size is still a limit"
     third = target.take_snapshot(there)

@@ -102,6 +102,17 @@ def test_records_can_be_written_and_read() -> None:
     assert back.base.epoch == 2
 
 
+def test_a_snapshot_that_was_asked_for_says_what_it_held_where_it_was_taken() -> None:
+    here = snapshot(3, 1)
+    asked_for = replace(here, held_bytes=5)
+    state = State(snapshots={"id": {3: NamedSnapshot("id", asked_for, "2026-01-01")}})
+    found = state.numbered(VOLUME, 3, [snapshot(2, 1), here])
+    assert found == here
+    assert found.held_bytes == 5
+    assert state.numbered(VOLUME, 3, [replace(here, identity="another")]) is None
+    assert state.numbered(VOLUME, 2, [snapshot(2, 1)]) == snapshot(2, 1)
+
+
 def test_snapshots_are_told_apart_by_identity_not_by_epoch() -> None:
     assert snapshot(3, 1) == Snapshot(3, "3-of-1")
 
