@@ -1,4 +1,4 @@
-"""What can go wrong, as a person who typed a Docker command will read it.
+"""All errors of flocker, worded for a person who typed a Docker command.
 
 FlockerError
 ├── BadRequest          the call itself is wrong: name, option, JSON
@@ -36,7 +36,7 @@ class VolumeNotFound(FlockerError):
     """No node knows a volume of that name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"no volume '{name}'; `docker volume ls` lists those there are")
+        super().__init__(f"no volume '{name}'; `docker volume ls` lists all")
 
 
 class Refused(FlockerError):
@@ -58,7 +58,7 @@ class StillNeeded(Refused):
     def __init__(self, volume: str, node: str, containers: list[str]) -> None:
         super().__init__(
             f"volume '{volume}' is used by stopped containers on {node}: {', '.join(containers)}; "
-            f"to give them up as well, type there: docker rm {' '.join(containers)}; then try again"
+            f"to remove them as well, type there: docker rm {' '.join(containers)}; then try again"
         )
 
 
@@ -111,8 +111,8 @@ class HoldsMore(Refused):
 
     def __init__(self, held_bytes: int, size_bytes: int) -> None:
         super().__init__(
-            f"it holds {_mebibytes(held_bytes)}, more than {_mebibytes(size_bytes)}; delete "
-            "something in it first, or choose a larger size"
+            f"the volume holds {_mebibytes(held_bytes)}, more than the requested "
+            f"{_mebibytes(size_bytes)}; delete data first, or choose a larger size"
         )
 
 
@@ -124,7 +124,7 @@ class LeavesBehind(Refused):
         more = f" and {others} more in it are subvolumes" if others else " in it is a subvolume"
         super().__init__(
             f"the folder '{first}'{more}, which no snapshot and no copy holds; copy what you need "
-            "of it to a plain folder and delete it (`btrfs subvolume delete`)"
+            "from it to a plain folder, then delete it (`btrfs subvolume delete`)"
         )
 
 

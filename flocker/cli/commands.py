@@ -1,4 +1,7 @@
-"""What can be typed after `flocker`."""
+"""The subcommands of `flocker`, their arguments and their help.
+
+Longer than 300 lines because every subcommand is here, in the order of `flocker --help`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 app = typer.Typer(
     help="Volumes that move between nodes with their containers.\n\n"
-    "Exit status: 0 done, 1 refused or failed, 2 wrongly typed.",
+    "Exit status: 0 done, 1 refused or failed, 2 wrong usage.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,7 +59,8 @@ AsJson = Annotated[
 ]
 Volume = Annotated[str, typer.Argument(help="Name of the volume.", show_default=False)]
 OneOrAll = Annotated[
-    str | None, typer.Argument(help="Name of the volume; all when left out.", show_default=False)
+    str | None,
+    typer.Argument(help="Name of the volume; all volumes by default.", show_default=False),
 ]
 Snapshot = Annotated[
     str,
@@ -80,13 +84,13 @@ def move(
     volume: Volume,
     to: Annotated[
         str | None,
-        typer.Option(metavar="NODE", help="Where to; this node when left out.", show_default=False),
+        typer.Option(metavar="NODE", help="Target node; this node by default.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Move a volume to another node ahead of time.
 
-    Nothing may use it meanwhile. Its next mount there has nothing left to fetch.
+    No container may use the volume meanwhile. Its next mount there has nothing left to fetch.
     """
     daemon = _daemon(context)
     title = f"moving {volume} to {to or 'this node'}"
@@ -99,9 +103,9 @@ def move(
 def promote(context: typer.Context, volume: Volume, as_json: AsJson = False) -> None:
     """Make this node the owner of a volume whose owner is away.
 
-    Type it on the node that is to own it. It continues from the newest copy that can be had.
-    What the old owner wrote after that is not in it; it is kept, should the old owner come back
-    (`flocker conflicts`).
+    Type it on the node that is to own the volume. The volume continues from the newest copy that
+    is available. Later writes of the old owner are not in it; if the old owner comes back, they
+    are kept there (`flocker conflicts`).
     """
     known = _daemon(context).ask("/flocker/status")["volumes"]
     old_owner = next((it["owner"] for it in known if it["name"] == volume), "the old owner")
@@ -112,10 +116,10 @@ def promote(context: typer.Context, volume: Volume, as_json: AsJson = False) -> 
 
 @command("sudo flocker conflicts")
 def conflicts(context: typer.Context, as_json: AsJson = False) -> None:
-    """List what is left of owners that were replaced.
+    """List copies with writes that only a replaced owner had.
 
-    What they wrote and the volume does not have is kept for a while as a copy put aside; the
-    list says how to get it back.
+    Such a copy is put aside on the node of that owner and kept for the retention. The list shows
+    the command that brings it back.
     """
     _tell(_ask(context, "conflicts", as_json), as_json, wording.conflicts)
 
@@ -124,10 +128,11 @@ def conflicts(context: typer.Context, as_json: AsJson = False) -> None:
 def snapshot(
     context: typer.Context,
     volumes: Annotated[
-        list[str], typer.Argument(metavar="VOLUME...", help="Names.", show_default=False)
+        list[str],
+        typer.Argument(metavar="VOLUME...", help="Names of the volumes.", show_default=False),
     ],
     label: Annotated[
-        str, typer.Option(metavar="TEXT", help="What it is for.", show_default=False)
+        str, typer.Option(metavar="TEXT", help="Purpose of the snapshot.", show_default=False)
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -145,9 +150,9 @@ def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson =
 
 @command("sudo flocker prune demo@3")
 def prune(context: typer.Context, reference: Snapshot, as_json: AsJson = False) -> None:
-    """Give up a snapshot, and the room that only it needs.
+    """Delete a snapshot, and free the room that only it needs.
 
-    Volumes that were made from it stay. It cannot be had back.
+    Volumes that were made from it stay. This cannot be undone.
     """
     body = {"reference": reference}
     answer = _order(context, "prune", body, f"giving up {reference}", as_json)
@@ -156,9 +161,9 @@ def prune(context: typer.Context, reference: Snapshot, as_json: AsJson = False) 
 
 @command("sudo flocker restore demo@3")
 def restore(context: typer.Context, reference: Snapshot, as_json: AsJson = False) -> None:
-    """Make a volume what it was.
+    """Restore a volume to a snapshot.
 
-    Nothing may use it meanwhile. What it is now is kept as a snapshot.
+    No container may use the volume meanwhile. Its present state is kept as another snapshot.
     """
     body = {"reference": reference}
     answer = _order(context, "restore", body, f"restoring {reference}", as_json, is_long=True)
@@ -205,13 +210,13 @@ def purge(
     ] = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="All of it, but what only a replaced owner had written."),
+        typer.Option("--all", help="Everything, except copies that only a replaced owner had."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete what was removed or put aside, before its time is over.
+    """Delete removed volumes and copies put aside, to free room.
 
-    It cannot be had back. Tells how much room that made on each node.
+    This cannot be undone. Prints how much room was freed on each node.
     """
     if everything == (reference is not None):
         raise Failed(
@@ -228,14 +233,14 @@ def purge(
 def forget(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="A volume, or a node that is gone.", show_default=False)
+        str, typer.Argument(help="Name of a volume, or of a node that is gone.", show_default=False)
     ],
     as_json: AsJson = False,
 ) -> None:
     """Give up a volume or a node that is gone for good.
 
-    Refused while there is a chance: a volume's owner must have been forgotten, and no node may
-    have a copy. A node must have been silent for ten minutes, and its volumes promoted.
+    Refused while the data may still be had. A node must have been silent for ten minutes, and its
+    volumes promoted. A volume's owner must have been forgotten, and no node may have a copy.
     """
     answer = _order(context, "forget", {"name": name}, f"forgetting {name}", as_json)
     _tell(answer, as_json, wording.forgotten)
@@ -253,10 +258,10 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a volume of data here that has lost its record.
+    """Make data on this node that has no record a volume again.
 
-    Such data is left when etcd was lost, or comes with a disk of another cluster; `flocker
-    status` shows it under PROBLEMS. Refused where another node has a newer state of it.
+    Such data remains when etcd was lost, or comes with a disk of another cluster; `flocker
+    status` shows it under PROBLEMS. Refused if another node has a newer state of it.
     """
     body = {"reference": reference, "name": name}
     answer = _order(context, "import", body, f"importing {reference}", as_json, is_long=True)
@@ -277,11 +282,11 @@ def undelete(
 
 @command("sudo flocker verify demo")
 def verify(context: typer.Context, volume: Volume, as_json: AsJson = False) -> None:
-    """Compare the copies of a volume with what its owner has.
+    """Compare the copies of a volume with its owner's data.
 
-    Reads a snapshot that both have, on all nodes, as fast as their disks allow; containers go
-    on. Every volume is compared about once a week anyway, slowly. Exit status 1 if a copy
-    differs or cannot be read.
+    Reads a snapshot that both have, on all nodes, as fast as their disks allow; containers keep
+    running. Every volume is also compared about once a week in the background. Exit status 1 if
+    a copy differs or cannot be read.
     """
     title = f"comparing the copies of {volume}"
     answer = _order(context, "verify", {"volume": volume}, title, as_json, is_long=True)
@@ -315,7 +320,7 @@ def resize(
 
 @command("sudo flocker history demo")
 def history(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = False) -> None:
-    """Tell what happened, when, on which node and why; oldest first."""
+    """Show what happened, when, on which node and why; oldest first."""
     _tell(_ask(context, "history", as_json, volume=volume), as_json, wording.history)
 
 
@@ -346,7 +351,7 @@ def _leaving_it_to_the_daemon() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Failed("no longer waiting; the daemon goes on: see `flocker status`") from None
+        raise Failed("no longer waiting; the daemon continues: see `flocker status`") from None
 
 
 def _tell(answer: Answer, as_json: bool, say: Callable[[Answer], str]) -> None:

@@ -1,6 +1,7 @@
 """The daemon's answers as a person reads them.
 
 Pure: an answer goes in, text comes out. Times are in UTC, as in the journal of every node.
+Longer than 300 lines because each command has its few lines here, all in one style.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def status(answer: Part) -> str:
     else:
         paragraphs.append("No volumes yet; `docker volume create -d flocker demo` makes one.")
     if not answer["is_connected"]:
-        paragraphs.insert(0, f"etcd does not answer: this is what {answer['node']} knew last.")
+        paragraphs.insert(
+            0, f"etcd does not answer: this is the last state that {answer['node']} knew."
+        )
     if answer["pool_problem"]:
         paragraphs.insert(0, f"The pool of {answer['node']}: {answer['pool_problem']}.")
     return "\n\n".join(paragraphs)
@@ -125,13 +128,13 @@ def snapshots(answer: Part) -> str:
 
 
 def pruned(answer: Part) -> str:
-    return f"{answer['reference']} is not kept any more."
+    return f"{answer['reference']} is deleted."
 
 
 def restored(answer: Part, reference: str) -> str:
     return (
-        f"{answer['volume']['name']} is what {reference} was.\n"
-        f"What was there before is kept as {answer['kept_as']}: "
+        f"{answer['volume']['name']} restored to {reference}.\n"
+        f"Its state before that is kept as {answer['kept_as']}: "
         f"`flocker restore {answer['kept_as']}` brings it back."
     )
 
@@ -142,7 +145,7 @@ def cloned(answer: Part, reference: str) -> str:
 
 
 def purged(answer: Part) -> str:
-    """What was deleted where, the room that made, and what was kept."""
+    """The deleted things and the freed room of each node, and what was kept."""
     nodes = [node for node in answer["nodes"] if node["purged"] or node["failed"]]
     lines = [
         f"{node['node']}: purged {', '.join(node['purged']) or 'nothing'}; "
@@ -152,17 +155,19 @@ def purged(answer: Part) -> str:
     lines += [f"{node['node']}: {why}" for node in nodes for why in node["failed"]]
     if answer["kept"]:
         lines.append(
-            f"Kept, as only a replaced owner had it: {', '.join(answer['kept'])}; "
+            f"Kept, because only a replaced owner had it: {', '.join(answer['kept'])}; "
             "`flocker purge REF` deletes one."
         )
-    return _with_silent("\n".join(lines) or "There was nothing to purge.", answer)
+    if answer["silent"]:
+        lines.append(f"{', '.join(answer['silent'])} did not answer; nothing was purged there.")
+    return "\n".join(lines) or "There was nothing to purge."
 
 
 def forgotten(answer: Part) -> str:
     if answer["node"]:
-        return f"{answer['node']} is forgotten; should it come back, it joins again."
+        return f"{answer['node']} is forgotten; if it comes back, it joins again."
     return (
-        f"{answer['volume']} is forgotten and its name is free; should its data come back, "
+        f"{answer['volume']} is forgotten and its name is free; if its data comes back, "
         "`flocker status` shows it."
     )
 
@@ -213,7 +218,7 @@ def history(answer: Part) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns in line, as `docker ps` prints them.
 
-    Never cut or folded, whatever the terminal's width: names are there to be copied.
+    Never cut or folded, whatever the terminal's width: people copy names from it.
     """
     lines = [columns, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
@@ -240,7 +245,7 @@ def clock(at: str) -> str:
 
 
 def _node_row(node: Part) -> tuple[str, ...]:
-    """What is not known of a node that is away is a dash."""
+    """A dash stands for each unknown value of a node that is away."""
     pool = "-"
     if node["pool_total_bytes"]:
         pool = f"{about(node['pool_used_bytes'])} of {about(node['pool_total_bytes'])}"
@@ -307,4 +312,5 @@ def _rescue(aside: Part) -> str:
 def _with_silent(text: str, answer: Part) -> str:
     if not answer["silent"]:
         return text
-    return f"{text}\n\n{', '.join(answer['silent'])} did not answer: what is there is not listed."
+    whose = "its" if len(answer["silent"]) == 1 else "their"
+    return f"{text}\n\n{', '.join(answer['silent'])} did not answer; {whose} copies are not listed."

@@ -373,7 +373,7 @@ def test_a_volume_is_not_made_smaller_than_what_it_holds(make_pool: MakePool) ->
     pool, claim, copy = make_pool(), a_claim(), a_claim()
     pool.create(claim, 10 << 20)
     full = written(pool, claim, "x" * (5 << 20))
-    with pytest.raises(Refused, match=r"holds 5\.\d MiB, more than 4\.0 MiB"):
+    with pytest.raises(Refused, match=r"holds 5\.\d MiB, more than the requested 4\.0 MiB"):
         pool.set_size(claim, 4 << 20)
     with pytest.raises(StaleEpoch):
         pool.set_size(Claim(claim.volume_id, 2), None)

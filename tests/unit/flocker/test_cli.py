@@ -467,7 +467,7 @@ def test_status_never_cuts_a_name_off(operator: Operator, run: Run) -> None:
 def test_status_without_etcd_says_how_old_it_is(operator: Operator, run: Run) -> None:
     operator.answers["status"] = status(is_connected=False)
     shown = run("status").stdout.splitlines()
-    assert shown[0] == "etcd does not answer: this is what node1 knew last."
+    assert shown[0] == "etcd does not answer: this is the last state that node1 knew."
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_conflicts_say_how_to_get_each_copy_and_who_was_silent(
     shown = run("conflicts").stdout
     assert "flocker clone demo@node1-20200203T140322Z demo-rescued" in shown
     assert LONG_AGO_TEXT in shown
-    assert "node2, node3 did not answer: what is there is not listed." in shown
+    assert "node2, node3 did not answer; their copies are not listed." in shown
 
 
 def test_no_conflicts_found_does_not_hide_who_was_silent(operator: Operator, run: Run) -> None:
@@ -566,14 +566,14 @@ def test_snapshots_are_listed_with_when_where_and_what_for(operator: Operator, r
 
 def test_what_was_pruned_is_named(operator: Operator, run: Run) -> None:
     operator.answers["prune"] = {"reference": "demo@4"}
-    assert run("prune", "demo@4").stdout == "demo@4 is not kept any more.\n"
+    assert run("prune", "demo@4").stdout == "demo@4 is deleted.\n"
 
 
 def test_a_restore_says_what_was_there_before(operator: Operator, run: Run) -> None:
     operator.answers["restore"] = {**MOVED, "kept_as": "demo@7"}
     assert run("restore", "demo@4").stdout.splitlines() == [
-        "demo is what demo@4 was.",
-        "What was there before is kept as demo@7: `flocker restore demo@7` brings it back.",
+        "demo restored to demo@4.",
+        "Its state before that is kept as demo@7: `flocker restore demo@7` brings it back.",
     ]
 
 
@@ -728,7 +728,7 @@ def test_what_may_take_long_shows_what_it_is_doing(operator: Operator, socket_pa
     operator.answers["restore"] = {**MOVED, "kept_as": "demo@7"}
     exit_code, stdout, shown = Terminal(socket_path, "restore", "[/demo]@4").end()
     assert exit_code == 0
-    assert stdout.startswith("demo is what [/demo]@4 was.")
+    assert stdout.startswith("demo restored to [/demo]@4.")
     assert "restoring [/demo]@4" in shown
 
 
@@ -760,16 +760,16 @@ def test_who_stops_waiting_is_told_that_the_daemon_goes_on(
     finally:
         interrupted.set()
     assert (exit_code, stdout) == (1, "")
-    assert "no longer waiting; the daemon goes on: see `flocker status`" in shown
+    assert "no longer waiting; the daemon continues: see `flocker status`" in shown
 
 
 def test_a_purge_tells_what_it_freed_what_it_kept_and_who_did_not_answer() -> None:
     assert wording.purged(PURGED) == (
         "node1: purged old@node1-20261122T190000Z; 1 GiB freed, 3 GiB free now.\n"
         "node1: demo@node1-20261122T190000Z: Directory not empty\n"
-        "Kept, as only a replaced owner had it: demo@node2-20261122T190000Z; "
-        "`flocker purge REF` deletes one.\n\n"
-        "node3 did not answer: what is there is not listed."
+        "Kept, because only a replaced owner had it: demo@node2-20261122T190000Z; "
+        "`flocker purge REF` deletes one.\n"
+        "node3 did not answer; nothing was purged there."
     )
     nothing = {"nodes": [], "kept": [], "silent": []}
     assert wording.purged(nothing) == "There was nothing to purge."
