@@ -1,7 +1,7 @@
 @normal @allure.epic:What_an_operator_can_do
-Feature: What an operator types and reads
+Feature: An operator types commands and reads the answers
 
-  Rule: Where everything is can be asked on any node
+  Rule: Every node can list nodes, volumes and copies
 
     Scenario: Nodes, volumes, owners and copies are listed
       Given a container on "node1" keeps writing to the volume "ledger"
@@ -14,7 +14,7 @@ Feature: What an operator types and reads
       And it says "node2"
       And it says "mounted on node1"
 
-    Scenario: Who did what, when and why is written down
+    Scenario: The history says who did what, when and why
       Given the operator has typed on "node1"
         """
         docker volume create -d flocker ledger
@@ -89,7 +89,7 @@ Feature: What an operator types and reads
       Then it is refused with "volume 'ledger' is in use by container 'writer' on node1"
       And it ends with exit status 1
 
-  Rule: The exit status tells a refusal from a slip of the hand
+  Rule: The exit status tells a refusal from a typing error
 
     Scenario Outline: <command> is refused
       Given the operator has typed on "node1"
@@ -133,7 +133,7 @@ Feature: What an operator types and reads
       Then it is refused with "sudo"
       And it ends with exit status 1
 
-  Rule: Machines that watch are answered, if they show who they are
+  Rule: Monitoring needs a certificate of the cluster
 
     Scenario: Health and metrics are for those with a certificate of the cluster
       When a program with a certificate of the cluster asks "node1" for its health
@@ -143,7 +143,7 @@ Feature: What an operator types and reads
       When a program without a certificate asks "node1" for its metrics
       Then it is turned away before it has asked
 
-  Rule: The room of what was removed can be had back at once
+  Rule: The room of a removed volume can be freed at once
 
     Scenario: A removed volume is purged on every node, and stays purged
       Given the operator has typed on "node1"
@@ -171,7 +171,7 @@ Feature: What an operator types and reads
         """
       Then it is refused with "nothing is kept as 'films'"
 
-    Scenario: What can still be had is not forgotten
+    Scenario: A volume or a node that is still there is not forgotten
       Given the operator has typed on "node1"
         """
         docker volume create -d flocker ledger

@@ -1,7 +1,7 @@
 @normal @allure.epic:The_promises
 Feature: A volume arrives exactly as it was, or it stays
 
-  Rule: What belongs to a file travels with it
+  Rule: A file keeps its owner, mode, links and holes in a move
 
     Scenario: Owner, mode, links and pipes are the same on the other node
       Given the operator has typed on "node1"
@@ -30,9 +30,9 @@ Feature: A volume arrives exactly as it was, or it stays
         """
       Then it prints "4096"
 
-  Rule: What cannot travel keeps the volume where it is
+  Rule: A volume with content that cannot travel stays where it is
 
-    Scenario: A subvolume inside the volume is named, and nothing is left behind
+    Scenario: A move names the subvolume inside the volume, and leaves nothing behind
       Given the operator has typed on "node1"
         """
         docker run --rm --volume-driver flocker -v site:/data busybox sh -c "echo kept > /data/page" && sudo btrfs -q subvolume create $(docker volume inspect -f '{{.Mountpoint}}' site)/layer
@@ -58,9 +58,9 @@ Feature: A volume arrives exactly as it was, or it stays
         """
       Then it prints "kept"
 
-  Rule: Everybody can check it
+  Rule: An operator can compare the copies
 
-    Scenario: All copies are compared with what the owner has
+    Scenario: All copies are compared with the owner's data
       Given the operator has typed on "node1"
         """
         docker run --rm --volume-driver flocker -v site:/data busybox sh -c "echo kept > /data/page"

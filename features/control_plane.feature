@@ -4,7 +4,7 @@ Feature: Nothing that runs depends on the control plane
   etcd is where the nodes agree who may write. While it is away nothing new can be agreed, and
   everything else goes on: containers write, questions are answered from what each node knows.
 
-  Rule: What runs goes on, what needs a decision is refused with the reason
+  Rule: Containers keep running, and calls that need a decision are refused with the reason
 
     @slow
     Scenario: Two of the three nodes lose their etcd, and get it back

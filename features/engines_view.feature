@@ -46,7 +46,7 @@ Feature: Every engine lists the volumes of the whole cluster
         """
       Then it prints "0"
 
-  Rule: A local volume does not go unnoticed where it hides a volume of the cluster
+  Rule: A local volume that hides a volume of the cluster is reported
 
     @readme
     Scenario: A node has a local volume of the same name

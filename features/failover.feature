@@ -47,7 +47,7 @@ Feature: A volume outlives the node that has it
 
   Rule: Otherwise a person decides, knowing what it costs
 
-    Scenario: What an owner wrote while it was cut off is put aside, not lost
+    Scenario: Writes of an owner that was cut off are put aside, not lost
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
       When "node1" is cut off from the others

@@ -48,7 +48,7 @@ Feature: A volume can be used in every way Docker has
       Then it prints "log"
       And "node2" is refused the volume "notes" because of the container on "node1"
 
-    Scenario: What an image brings is copied into a new volume only
+    Scenario: Files of an image are copied into a new volume only
       Given the operator has typed on "node1"
         """
         docker run --rm --user 0 --volume-driver flocker -v srv:/srv binocarlos/moby-counter sh -c "ls /srv > /dev/null && echo changed > /srv/mine"

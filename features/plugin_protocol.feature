@@ -78,7 +78,7 @@ Feature: The driver stands whatever its engine asks
         """
       Then the driver agrees
 
-    Scenario: What is gone is removed, and what nobody uses is unmounted
+    Scenario: Removing a missing volume succeeds, and so does unmounting an unused one
       When Docker asks "node1" for VolumeDriver.Remove
         """
         {"Name": "never-there"}
@@ -102,7 +102,7 @@ Feature: The driver stands whatever its engine asks
       Then all of them succeed
       And all nodes name the same owner of the volume "notes"
 
-  Rule: What is not there is said to be not there
+  Rule: A missing volume is reported as missing
 
     Scenario Outline: <call> of a volume nobody made
       When Docker asks "node1" for VolumeDriver.<call>
@@ -117,7 +117,7 @@ Feature: The driver stands whatever its engine asks
         | Path  |
         | Mount |
 
-  Rule: What makes no sense is refused, and harms nothing
+  Rule: Malformed requests are refused, and harm nothing
 
     Scenario Outline: A request that is <wrong>
       When Docker asks "node1" for VolumeDriver.Create

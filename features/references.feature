@@ -66,7 +66,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
       And the volume "notes" can move to "node2"
 
     @fault @slow
-    Scenario: An unmount that never reaches the driver ends the use all the same
+    Scenario: A use ends although its unmount never reaches the driver
       Given a container on "node1" keeps writing to the volume "notes"
       When the operator types on "node1"
         """

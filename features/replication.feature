@@ -4,7 +4,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
   A volume has one owner, and copies on the other nodes that follow it while containers write.
   Whoever moves it later does not wait for what is there already.
 
-  Rule: What a container writes is on the other nodes within 2 seconds
+  Rule: A container's writes are on the other nodes within 2 seconds
 
     Scenario: The copies keep up with a container that never stops writing
       Given a container on "node1" keeps writing to the volume "ticks"
@@ -71,7 +71,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
         """
       Then it prints the same as before
 
-    Scenario: What a container wrote until it was stopped is there after the move
+    Scenario: The last writes of a stopped container are there after the move
       Given a container on "node1" keeps writing to the volume "ticks"
       When the container on "node1" has written some more lines
       And the operator types on "node1"

@@ -46,7 +46,7 @@ Feature: One node at a time writes to a volume
         """
       Then one of them succeeds, and the other is told which node has the volume "ledger"
 
-  Rule: Who was replaced while not looking never writes again
+  Rule: A node that was replaced while it was paused never writes again
 
     @fault @slow @pause @three_nodes
     Scenario: A node that was paused comes to, and finds that another has taken over

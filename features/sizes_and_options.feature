@@ -69,7 +69,7 @@ Feature: A volume is what was asked for
         """
       Then it is refused because the volume is full
 
-  Rule: What cannot be is refused, not ignored
+  Rule: Invalid options are refused, not ignored
 
     Scenario: An option that does not exist is answered with those that do
       When the operator types on "node1"
@@ -97,7 +97,7 @@ Feature: A volume is what was asked for
         | failover=sometimes | is not known        |
         | from=nothing@1     | no volume 'nothing' |
 
-  Rule: What Docker does not pass on can be seen
+  Rule: Options that Docker does not pass on can be seen
 
     Scenario: A second node asks for another size, and Docker says yes
       Docker asks no driver about options of a volume that exists. What it is really like is in

@@ -1,9 +1,9 @@
 @normal @allure.epic:What_an_operator_can_do
-Feature: What a volume was can be had back
+Feature: A volume can be restored to an earlier state
 
-  Rule: A snapshot is kept until it is asked for
+  Rule: A snapshot is kept, whatever happens to the volume later
 
-    Scenario: A volume is put back to what it was, and what it was until then is kept too
+    Scenario: A volume is restored, and its state until then is kept too
       Given the operator has typed on "node1"
         """
         docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo good > /data/page"
@@ -42,7 +42,7 @@ Feature: What a volume was can be had back
         """
       Then it prints "bad"
 
-    Scenario: A snapshot is there until it is given up
+    Scenario: A snapshot is kept until it is pruned
       Given the operator has typed on "node1"
         """
         docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo good > /data/page"
@@ -127,7 +127,7 @@ Feature: What a volume was can be had back
         """
       Then it prints either "0" or "1"
 
-  Rule: What was removed is not gone
+  Rule: A removed volume can be restored
 
     Scenario: A volume that was removed comes back with its data
       Given the operator has typed on "node1"

@@ -25,7 +25,7 @@ Feature: A web app moves to another server with its data
   Rule: Data follows the container that mounts it
 
     @demo
-    Scenario: What a container writes on one node, a container on another node reads
+    Scenario: A container on another node reads the data that a container wrote
       When the operator types on "node1"
         """
         docker run --rm --volume-driver flocker -v simple:/data busybox sh -c "echo hello > /data/file.txt"
