@@ -1,6 +1,8 @@
 """What may be wrong with a server, each as one line that says what to do; nothing is changed.
 
 Facts are read by one command per server (`read`); what follows from them are pure functions.
+
+Longer than 300 lines because each check is a function with its message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs on its own behind the daemon's answers, and must not end."""
+"""Work that runs behind the daemon's answers and must not end."""
 
 from __future__ import annotations
 

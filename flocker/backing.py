@@ -1,4 +1,4 @@
-"""How far the file below a pool can still grow, where the pool is a sparse file.
+"""The room left below a pool whose file is sparse.
 
 Such a pool shares its disk with whatever else is there, etcd above all. What btrfs
 has free in it is worth nothing once that disk is full.

@@ -10,6 +10,9 @@ increments are matched by (kdave/btrfs-progs#419). `live` is a snapshot of it.
 What takes the place of something is made beside it, flushed, and then renamed;
 the file system keeps the order of renames. So a crash leaves the one or the
 other, whole, and what it left over is cleared away when the pool is opened.
+
+Longer than 300 lines because it implements the whole interface of pool.py; everything that works
+without the state of the pool is in modules of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the cluster agrees about, mirrored on this node: quick to read, and there without etcd.
+"""The cluster's agreed state, mirrored on this node: quick to read, and readable without etcd.
 
 The engine purges what it knows of a volume when it is told "not found"
 (docs/decisions/0001), so an answer that is only unknown must never say that:

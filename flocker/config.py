@@ -1,4 +1,4 @@
-"""How the daemon of one node is told what it needs to know: by its environment."""
+"""The settings of one node's daemon, read from its environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node does with its copies for others, and when the cluster has changed without it."""
+"""A node looks after its copies for others, and catches up when the cluster changed without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a node's copy is not part of a volume any more, once another node owns it."""
+"""Find what a former owner holds that the volume's history no longer contains."""
 
 from __future__ import annotations
 

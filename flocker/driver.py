@@ -1,4 +1,8 @@
-"""What a node may do with a volume. Knows no HTTP, no btrfs and no etcd."""
+"""Decide what a node may do with a volume. Knows no HTTP, no btrfs and no etcd.
+
+Longer than 300 lines because each call of the engine has its method here, and they share their
+checks.
+"""
 
 from __future__ import annotations
 

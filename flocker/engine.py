@@ -1,7 +1,9 @@
-"""What the driver asks of its node's Docker engine: who uses a volume; to stop or pause them.
+"""Ask this node's Docker engine who uses a volume, and stop or pause containers.
 
 Without an API version in the path each engine speaks its own; what is used here is
 in those of 20.10 and later. Standard library only: the fence is to stay small.
+
+Longer than 300 lines because every question to the engine is here, with its connection.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ What a change depends on is read first, compared with what it is meant to be, an
 change is made only if none of it has changed since. If something has, all of that is done
 again, and so it is when an answer got lost on the way: a change that was made already is
 then found to be made.
+
+Longer than 300 lines because it implements the whole interface of ownership.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is agreed about, as keys and JSON values: below ROOT in etcd, and in a mirror's file.
+"""The agreed state as keys and JSON values: below ROOT in etcd, and in a mirror's file.
 
     volumes/<name>        a Volume         for good
     mounts/<id>           id, node, name   while its node's lease lasts

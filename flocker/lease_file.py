@@ -1,4 +1,4 @@
-"""What the daemon leaves for the fence, which must not depend on it: see flocker/fence.py.
+"""A file from the daemon to the fence, which must not depend on it: see flocker/fence.py.
 
 Two small files, each replaced as a whole: how long the node's lease is good for,
 and which volumes others take over once it is not.

@@ -1,4 +1,7 @@
-"""Ownership in memory, for tests only: keeps the promises of the one in etcd."""
+"""Ownership in memory, for tests only: keeps the promises of the one in etcd.
+
+Longer than 300 lines because it implements the whole interface of ownership.py.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ A test may have it fail:
     refuses_increments   as the program does that finds an unchangeable file in the parent
     refuses_all          as a program would that does not know the stream's format
     loses_writes         the disk refuses what is written: the next flush tells of it, once
+
+Longer than 300 lines because it implements the whole interface of pool.py.
 """
 
 from __future__ import annotations

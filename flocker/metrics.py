@@ -1,4 +1,4 @@
-"""What those who watch over a node see: Prometheus metrics, and whether it is well.
+"""Prometheus metrics and the health of a node.
 
 Gauges are read from the node's status when they are asked for; counters are
 counted where things happen.

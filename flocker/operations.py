@@ -1,4 +1,8 @@
-"""What an operator may do with volumes, from any node: each is done where the data is."""
+"""An operator's commands on volumes, from any node: each is done where the data is.
+
+Longer than 300 lines because each command has its method here, and they share the way to the
+owner.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type about volumes: names, `-o` options, sizes, and references to earlier states.
+"""Read what people type about volumes: names, `-o` options, sizes and references.
 
 Reads and refuses; what an option then does is decided elsewhere.
 """

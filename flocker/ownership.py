@@ -1,4 +1,4 @@
-"""Where all nodes agree about who may write to a volume: the rules, without etcd.
+"""The rules by which all nodes agree who may write to a volume, without etcd.
 
 A volume has one owner at a time and an epoch that grows by one with every
 change of owner. The right to write is a `Claim`: this volume at this epoch.

@@ -16,6 +16,8 @@
     POST /verification/...                 see verification_api.py
 
 A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
+
+Longer than 300 lines because both ends of each route are here.
 """
 
 from __future__ import annotations

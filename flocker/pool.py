@@ -1,4 +1,4 @@
-"""Where a node keeps the data of volumes: the border that every implementation keeps.
+"""The interface to a node's data of volumes, which every implementation keeps.
 
 Snapshots of a volume are numbered; the same number holds the same content on
 every node that has it, and `identity` proves it.

@@ -1,4 +1,4 @@
-"""Who has a pool's volumes mounted, and ending them when nothing else helps."""
+"""Find the processes that have a pool's volumes mounted, and end them if nothing else helps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much each subvolume holds, and may hold: btrfs quota groups.
+"""The size of each subvolume and its limit: btrfs quota groups.
 
 Full ones, not "simple quotas": see docs/decisions/0009-sizes-are-full-qgroups.md.
 Every subvolume has a group of its own, level 0, with the subvolume's id; it is

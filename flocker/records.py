@@ -1,7 +1,9 @@
-"""What the cluster knows: the values that are agreed about, and what can be concluded from them.
+"""The records that the cluster agrees about, and conclusions from them.
 
 Plain data: every one of them can be written to etcd as JSON and read back.
 Times are RFC 3339 with a zone, as the engine wants them.
+
+Longer than 300 lines because all records are here, and most lines describe their fields.
 """
 
 from __future__ import annotations

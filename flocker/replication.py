@@ -4,6 +4,8 @@ The publisher takes a snapshot of every own volume that changed, about once a
 second, and says so in etcd. The follower sees that in its mirror and fetches.
 Which nodes are replicas follows from the cluster's state alone, so nothing has
 to be agreed about it.
+
+Longer than 300 lines because publisher and follower share the rules on which snapshots to keep.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much room the metadata of a btrfs has, by the file system's own figures.
+"""The room for metadata in a btrfs, by the file system's own figures.
 
 Programs see "no space left" when metadata runs out, though `df` still shows
 free blocks: those are set aside for data.

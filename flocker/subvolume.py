@@ -6,6 +6,8 @@ interpreter lock during an ioctl whose argument is larger than 1024 bytes, as
 theirs are (4096), so the whole daemon would stand still while the disk works.
 
 Source: <linux/btrfs.h>, <linux/btrfs_tree.h>; Modules/fcntlmodule.c of Python 3.11 to 3.13.
+
+Longer than 300 lines because each ioctl brings the layout of its structures.
 """
 
 from __future__ import annotations

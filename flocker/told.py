@@ -1,4 +1,4 @@
-"""What this node's engine was told when a volume was created here.
+"""Remember the options that this node's engine was given when a volume was created here.
 
 The engine asks the driver to create only what does not exist anywhere. On another
 node it keeps the options that were typed to itself, so a size that differs

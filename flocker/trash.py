@@ -1,4 +1,4 @@
-"""What was put aside in a btrfs pool, until a person wants it back or it is too old.
+"""Data put aside in a btrfs pool, until a person wants it back or its retention ends.
 
     trash/<volume id>-<any>/note        what it is, why and since when (note.py)
     trash/<volume id>-<any>/copy        a subvolume: a writable copy that lost, or

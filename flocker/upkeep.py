@@ -1,4 +1,4 @@
-"""What an operator may clear away for good, on all nodes. Nothing here can be undone."""
+"""Purge, forget and import on all nodes, for operators. Purging and forgetting are final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How operators and peers ask for a node's upkeep. Translates only."""
+"""HTTP routes for a node's upkeep, for operators and peers. Translates only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long ago this node was started."""
+"""The time since this node was started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the copies of a volume are what its owner has: both ends read a snapshot and compare.
+"""Compare the copies of a volume with its owner's data: both ends read a snapshot.
 
 On demand (`flocker verify`), and by itself at a bounded rate: the owner compares each of its
 volumes about once a week. A snapshot that both ends have is compared, so containers and

@@ -1,4 +1,4 @@
-"""How operators and peers ask for a verification. Translates only."""
+"""HTTP routes for verification, for operators and peers. Translates only."""
 
 from __future__ import annotations
 

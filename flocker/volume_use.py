@@ -1,4 +1,4 @@
-"""Whether anything on this node uses a volume, and making it stop: the one door to that question.
+"""Tell whether anything on this node uses a volume, and stop it: the one place that decides.
 
 What the engine mounts and unmounts is counted. But an Unmount may never come: dockerd sends each
 once, whether or not it arrives, and none after a kill (docs/decisions/0001). So a count that is

@@ -1,6 +1,8 @@
 """What may be wrong with this machine, each as one line that says what to type next.
 
 Facts are read in one place (`read`); what follows from them are pure functions.
+
+Longer than 300 lines because each check is a function with its message.
 """
 
 import os
