@@ -64,7 +64,7 @@ Feature: An operator types commands and reads the answers
         """
       And the operator has typed on "node1"
         """
-        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 200000000 /dev/urandom > /data/film"
+        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 600000000 /dev/urandom > /data/film"
         """
       When the operator types at a terminal of "node1"
         """
