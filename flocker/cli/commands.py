@@ -203,7 +203,7 @@ def purge(
     reference: Annotated[
         str | None,
         typer.Argument(
-            metavar="[REF]",
+            metavar="REF",
             help="A removed volume, or a copy that `flocker trash` or `flocker conflicts` lists.",
             show_default=False,
         ),
