@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from flocker import btrfs_stream, digest, holes, nested, subvolume
+from flocker import btrfs_stream, digest, holes, nested, subvolume, top_folder
 from flocker.backing import free_outside
 from flocker.digest import Digest
 from flocker.divergence import divergence
@@ -187,13 +187,17 @@ class BtrfsPool:
                 # The kernel gives what is made from a snapshot the snapshot's limit, which is that
                 # of the volume when it was taken here.
                 self._limit(folder.snapshot(parent.number), None)
+                top_mtime_ns = folder.snapshot(parent.number).stat().st_mtime_ns
         path = folder.snapshot(snapshot.number)
         begun = self._writeback.mark
         try:
-            watched = holes.Watched(stream)
+            told = top_folder.Watched(stream)
+            watched = holes.Watched(told)
             btrfs_stream.receive(path.parent, watched)
-            if parent is not None and watched.has_zeros and path.is_dir():
-                holes.dig(path)
+            if parent is not None and path.is_dir():
+                if watched.has_zeros:
+                    holes.dig(path)
+                top_folder.set_time(path, told.mtime_ns or top_mtime_ns)
             # The program does not flush: a crash could leave a snapshot that looks complete and
             # has empty files. So would a disk that refuses what the kernel accepted.
             self._writeback.flush(begun)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker import digest, subvolume
+from flocker import digest, subvolume, top_folder
 from flocker.btrfs import BtrfsPool
 from flocker.errors import FlockerError, PoolError, StreamRefused
 from flocker.pool import Pool
@@ -220,6 +220,47 @@ def test_what_travels(pools: Pools, row: str, way: str) -> None:
     assert (here.open(claim) / "later").read_text() == "later"
     (here.open(claim) / "later").unlink()
     assert is_there(here.open(claim))
+
+
+IN_A_FOLDER = {
+    "a new file": "echo new > folder/new",
+    "a file that is replaced": "echo new > folder/new; mv folder/new folder/one",
+    "two that change names": "cd folder; mv one three; mv two one; mv three two",
+    "a folder that is deleted": "rm -r folder",
+    "and the top folder": "echo new > folder/new; echo new > new",
+}
+
+
+@pytest.mark.parametrize("what", IN_A_FOLDER)
+def test_what_changes_in_a_folder_leaves_the_top_folder_as_it_was(pools: Pools, what: str) -> None:
+    here, there = pools
+    claim = a_claim()
+    here.create(claim)
+    run("mkdir folder; echo 1 > folder/one; echo 2 > folder/two", here.open(claim))
+    first = here.take_snapshot(claim)
+    there.receive(claim.volume_id, first, None, here.send(claim.volume_id, first.number, None))
+    run(IN_A_FOLDER[what], here.open(claim))
+    changed_at = here.open(claim).stat().st_mtime_ns
+    claim, parents = move(here, there, claim)  # and the digests are the same
+    assert parents == [first.number]
+    assert there.open(claim).stat().st_mtime_ns == changed_at
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_the_top_folders_time_is_read_from_a_stream_however_it_comes(
+    pools: Pools, size: int
+) -> None:
+    here, _ = pools
+    claim = a_claim()
+    here.create(claim)
+    (here.open(claim) / "file").write_bytes(os.urandom(MIB // 4))
+    os.utime(here.open(claim), ns=(1, 1_234_567_890_123_456_789))
+    snapshot = here.take_snapshot(claim)
+    whole = b"".join(here.send(claim.volume_id, snapshot.number, None))
+    chunks = [whole[at : at + size] for at in range(0, len(whole), size)]
+    watched = top_folder.Watched(chunks)
+    assert b"".join(watched) == whole
+    assert watched.mtime_ns == 1_234_567_890_123_456_789
 
 
 def punch(path: Path, at: int, size: int) -> None:
