@@ -182,27 +182,25 @@ class BtrfsPool:
     ) -> None:
         key = (volume_id, snapshot.number)
         with self._locked(volume_id) as folder:
-            parent_uuid = self._expect(folder, snapshot, parent)
-            if parent is not None:
-                # The kernel gives what is made from a snapshot the snapshot's limit, which is that
-                # of the volume when it was taken here.
-                self._limit(folder.snapshot(parent.number), None)
-                top_mtime_ns = folder.snapshot(parent.number).stat().st_mtime_ns
+            self._expect(folder, snapshot)
         path = folder.snapshot(snapshot.number)
         begun = self._writeback.mark
         try:
+            base = None if parent is None else self._base(volume_id, snapshot.number, parent)
+            base_uuid = None if base is None else subvolume.look(base).uuid
             told = top_folder.Watched(stream)
             watched = holes.Watched(told)
             btrfs_stream.receive(path.parent, watched)
-            if parent is not None and path.is_dir():
+            if base is not None and path.is_dir():
                 if watched.has_zeros:
                     holes.dig(path)
-                top_folder.set_time(path, told.mtime_ns or top_mtime_ns)
+                top_folder.set_time(path, told.mtime_ns or base.stat().st_mtime_ns)
             # The program does not flush: a crash could leave a snapshot that looks complete and
             # has empty files. So would a disk that refuses what the kernel accepted.
             self._writeback.flush(begun)
             with self._locked(volume_id):
-                self._verify(path, snapshot, parent_uuid, is_wanted=key not in self._called_off)
+                self._verify(path, snapshot, base_uuid, is_wanted=key not in self._called_off)
+                folder.drop_stand_in(snapshot.number)
                 folder.mark_complete(snapshot.number)
         except BaseException:
             with self._locked(volume_id):
@@ -473,10 +471,8 @@ class BtrfsPool:
                 pruned.discard(each)
         return bool(pruned)
 
-    def _expect(
-        self, folder: VolumeFolder, snapshot: Snapshot, parent: Snapshot | None
-    ) -> str | None:
-        """Make ready for a stream; returns the UUID its parent has here."""
+    def _expect(self, folder: VolumeFolder, snapshot: Snapshot) -> None:
+        """Make ready for a stream."""
         number = snapshot.number
         key = (folder.path.name, number)
         if key in self._arriving:
@@ -485,16 +481,27 @@ class BtrfsPool:
         folder.drop_unfinished(number)
         if folder.snapshot(number).exists():
             raise TransferFailed(f"another snapshot {number} is here already")
-        parent_uuid = None
-        if parent is not None:
-            try:
-                parent_uuid = subvolume.look(folder.find(parent)).uuid
-            except PoolError as error:
-                raise TransferFailed(f"snapshot {number} cannot be built: {error}") from error
         folder.mark_arriving(number)
         folder.write_snapshot_epoch(number, snapshot.epoch)
         self._arriving[key] = snapshot
-        return parent_uuid
+
+    def _base(self, volume_id: str, number: int, parent: Snapshot) -> Path:
+        """What an increment is built on here: its parent, or a stand-in for one taken here.
+
+        `btrfs receive` looks for the source of data that files share among received ones only.
+        """
+        with self._locked(volume_id) as folder:
+            try:
+                path = folder.find(parent)
+            except PoolError as error:
+                raise TransferFailed(f"snapshot {number} cannot be built: {error}") from error
+            # The kernel gives what is made from a snapshot the snapshot's limit, which is that
+            # of the volume when it was taken here.
+            self._limit(path, None)
+            if subvolume.look(path).received_uuid is not None:
+                return path
+            subvolume.snapshot_as_received(path, folder.stand_in(number))
+            return folder.stand_in(number)
 
     def _verify(
         self, path: Path, snapshot: Snapshot, parent_uuid: str | None, *, is_wanted: bool

@@ -268,6 +268,23 @@ def snapshot(source: Path, path: Path, *, readonly: bool = False) -> None:
     _btrfs("subvolume", "snapshot", *(["-r"] if readonly else []), source, path)
 
 
+def snapshot_as_received(source: Path, path: Path) -> None:
+    """Make a read-only subvolume with the content of `source`, and its identity as if it had been
+    received."""
+    facts = look(source)
+    snapshot(source, path)
+    answer = bytearray(_RECEIVED_BYTES)
+    answer[:16] = uuid.UUID(facts.identity).bytes
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.ioctl(folder, _SET_RECEIVED, answer)
+    except OSError as error:
+        raise failure(f"{path} could not be given its identity", error) from error
+    finally:
+        os.close(folder)
+    set_readonly(path, is_readonly=True)
+
+
 def delete(path: Path) -> None:
     """Delete a subvolume.
 

@@ -7,6 +7,7 @@ epoch            the epoch `live` was made for, or the one that took it away (no
 record           the volume's record, for the day etcd is lost (note.py)
 snapshots/<n>    read-only subvolumes
 snapshots/<n>.epoch-<e>  <n> was taken at that epoch; this name may be there without <n>
+snapshots/<n>.parent     what <n> is built on while it arrives, if that was taken here
 snapshots/<n>.arriving   <n> is not known to be complete and on disk
 """
 
@@ -184,6 +185,14 @@ class VolumeFolder:
         """From now on that snapshot is not complete, also after a crash."""
         self._mark(number).touch()
 
+    def stand_in(self, number: int) -> Path:
+        """Where the stand-in for the parent of an arriving snapshot is."""
+        return self.path / "snapshots" / f"{number}.parent"
+
+    def drop_stand_in(self, number: int) -> None:
+        if self.stand_in(number).is_dir():
+            subvolume.delete(self.stand_in(number))
+
     def mark_complete(self, number: int) -> None:
         self._mark(number).unlink()
 
@@ -193,6 +202,7 @@ class VolumeFolder:
 
     def drop_unfinished(self, number: int) -> None:
         """Delete a snapshot that did not become complete; nothing else."""
+        self.drop_stand_in(number)
         path = self.snapshot(number)
         if not path.is_dir():
             self._forget_snapshot_epoch(number)

@@ -22,6 +22,7 @@ from flocker.errors import FlockerError, PoolError, StreamRefused
 from flocker.pool import Pool
 from flocker.records import Claim, Snapshot
 from flocker.transfer import Transfers
+from flocker.volume_folder import VolumeFolder
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
 from tests.contract.flocker.test_pool import a_claim, put_away
 
@@ -352,6 +353,54 @@ def test_file_attributes_do_not_travel_and_keep_no_volume_from_coming_home(
     (here.open(claim) / "file").write_text("three")
     claim, parents = move(here, there, claim)
     assert parents == [2]
+
+
+def test_what_shares_data_with_a_file_from_here_comes_home_as_an_increment(pools: Pools) -> None:
+    here, there = pools
+    claim = a_claim()
+    here.create(claim)
+    run("head -c 300000 /dev/urandom > file", here.open(claim))
+    claim, _ = move(here, there, claim)
+    # What `cp` and an editor that replaces files do.
+    run("cp --reflink=always file new; echo more >> new; mv new file", there.open(claim))
+    claim, parents = move(there, here, claim)
+    assert parents == [1]
+    names = {path.name for path in (here.live(claim.volume_id).parent / "snapshots").iterdir()}
+    assert not any(name.endswith((".parent", ".arriving")) for name in names)
+    assert (here.open(claim) / "file").stat().st_size == 300005
+
+
+def test_a_stand_in_that_a_crash_left_goes(pools: Pools) -> None:
+    here, _ = pools
+    claim = a_claim()
+    here.create(claim)
+    first = here.take_snapshot(claim)
+    folder = VolumeFolder(here.live(claim.volume_id).parent)
+    folder.mark_arriving(2)
+    subvolume.snapshot_as_received(folder.find(first), folder.stand_in(2))
+    again = BtrfsPool(here.root)
+    assert not folder.stand_in(2).exists()
+    assert again.snapshots(claim.volume_id) == [first]
+
+
+def test_a_snapshot_that_could_not_be_begun_can_still_arrive(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pools
+    claim = a_claim()
+    here.create(claim)
+    claim, _ = move(here, there, claim)
+    (there.open(claim) / "later").write_text("later")
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object) -> None:
+            raise PoolError("No space left on device")
+
+        full.setattr(here, "_limit", refuse)
+        with pytest.raises(PoolError, match="No space left"):
+            move(there, here, claim)
+    claim, _ = move(there, here, claim)
+    assert (here.open(claim) / "later").read_text() == "later"
 
 
 def test_a_path_that_is_too_long_for_btrfs_is_said(pools: Pools) -> None:
