@@ -107,11 +107,14 @@ class Strays:
         Raises:
             Refused: there is none, another node has a newer state, or the name is taken.
         """
-        stray = self._meant(reference, self._ownership.state())
+        state = self._ownership.state()
+        stray = self._meant(reference, state)
+        # Not locked: others may take long to answer, and an Unmount must not wait.
+        silent = self._refuse_if_another_is_newer(stray, state)
         with self._use.locked_id(stray.id):
-            return self._bring_back(stray.id, name)
+            return {"volume": self._bring_back(stray.id, name).to_json(), "silent": silent}
 
-    def _bring_back(self, volume_id: str, name: str | None) -> Answer:
+    def _bring_back(self, volume_id: str, name: str | None) -> Volume:
         state = self._ownership.state()
         stray = self._meant(volume_id, state)
         record = self._pool.record(stray.id) or _without_record(stray, name)
@@ -125,7 +128,6 @@ class Strays:
                 f"there is a volume '{record.name}' already; "
                 f"`flocker import {stray.id} --as NEW-NAME` gives it another name"
             )
-        silent = self._refuse_if_another_is_newer(stray, state)
         held = self._pool.snapshots(stray.id)
         base = held[-1] if held else None
         volume = replace(record, owner=self._node, epoch=stray.epoch + 1, base=base)
@@ -139,7 +141,7 @@ class Strays:
         elif self._ownership.create(volume, event).id != volume.id:
             raise Refused(f"there is a volume '{volume.name}' by now; choose another name")
         self._catalog.settle(lambda known: known.volumes.get(volume.name) == volume)
-        return {"volume": volume.to_json(), "silent": silent}
+        return volume
 
     def _found(self, state: State) -> list[Stray]:
         unknown = set(self._pool.volume_ids()) - state.volume_ids() - state.removed.keys()

@@ -165,6 +165,21 @@ def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
     assert [each.pool.asides() for each in gone_back.machines.values()] == [[], [], []]
 
 
+def test_nobody_waits_for_a_volume_while_other_nodes_are_asked(
+    gone_back: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node2, asked = gone_back["node2"], []
+
+    def strays_there(node: str) -> list[dict[str, object]]:
+        with node2.use.locked(gone_back.volume("demo"), within=0):
+            asked.append(node)
+        return []
+
+    monkeypatch.setattr(node2.peers, "strays", strays_there)
+    node2.upkeep.bring_back("demo", None)
+    assert asked == ["node1", "node3"]
+
+
 def test_an_older_record_is_not_replaced_under_another_name_or_where_others_use_it(
     gone_back: MemoryCluster,
 ) -> None:
