@@ -69,10 +69,10 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 
 class Caller(Protocol):
-    """Who has asked: `request.state.caller`, put there by what serves the application."""
+    """The other end of a connection: `request.state.caller`, set by the server."""
 
     def has_gone(self) -> bool:
-        """Whether nobody waits for the answer any more."""
+        """Tell whether nobody waits for the answer any more."""
 
     def hang_up(self) -> None:
         """Close the connection without an answer."""

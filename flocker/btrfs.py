@@ -236,7 +236,7 @@ class BtrfsPool:
     @works_when_full
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
         with self._locked(claim.volume_id) as folder:
-            # What it holds is no reason to refuse: it may be more here than where it was written,
+            # Its content is no reason to refuse: it may be more here than where it was written,
             # and the volume must be writable somewhere.
             if size_bytes is not None:
                 self._quotas.turn_on()
@@ -486,7 +486,7 @@ class BtrfsPool:
         self._arriving[key] = snapshot
 
     def _base(self, volume_id: str, number: int, parent: Snapshot) -> Path:
-        """What an increment is built on here: its parent, or a stand-in for one taken here.
+        """Return what an increment is built on here: its parent, or a stand-in for one taken here.
 
         `btrfs receive` looks for the source of data that files share among received ones only.
         """
@@ -638,7 +638,7 @@ class BtrfsPool:
             self._quotas.limit(path, size_bytes)
 
     def _held_bytes(self, path: Path) -> int | None:
-        """What a subvolume and those inside of it hold; None while nothing is counted."""
+        """Bytes held by a subvolume and those inside it; None while nothing is counted."""
         held = [self._quotas.held_bytes(each) for each in (path, *nested.inside(path))]
         return None if held[0] is None else sum(each or 0 for each in held)
 
@@ -648,7 +648,7 @@ class BtrfsPool:
         return replace(snapshot, held_bytes=held and max(0, held - folder.excess()))
 
     def _excess(self, here: Path, snapshot: Snapshot) -> int:
-        """What a received snapshot holds more than where it was taken.
+        """Bytes that a received snapshot holds more than where it was taken.
 
         btrfs frees an extent only as a whole, and how large extents are depends on how the data
         was written: a stream writes much at once.

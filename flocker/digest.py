@@ -34,7 +34,7 @@ DEEPEST = 2048 + 100  # folders in each other: a path has 4095 bytes at most, tw
 
 @dataclass(frozen=True)
 class Digest:
-    """What was read, and a SHA-256 over it; `size_bytes` are those of files' content."""
+    """A SHA-256 over all that was read; `size_bytes` are those of files' content."""
 
     sha256: str
     entries: int

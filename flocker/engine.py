@@ -38,7 +38,7 @@ RUNNING = ("running", "paused", "restarting", "removing")
 
 
 class EngineUse(Enum):
-    """What an engine says of a volume that no process has mounted."""
+    """An engine's answer about a volume that no process has mounted."""
 
     NONE = "no container there has this volume"
     STOPPED = "only containers that are stopped have this volume"
@@ -169,7 +169,7 @@ class Engine:
         return {str(volume["Name"]) for volume in found["Volumes"] or ()}
 
     def use_of(self, volume: str) -> EngineUse:
-        """Whether any container may need the volume of that name, which is mounted nowhere.
+        """Tell whether any container may need the volume of that name, which is mounted nowhere.
 
         While a container is made, started, stopped or copied from, the engine keeps it locked, and
         answers no question about it. One that is filled from its image is listed before it
@@ -226,7 +226,7 @@ class Engine:
         return list(found)
 
     def _is_worked_on(self, container_id: str) -> bool:
-        """Whether a container that does not run is in the middle of something."""
+        """Tell whether a container that does not run is in the middle of something."""
         try:
             state = self._state(container_id, LOCKED_SECONDS)
         except EngineAway:

@@ -88,7 +88,7 @@ class EtcdCare:
             attempt(log, "etcd could not be looked after", self.look)
 
     def problems(self) -> list[str]:
-        """What is wrong with this node's member, for people."""
+        """Problems of this node's member, for people."""
         size = self.size
         if size is None:
             return []
@@ -180,7 +180,7 @@ def _take_alarms_back(member: Etcd3Client) -> None:
 
 
 def _quota_bytes(member: Etcd3Client) -> int:
-    """What the member's file may hold; 0 if it does not say."""
+    """Bytes that the member's file may hold; 0 if it does not say."""
     url = member.get_url("/").split("/v3")[0] + "/metrics"
     try:
         text = member.session.get(url, timeout=ANSWER_SECONDS).text

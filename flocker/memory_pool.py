@@ -1,7 +1,7 @@
 """A Pool in memory, for tests only: the same promises, the same contract suite.
 
 A volume is a real directory, so that what reads and writes it is the same.
-What a volume may hold is known, but no write is ever stopped. A folder whose name
+The size of a volume is known, but no write is ever stopped. A folder whose name
 ends with `.subvolume` counts as a subvolume inside the volume.
 
 A test may have it fail:
@@ -435,7 +435,7 @@ def _subvolumes(live: Path) -> list[str]:
 
 
 def _frozen(live: Path) -> bytes:
-    """What a snapshot holds."""
+    """The content of a snapshot."""
     return _archived(live, lambda member: None if ".subvolume" in member.name else member)
 
 

@@ -49,7 +49,7 @@ class Elsewhere(Protocol):
         """Have a node do one of these operations, however long it takes."""
 
     def asides(self, node: str) -> list[Aside]:
-        """What was put aside there."""
+        """The copies that were put aside there."""
 
 
 class Operations:

@@ -77,7 +77,7 @@ class Pool(Protocol):
         """The complete snapshots here, oldest first; a half-received one is not among them."""
 
     def problem(self, volume_id: str) -> str | None:
-        """What is wrong with the writable volume here, in words; None if nothing is known to be."""
+        """Describe a problem of the writable volume here; None if none is known."""
 
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         """Freeze the volume as it is now and flush it to disk before returning.
@@ -239,4 +239,4 @@ class Pool(Protocol):
         """How full the pool is."""
 
     def trouble(self) -> str | None:
-        """What is wrong with the pool as a whole, in words; None if nothing is known to be."""
+        """Describe a problem of the pool as a whole; None if none is known."""

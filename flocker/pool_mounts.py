@@ -28,7 +28,7 @@ class PoolMounts:
         self._live = live
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
-        """Those of the volumes that any process on this node has mounted, at this moment."""
+        """Select the volumes that any process on this node has mounted at this moment."""
         table = MountTable()
         return {each for each in volume_ids if table.is_mounted(self._live(each))}
 

@@ -38,7 +38,7 @@ RETRY_SECONDS = 5.0
 def replicas_of(volume: Volume, state: State) -> list[str]:
     """The nodes that shall hold a replica, the same answer on every node.
 
-    Those whose copy is not stuck; of them those that hold the newest copy first, so that a
+    Nodes whose copy is not stuck; of them those that hold the newest copy first, so that a
     copy once made is kept up; then those with the most room.
     """
     return _replicas(volume, state, stuck_last=True)
@@ -169,7 +169,7 @@ class Publisher:
         list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
 
     def problems(self) -> list[str]:
-        """What people should know of this node's volumes whose copies fall behind because of it."""
+        """Problems of this node's volumes whose copies fall behind because of it, for people."""
         return [
             f"volume '{volume.name}' could not be replicated: {self._failing[volume.id]}"
             for volume in self._catalog.volumes()
@@ -268,7 +268,7 @@ class Follower:
         return self._setbacks.stuck()
 
     def problems(self) -> list[str]:
-        """What people should know of the copies here that are stuck."""
+        """Problems of the copies here that are stuck, for people."""
         stuck = self._setbacks.stuck()
         return [
             f"the replica of volume '{volume.name}' here is stuck: {stuck[volume.id]}"
@@ -288,7 +288,7 @@ class Follower:
         return self._is_behind(volume, state) and self._node in replicas_of(volume, state)
 
     def _is_behind(self, volume: Volume, state: State) -> bool:
-        """Whether the owner, who is there, has published what is not here."""
+        """Tell whether the owner, who is there, has published what is not here."""
         copies = state.copies_of(volume)
         if self._node == volume.owner or volume.owner not in copies:
             return False

@@ -9,7 +9,7 @@ FREE_PERCENT = 10
 
 
 def shortages(usage: Usage) -> list[str]:
-    """What is short in a pool, one sentence each with what to type; empty when nothing is."""
+    """List what a pool is short of, a sentence each with the command to type."""
     found = []
     if usage.free_bytes * 100 < usage.total_bytes * FREE_PERCENT:
         found.append(_sentence("", usage.free_bytes))

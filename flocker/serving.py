@@ -28,7 +28,7 @@ from flocker.config import Certificates
 # Calls that wait at once: a Mount may wait for answer_seconds and must not keep a Get waiting.
 CALLS_AT_ONCE = 256
 PEERS_GOODBYE_SECONDS = 1  # a peer keeps its connection open; waiting for it would delay a restart
-# What a call may still take when the daemon has been told to end; systemd gives it 15 s for all.
+# Time left for a call when the daemon has been told to end; systemd gives it 15 s for all.
 ANSWER_SECONDS = 6.0
 REFUSAL_SECONDS = 2.0  # for the answers to the calls that took longer
 SILENCE_SECONDS = 1.0  # for a connection on which nothing was asked yet
@@ -129,13 +129,13 @@ class _PluginServer(_CalmServer):
 
 
 class Caller:
-    """Who has asked, at the other end of a connection."""
+    """The other end of a connection, which has asked something."""
 
     def __init__(self, connection: _PluginProtocol) -> None:
         self._connection = connection
 
     def has_gone(self) -> bool:
-        """Whether nobody waits for the answer any more."""
+        """Tell whether nobody waits for the answer any more."""
         transport = self._connection.transport
         if transport.is_closing():
             return True

@@ -59,7 +59,7 @@ class Setbacks:
             self._known.pop(volume_id, None)
 
     def is_due(self, volume_id: str) -> bool:
-        """Whether it is time for another attempt; True where none has failed."""
+        """Tell whether it is time for another attempt; True where none has failed."""
         with self._lock:
             known = self._known.get(volume_id)
             return known is None or time.monotonic() >= known.try_again_at

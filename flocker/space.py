@@ -26,7 +26,7 @@ _METADATA = 1 << 2
 _GLOBAL_RESERVE = 1 << 49
 _COPIES = {1 << 4: 2, 1 << 5: 2, 1 << 6: 2, 1 << 9: 3, 1 << 10: 4}  # RAID1, DUP, RAID10, C3, C4
 
-# What the kernel sets aside while it works; below it operations fail. Measured: 4 to 5 MiB.
+# The kernel sets this aside while it works; below it operations fail. Measured: 4 to 5 MiB.
 IN_FLIGHT_BYTES = 8 << 20
 
 

@@ -203,7 +203,7 @@ class Strays:
         with self._use.locked_id(volume_id):  # not while it is being brought back
             if volume_id in self._ownership.state().volume_ids():
                 return  # its record has come
-            # What is empty may be about to be written to: its record can have been lost with etcd
+            # An empty volume may be about to be written to: its record can have been lost with etcd
             # while its container goes on.
             if not self._use.any_of(volume_id) and self._pool.drop_if_empty(volume_id):
                 log.info("volume %s was never used and has no record: its data is freed", volume_id)

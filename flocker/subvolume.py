@@ -97,7 +97,7 @@ class Subvolume:
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether a writable one is as it was made: not read-only, no identity but its own."""
+        """Tell whether a writable one is as it was made: not read-only, no identity but its own."""
         return not self.is_readonly and self.received_uuid is None
 
     @property

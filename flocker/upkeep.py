@@ -25,7 +25,7 @@ class Others(Protocol):
     """Other nodes. Every call may raise OwnerAway."""
 
     def asides(self, node: str) -> list[Aside]:
-        """What was put aside there."""
+        """The copies that were put aside there."""
 
     def purge(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
         """See Upkeep.purge_here."""

@@ -12,7 +12,7 @@ Answer = dict[str, Any]
 
 
 class Upkeep(Protocol):
-    """What an operator may clear away. Every call may raise a FlockerError."""
+    """Clearing away, as an operator asks for it. Every call may raise a FlockerError."""
 
     def purge(self, reference: str | None) -> Answer:
         """Delete one thing that was removed or put aside, or all of them."""

@@ -139,7 +139,7 @@ class Verification:
         return [self._results[volume.id] for volume in own if volume.id in self._results]
 
     def problems(self) -> list[str]:
-        """What people should know of the results."""
+        """Problems that the results show, for people."""
         return [
             f"volume '{result['volume']}': the copy on {copy['node']} {_finding(copy)} "
             f"(verified at {result['at']}); docs/operations.md says how to replace a copy"

@@ -13,14 +13,14 @@ from flocker.records import Snapshot
 
 
 class Verifying(Protocol):
-    """What an operator may ask for. It may raise a FlockerError."""
+    """The request of an operator. It may raise a FlockerError."""
 
     def verify(self, volume: str) -> Answer:
         """Compare all copies of a volume now."""
 
 
 class Reading(Verifying, Protocol):
-    """What a peer may ask for. Every call may raise a FlockerError."""
+    """The requests of a peer. Every call may raise a FlockerError."""
 
     def digest_here(self, volume_id: str, snapshot: Snapshot, bytes_per_second: int) -> Digest:
         """Read a snapshot here."""

@@ -52,7 +52,7 @@ class VolumeFolder:
 
     @property
     def has_snapshots(self) -> bool:
-        """Whether a snapshot is here, complete or not."""
+        """Tell whether a snapshot is here, complete or not."""
         return any(name.isdecimal() for name in self._names())
 
     def snapshots(self) -> list[tuple[Snapshot, Subvolume]]:

@@ -1,6 +1,6 @@
 """Tell whether anything on this node uses a volume, and stop it: the one place that decides.
 
-What the engine mounts and unmounts is counted. But an Unmount may never come: dockerd sends each
+Mounts and unmounts of the engine are counted. But an Unmount may never come: dockerd sends each
 once, whether or not it arrives, and none after a kill (docs/decisions/0001). So a count that is
 older than a start can take, and that neither the kernel nor the engine backs, ends by itself. An
 engine that does not answer backs everything.
@@ -36,7 +36,7 @@ class Containers(Protocol):
         """Names of all that were made with the volume of that name, running or not."""
 
     def use_of(self, volume: str) -> EngineUse:
-        """Whether any container may need the volume of that name mounted."""
+        """Tell whether any container may need the volume of that name mounted."""
 
     def stop_using(self, volume: str, within: float) -> list[str]:
         """Stop those, for good; their names."""
@@ -46,14 +46,14 @@ class Mounts(Protocol):
     """The kernel's view: which processes have a volume mounted."""
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
-        """Those of the volumes that any process on this node has mounted."""
+        """Select the volumes that any process on this node has mounted."""
 
     def kill_users(self, volume_id: str) -> None:
         """End every process that has it mounted, and wait until none has."""
 
 
 class VolumeUse:
-    """What uses this node's volumes."""
+    """The uses of this node's volumes."""
 
     def __init__(
         self, node: str, counts: MountCounts, containers: Containers, mounts: Mounts
@@ -100,11 +100,11 @@ class VolumeUse:
         return self._counts.former()
 
     def any(self, volume: Volume) -> bool:
-        """Whether a use is counted."""
+        """Tell whether a use is counted."""
         return self._counts.any(volume.id)
 
     def any_of(self, volume_id: str) -> bool:
-        """Whether a use is counted or the kernel shows one; also of a volume without a record."""
+        """Tell whether a use is counted or the kernel shows one, even of a volume without a record."""
         return self._counts.any(volume_id) or bool(self._mounts.mounted([volume_id]))
 
     def add(self, volume: Volume, mount_id: str) -> None:

@@ -84,7 +84,7 @@ class OwnDriver:
         self._process = None
 
     def is_waited_for(self) -> bool:
-        """Whether somebody has connected to its socket while it does not run."""
+        """Tell whether somebody has connected to its socket while it does not run."""
         looking = select.poll()
         looking.register(self._listening, select.POLLIN)
         return bool(looking.poll(0))

@@ -96,7 +96,7 @@ class OwnEngine:
         return self.docker("inspect", "--format", "{{.State.Status}}", name)
 
     def log(self) -> str:
-        """What dockerd has written so far."""
+        """The log of dockerd so far."""
         return (self._folder / "dockerd.log").read_text()
 
     def remove_all(self) -> None:

@@ -1,4 +1,4 @@
-"""What travels with a volume, and what does not: the table in the README, row by row.
+"""The README's table of what travels with a volume and what does not, row by row.
 
 Each row is sent as a whole snapshot, as an increment, and there and back again.
 """

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.contract
 
 @pytest.fixture
 def node1(etcd: Etcd, tmp_path: Path) -> Iterator[tuple[TestClient, TestClient, Path]]:
-    """What answers the operator, what answers peers, and the pool."""
+    """A daemon: its answers to the operator and to peers, and its pool."""
     make = [str(ROOT / "provision" / "certificates"), str(tmp_path / "certs"), "node1=127.0.0.1"]
     subprocess.run(["sh", *make], check=True, capture_output=True)
     stopping = threading.Event()

@@ -41,7 +41,7 @@ def small(tmp_path: Path) -> Iterator[list[Etcd]]:
 
 
 def care_of(members: list[Etcd], own: Etcd) -> EtcdCare:
-    """What the daemon beside a member does: its own endpoint is the first."""
+    """The part of a daemon that cares for a member: its own endpoint is the first."""
     others = [each.endpoint for each in members if each is not own]
     return EtcdCare([own.endpoint, *others], None, "127.0.0.1")
 

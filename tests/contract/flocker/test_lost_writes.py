@@ -92,7 +92,7 @@ def many_files(pool: BtrfsPool, claim: Claim) -> Snapshot:
 
 
 def sizes(folder: Path) -> set[int]:
-    """What is on the disk, not in memory."""
+    """The content on the disk, not in memory."""
     Path("/proc/sys/vm/drop_caches").write_text("3")
     return {path.stat().st_size for path in folder.iterdir()}
 

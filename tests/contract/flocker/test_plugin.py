@@ -1,6 +1,6 @@
 """A real dockerd with the driver as its plugin: calls that get lost, and what it says meanwhile.
 
-What it takes our answers for is in docs/decisions/0001.
+Decision 0001 says how dockerd reads each answer.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ def test_a_call_without_its_body_is_refused(plugin: Plugin, call: str) -> None:
 
 @pytest.mark.parametrize("host", ["x", "", "%2Frun%2Fdocker%2Fplugins%2Fflocker.sock"])
 def test_a_get_without_its_body_is_not_answered(plugin: Plugin, host: str) -> None:
-    """Whatever the engine takes for the name of a socket."""
+    """Any name that the engine takes for a socket."""
     engine = plugin.connect()
     engine.sendall(f"POST /VolumeDriver.Get HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert answer(engine) == b""

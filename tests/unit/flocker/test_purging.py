@@ -1,4 +1,4 @@
-"""What was removed or put aside long ago is deleted for good; what cannot be stops nothing else."""
+"""Old removed volumes and copies are deleted for good; a failure stops no other deletion."""
 
 from __future__ import annotations
 

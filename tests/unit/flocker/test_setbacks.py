@@ -91,7 +91,7 @@ def look(cluster: MemoryCluster, name: str) -> None:
 
 
 def stuck(cluster: MemoryCluster) -> dict[str, str]:
-    """What every node's status says, once the nodes have announced themselves."""
+    """The status on every node, once the nodes have announced themselves."""
     for machine in cluster.machines.values():
         if machine.is_up:
             machine.announce()

@@ -1,4 +1,4 @@
-"""What an operator purges is gone on every node, and nothing else is."""
+"""A purge deletes on every node what was asked for, and nothing else."""
 
 from __future__ import annotations
 

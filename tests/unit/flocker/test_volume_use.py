@@ -1,4 +1,4 @@
-"""Whether anything uses a volume: counts first, the kernel last, names if the engine has them."""
+"""The use of a volume: counts first, the kernel last, names if the engine has them."""
 
 from __future__ import annotations
 
