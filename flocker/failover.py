@@ -161,8 +161,10 @@ class Failover:
         return copy is not None and copy.node == self._node
 
     def _may_still_be_starting(self, owner: str, state: State) -> bool:
-        """Tell whether this node started not long ago and has not heard of the owner since: the power
-        may have failed for both, and machines take differently long to come back."""
+        """Tell whether this node started not long ago and has not heard of the owner since.
+
+        The power may have failed for both, and machines take differently long to come back.
+        """
         up_for = self._uptime()
         return up_for < BOOT_GRACE_SECONDS and state.seen.get(owner, "") < ago(up_for)
 

@@ -104,7 +104,7 @@ class VolumeUse:
         return self._counts.any(volume.id)
 
     def any_of(self, volume_id: str) -> bool:
-        """Tell whether a use is counted or the kernel shows one, even of a volume without a record."""
+        """Tell whether a use is counted or the kernel shows one; needs no record of the volume."""
         return self._counts.any(volume_id) or bool(self._mounts.mounted([volume_id]))
 
     def add(self, volume: Volume, mount_id: str) -> None:
