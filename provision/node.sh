@@ -15,6 +15,7 @@ uploaded=/tmp/flocker-certs
 certs=/etc/flocker/certs
 # Debian's package begins a cluster of one when it is installed, in a folder next to this.
 etcd_data=/var/lib/etcd/flocker
+quorum_seconds=60 # how long a node that was made anew waits for the others to agree
 engine_certs=/etc/docker/flocker-certs # the engine outlives the driver, whose folder a purge removes
 engine_settings=/etc/docker/daemon.json
 our_engine_settings=/etc/flocker/daemon.json
@@ -182,10 +183,17 @@ EOF
 
 # A node that was made anew comes back with an empty disk, maybe at another address, and etcd refuses
 # a member that has forgotten what it voted for: the old one leaves the cluster, a new one is added.
-# Exit status 1 when this is no such node: the cluster is only being made, or has no quorum.
+# Exit status 1 when this is no such node: the cluster is only being made.
 rejoin_etcd() {
-    local peer_url=https://$address:2380 list known
-    list=$(etcdctl_elsewhere member list 2>/dev/null) || return 1
+    local peer_url=https://$address:2380 list known deadline=$((SECONDS + quorum_seconds))
+    until list=$(etcdctl_elsewhere member list 2>/dev/null); do
+        cluster_was_made || return 1
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            echo "$name: the other nodes' etcd has no quorum; start them, then try again" >&2
+            exit 1
+        fi
+        sleep 1
+    done
     # id, status, name, peer URL, client URLs: those come once it has been started
     known=$(awk -F', ' -v name="$name" -v url="$peer_url" \
         '$3 == name || $4 == url { print $1, $2, $5 == "" ? "new" : "old"; exit }' <<<"$list")
@@ -195,6 +203,18 @@ rejoin_etcd() {
         ?*) return 1 ;; # known since the cluster was made, and never started
     esac
     change_members add "$name" --peer-urls="$peer_url"
+}
+
+# A member that has told where its clients find it was part of a quorum; etcd refuses to make a second
+# cluster then. The port for peers answers this also while there is no quorum.
+cluster_was_made() {
+    local url
+    while read -r url; do
+        curl --silent --max-time 5 --cacert "$certs/ca.pem" --cert "$certs/cert.pem" \
+            --key "$certs/key.pem" "${url%:2379}:2380/members" |
+            grep -qF '"clientURLs":[' && return
+    done < <(etcd_endpoints | tr , '\n' | grep -vF "https://$address:")
+    return 1
 }
 
 # Without an answer it may have been done all the same. Going on as if it had not would make a cluster

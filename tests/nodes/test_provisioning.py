@@ -13,6 +13,8 @@ from acceptance.waiting import eventually
 ROOT = Path(__file__).parents[2]
 NODE = "node3"  # the last one: `vagrant up` of it waits for the whole cluster
 CONTAINER = f"volume-plugins-demo-{NODE}"
+OTHER = "volume-plugins-demo-node2"
+WITHOUT_QUORUM_SECONDS = 30  # longer than it takes until the new node asks for the members
 UP_SECONDS = 300
 KERNEL_FREES_A_LOOP_DEVICE_SECONDS = 30
 
@@ -53,8 +55,13 @@ def test_a_node_that_lost_power_frees_its_loop_device_and_comes_back_with_its_po
 
 
 @pytest.mark.usefixtures("running_node")
-def test_a_node_made_anew_joins_the_cluster_again() -> None:
+def test_a_node_made_anew_joins_the_cluster_again_when_that_has_a_quorum() -> None:
     output("vagrant", "destroy", "--force", NODE)
+    output("docker", "exec", OTHER, "systemctl", "stop", "etcd")
+    output(
+        *("docker", "exec", OTHER),
+        *("systemd-run", f"--on-active={WITHOUT_QUORUM_SECONDS}", "systemctl", "start", "etcd"),
+    )
     output("vagrant", "up", NODE)  # fails unless its etcd has a quorum and its driver answers
     members = output(
         "vagrant", "ssh", NODE, "-c",
