@@ -208,11 +208,11 @@ rejoin_etcd() {
 # A member that has told where its clients find it was part of a quorum; etcd refuses to make a second
 # cluster then. The port for peers answers this also while there is no quorum.
 cluster_was_made() {
-    local url
+    local url said
     while read -r url; do
-        curl --silent --max-time 5 --cacert "$certs/ca.pem" --cert "$certs/cert.pem" \
-            --key "$certs/key.pem" "${url%:2379}:2380/members" |
-            grep -qF '"clientURLs":[' && return
+        said=$(curl --silent --http1.1 --max-time 5 --cacert "$certs/ca.pem" \
+            --cert "$certs/cert.pem" --key "$certs/key.pem" "${url%:2379}:2380/members") || continue
+        if [[ $said == *'"clientURLs":['* ]]; then return; fi
     done < <(etcd_endpoints | tr , '\n' | grep -vF "https://$address:")
     return 1
 }
