@@ -220,8 +220,13 @@ cluster_was_made() {
 # Without an answer it may have been done all the same. Going on as if it had not would make a cluster
 # of its own of this node; the next try finds out.
 change_members() {
-    local said
-    said=$(etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1) && return
+    local said deadline=$((SECONDS + quorum_seconds))
+    while true; do
+        said=$(etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1) && return
+        # Refused for certain: members that have just come back count as healthy after some seconds.
+        [[ $said == *"unhealthy cluster"* && $SECONDS -lt $deadline ]] || break
+        sleep 1
+    done
     echo "$name: etcd does not $1 a member; try again. It said: $(tail -n 1 <<<"$said")" >&2
     exit 1
 }

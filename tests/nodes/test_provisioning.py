@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 NODE = "node3"  # the last one: `vagrant up` of it waits for the whole cluster
 CONTAINER = f"volume-plugins-demo-{NODE}"
 OTHER = "volume-plugins-demo-node2"
-WITHOUT_QUORUM_SECONDS = 30  # longer than it takes until the new node asks for the members
+WITHOUT_QUORUM_SECONDS = 30  # the new node asks for the members before that
 UP_SECONDS = 300
 KERNEL_FREES_A_LOOP_DEVICE_SECONDS = 30
 
