@@ -158,8 +158,8 @@ Feature: An operator types commands and reads the answers
         """
         sudo flocker purge films
         """
-      Then it prints "node1: purged films@node1-"
-      And it prints "freed"
+      Then it says "node1: purged films@node1-"
+      And it says "freed"
       When the operator types on "node1"
         """
         sudo flocker undelete films
