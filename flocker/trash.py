@@ -162,7 +162,8 @@ def _delete(path: Path) -> None:
         nested.delete(path)
         return
     for child in path.iterdir():
-        if child.is_dir() and not child.is_symlink():
+        # A note is a link to a text, which may be longer than any file name: it is not followed.
+        if not child.is_symlink() and child.is_dir():
             _delete(child)
         else:
             child.unlink()
