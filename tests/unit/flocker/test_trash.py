@@ -1,4 +1,4 @@
-"""Deleting for good; the rest of the trash needs a btrfs: tests/contract/flocker/test_pool_asides.py."""
+"""Deleting for good; the rest of the trash needs a btrfs (test_pool_asides.py)."""
 
 from pathlib import Path
 
