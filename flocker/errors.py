@@ -139,7 +139,7 @@ class TransferFailed(FlockerError):
 class StreamRefused(TransferFailed):
     """A stream arrived as it was sent and cannot be applied here: sent again, it would not either.
 
-    What it is built on here lacks or has something that the sender does not know of.
+    Its parent here lacks or has something that the sender does not know of.
     """
 
 

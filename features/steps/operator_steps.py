@@ -7,7 +7,7 @@ from behave.runner import Context
 
 from acceptance import evidence, listing
 
-# What curl ends with when the other side ends a connection it had taken: with no answer, while it
+# Exit statuses of curl when the other side ends a connection it had taken: with no answer, while it
 # sent, while it received. A node that is down, or whom curl does not trust, is none of these.
 TURNED_AWAY = (52, 55, 56)
 FULL = ("Disk quota exceeded", "No space left")

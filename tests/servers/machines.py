@@ -61,7 +61,7 @@ RIGHTS = (
     "--volume=/var/lib/flocker-disk",
 )
 
-# What a server has like every node: an identity made at its first start, and a container's ways.
+# A server shares with every node: an identity made at its first start, and a container's ways.
 SHARED = ("box/customise/identity", "box/customise/container")
 
 CUSTOMISE = f"""

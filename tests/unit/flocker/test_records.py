@@ -117,7 +117,7 @@ def test_snapshots_are_told_apart_by_identity_not_by_epoch() -> None:
     assert snapshot(3, 1) == Snapshot(3, "3-of-1")
 
 
-# What a newer version has added
+# Fields that a newer version has added
 
 NEWER = {"invented": {"by": "a newer version"}}
 
