@@ -57,7 +57,7 @@ Feature: A volume is what was asked for
         """
         sudo flocker resize small 32MiB
         """
-      Then it is refused with "something in it first, or choose a larger size"
+      Then it is refused with "delete data first, or choose a larger size"
       When the operator types on "node1"
         """
         sudo flocker resize small 64MiB
