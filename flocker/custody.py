@@ -134,6 +134,7 @@ class Custody:
         # Own ones first: what is not recorded as mounted could be taken away.
         own_first = sorted(state.volumes.values(), key=lambda each: each.owner != self._node)
         with self._troubles.round("catching up") as round_:
+            round_.attempt("volumes that others own", partial(self._end_lost_uses, state))
             done = [
                 round_.attempt(f"volume '{each.name}'", partial(bring_into_line, each))
                 for each in own_first
@@ -188,17 +189,29 @@ class Custody:
 
     def _give_way(self, volume: Volume) -> None:
         """Put the writable copy away for an owner elsewhere."""
-        present = self._ownership.volume(volume.name)
-        if present is None or present.id != volume.id or present.owner == self._node:
-            return  # it came back, or was removed, since that record was read
-        if newer_record(self._node, self._pool, present):
-            return  # a person has to decide; looking for strays shows it
-        self._use.end(volume)
+        if not self._is_lost(volume):
+            return
+        self._use.end([volume])
         with self._use.locked(volume):
             if not self._pool.is_open(volume.id):
                 return  # it was put away or removed meanwhile
             aside = self._pool.put_away(volume, self._node)
         self._tell(volume, aside)
+
+    def _end_lost_uses(self, state: State) -> None:
+        """Stop what uses volumes that others own by now, side by side: each alone may take long."""
+        elsewhere = [volume for volume in state.volumes.values() if volume.owner != self._node]
+        self._use.end(
+            [each for each in elsewhere if self._pool.is_open(each.id) and self._is_lost(each)]
+        )
+
+    def _is_lost(self, volume: Volume) -> bool:
+        """Tell whether another node owns the volume for good, at this moment."""
+        present = self._ownership.volume(volume.name)
+        if present is None or present.id != volume.id or present.owner == self._node:
+            return False  # it came back, or was removed, since that record was read
+        # Of a newer one than etcd's a person has to decide; looking for strays shows it.
+        return newer_record(self._node, self._pool, present) is None
 
     def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:
         if volume.id in former:

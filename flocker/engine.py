@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -46,12 +46,21 @@ class EngineUse(Enum):
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """A container that was stopped, and the volumes of those asked for that it has."""
+
+    container: str
+    volumes: frozenset[str]
+
+
+@dataclass(frozen=True)
 class _Container:
     """One that runs, or will as soon as the engine has started it again; or any, if asked for."""
 
     id: str
     name: str
     is_paused: bool
+    volumes: frozenset[str]
 
 
 class Engine:
@@ -84,23 +93,21 @@ class Engine:
         containers = self._using([volume], ANSWER_SECONDS, stopped_too=True)
         return [container.name for container in containers]
 
-    def stop_using(self, volume: str, within: float) -> list[str]:
-        """Kill the running containers that use a volume; no restart policy starts them again.
+    def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
+        """Kill the running containers that use any of the volumes, side by side, and tell of each
+        as soon as it has stopped; no restart policy starts them again.
 
         Args:
             within: seconds all of it may take.
 
-        Returns:
-            Names of those that were stopped, sorted.
-
         Raises:
-            EngineAway: not all are known to have stopped; the message says which have.
+            EngineAway: not all are known to have stopped; the message says which have not.
 
         Source: moby, daemon/kill.go: SIGKILL marks a container as stopped by a person, thaws a
         paused one, and ends the wait of one that is about to be started again.
         """
         deadline = time.monotonic() + within
-        containers = self._using([volume], within)
+        containers = self._using(volumes, within)
 
         def stop(container: _Container) -> bool:
             path = f"/containers/{container.id}/kill"
@@ -110,16 +117,19 @@ class Engine:
                 return False
             return status in (DONE, NOT_FOUND, CONFLICT)  # the last two: it ended by itself
 
+        left = []
         with ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
-            results = list(zip(containers, threads.map(stop, containers), strict=True))
-        stopped = [container.name for container, has_stopped in results if has_stopped]
-        left = [container.name for container, has_stopped in results if not has_stopped]
+            stops = {threads.submit(stop, container): container for container in containers}
+            for ended in as_completed(stops):
+                container = stops[ended]
+                if ended.result():
+                    yield Stopped(container.name, container.volumes & set(volumes))
+                else:
+                    left.append(container.name)
         if left:
-            but = f"; it has stopped {_listed(stopped)}" if stopped else ""
             raise EngineAway(
-                f"the Docker engine has not stopped {_listed(left)} within {within:.3g} s{but}"
+                f"the Docker engine has not stopped {_listed(sorted(left))} within {within:.3g} s"
             )
-        return stopped
 
     @contextmanager
     def paused(self, volumes: Collection[str]) -> Iterator[None]:
@@ -211,6 +221,7 @@ class Engine:
                 id=each["Id"],
                 name=each["Names"][0].lstrip("/") if each["Names"] else each["Id"][:12],
                 is_paused=each["State"] == "paused",
+                volumes=frozenset(it["Name"] for it in each.get("Mounts", ()) if it.get("Name")),
             )
             for each in self._having(volumes, within, stopped_too=stopped_too)
         ]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Mount:
     """One line of a mount table.
 
@@ -30,9 +30,9 @@ class _Mount:
     root: str
     point: str
 
-    def shows(self, device: str, directory: str) -> bool:
-        """Whether it is a mount of the directory or of a part of it."""
-        return self.device == device and _is_within(self.root, directory)
+
+_Place = tuple[str, str]  # a device, and a directory of its file system
+_Showing = dict[_Place, set[tuple[str, str, str]]]
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,26 @@ class _Namespace:
     mounts: dict[str, _Mount]
     processes: list[int]
 
-    def showing(self, device: str, directory: str) -> set[tuple[str, str, str]]:
-        """The mounts of the directory or of a part of it: what is mounted, and where.
+    def showing(self, places: Collection[_Place]) -> _Showing:
+        """The mounts of each place or of a part of it: what is mounted, and where.
 
         Where is told by the device and directory it hides: paths differ between namespaces.
         """
-        found = set()
+        found: _Showing = {}
+        devices = {device for device, _ in places}
         for mount in self.mounts.values():
-            if mount.shows(device, directory):
-                under = self.mounts.get(mount.parent)
-                if under is None:  # it is the root of what these processes can see
-                    found.add((mount.root, "", ""))
-                    continue
-                hides = Path(under.root) / Path(mount.point).relative_to(under.point)
-                found.add((mount.root, under.device, str(hides)))
+            if mount.device in devices:
+                for directory in _upwards(mount.root):
+                    if (mount.device, directory) in places:
+                        shown = found.setdefault((mount.device, directory), set())
+                        shown.add((mount.root, *self._hidden_by(mount)))
         return found
+
+    def _hidden_by(self, mount: _Mount) -> _Place:
+        under = self.mounts.get(mount.parent)
+        if under is None:  # it is the root of what these processes can see
+            return "", ""
+        return under.device, str(Path(under.root) / Path(mount.point).relative_to(under.point))
 
 
 class MountTable:
@@ -63,55 +68,67 @@ class MountTable:
     def __init__(self) -> None:
         self._here = _Namespace(_read(PROC / "self"), [])
         self._others = _other_namespaces()
+        # Of those at one place the last counts: it hides the others.
+        self._by_point = {mount.point: mount for mount in self._here.mounts.values()}
 
-    def processes_with(self, path: Path) -> list[int]:
+    def users_of(self, paths: Collection[Path]) -> dict[Path, list[int]]:
         """Processes outside this one's mount namespace that see a directory or a part of it.
 
         A mount that is made here also shows in namespaces that follow this one or began as
         its copy: systemd gives many a service such a one. Who sees it only for that reason is
-        not among them.
+        not among them. The disks of the paths are not touched, so none of them can be in the way.
 
         Args:
-            path: absolute, as seen here.
+            paths: absolute, as seen here, without symbolic links.
 
         Returns:
-            Process ids, sorted.
+            Sorted process ids, for those paths that have any.
         """
-        place = self._locate(path)
-        here = self._here.showing(*place)
-        return sorted(
-            process
-            for namespace in self._others
-            if namespace.showing(*place) - here
-            for process in namespace.processes
-        )
+        places = {self._locate(path): path for path in paths}
+        here = self._here.showing(places)
+        found: dict[Path, list[int]] = {}
+        for namespace in self._others:
+            for place, shown in namespace.showing(places).items():
+                if shown - here.get(place, set()):
+                    found.setdefault(places[place], []).extend(namespace.processes)
+        return {path: sorted(processes) for path, processes in found.items()}
 
-    def is_mounted(self, path: Path) -> bool:
-        """Whether a directory or a part of it is mounted anywhere, also by hand and here."""
-        return bool(self._here.showing(*self._locate(path)) or self.processes_with(path))
+    def mounted(self, paths: Collection[Path]) -> set[Path]:
+        """Those that are mounted anywhere, whole or in part, also by hand and here."""
+        places = {self._locate(path): path for path in paths}
+        by_hand = {places[place] for place in self._here.showing(places)}
+        return by_hand | self.users_of(paths).keys()
 
-    def _locate(self, path: Path) -> tuple[str, str]:
+    def _locate(self, path: Path) -> _Place:
         """The device a path is on, and the path on that file system."""
-        path = path.resolve()
-        mounts = reversed(self._here.mounts.values())
-        covering = [mount for mount in mounts if _is_within(str(path), mount.point)]
-        # The deepest counts, and of those at one place the last: it hides the others.
-        mount = max(covering, key=lambda mount: len(mount.point))
-        return mount.device, str(Path(mount.root) / path.relative_to(mount.point))
+        for point in _upwards(str(path)):
+            if mount := self._by_point.get(point):
+                return mount.device, str(Path(mount.root) / path.relative_to(point))
+        raise ValueError(f"{path} is not absolute")
+
+
+def users_of(paths: Collection[Path]) -> dict[Path, list[int]]:
+    """As MountTable.users_of, at this moment."""
+    return MountTable().users_of(paths)
 
 
 def processes_with(path: Path) -> list[int]:
-    """As MountTable.processes_with, at this moment."""
-    return MountTable().processes_with(path)
+    """As users_of, for one directory, which may have symbolic links in its path."""
+    resolved = path.resolve()
+    return users_of([resolved]).get(resolved, [])
 
 
 def is_mounted(path: Path) -> bool:
-    """As MountTable.is_mounted, at this moment."""
-    return MountTable().is_mounted(path)
+    """As MountTable.mounted, for one directory, at this moment."""
+    return bool(MountTable().mounted([path.resolve()]))
 
 
-def _is_within(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
+def _upwards(path: str) -> Iterator[str]:
+    """An absolute path, its parent, and so on."""
+    while path != "/":
+        yield path
+        path = path.rpartition("/")[0] or "/"
+    yield path
 
 
 def _other_namespaces() -> list[_Namespace]:
@@ -157,4 +174,6 @@ def _parse(line: bytes) -> _Mount:
 
 
 def _unescape(name: bytes) -> str:
+    if b"\\" not in name:
+        return os.fsdecode(name)
     return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), name))

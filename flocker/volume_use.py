@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from flocker.engine import EngineUse
+from flocker.engine import EngineUse, Stopped
 from flocker.errors import EngineAway, InUse, Refused, StillNeeded
 from flocker.mount_counts import MountCounts
 from flocker.records import Volume, ago
@@ -38,8 +38,8 @@ class Containers(Protocol):
     def use_of(self, volume: str) -> EngineUse:
         """Tell whether any container may need the volume of that name mounted."""
 
-    def stop_using(self, volume: str, within: float) -> list[str]:
-        """Stop those, for good; their names."""
+    def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
+        """Stop those of all the volumes side by side, for good; tell of each when it has."""
 
 
 class Mounts(Protocol):
@@ -48,8 +48,8 @@ class Mounts(Protocol):
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         """Select the volumes that any process on this node has mounted."""
 
-    def kill_users(self, volume_id: str) -> None:
-        """End every process that has it mounted, and wait until none has."""
+    def kill_users(self, volume_ids: Collection[str]) -> None:
+        """End every process that has any of them mounted, and wait until none has."""
 
 
 class VolumeUse:
@@ -184,20 +184,24 @@ class VolumeUse:
                 # Not locked: the engine may take long to answer, and an Unmount must not wait.
                 self._why_counted(volume)
 
-    def end(self, volume: Volume) -> None:
-        """Stop what uses a volume that this node has lost. Not with the volume locked: the engine
-        unmounts meanwhile."""
-        if not self._mounts.mounted([volume.id]):
+    def end(self, volumes: Collection[Volume]) -> None:
+        """Stop what uses volumes that this node has lost, all of them within the time that one may
+        take. Not with a volume locked: the engine unmounts meanwhile."""
+        mounted = self._mounts.mounted([volume.id for volume in volumes])
+        lost = {volume.name: volume for volume in volumes if volume.id in mounted}
+        if not lost:
             return
         try:
-            for name in self._containers.stop_using(volume.name, STOP_SECONDS):
-                log.warning(
-                    "stopped container '%s': volume '%s' is owned by %s now",
-                    name, volume.name, volume.owner,
-                )  # fmt: skip
+            for stopped in self._containers.stop_using(lost.keys(), STOP_SECONDS):
+                for name in sorted(stopped.volumes):
+                    log.warning(
+                        "stopped container '%s': volume '%s' is owned by %s now",
+                        stopped.container, name, lost[name].owner,
+                    )  # fmt: skip
         except EngineAway as error:
-            log.warning("containers on volume '%s' are ended by force: %s", volume.name, error)
-        self._mounts.kill_users(volume.id)
+            named = ", ".join(f"'{name}'" for name in lost)
+            log.warning("containers on volume %s are ended by force: %s", named, error)
+        self._mounts.kill_users(mounted)
 
     def _names(self, volume: Volume) -> list[str]:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
-from flocker.engine import Engine
+from flocker.engine import Engine, Stopped
 from flocker.errors import EngineAway, Refused
 from tests.contract.flocker.own_engine import IMAGE, OwnEngine, own_engine
 
@@ -48,6 +48,10 @@ def hanging(dockerd: OwnEngine) -> Iterator[None]:
         yield
     finally:
         dockerd.signal(signal.SIGCONT)
+
+
+def stop_using(engine: Engine, volume: str, within: float = 5) -> list[str]:
+    return sorted(stopped.container for stopped in engine.stop_using([volume], within))
 
 
 def test_running_containers_that_use_a_volume_are_named(dockerd: OwnEngine, engine: Engine) -> None:
@@ -85,10 +89,22 @@ def test_stopping_ends_those_that_use_the_volume_and_no_others(
     dockerd.run("web", volume="demo")
     dockerd.run("deaf", volume="demo", program="trap '' TERM INT; while :; do sleep 1; done")
     dockerd.run("alone", volume="demo2")
-    assert engine.stop_using("demo", within=5) == ["deaf", "web"]
+    assert stop_using(engine, "demo") == ["deaf", "web"]
     assert [dockerd.state(name) for name in ("web", "deaf")] == ["exited", "exited"]
     assert dockerd.state("alone") == "running"
-    assert engine.stop_using("demo", within=5) == []
+    assert stop_using(engine, "demo") == []
+
+
+def test_the_containers_of_several_volumes_are_stopped_at_once(
+    dockerd: OwnEngine, engine: Engine
+) -> None:
+    dockerd.run("web", "--volume", "other:/other", volume="demo")
+    dockerd.run("db", volume="demo2")
+    dockerd.run("alone", volume="demo3")
+    stopped = set(engine.stop_using(["demo", "demo2", "unknown"], within=5))
+    assert stopped == {Stopped("web", frozenset(["demo"])), Stopped("db", frozenset(["demo2"]))}
+    assert [dockerd.state(name) for name in ("web", "db")] == ["exited", "exited"]
+    assert dockerd.state("alone") == "running"
 
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
@@ -96,7 +112,7 @@ def test_no_restart_policy_starts_a_stopped_container_again(
     dockerd: OwnEngine, engine: Engine, policy: str
 ) -> None:
     dockerd.run("db", "--restart", policy, volume="demo")
-    engine.stop_using("demo", within=5)
+    stop_using(engine, "demo")
     assert dockerd.docker("wait", "db") == "137"
     assert dockerd.state("db") == "exited"
 
@@ -106,7 +122,7 @@ def test_a_container_between_two_starts_is_not_started_again(
 ) -> None:
     dockerd.run("loop", "--restart", "always", volume="demo", program=FAILS_AT_ONCE)
     eventually(lambda: dockerd.state("loop"), is_="restarting", within=20)
-    assert engine.stop_using("demo", within=5) == ["loop"]
+    assert stop_using(engine, "demo") == ["loop"]
     starts = dockerd.docker("inspect", "--format", "{{.RestartCount}}", "loop")
     eventually(lambda: dockerd.state("loop"), is_="exited", within=5)
     assert dockerd.docker("inspect", "--format", "{{.RestartCount}}", "loop") == starts
@@ -115,7 +131,7 @@ def test_a_container_between_two_starts_is_not_started_again(
 def test_a_paused_container_is_stopped_too(dockerd: OwnEngine, engine: Engine) -> None:
     dockerd.run("db", volume="demo")
     dockerd.docker("pause", "db")
-    assert engine.stop_using("demo", within=5) == ["db"]
+    assert stop_using(engine, "demo") == ["db"]
     assert dockerd.state("db") == "exited"
 
 
@@ -125,7 +141,7 @@ def test_stopping_waits_for_a_hung_engine_no_longer_than_told(
     dockerd.run("db", volume="demo")
     before = time.monotonic()
     with hanging(dockerd), pytest.raises(EngineAway, match="does not answer"):
-        engine.stop_using("demo", within=0.3)
+        stop_using(engine, "demo", within=0.3)
     assert time.monotonic() - before < 1
 
 
@@ -254,7 +270,7 @@ def test_a_volume_tells_what_it_was_created_with(
 
 CALLS: dict[str, Callable[[Engine], object]] = {
     "containers_using": lambda engine: engine.containers_using("demo"),
-    "stop_using": lambda engine: engine.stop_using("demo", within=0.5),
+    "stop_using": lambda engine: stop_using(engine, "demo", within=0.5),
     "paused": lambda engine: engine.paused(["demo"]).__enter__(),
     "volume_options": lambda engine: engine.volume_options("demo"),
 }
@@ -346,9 +362,10 @@ def test_what_has_stopped_is_told_from_what_has_not(
         "POST /containers/web/kill": http(500, {"message": "the shim does not answer"}),
     }
     engine = poor_engine(lambda line: answers[line.split("?")[0].removesuffix(" HTTP/1.1")])
-    told = "has not stopped container 'web' within 2 s; it has stopped container 'db'"
-    with pytest.raises(EngineAway, match=told):
-        engine.stop_using("demo", within=2)
+    stopping = engine.stop_using(["demo"], within=2)
+    assert next(stopping).container == "db"
+    with pytest.raises(EngineAway, match="has not stopped container 'web' within 2 s"):
+        next(stopping)
 
 
 def test_a_container_that_stays_paused_is_told_of_and_tried_again(

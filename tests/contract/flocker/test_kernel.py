@@ -267,7 +267,24 @@ def test_a_table_of_hundreds_of_processes_is_cheap(live: Path, hold: Holding) ->
     shared = min(timed(MountTable) for _ in range(5))
     assert shared < SECONDS_AT_MOST
     table = MountTable()
-    assert timed(lambda: [table.is_mounted(live) for _ in range(300)]) < 1
+    many = [live.with_name(str(number)) for number in range(300)]
+    assert timed(lambda: table.mounted([*many, live])) < SECONDS_AT_MOST
+
+
+def test_one_look_tells_of_each_volume_who_has_it(
+    pool: Path, live: Path, hold: Holding, tmp_path: Path
+) -> None:
+    other = new_volume(pool, f"{live.parent.name}-other")
+    part = live / "part"
+    part.mkdir()
+    (tmp_path / "second").mkdir()
+    one = hold(BIND, part, tmp_path / "data")
+    both = hold(f'{BIND}; mount --bind "$3" "$4"', live, tmp_path / "data", other,
+                tmp_path / "second")  # fmt: skip
+    users = MountTable().users_of([live, other, part, pool / "volumes" / "unused"])
+    assert users == {
+        live: sorted([one.pid, both.pid]), other: [both.pid], part: [one.pid],
+    }  # fmt: skip
 
 
 def timed(call: Callable[[], object]) -> float:

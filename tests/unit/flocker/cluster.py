@@ -17,7 +17,7 @@ from flocker.catalog import Catalog
 from flocker.custody import Custody
 from flocker.digest import Digest
 from flocker.driver import Driver
-from flocker.engine import EngineUse
+from flocker.engine import EngineUse, Stopped
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
@@ -63,12 +63,13 @@ class Containers:
     def containers_with(self, volume: str) -> list[str]:
         return sorted(self.running.get(volume, []) + self.exited.get(volume, []))
 
-    def stop_using(self, volume: str, within: float) -> list[str]:
+    def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
         assert within > 0
-        stopped = self.running.pop(volume, [])
-        self.stopped += stopped
-        self.on_stop(volume)
-        return stopped
+        for volume in volumes:
+            stopped = self.running.pop(volume, [])
+            self.stopped += stopped
+            self.on_stop(volume)
+            yield from (Stopped(container, frozenset([volume])) for container in stopped)
 
     def use_of(self, volume: str) -> EngineUse:
         if self.running.get(volume):
@@ -78,9 +79,9 @@ class Containers:
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         return self.mounts & set(volume_ids)
 
-    def kill_users(self, volume_id: str) -> None:
-        self.killed.append(volume_id)
-        self.mounts.discard(volume_id)
+    def kill_users(self, volume_ids: Collection[str]) -> None:
+        self.killed += volume_ids
+        self.mounts -= set(volume_ids)
 
 
 class Etcd:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 
-from flocker.engine import EngineUse
+from flocker.engine import EngineUse, Stopped
 from flocker.errors import EngineAway, InUse, Refused
 from flocker.mount_counts import MountCounts
 from flocker.records import Volume
@@ -145,7 +146,7 @@ def test_what_uses_a_lost_volume_is_stopped_by_the_engine(
     containers.running["demo"] = ["app-redis-1"]
     containers.mounts.add("id")
     containers.on_stop = lambda _: containers.mounts.discard("id")
-    use.end(DEMO)
+    use.end([DEMO])
     assert containers.stopped == ["app-redis-1"]
     assert containers.killed == ["id"]  # whoever is left
 
@@ -158,15 +159,34 @@ def test_what_the_engine_does_not_stop_is_ended_by_force(
 
     containers.mounts.add("id")
     monkeypatch.setattr(containers, "stop_using", away)
-    use.end(DEMO)
+    use.end([DEMO])
     assert containers.mounts == set()
+
+
+def test_all_lost_volumes_are_freed_by_one_question_and_one_look(
+    use: VolumeUse, containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone may take as long as an engine that hangs."""
+    lost = [Volume(f"lost{number}", f"id{number}", "node2", 2, "") for number in range(50)]
+    containers.mounts.update(volume.id for volume in lost)
+    asked: list[list[str]] = []
+
+    def away(volumes: Collection[str], within: float) -> Iterator[Stopped]:
+        asked.append(sorted(volumes))
+        raise EngineAway(f"no answer within {within} s")
+
+    monkeypatch.setattr(containers, "stop_using", away)
+    use.end([DEMO, *lost])
+    assert asked == [sorted(volume.name for volume in lost)]
+    assert containers.mounts == set()
+    assert sorted(containers.killed) == sorted(volume.id for volume in lost)
 
 
 def test_nothing_is_stopped_where_nothing_is_mounted(
     use: VolumeUse, containers: Containers
 ) -> None:
     containers.running["demo"] = ["of another volume with that name"]
-    use.end(DEMO)
+    use.end([DEMO])
     assert containers.stopped == []
     assert containers.killed == []
 
