@@ -43,6 +43,11 @@ class Config:
     lease_seconds: int = 15
     retention_seconds: float = 7 * 24 * 3600
 
+    @property
+    def identity(self) -> Path:
+        """What tells this machine from others; not in the pool, whose disk may be replaced."""
+        return self.pool.with_name(f"{self.pool.name}-node") / "machine.json"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Config:
         """Read FLOCKER_* variables.

@@ -175,6 +175,17 @@ class Custody:
             [volume for volume in self._catalog.state.volumes.values() if volume.id in used]
         )
 
+    def expel(self) -> None:
+        """Stop whatever uses a volume on this machine, which may not be the node of its name.
+
+        Volumes with failover=manual too: another machine may write to them in this node's name.
+        """
+        state = self._catalog.state
+        names = {volume_id: volume_id for volume_id in self._pool.volume_ids()}
+        names |= {volume_id: each.volume.name for volume_id, each in state.removed.items()}
+        names |= {volume.id: volume.name for volume in state.volumes.values()}
+        self._use.end_all(names, lambda _: f"may not be used: another machine is {self._node}")
+
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside."""
         with self._use.locked_id(volume_id):  # not while it is being put away

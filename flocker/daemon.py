@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 
@@ -21,8 +21,10 @@ from flocker.etcd_care import EtcdCare
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
+from flocker.identity import Identity
 from flocker.keeper import Keeper
 from flocker.lease_file import AutoVolume, LeaseFile
+from flocker.membership import Guarded, Membership
 from flocker.metrics import Metrics, health
 from flocker.mount_counts import MountCounts
 from flocker.operations import Operations
@@ -44,6 +46,12 @@ from flocker.verification import Verification
 from flocker.verification_api import add_peer_verification_routes, add_verification_routes
 from flocker.volume_use import VolumeUse
 
+# Calls that change nothing: a machine that may not join answers them.
+ASKED_ONLY = (
+    *("engine_started", "answered", "unmount", "describe", "describe_all", "status"),
+    *("conflicts", "trash", "snapshots", "history", "asides", "strays_here"),
+)
+
 
 @dataclass(frozen=True)
 class Daemon:
@@ -62,7 +70,12 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     """
     node = config.node
     pool = BtrfsPool(config.pool)
-    ownership = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates)
+    membership = Membership(
+        EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates),
+        Identity(config.identity),
+        patience_seconds=2 * config.lease_seconds,
+    )
+    ownership = membership.ownership
     care = EtcdCare(config.etcd_endpoints, config.certificates, config.address)
     catalog = Catalog(ownership, config.pool / "catalog.json")
     catalog.start(stopping)
@@ -85,6 +98,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
 
     def problems() -> list[str]:
         return [
+            *membership.problems(),
             *troubles.all(),
             *publisher.problems(),
             *follower.problems(),
@@ -148,6 +162,11 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         troubles=troubles,
         retention_seconds=config.retention_seconds,
     )
+    membership.expel = custody.expel
+
+    # A machine that may not join leaves what it has as it is.
+    own_custody = cast(Custody, Guarded(custody, membership.check_known, ("end_unbacked_uses",)))
+
     publisher = Publisher(
         node, ownership=ownership, catalog=catalog, pool=pool, retention=retention
     )
@@ -158,7 +177,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         transfers=transfers,
         retention=retention,
-        clear=custody.step_back,
+        clear=own_custody.step_back,
     )
     failover = Failover(
         node,
@@ -167,7 +186,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         transfers=transfers,
         adoption=adoption,
-        clear=custody.step_back,
+        clear=own_custody.step_back,
         uptime=uptime,
         count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
     )
@@ -221,27 +240,32 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         ownership=ownership,
         catalog=catalog,
         pool=pool,
-        custody=custody,
+        custody=own_custody,
         lease_file=lease_file,
         tell_fence=tell_fence,
         resume=engine.resume,
-        purge=purging.purge_old,
-        look_for_strays=strays.look,
+        purge=cast(Purging, Guarded(purging, membership.check_known)).purge_old,
+        look_for_strays=cast(Strays, Guarded(strays, membership.check_known)).look,
         problems=problems,
         stuck=follower.stuck,
     )
     for part in (care, keeper, publisher, follower, failover, hidden, verification):
         part.start(stopping)
 
-    engine_app = serve_engine(driver, lambda call, s: metrics.call_seconds.labels(call).observe(s))
-    add_operator_routes(engine_app, operations)
-    add_upkeep_routes(engine_app, upkeep)
+    own_driver = cast(Driver, Guarded(driver, membership.check, ASKED_ONLY))
+    own_operations = cast(Operations, Guarded(operations, membership.check, ASKED_ONLY))
+    own_upkeep = cast(Upkeep, Guarded(upkeep, membership.check, ASKED_ONLY))
+    engine_app = serve_engine(
+        own_driver, lambda call, s: metrics.call_seconds.labels(call).observe(s)
+    )
+    add_operator_routes(engine_app, own_operations)
+    add_upkeep_routes(engine_app, own_upkeep)
     add_verification_routes(engine_app, verification)
     add_watching_routes(engine_app, "/flocker", lambda: health(status()), metrics.text)
     peers_app = serve_peers(
-        Parts(driver, custody, operations, pool, retention, metrics.sent_bytes.inc)
+        Parts(own_driver, own_custody, own_operations, pool, retention, metrics.sent_bytes.inc)
     )
-    add_peer_upkeep_routes(peers_app, upkeep)
+    add_peer_upkeep_routes(peers_app, own_upkeep)
     add_peer_verification_routes(peers_app, verification)
     add_watching_routes(peers_app, "", lambda: health(status()), metrics.text)
     return Daemon(engine_app, peers_app)

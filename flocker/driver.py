@@ -22,6 +22,7 @@ from flocker.errors import (
     ControlPlaneAway,
     HoldsMore,
     LeavesBehind,
+    NotAdmitted,
     OwnerAway,
     OwnerLost,
     PoolError,
@@ -232,6 +233,8 @@ class Driver:
         while True:
             try:
                 return self._mount_once(name, mount_id, deadline)
+            except NotAdmitted:  # waiting changes nothing about that
+                raise
             except ControlPlaneAway:
                 # The engine starts a container with a restart policy once. When all nodes get
                 # their power back, members of etcd find each other only after that.

@@ -20,6 +20,7 @@ FlockerError
 │   ├── PoolFull        there is no room left
 │   └── LostWrites      the disk below it refused writes that had been accepted
 ├── ControlPlaneAway    etcd does not answer
+│   └── NotAdmitted     another machine has this node's name
 └── EngineAway          the node's Docker engine does not answer
 """
 
@@ -169,6 +170,10 @@ class LostWrites(PoolError):
 
 class ControlPlaneAway(FlockerError):
     """etcd did not answer, so nothing that needs a decision can be done."""
+
+
+class NotAdmitted(ControlPlaneAway):
+    """This machine is not the node that it is named after, so it may change nothing."""
 
 
 class EngineAway(FlockerError):

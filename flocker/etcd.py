@@ -34,6 +34,7 @@ from flocker.etcd_wire import (
 from flocker.keyspace import (
     copy_key,
     event_key,
+    machine_key,
     mount_key,
     move_key,
     node_key,
@@ -42,6 +43,7 @@ from flocker.keyspace import (
     snapshot_key,
     volume_key,
 )
+from flocker.naming import not_admitted
 from flocker.records import (
     Copy,
     Event,
@@ -79,6 +81,7 @@ class EtcdOwnership:
         self._lease_seconds = lease_seconds
         self._lease: int | None = None
         self._announced: int | None = None  # the lease of the last announcement
+        self._name: Entry | None = None  # says that the node's name belongs to this machine
         self._announcing = threading.Lock()
 
     def state(self) -> State:
@@ -316,9 +319,9 @@ class EtcdOwnership:
             if alive.value is not None:
                 raise Refused(f"{name} is up; only a node that is gone can be forgotten")
             held = [entry for entry, copy in self._copies() if copy.node == name]
-            changes = [delete(seen.key), *(delete(entry.key) for entry in held[:COPIES_AT_ONCE])]
-            if held[COPIES_AT_ONCE:]:
-                changes.pop(0)  # last: until then a repetition finds the rest
+            changes = [delete(entry.key) for entry in held[:COPIES_AT_ONCE]]
+            if not held[COPIES_AT_ONCE:]:  # last: until then a repetition finds the rest
+                changes += [delete(seen.key), delete(machine_key(name))]
             is_made = self._commit([alive, seen], changes)
             if is_made and not held[COPIES_AT_ONCE:]:
                 return
@@ -330,16 +333,35 @@ class EtcdOwnership:
         entries = [Entry.of(stored) for stored in _stored(found)]
         return [(entry, copy) for entry in entries if (copy := _as(Copy.from_json, entry))]
 
-    def announce(self, node: Node) -> bool:
+    def announce(self, node: Node, *, may_replace: bool = False) -> bool:
         with self._announcing:
-            if self._lease is None or not self._renew(self._lease):
-                question = {"TTL": self._lease_seconds}
-                self._lease = int(self._members.ask("/lease/grant", question)["ID"])
-            alive = put(node_key(node.name), node.to_json(), self._lease)
-            self._commit([], [alive, put(seen_key(node.name), {"at": now()})])
+            while True:
+                name = self._name or self._take_name(node, may_replace=may_replace)
+                if self._lease is None or not self._renew(self._lease):
+                    question = {"TTL": self._lease_seconds}
+                    self._lease = int(self._members.ask("/lease/grant", question)["ID"])
+                alive = put(node_key(node.name), node.to_json(), self._lease)
+                if self._commit([name], [alive, put(seen_key(node.name), {"at": now()})]):
+                    break
+                self._name = None  # the node was forgotten, or another machine has replaced it
+            self._name = name
             is_new = self._lease != self._announced
             self._announced = self._lease
             return is_new
+
+    def _take_name(self, node: Node, *, may_replace: bool) -> Entry:
+        """The record by which the node's name belongs to this machine; made if it may be."""
+        while True:
+            name, alive = self._look(machine_key(node.name), node_key(node.name))
+            if name.value is not None and name.value["id"] == node.machine:
+                return name
+            is_free = name.value is None or may_replace
+            if alive.value is not None or not is_free:
+                self._lease = None
+                known = alive.value or name.value
+                raise not_admitted(node, known["address"], is_up=alive.value is not None)
+            mine = {"id": node.machine, "address": node.address}
+            self._commit([name, alive], [put(name.key, mine)])
 
     def _renew(self, lease: int) -> bool:
         """Whether the lease goes on; it does not once it has run out."""

@@ -5,6 +5,7 @@
     moves/<id>            a Move           while its target's lease lasts
     nodes/<node>          a Node           while its lease lasts
     seen/<node>           at               for good
+    machines/<node>       id, address      until the node is forgotten; not part of a State
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<n>    a NamedSnapshot  until purged
     removed/<id>          a Removed        until undeleted or purged
@@ -53,6 +54,10 @@ def node_key(node: str) -> str:
 
 def seen_key(node: str) -> str:
     return f"seen/{node}"
+
+
+def machine_key(node: str) -> str:
+    return f"machines/{node}"
 
 
 def copy_key(volume_id: str, node: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from flocker.errors import InUse, MoveUnderWay, Refused, StaleEpoch
+from flocker.naming import not_admitted
 from flocker.records import (
     Copy,
     Event,
@@ -40,6 +41,7 @@ class MemoryOwnership:
         self._changed = threading.Condition(threading.RLock())
         self._state = State()
         self._events: list[Event] = []
+        self._machines: dict[str, Node] = {}  # name -> the machine it belongs to, as first told
 
     def state(self) -> State:
         return self._state
@@ -258,14 +260,21 @@ class MemoryOwnership:
         with self._changing() as state:
             if name in state.nodes:
                 raise Refused(f"{name} is up")
+            self._machines.pop(name, None)
             copies = {id_: _without(held, name) for id_, held in state.copies.items()}
             self._set(
                 seen=_without(state.seen, name),
                 copies={id_: held for id_, held in copies.items() if held},
             )
 
-    def announce(self, node: Node) -> bool:
+    def announce(self, node: Node, *, may_replace: bool = False) -> bool:
         with self._changing() as state:
+            there = self._machines.get(node.name)
+            if there is None or there.machine != node.machine:
+                is_up = node.name in state.nodes
+                if is_up or (there is not None and not may_replace):
+                    raise not_admitted(node, (there or node).address, is_up=is_up)
+                self._machines[node.name] = node
             self._set(nodes={**state.nodes, node.name: node}, seen={**state.seen, node.name: now()})
             return node.name not in state.nodes
 

@@ -177,11 +177,18 @@ class Ownership(Protocol):
             Refused: its lease has not run out.
         """
 
-    def announce(self, node: Node) -> bool:
+    def announce(self, node: Node, *, may_replace: bool = False) -> bool:
         """Say that this node is here, and keep what it holds by lease alive.
 
-        To be called at least every third of the lease's length.
+        To be called at least every third of the lease's length. The name belongs to the machine
+        that announced it first, until the node is forgotten.
+
+        Args:
+            may_replace: take the name over from a machine whose lease has run out.
 
         Returns:
             Whether the lease is a new one: then the mounts recorded before are gone.
+
+        Raises:
+            NotAdmitted: the name belongs to another machine; nothing was recorded.
         """

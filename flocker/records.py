@@ -170,7 +170,8 @@ class Node(Record):
     `pool_free_bytes` is what volumes can still write there; it may be less than
     the difference of the other two.
     `problems` are sentences for people: what does not work there. `stuck` are the ids of
-    volumes whose copies there do not get any further, and why.
+    volumes whose copies there do not get any further, and why. `machine` is the id of the
+    machine that has this name (identity.py).
     """
 
     name: str
@@ -181,6 +182,7 @@ class Node(Record):
     pool_free_bytes: int = 0
     problems: tuple[str, ...] = ()
     stuck: Mapping[str, str] = field(default_factory=dict)
+    machine: str = ""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

@@ -9,7 +9,7 @@ engine that does not answer backs everything.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -187,19 +187,35 @@ class VolumeUse:
     def end(self, volumes: Collection[Volume]) -> None:
         """Stop what uses volumes that this node has lost, all of them within the time that one may
         take. Not with a volume locked: the engine unmounts meanwhile."""
-        mounted = self._mounts.mounted([volume.id for volume in volumes])
-        lost = {volume.name: volume for volume in volumes if volume.id in mounted}
-        if not lost:
+        lost = {volume.id: volume for volume in volumes}
+        self.end_all(
+            {volume.id: volume.name for volume in volumes},
+            lambda volume_id: f"is owned by {lost[volume_id].owner} now",
+        )
+
+    def end_all(self, names: Mapping[str, str], why: Callable[[str], str]) -> None:
+        """Stop what uses any of these volumes, which need no record; otherwise as `end`.
+
+        Args:
+            names: by id.
+            why: for the log: what has become of the volume of an id.
+
+        Raises:
+            PoolError: something does not end.
+        """
+        mounted = self._mounts.mounted(names)
+        if not mounted:
             return
+        by_name = {names[volume_id]: volume_id for volume_id in mounted}
         try:
-            for stopped in self._containers.stop_using(lost.keys(), STOP_SECONDS):
+            for stopped in self._containers.stop_using(by_name.keys(), STOP_SECONDS):
                 for name in sorted(stopped.volumes):
                     log.warning(
-                        "stopped container '%s': volume '%s' is owned by %s now",
-                        stopped.container, name, lost[name].owner,
+                        "stopped container '%s': volume '%s' %s",
+                        stopped.container, name, why(by_name[name]),
                     )  # fmt: skip
         except EngineAway as error:
-            named = ", ".join(f"'{name}'" for name in lost)
+            named = ", ".join(f"'{name}'" for name in by_name)
             log.warning("containers on volume %s are ended by force: %s", named, error)
         self._mounts.kill_users(mounted)
 

@@ -30,6 +30,9 @@ def status(answer: Part) -> str:
         )
     ]
     problems = [f"{node['name']}: {each}" for node in answer["nodes"] for each in node["problems"]]
+    # Of those of this node, others know only what it could announce.
+    own = [f"{answer['node']}: {each}" for each in answer["problems"]]
+    problems += [each for each in own if each not in problems]
     if problems:
         paragraphs.append("\n".join(["PROBLEMS", *problems]))
     if answer["volumes"]:

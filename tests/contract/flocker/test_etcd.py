@@ -18,7 +18,7 @@ import requests
 
 from acceptance.waiting import eventually
 from flocker.config import Certificates
-from flocker.errors import BadRequest, ControlPlaneAway, StaleEpoch
+from flocker.errors import BadRequest, ControlPlaneAway, NotAdmitted, StaleEpoch
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import FIRST_SECONDS, LAST_SECONDS, LEADER_SECONDS, PATIENCE_SECONDS
 from flocker.keeper import RENEWALS
@@ -122,6 +122,28 @@ def test_a_daemon_that_was_restarted_outlives_its_first_lease(session_etcd: Etcd
         return volume.id not in after.state().mounts
 
     eventually(first_lease_is_over, is_=True, within=EXPIRY_SECONDS)
+
+
+@pytest.mark.parametrize("way", ["forgotten", "replaced"])
+def test_a_name_goes_to_another_machine_only_when_it_is_given_up(
+    session_etcd: Etcd, way: str
+) -> None:
+    first = Node(f"node-{way}", "127.0.0.1", "0", 0, 1, machine="first")
+    second = replace(first, address="127.0.0.2", machine="second")
+    one, other = view(session_etcd), view(session_etcd)
+    one.announce(first)
+    eventually(lambda: first.name in other.state().nodes, is_=False, within=EXPIRY_SECONDS)
+    with pytest.raises(NotAdmitted, match=r"another machine \(127.0.0.1\), which is away"):
+        other.announce(second)
+    with pytest.raises(ControlPlaneAway, match="no lease"):
+        other.start_move(made(view(session_etcd)), first.name)
+    if way == "forgotten":
+        other.forget_node(first.name)
+    other.announce(second, may_replace=way == "replaced")
+    with pytest.raises(NotAdmitted, match=r"another machine \(127.0.0.2\), which is up"):
+        one.announce(first)
+    assert other.state().nodes[first.name] == second
+    other.announce(second)
 
 
 def test_a_move_needs_a_node_that_has_joined(session_etcd: Etcd) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from acceptance.waiting import eventually
-from flocker.errors import InUse, MoveUnderWay, Refused, StaleEpoch
+from flocker.errors import InUse, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
 from flocker.ownership import Ownership
 from flocker.records import Copy, Cut, Event, NamedSnapshot, Node, Snapshot, State, Volume
 
@@ -51,6 +51,18 @@ def held(volume: Volume, node: str, snapshot: Snapshot = BASE) -> Copy:
 
 def said(view: Ownership, volume: Volume) -> list[str]:
     return [event.what for event in view.history(volume.id)]
+
+
+def test_a_name_belongs_to_the_machine_that_announced_it_first(join: Join) -> None:
+    name = f"node-{uuid.uuid4()}"
+    first = Node(name, "127.0.0.1", "0", 0, 1, machine="first")
+    second = Node(name, "127.0.0.2", "0", 0, 1, machine="second")
+    join().announce(first)
+    other = join()
+    for may_replace in (False, True):
+        with pytest.raises(NotAdmitted, match=f"not {name}: .* \\(127.0.0.1\\), which is up"):
+            other.announce(second, may_replace=may_replace)
+    assert other.state().nodes[name] == first
 
 
 def test_a_volume_is_seen_by_all_nodes(join: Join) -> None:

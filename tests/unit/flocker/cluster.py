@@ -21,6 +21,8 @@ from flocker.engine import EngineUse, Stopped
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover
 from flocker.handoff import Arrivals, Handoff
+from flocker.identity import Identity
+from flocker.membership import Membership
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
 from flocker.mount_counts import MountCounts
@@ -41,6 +43,7 @@ from flocker.volume_use import VolumeUse
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
 RETENTION_SECONDS = 3600
+PATIENCE_SECONDS = 30  # of a new machine with the lease of the one it replaces
 
 
 class Containers:
@@ -108,14 +111,14 @@ class Etcd:
     def __getattr__(self, call: str) -> Callable[..., Any]:
         reach = getattr(self._shared, call)
 
-        def through(*arguments: Any) -> Any:
+        def through(*arguments: Any, **named: Any) -> Any:
             if self.is_away or call in self.away_for:
                 raise ControlPlaneAway("etcd does not answer")
             if happens := self.before.pop(call, None):
                 happens()
             if call != "state":
                 self.calls.append(call)
-            answer = reach(*arguments)
+            answer = reach(*arguments, **named)
             if happens := self.after.pop(call, None):
                 happens()
             if call in self.unheard:
@@ -126,17 +129,23 @@ class Etcd:
 
 
 class Machine:
-    """One node: everything below its API. `start` takes what a test puts in place of a part."""
+    """One node: everything below its API. `start` takes what a test puts in place of a part.
 
-    def __init__(self, name: str, cluster: MemoryCluster, folder: Path) -> None:
+    Args:
+        hardware: what a machine with a copy of its disk does not have.
+    """
+
+    def __init__(
+        self, name: str, cluster: MemoryCluster, folder: Path, hardware: str = "a board"
+    ) -> None:
         self.name = name
         self.is_up = True
         self.clock = 0.0  # seconds since its kernel was booted
         self.uptime = 1e6  # seconds since it was started, for the failover
         self.containers = Containers()
         self.cluster = cluster
+        self.hardware = hardware
         self.etcd = Etcd(cluster.ownership)
-        self.ownership = cast(Ownership, self.etcd)
         self.folder = folder
         self.pool: Pool = MemoryPool(folder / "pool")
         self.peers: Any = DirectPeers(cluster)
@@ -145,6 +154,14 @@ class Machine:
 
     def start(self) -> None:
         """Start the daemon, or start it again after it was killed."""
+        self.membership = Membership(
+            cast(Ownership, self.etcd),
+            Identity(self.folder / "machine.json", lambda: self.hardware),
+            patience_seconds=PATIENCE_SECONDS,
+            join_seconds=0,
+            clock=lambda: self.clock,
+        )
+        self.ownership = self.membership.ownership
         node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
         self.catalog = Catalog(ownership, self.folder / "catalog.json")
         self.troubles = Troubles()
@@ -185,6 +202,7 @@ class Machine:
             troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
         )
+        self.membership.expel = self.custody.expel
         self.publisher = Publisher(
             node, ownership=ownership, catalog=self.catalog, pool=pool, retention=self.retention
         )
@@ -221,6 +239,7 @@ class Machine:
             elsewhere=peers,
             paused=self._paused,
             problems=lambda: [
+                *self.membership.problems(),
                 *self.troubles.all(),
                 *self.publisher.problems(),
                 *self.follower.problems(),
@@ -262,14 +281,15 @@ class Machine:
             troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
         )
-        self.announce()
+        with suppress(ControlPlaneAway):  # it goes on trying
+            self.announce()
 
     def _prune(self, volume: Volume) -> None:
         self.pool.prune(volume.id, self.retention.numbers(volume, self.catalog.state))
 
     def announce(self) -> None:
         stuck = self.follower.stuck()
-        self.cluster.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck))
+        self.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck))
 
     def run(self, volume: str, container: str = "writer") -> Path:
         """Start a container with the volume: mount, and the kernel sees it."""

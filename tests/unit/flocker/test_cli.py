@@ -150,6 +150,7 @@ def status(*volumes: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "node": "node1",
         "is_connected": True,
         "pool_problem": None,
+        "problems": [],
         "nodes": nodes,
         "volumes": list(volumes),
         **changes,
@@ -805,3 +806,8 @@ def test_problems_of_nodes_are_shown() -> None:
     text = wording.status({**status(), "nodes": nodes})
     assert "PROBLEMS\nnode2: volume 'demo': stuck" in text
     assert "PROBLEMS" not in wording.status(status())
+
+
+def test_problems_that_a_node_could_not_announce_are_shown_by_itself() -> None:
+    text = wording.status({**status(), "problems": ["this machine is not node1"]})
+    assert "PROBLEMS\nnode1: this machine is not node1" in text

@@ -4,8 +4,9 @@ The real rules run on the twins of pool and etcd. At every call that leaves a
 node (to etcd, to a peer, to its disk) the node may lose its power, before or
 after the call took effect, or the answer may get lost. Nodes fall silent, their
 leases run out, replicas are promoted, losers come back, and so do machines
-whose disks were replaced. Disks refuse what was written to them, pools refuse
-increments, and the engine's Unmount may never come. Whatever happens:
+whose disks were replaced, and second machines of a node's name. Disks refuse
+what was written to them, pools refuse increments, and the engine's Unmount may
+never come. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
@@ -37,7 +38,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused
+from flocker.errors import ControlPlaneAway, FlockerError, NotAdmitted, OwnerAway, Refused
 from flocker.failover import newest_copy
 from flocker.memory_pool import MemoryPool
 from flocker.pool import Pool
@@ -288,6 +289,21 @@ class Protocol(RuleBasedStateMachine):
         self._do(node, lambda machine: machine.failover.promote(VOLUME))
 
     @rule(node=st.sampled_from(NODES))
+    def switch_on_a_copy(self, node: str) -> None:
+        """A machine with a copy of the node's disk is switched on under the node's name."""
+        copy = self.folder / "copy"
+        shutil.copytree(self.folder / node, copy, symlinks=True)
+        self._is_kept_out(Machine(node, self.cluster, copy, "another board"))
+        shutil.rmtree(copy)
+
+    @rule(node=st.sampled_from(NODES))
+    def switch_on_a_former_machine(self, node: str) -> None:
+        """The machine that the node was before it was replaced comes back with all it had."""
+        former = self.folder / f"former-{node}"
+        if former.exists():
+            self._is_kept_out(Machine(node, self.cluster, former))
+
+    @rule(node=st.sampled_from(NODES))
     def notice_lost_owner(self, node: str) -> None:
         self._do(node, lambda machine: machine.failover.take_over_lost(machine.state))
 
@@ -501,7 +517,8 @@ class Protocol(RuleBasedStateMachine):
         self._cut_power(node)
         self._end_lease(node)
         machine = self.cluster[node]
-        shutil.rmtree(machine.folder)
+        shutil.rmtree(former := self.folder / f"former-{node}", ignore_errors=True)
+        shutil.move(machine.folder, former)
         machine.folder.mkdir()
         self.pools[node] = MemoryPool(machine.folder / "pool")
         machine.pool = cast(Pool, Wired("pool", self.pools[node], self.wires[node]))
@@ -509,6 +526,16 @@ class Protocol(RuleBasedStateMachine):
             self.lost_epoch = self._volume().epoch
         self.all_lines = set(self.written)  # what was put aside may have been there
         self._boot(node)
+
+    def _is_kept_out(self, second: Machine) -> None:
+        """Assert that a second machine of a name does not join, and can have no volume."""
+        before = self.cluster.ownership.state()
+        with pytest.raises(NotAdmitted):
+            second.announce()
+        for change in (second.ownership.mount, second.ownership.start_move):
+            with pytest.raises(NotAdmitted):
+                change(self._volume())
+        assert self.cluster.ownership.state() is before
 
     def _owner_has_lost_it(self) -> bool:
         """Until a person has it go on from a replica."""

@@ -1,0 +1,145 @@
+"""Whether this machine is the node that it is named after, and what it may do if it is not.
+
+Two machines of one name would both be the owner that a volume's record names, at the same epoch.
+So a name belongs to one machine (identity.py), and another one of that name does not join: it has
+no lease, it changes nothing that is agreed, and what uses a volume on it is stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any, cast
+
+from flocker.errors import ControlPlaneAway, NotAdmitted
+from flocker.identity import Identity
+from flocker.ownership import Ownership
+from flocker.records import Node
+
+log = logging.getLogger(__name__)
+
+READS = ("state", "follow", "volume", "removed", "move", "history")
+JOIN_SECONDS = 5.0  # the first announcement is on its way as soon as the daemon starts
+
+
+class Membership:
+    """This machine's place in the cluster.
+
+    Args:
+        patience_seconds: how long a new machine waits for the lease of the one it replaces to
+            run out. One that still meets the other machine after that is a second one.
+        join_seconds: how long a change waits for the first announcement.
+
+    Attributes:
+        ownership: what is agreed, as this machine may change it.
+        expel: stops everything on this machine that uses a volume; set by who puts parts together.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        identity: Identity,
+        *,
+        patience_seconds: float,
+        join_seconds: float = JOIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = ownership
+        self._identity = identity
+        self._patience_seconds = patience_seconds
+        self._join_seconds = join_seconds
+        self._clock = clock
+        self._is_known = threading.Event()
+        self._refusal = ""
+        self._refused_since: float | None = None
+        self.expel: Callable[[], object] = lambda: None
+        guarded = Guarded(ownership, self.check_known, READS, announce=self.announce)
+        self.ownership = cast(Ownership, guarded)
+
+    def announce(self, node: Node) -> bool:
+        """See Ownership.announce.
+
+        Raises:
+            NotAdmitted: the name belongs to another machine; nothing uses a volume here any more.
+        """
+        mine = replace(node, machine=self._identity.machine)
+        try:
+            is_new = self._shared.announce(mine, may_replace=self._identity.is_new)
+        except NotAdmitted as error:
+            self._refuse(error)
+            raise
+        self._identity.settle()
+        self._refusal, self._refused_since = "", None
+        self._is_known.set()
+        return is_new
+
+    def check(self) -> None:
+        """Refuse what only the node of that name may do.
+
+        Raises:
+            NotAdmitted: this machine is known not to be it.
+        """
+        if refusal := self._refusal:
+            raise NotAdmitted(refusal)
+
+    def problems(self) -> list[str]:
+        """Why this machine may not join, for people; nothing if it has, or may."""
+        return [self._refusal] if self._refusal else []
+
+    def check_known(self) -> None:
+        """Refuse also while it is not known yet: for what nobody waits for.
+
+        Raises:
+            ControlPlaneAway: nothing was announced yet.
+            NotAdmitted: as `check`.
+        """
+        if not self._is_known.wait(self._join_seconds):
+            raise ControlPlaneAway("this node has not joined the cluster yet; try again")
+        self.check()
+
+    def _refuse(self, error: NotAdmitted) -> None:
+        if self._refusal != str(error):  # once, not at every attempt
+            log.error("%s", error)
+        self._refusal = str(error)
+        self._is_known.set()
+        if self._refused_since is None:
+            self._refused_since = self._clock()
+        if self._clock() - self._refused_since > self._patience_seconds:
+            self._identity.settle()
+        self.expel()
+
+
+class Guarded:
+    """A part that may be used only while `check` does not refuse, but for the calls in `free`.
+
+    Args:
+        instead: calls that are answered by something else.
+    """
+
+    def __init__(
+        self,
+        part: object,
+        check: Callable[[], None],
+        free: Collection[str] = (),
+        **instead: Callable[..., Any],
+    ) -> None:
+        self._part = part
+        self._check = check
+        self._free = free
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._instead:
+            return self._instead[name]
+        found = getattr(self._part, name)
+        if name in self._free or not callable(found):
+            return found
+
+        def checked(*arguments: Any, **named: Any) -> Any:
+            self._check()
+            return found(*arguments, **named)
+
+        return checked
