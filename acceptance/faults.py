@@ -104,6 +104,12 @@ class Faults:
             lambda: _version(node), is_=newer, within=RESTART_SECONDS, not_yet=(RuntimeError,)
         )
 
+    def rename_driver(self, node: Node, name: str) -> None:
+        """Have a node's driver take itself for the node of another name."""
+        self._begin("name", node, partial(_rename, node, node.name))
+        node.is_well = False
+        _rename(node, name)
+
     def replace_disk(self, node: Node) -> None:
         """Take everything a node has of any volume, as a new disk would; no container may run."""
         node.ask(
@@ -196,6 +202,13 @@ def _main_process(unit: str, node: Node) -> str:
 
 def _install(node: Node, package: str) -> None:
     node.ask(f"sudo DEBIAN_FRONTEND=noninteractive dpkg --install {package}")
+
+
+def _rename(node: Node, name: str) -> None:
+    node.ask(
+        f"sudo sed -i 's/^FLOCKER_NODE=.*/FLOCKER_NODE={name}/' /etc/flocker/flocker.env"
+        " && sudo systemctl restart flocker"
+    )
 
 
 def _version(node: Node) -> str:

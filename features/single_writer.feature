@@ -70,3 +70,22 @@ Feature: One node at a time writes to a volume
         docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
         """
       Then it prints "taken over"
+
+  Rule: A node is a machine, not a name
+
+    @fault @slow @three_nodes
+    Scenario: A second machine of a node's name does not join, and stops what uses volumes
+      Given a container on "node3" keeps writing to the volume "ledger"
+      When the driver on "node3" takes itself for "node1"
+      Then the container on "node3" is stopped
+      When the operator types on "node3"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
+        """
+      Then it is refused with "the name belongs to another machine"
+      And the refusal says "flocker forget node1"
+      When the operator types on "node3"
+        """
+        sudo flocker status
+        """
+      Then it says "is not node1"

@@ -79,6 +79,11 @@ def upgrade_driver(context: Context, node: str) -> None:
     context.faults.upgrade_driver(context.cluster.node(node))
 
 
+@when('the driver on "{node}" takes itself for "{other}"')
+def rename_driver(context: Context, node: str, other: str) -> None:
+    context.faults.rename_driver(context.cluster.node(node), other)
+
+
 @when('the disk of "{node}" is replaced by an empty one')
 def replace_disk(context: Context, node: str) -> None:
     context.faults.replace_disk(context.cluster.node(node))

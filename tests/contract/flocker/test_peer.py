@@ -93,7 +93,7 @@ def port(cluster: MemoryCluster, certificates: Path, sent: list[int]) -> Iterato
 
 def peers_of_node2(cluster: MemoryCluster, port: int, certificates: Path) -> HttpPeers:
     """What node2 uses; it finds node1 where node1 announced itself."""
-    cluster.ownership.announce(Node("node1", ADDRESS, "0", 0, 1))
+    cluster["node1"].ownership.announce(Node("node1", ADDRESS, "0", 0, 1))
     return HttpPeers(
         "node2",
         lambda: dict(cluster.state.nodes),

@@ -40,6 +40,7 @@ from hypothesis.stateful import (
 
 from flocker.errors import ControlPlaneAway, FlockerError, NotAdmitted, OwnerAway, Refused
 from flocker.failover import newest_copy
+from flocker.identity import Identity
 from flocker.memory_pool import MemoryPool
 from flocker.pool import Pool
 from flocker.records import Claim, State, Volume
@@ -290,7 +291,12 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES))
     def switch_on_a_copy(self, node: str) -> None:
-        """A machine with a copy of the node's disk is switched on under the node's name."""
+        """A machine with a copy of the node's disk is switched on under the node's name.
+
+        Of a machine that has never joined and its copy, either may be the node.
+        """
+        if Identity(self.folder / node / "machine.json").is_new:
+            return
         copy = self.folder / "copy"
         shutil.copytree(self.folder / node, copy, symlinks=True)
         self._is_kept_out(Machine(node, self.cluster, copy, "another board"))
