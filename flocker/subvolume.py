@@ -1,9 +1,9 @@
 """Btrfs subvolumes: what the kernel says about one, and the few commands that change it.
 
-Questions and flushes are ioctls, because they are asked hundreds of times a
-second. What changes something runs the `btrfs` program: Python holds its
-interpreter lock during an ioctl whose argument is larger than 1024 bytes, as
-theirs are (4096), so the whole daemon would stand still while the disk works.
+All are ioctls, because they are asked hundreds of times a second. Those that wait
+for the disk go through ctypes: Python's fcntl holds its interpreter lock during an
+ioctl whose argument is larger than 1024 bytes, as theirs are (4096), and the whole
+daemon would stand still. ctypes gives the lock up.
 
 Source: <linux/btrfs.h>, <linux/btrfs_tree.h>; Modules/fcntlmodule.c of Python 3.11 to 3.13.
 
@@ -53,6 +53,12 @@ _SEARCH = struct.Struct("=QQQQQQQIII36x")
 _SEARCH_BYTES = 4096
 _TREE_SEARCH = request_code(_TO_KERNEL | _FROM_KERNEL, 17, _SEARCH_BYTES)
 _ROOT_TREE, _ROOT_ITEM = 1, 132
+# struct btrfs_ioctl_vol_args: fd, name; and _v2: fd, transid, flags, reserved words, name.
+_NAMED, _NAMED_V2 = struct.Struct("=q4088s"), struct.Struct("=qQQ32x4040s")
+_CREATE = request_code(_TO_KERNEL, 14, _NAMED.size)
+_DESTROY = request_code(_TO_KERNEL, 15, _NAMED.size)
+_SNAPSHOT = request_code(_TO_KERNEL, 23, _NAMED_V2.size)
+_READONLY_FLAG = 2  # BTRFS_SUBVOL_RDONLY
 _ANY = (1 << 64) - 1
 _STAMP = slice(280, 312)  # generation, flags, uuid
 _IS_READONLY = 1 << 0  # BTRFS_ROOT_SUBVOL_RDONLY
@@ -66,6 +72,7 @@ _UNCHANGEABLE = 0x10 | 0x20  # FS_IMMUTABLE_FL, FS_APPEND_FL
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p]
 
 
 def failure(what: str, error: OSError) -> PoolError:
@@ -224,7 +231,7 @@ def set_readonly(path: Path, *, is_readonly: bool) -> None:
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        flags = struct.pack("=Q", 2 if is_readonly else 0)  # BTRFS_SUBVOL_RDONLY
+        flags = struct.pack("=Q", _READONLY_FLAG if is_readonly else 0)
         fcntl.ioctl(folder, _SET_FLAGS, flags)
     except OSError as error:
         what = "read-only" if is_readonly else "writable"
@@ -260,12 +267,24 @@ def make_ordinary(path: Path) -> bool:
 
 def create(path: Path) -> None:
     """Make an empty subvolume."""
-    _btrfs("subvolume", "create", path)
+    _change(path, "made", _CREATE, _NAMED.pack(0, os.fsencode(path.name)))
 
 
 def snapshot(source: Path, path: Path, *, readonly: bool = False) -> None:
-    """Make a subvolume that begins as `source` is now; on disk when this returns."""
-    _btrfs("subvolume", "snapshot", *(["-r"] if readonly else []), source, path)
+    """Make a subvolume that begins as `source` is now; on disk when this returns.
+
+    Snapshots that are made at the same time share a commit.
+    """
+    try:
+        folder = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise failure(f"{source} cannot be read", error) from error
+    try:
+        flags = _READONLY_FLAG if readonly else 0
+        named = _NAMED_V2.pack(folder, 0, flags, os.fsencode(path.name))
+        _change(path, f"made from {source}", _SNAPSHOT, named)
+    finally:
+        os.close(folder)
 
 
 def snapshot_as_received(source: Path, path: Path) -> None:
@@ -291,7 +310,7 @@ def delete(path: Path) -> None:
     Raises:
         PoolError: also when it is being sent.
     """
-    _btrfs("subvolume", "delete", path)
+    _change(path, "deleted", _DESTROY, _NAMED.pack(0, os.fsencode(path.name)))
 
 
 def await_deletions(pool: Path, seconds: float) -> None:
@@ -322,16 +341,21 @@ def _uuid(value: bytes) -> str | None:
     return None if value == _NIL else str(uuid.UUID(bytes=value))
 
 
-def _btrfs(*arguments: str | Path) -> None:
-    """Run a btrfs command that moves no data.
+def _change(path: Path, what: str, request: int, named: bytes) -> None:
+    """Ask the kernel for a change of the subvolume at `path`, by its name in its folder.
 
     Not bounded in time: one that waits for the disk cannot be ended either.
 
     Raises:
         PoolError: it failed.
     """
-    command = ["btrfs", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        kind = PoolFull if os.strerror(errno.ENOSPC) in done.stderr else PoolError
-        raise kind(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if _libc.ioctl(folder, request, named) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise failure(f"subvolume {path} could not be {what}", error) from error

@@ -36,15 +36,17 @@ class Loss:
 class Writeback:
     """Flushes the file system below a folder and counts the times its disk refused writes.
 
-    Safe for several threads. The descriptor is opened first of all, so no error
-    since then is missed.
+    Safe for several threads: those that ask while it flushes share the next flush. The descriptor
+    is opened first of all, so no error since then is missed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         weakref.finalize(self, os.close, self._descriptor)  # or the pool could not be unmounted
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._is_flushing = False
+        self._begun = self._done = 0  # flushes
         self._losses = 0
         self.last_loss: Loss | None = None
 
@@ -63,13 +65,33 @@ class Writeback:
             LostWrites: the disk refused something since then, nobody knows what.
             PoolError: the file system cannot be flushed at all.
         """
-        # Most of the waiting is done here, by all threads at once.
-        subvolume.sync(self._folder)
-        # The kernel tells of an error once: whoever is told counts it before others look.
-        with self._lock:
-            if _libc.syncfs(self._descriptor) != 0:
-                self._losses += 1
-                self.last_loss = Loss(now(), os.strerror(ctypes.get_errno()))
+        with self._changed:
+            wanted = self._begun + 1  # one that is under way began before the caller's writes ended
+            while self._done < wanted:
+                if self._is_flushing:
+                    self._changed.wait()
+                else:
+                    self._flush()
             losses, last = self._losses, self.last_loss
         if last is not None and losses != since:
             raise LostWrites(str(self._folder), last.reason)
+
+    def _flush(self) -> None:
+        """Flush with the lock let go, for all that wait for it; one that fails tells its caller
+        only, and the others try again."""
+        self._is_flushing = True
+        self._begun += 1
+        number = self._begun
+        self._changed.release()
+        try:
+            subvolume.sync(self._folder)
+            is_lost = _libc.syncfs(self._descriptor) != 0
+            reason = os.strerror(ctypes.get_errno())
+        finally:
+            self._changed.acquire()
+            self._is_flushing = False
+            self._changed.notify_all()
+        self._done = number
+        if is_lost:
+            self._losses += 1
+            self.last_loss = Loss(now(), reason)
