@@ -22,7 +22,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from flocker.backing import free_outside
 from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
+    FlockerError,
     HoldsMore,
     LeavesBehind,
     LostWrites,
@@ -40,7 +41,7 @@ from flocker.errors import (
     StreamRefused,
     TransferFailed,
 )
-from flocker.pool import Aside, Usage
+from flocker.pool import Aside, Staged, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot, Volume
 from flocker.reserve import Reserve, works_when_full
@@ -74,8 +75,10 @@ class BtrfsPool:
         # Volume id -> the mark of the writeback up to which its writes are known to be on disk.
         self._flushed: dict[str, int] = {}
         self._locks: dict[str, threading.RLock] = {}
-        # Volume id -> `live` and its stamp when it was last found equal to the newest snapshot.
-        self._unchanged: dict[str, tuple[str, bytes]] = {}
+        # Volume id -> `live` and its stamp when it was last found equal to the newest snapshot, and
+        # the identity of that.
+        self._unchanged: dict[str, tuple[str, bytes, str]] = {}
+        self._held_back: set[str] = set()  # volume ids; see changed_volumes
         # The pool's generation and the volumes asked about, when none of them had changed.
         self._all_unchanged: tuple[int, frozenset[Claim]] | None = None
         # What is being received, by volume id and number, and which of that is not wanted any more.
@@ -118,6 +121,7 @@ class BtrfsPool:
         are, the longer each deletion takes.
         """
         if not claims:
+            self._held_back = set()
             return []
         # Brings writes that are only in memory to disk, mapped memory's too: then the generation
         # tells of every write that was made before this call.
@@ -132,7 +136,16 @@ class BtrfsPool:
         changed = [claim for claim in claims if self._has_changed(claim.volume_id)]
         is_at_rest = not changed and looked_at[0] == generation
         self._all_unchanged = looked_at if is_at_rest else None
-        return [claim for claim in changed if not self._is_pruning(claim.volume_id)]
+        held_back = {each.volume_id for each in changed if self._is_pruning(each.volume_id)}
+        self._held_back = held_back
+        return [claim for claim in changed if claim.volume_id not in held_back]
+
+    def is_held_back(self, volume_id: str) -> bool:
+        return volume_id in self._held_back
+
+    def holder(self, volume_id: str) -> str | None:
+        known = self._unchanged.get(volume_id)
+        return known and known[2]
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         return [snapshot for snapshot, _ in self._folder(volume_id).snapshots()]
@@ -180,7 +193,19 @@ class BtrfsPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        key = (volume_id, snapshot.number)
+        [error] = self.settle([self.stage(volume_id, snapshot, parent, stream)])
+        if error is not None:
+            raise error
+
+    def small_stream(
+        self, volume_id: str, number: int, parent: int, most_bytes: int
+    ) -> bytes | None:
+        folder = self._folder(volume_id)
+        return btrfs_stream.small(folder.snapshot(number), folder.snapshot(parent), most_bytes)
+
+    def stage(
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+    ) -> Staged:
         with self._locked(volume_id) as folder:
             self._expect(folder, snapshot)
         path = folder.snapshot(snapshot.number)
@@ -195,22 +220,49 @@ class BtrfsPool:
                 if watched.has_zeros:
                     holes.dig(path)
                 top_folder.set_time(path, told.mtime_ns or base.stat().st_mtime_ns)
-            # The program does not flush: a crash could leave a snapshot that looks complete and
-            # has empty files. So would a disk that refuses what the kernel accepted.
-            self._writeback.flush(begun)
-            with self._locked(volume_id):
-                self._verify(path, snapshot, base_uuid, is_wanted=key not in self._called_off)
-                folder.drop_stand_in(snapshot.number)
-                folder.mark_complete(snapshot.number)
         except BaseException:
-            with self._locked(volume_id):
-                folder.drop_unfinished(snapshot.number)
+            self._drop(Staged(volume_id, snapshot))
             raise
+        return Staged(volume_id, snapshot, begun, base_uuid)
+
+    def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
+        # The program does not flush: a crash could leave a snapshot that looks complete and
+        # has empty files. So would a disk that refuses what the kernel accepted.
+        errors: list[FlockerError | None] = []
+        try:
+            self._writeback.write_out()
+            errors = [self._settle(each) for each in staged]
+            subvolume.sync(self._volumes)  # or a crash would bring the marks back
         finally:
-            with self._locked(volume_id):
-                del self._arriving[key]
-                self._called_off.discard(key)
-        subvolume.sync(self._volumes)  # or a crash would bring the mark back
+            for each in staged[len(errors) :]:
+                self._drop(each)
+        return errors
+
+    def _settle(self, staged: Staged) -> FlockerError | None:
+        number = staged.snapshot.number
+        try:
+            self._writeback.check(staged.mark)
+            with self._locked(staged.volume_id) as folder:
+                self._verify(folder.snapshot(number), staged)
+                folder.drop_stand_in(number)
+                folder.mark_complete(number)
+                self._forget_arrival(staged)
+        except FlockerError as error:
+            self._drop(staged)
+            return error
+        return None
+
+    def _drop(self, staged: Staged) -> None:
+        with self._locked(staged.volume_id) as folder:
+            try:
+                folder.drop_unfinished(staged.snapshot.number)
+            finally:
+                self._forget_arrival(staged)
+
+    def _forget_arrival(self, staged: Staged) -> None:
+        key = (staged.volume_id, staged.snapshot.number)
+        self._arriving.pop(key, None)
+        self._called_off.discard(key)
 
     @works_when_full
     def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:
@@ -456,12 +508,13 @@ class BtrfsPool:
         try:
             live = subvolume.look(folder.live)
         except PoolError:
+            self._unchanged.pop(volume_id, None)
             return False  # not writable here
         known = folder.snapshots()
         is_known = live.is_ordinary and known and live.is_held_by(known[-1][1])
         if stamp is None or not is_known:
             return True
-        self._unchanged[volume_id] = (str(folder.live), stamp)
+        self._unchanged[volume_id] = (str(folder.live), stamp, known[-1][0].identity)
         return False
 
     def _is_pruning(self, volume_id: str) -> bool:
@@ -503,10 +556,9 @@ class BtrfsPool:
             subvolume.snapshot_as_received(path, folder.stand_in(number))
             return folder.stand_in(number)
 
-    def _verify(
-        self, path: Path, snapshot: Snapshot, parent_uuid: str | None, *, is_wanted: bool
-    ) -> None:
-        if not is_wanted:
+    def _verify(self, path: Path, staged: Staged) -> None:
+        snapshot = staged.snapshot
+        if (staged.volume_id, snapshot.number) in self._called_off:
             raise TransferFailed(
                 f"snapshot {snapshot.number} is not part of the volume any more, or the volume "
                 "was removed"
@@ -521,7 +573,7 @@ class BtrfsPool:
                 f"snapshot {snapshot.number} arrived as {received.received_uuid}, "
                 f"not as {snapshot.identity}"
             )
-        if received.parent_uuid != parent_uuid:
+        if received.parent_uuid != staged.parent_uuid:
             raise StreamRefused(f"snapshot {snapshot.number} was built on another parent")
 
     def _call_off(self, volume_id: str, is_unwanted: Callable[[Snapshot], bool]) -> None:

@@ -22,7 +22,7 @@ import shutil
 import tarfile
 import threading
 import uuid
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import Literal
 from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
+    FlockerError,
     HoldsMore,
     LeavesBehind,
     LostWrites,
@@ -40,7 +41,7 @@ from flocker.errors import (
     StreamRefused,
     TransferFailed,
 )
-from flocker.pool import Aside, Usage
+from flocker.pool import Aside, Staged, Usage
 from flocker.records import Claim, Snapshot, Volume
 
 SNAPSHOTS_KEPT = 3
@@ -79,6 +80,7 @@ class MemoryPool:
         self._lock = threading.RLock()
         self._volumes: dict[str, _Volume] = {}
         self._trash: list[_Entry] = []
+        self._staged: dict[tuple[str, int], bytes] = {}
         self._counts = False
         self._records: dict[str, Volume] = {}
         self.room: Literal["plenty", "none", "not even a reserve"] = "plenty"
@@ -106,6 +108,16 @@ class MemoryPool:
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
         with self._lock:
             return [claim for claim in claims if self._has_changed(claim.volume_id)]
+
+    def is_held_back(self, volume_id: str) -> bool:  # noqa: ARG002 - no deletion takes time here
+        return False
+
+    def holder(self, volume_id: str) -> str | None:
+        with self._lock:
+            known = self.snapshots(volume_id)
+            if not known or not self.is_open(volume_id) or self._has_changed(volume_id):
+                return None
+            return known[-1].identity
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         with self._lock:
@@ -144,6 +156,19 @@ class MemoryPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
+        [error] = self.settle([self.stage(volume_id, snapshot, parent, stream)])
+        if error is not None:
+            raise error
+
+    def small_stream(
+        self, volume_id: str, number: int, parent: int, most_bytes: int
+    ) -> bytes | None:
+        stream = b"".join(self.send(volume_id, number, parent))
+        return stream if len(stream) <= most_bytes else None
+
+    def stage(
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+    ) -> Staged:
         self._add()
         here = self.snapshots(volume_id)
         if parent is not None and parent not in here:
@@ -156,10 +181,23 @@ class MemoryPool:
             raise TransferFailed(f"the stream is not snapshot {snapshot.number}")
         if self.refuses_all or (self.refuses_increments and parent is not None):
             raise StreamRefused(f"snapshot {snapshot.number} cannot be applied here")
-        self._flush()
+        staged = Staged(volume_id, snapshot)
+        self._staged[volume_id, snapshot.number] = content
+        return staged
+
+    def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
+        arrived = [
+            (each, self._staged.pop((each.volume_id, each.snapshot.number))) for each in staged
+        ]
+        try:
+            self._flush()
+        except LostWrites as error:
+            return [error] * len(arrived)
         with self._lock:
-            volume = self._volumes.setdefault(volume_id, _Volume())
-            volume.snapshots[snapshot.number] = (snapshot, content)
+            for each, content in arrived:
+                volume = self._volumes.setdefault(each.volume_id, _Volume())
+                volume.snapshots[each.snapshot.number] = (each.snapshot, content)
+        return [None] * len(arrived)
 
     def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:  # noqa: ARG002
         content = self._content(volume_id, number)[1]

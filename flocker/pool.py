@@ -6,12 +6,13 @@ every node that has it, and `identity` proves it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flocker.digest import Digest
+from flocker.errors import FlockerError
 from flocker.records import Claim, Record, Snapshot, Volume
 
 
@@ -49,6 +50,19 @@ class Aside(Record):
     at: str
 
 
+@dataclass(frozen=True)
+class Staged:
+    """A snapshot that has arrived and is not on disk yet.
+
+    `mark` and `parent_uuid` are for the pool alone.
+    """
+
+    volume_id: str
+    snapshot: Snapshot
+    mark: int = 0
+    parent_uuid: str | None = None
+
+
 class Pool(Protocol):
     """Volumes on this node, by volume id (a UUID, never a name)."""
 
@@ -69,8 +83,18 @@ class Pool(Protocol):
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
         """Those whose writable volume may differ from the newest snapshot here.
 
-        Cheap enough to ask every second for hundreds. Writes still in memory are found
-        within a second or two; a volume without any snapshot counts as changed.
+        Cheap enough to ask every second for hundreds. All is found that was written before this
+        call; a volume without any snapshot counts as changed. Those that may not be frozen yet
+        are left out, see `is_held_back`.
+        """
+
+    def is_held_back(self, volume_id: str) -> bool:
+        """Tell whether the last `changed_volumes` left a volume out that has changed."""
+
+    def holder(self, volume_id: str) -> str | None:
+        """Identity of the newest snapshot here, which holds all of the writable volume.
+
+        As `changed_volumes` has just found it, from memory; None if it found no such thing.
         """
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
@@ -113,6 +137,31 @@ class Pool(Protocol):
             StreamRefused: it cannot be applied here, now or later; nothing is kept.
             TransferFailed: the stream is broken or is not that snapshot; nothing is kept.
             LostWrites: the disk refused writes meanwhile; nothing is kept.
+        """
+
+    def small_stream(
+        self, volume_id: str, number: int, parent: int, most_bytes: int
+    ) -> bytes | None:
+        """What `send` gives, in one piece; None if that is more than `most_bytes`.
+
+        Raises:
+            PoolError: it cannot be sent.
+        """
+
+    def stage(
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+    ) -> Staged:
+        """Take a stream in, as `receive` does; it counts for nothing before it is settled.
+
+        Raises:
+            StreamRefused, TransferFailed: as `receive` does.
+        """
+
+    def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
+        """Verify what was staged and flush all of it at once.
+
+        Returns:
+            For each the error for which nothing of it is kept, as `receive` raises it, or None.
         """
 
     def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:

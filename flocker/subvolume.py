@@ -349,13 +349,22 @@ def _change(path: Path, what: str, request: int, named: bytes) -> None:
     Raises:
         PoolError: it failed.
     """
+    call(path.parent, request, named, f"subvolume {path} could not be {what}")
+
+
+def call(path: Path, request: int, argument: bytes, what: str) -> None:
+    """Make an ioctl that may take long, without the interpreter's lock.
+
+    Raises:
+        PoolError: it failed; it begins with `what`.
+    """
     try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            if _libc.ioctl(folder, request, named) != 0:
+            if _libc.ioctl(folder, request, argument) != 0:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number))
         finally:
             os.close(folder)
     except OSError as error:
-        raise failure(f"subvolume {path} could not be {what}", error) from error
+        raise failure(what, error) from error

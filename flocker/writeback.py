@@ -65,6 +65,15 @@ class Writeback:
             LostWrites: the disk refused something since then, nobody knows what.
             PoolError: the file system cannot be flushed at all.
         """
+        self.write_out()
+        self.check(since)
+
+    def write_out(self) -> None:
+        """Flush, and leave it to `check` to tell what became of it.
+
+        Raises:
+            PoolError: the file system cannot be flushed at all.
+        """
         with self._changed:
             wanted = self._begun + 1  # one that is under way began before the caller's writes ended
             while self._done < wanted:
@@ -72,6 +81,10 @@ class Writeback:
                     self._changed.wait()
                 else:
                     self._flush()
+
+    def check(self, since: int) -> None:
+        """Raise LostWrites if the disk is known to have refused something since a mark."""
+        with self._changed:
             losses, last = self._losses, self.last_loss
         if last is not None and losses != since:
             raise LostWrites(str(self._folder), last.reason)
