@@ -173,4 +173,4 @@ class Catalog:
 
 def _lasting(state: State) -> State:
     """What is worth writing down: every node is heard of every few seconds."""
-    return replace(state, nodes={}, seen={})
+    return replace(state, nodes={}, seen={}, looks={})

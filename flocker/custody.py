@@ -128,8 +128,8 @@ class Custody:
                 if volume.owner != self._node:  # of its own the publisher tells
                     self.step_back(volume)
                     self._say_what_is_here(volume, state.copies_of(volume).get(self._node))
-            elif self._node in state.copies_of(volume):
-                self._ownership.withdraw(volume.id, self._node)
+            elif said := state.copies_of(volume).get(self._node):
+                self._ownership.withdraw([said])
 
         # Own ones first: what is not recorded as mounted could be taken away.
         own_first = sorted(state.volumes.values(), key=lambda each: each.owner != self._node)
@@ -158,7 +158,7 @@ class Custody:
             elif self._pool.is_open(volume.id):
                 self._give_way(volume)
             elif self._is_surplus(volume, state):
-                self._give_up_copy(volume)
+                self._give_up_copy(volume, state.copies_of(volume)[self._node])
 
         with self._troubles.round("tidying") as round_:
             for volume in state.volumes.values():
@@ -248,10 +248,10 @@ class Custody:
         ]
         return 0 < volume.replicas == len(replicas) and set(replicas) <= set(newer)
 
-    def _give_up_copy(self, volume: Volume) -> None:
+    def _give_up_copy(self, volume: Volume, copy: Copy) -> None:
         """Put a copy aside for good; first the cluster is told not to count on it."""
         log.info("volume '%s': the copy here is out of date, and others are not", volume.name)
-        self._ownership.withdraw(volume.id, self._node)
+        self._ownership.withdraw([copy])
         # It may have been brought here meanwhile, for a container that starts.
         self._pool.discard(volume.id, volume.name, self._node, unless_open=True)
 
@@ -267,11 +267,14 @@ class Custody:
         snapshots = self._pool.snapshots(volume.id)
         if not snapshots:
             if said is not None:
-                self._ownership.withdraw(volume.id, self._node)
+                self._ownership.withdraw([said])
         elif said is None or said.snapshot != snapshots[-1]:
             # When it was taken is not known here; that it is older than now is all that can be
             # promised, so it counts as being from the beginning.
-            self._ownership.publish(Copy(volume.id, self._node, snapshots[-1], volume.created_at))
+            copy = Copy(volume.id, self._node, snapshots[-1], volume.created_at)
+            if said is not None:  # which may be later, if this node lost it
+                self._ownership.withdraw([said])
+            self._ownership.publish([(volume, copy)])
 
     def _tell(self, volume: Volume, aside: Aside | None) -> None:
         if aside is None:

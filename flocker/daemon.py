@@ -31,9 +31,10 @@ from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.pool_mounts import PoolMounts
+from flocker.publisher import Publisher
 from flocker.purging import Purging
 from flocker.records import Volume
-from flocker.replication import Follower, Publisher, Retention
+from flocker.replication import Follower, Retention
 from flocker.room import shortages
 from flocker.strays import Strays
 from flocker.told import Told
@@ -248,6 +249,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         look_for_strays=cast(Strays, Guarded(strays, membership.check_known)).look,
         problems=problems,
         stuck=follower.stuck,
+        last_look=publisher.last_look,
     )
     for part in (care, keeper, publisher, follower, failover, hidden, verification):
         part.start(stopping)

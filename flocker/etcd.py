@@ -34,6 +34,7 @@ from flocker.etcd_wire import (
 from flocker.keyspace import (
     copy_key,
     event_key,
+    look_key,
     machine_key,
     mount_key,
     move_key,
@@ -44,9 +45,11 @@ from flocker.keyspace import (
     volume_key,
 )
 from flocker.naming import not_admitted
+from flocker.ownership import is_news
 from flocker.records import (
     Copy,
     Event,
+    Look,
     Move,
     NamedSnapshot,
     Node,
@@ -60,7 +63,9 @@ from flocker.records import (
 log = logging.getLogger(__name__)
 
 EVENTS_KEPT = 100  # of one volume
-COPIES_AT_ONCE = 100  # etcd takes 128 changes in a transaction
+# Etcd takes 128 questions, conditions or changes in a transaction.
+COPIES_AT_ONCE = 100
+TOLD_AT_ONCE = 60  # each with its volume's record and the copy known before
 
 Record = TypeVar("Record")
 
@@ -271,11 +276,44 @@ class EtcdOwnership:
             if self._commit([record, owner, mount], changes, event):
                 return promoted
 
-    def publish(self, copy: Copy) -> None:
-        self._commit([], [_put_copy(copy)])
+    def publish(self, told: Sequence[tuple[Volume, Copy]], look: Look | None = None) -> None:
+        for first in range(0, len(told) or 1, TOLD_AT_ONCE):
+            is_last = first + TOLD_AT_ONCE >= len(told)
+            self._publish(told[first : first + TOLD_AT_ONCE], look if is_last else None)
 
-    def withdraw(self, volume_id: str, node: str) -> None:
-        self._commit([], [delete(copy_key(volume_id, node))])
+    def _publish(self, told: Sequence[tuple[Volume, Copy]], look: Look | None) -> None:
+        keys = [
+            key
+            for volume, copy in told
+            for key in (volume_key(volume.name), copy_key(copy.volume_id, copy.node))
+        ]
+        own = [] if look is None else [look_key(look.node)]
+        while True:
+            entries = self._look(*keys, *own)
+            # Those of the look, in order: an older one must not come after a newer.
+            seen, changes = entries[len(keys) :], [put(key, look.to_json()) for key in own if look]
+            for (volume, copy), record, held in zip(
+                told, entries[: len(keys) : 2], entries[1 : len(keys) : 2], strict=True
+            ):
+                present, known = _as(Volume.from_json, record), _as(Copy.from_json, held)
+                if is_news(volume, copy, present, known):
+                    seen += [record, held]
+                    changes.append(_put_copy(copy))
+            if not changes or self._commit(seen, changes):
+                return
+
+    def withdraw(self, copies: Sequence[Copy]) -> None:
+        for first in range(0, len(copies), COPIES_AT_ONCE):
+            chunk = copies[first : first + COPIES_AT_ONCE]
+            is_made = False
+            while not is_made:
+                entries = self._look(*(copy_key(copy.volume_id, copy.node) for copy in chunk))
+                gone = [
+                    entry
+                    for copy, entry in zip(chunk, entries, strict=True)
+                    if _as(Copy.from_json, entry) == copy
+                ]
+                is_made = not gone or self._commit(gone, [delete(each.key) for each in gone])
 
     def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
@@ -321,7 +359,7 @@ class EtcdOwnership:
             held = [entry for entry, copy in self._copies() if copy.node == name]
             changes = [delete(entry.key) for entry in held[:COPIES_AT_ONCE]]
             if not held[COPIES_AT_ONCE:]:  # last: until then a repetition finds the rest
-                changes += [delete(seen.key), delete(machine_key(name))]
+                changes += [delete(key) for key in (seen.key, machine_key(name), look_key(name))]
             is_made = self._commit([alive, seen], changes)
             if is_made and not held[COPIES_AT_ONCE:]:
                 return
@@ -333,7 +371,7 @@ class EtcdOwnership:
         entries = [Entry.of(stored) for stored in _stored(found)]
         return [(entry, copy) for entry in entries if (copy := _as(Copy.from_json, entry))]
 
-    def announce(self, node: Node, *, may_replace: bool = False) -> bool:
+    def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         with self._announcing:
             while True:
                 name = self._name or self._take_name(node, may_replace=may_replace)
@@ -341,7 +379,10 @@ class EtcdOwnership:
                     question = {"TTL": self._lease_seconds}
                     self._lease = int(self._members.ask("/lease/grant", question)["ID"])
                 alive = put(node_key(node.name), node.to_json(), self._lease)
-                if self._commit([name], [alive, put(seen_key(node.name), {"at": now()})]):
+                seen = put(seen_key(node.name), {"at": now()})
+                # A look that comes late says less than the newest, and nothing that is not so.
+                looked = [] if look is None else [put(look_key(look.node), look.to_json())]
+                if self._commit([name], [alive, seen, *looked]):
                     break
                 self._name = None  # the node was forgotten, or another machine has replaced it
             self._name = name

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 BOOT_GRACE_SECONDS = 120
-PUBLISHED_WITHIN = timedelta(seconds=2)
+CURRENT_WITHIN = timedelta(seconds=10)
 AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
 
 
@@ -50,8 +50,18 @@ def newest_copy(volume: Volume, state: State) -> Copy | None:
 
 
 def is_current(volume: Volume, copy: Copy, state: State) -> bool:
-    """Whether a copy holds what the owner has published, which it does within PUBLISHED_WITHIN of
-    a change; of a volume without replicas it publishes nothing."""
+    """Whether a copy holds all that the owner had written CURRENT_WITHIN before it was last heard
+    of; both times are by the owner's clock."""
+    seen = state.seen.get(volume.owner)
+    if not _is_newest(volume, copy, state) or seen is None:
+        return False
+    until = datetime.fromisoformat(complete_until(volume, copy, state))
+    return datetime.fromisoformat(seen) - until <= CURRENT_WITHIN
+
+
+def _is_newest(volume: Volume, copy: Copy, state: State) -> bool:
+    """Whether a copy holds what the owner has published; of a volume without replicas it
+    publishes nothing."""
     published = state.copies_of(volume).get(volume.owner)
     return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
 
@@ -59,13 +69,12 @@ def is_current(volume: Volume, copy: Copy, state: State) -> bool:
 def complete_until(volume: Volume, copy: Copy, state: State) -> str:
     """Up to when a copy holds everything the owner wrote; RFC 3339.
 
-    A current one holds all there was PUBLISHED_WITHIN before the owner was last heard of.
+    The newest one holds all there was when the owner last looked at the volume.
     """
-    seen = state.seen.get(volume.owner)
-    if seen is None or not is_current(volume, copy, state):
+    look = state.looks.get(volume.owner)
+    if look is None or not _is_newest(volume, copy, state):
         return copy.taken_at
-    until = datetime.fromisoformat(seen) - PUBLISHED_WITHIN
-    return max(until.isoformat(timespec="milliseconds"), copy.taken_at)
+    return max(look.covers(volume), copy.taken_at)
 
 
 def lost(volume: Volume, state: State) -> OwnerLost:
@@ -229,7 +238,8 @@ class Failover:
             volume.promoted_on(self._node, newest.snapshot),
             lambda: self._ownership.promote(volume, newest, event),
         )
-        self._record_former(volume, replace(newest, node=volume.owner), state)
+        if volume.owner != self._node and volume.owner in state.copies_of(volume):
+            self._record_former(promoted, replace(newest, node=volume.owner))
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
@@ -241,13 +251,12 @@ class Failover:
             return False
         return True
 
-    def _record_former(self, volume: Volume, copy: Copy, state: State) -> None:
+    def _record_former(self, volume: Volume, copy: Copy) -> None:
         """Say what the former owner still holds of the volume: what its successor began with.
 
         So all nodes keep that for it to build on when it is back.
         """
-        if volume.owner != self._node and volume.owner in state.copies_of(volume):
-            try:
-                self._ownership.publish(copy)
-            except ControlPlaneAway as error:  # it says so itself when it is back
-                log.info("what %s holds was not recorded: %s", volume.owner, error)
+        try:
+            self._ownership.publish([(volume, copy)])
+        except ControlPlaneAway as error:  # it says so itself when it is back
+            log.info("what %s holds was not recorded: %s", copy.node, error)

@@ -17,7 +17,7 @@ from flocker.errors import ControlPlaneAway
 from flocker.lease_file import LeaseFile
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Node
+from flocker.records import Look, Node
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Keeper:
         look_for_strays: Callable[[], object],
         problems: Callable[[], list[str]],
         stuck: Callable[[], dict[str, str]],
+        last_look: Callable[[], Look | None],
     ) -> None:
         """Args:
         tell_fence: writes down what must be stopped when this node falls silent; also now and
@@ -57,6 +58,7 @@ class Keeper:
         look_for_strays: frees or shows data without a record.
         problems, stuck: what does not work on this node, and the volumes whose copies
             here are stuck; announced with it.
+        last_look: up to when the volumes here were looked at; announced with it.
         """
         self._config = config
         self._ownership = ownership
@@ -70,6 +72,7 @@ class Keeper:
         self._look_for_strays = look_for_strays
         self._problems = problems
         self._stuck = stuck
+        self._last_look = last_look
         self._pause_seconds: float = RETRY_SECONDS  # before the next round of tidying
         self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
         self._is_caught_up = threading.Event()
@@ -115,7 +118,7 @@ class Keeper:
         )
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
-        is_new = self._ownership.announce(node)
+        is_new = self._ownership.announce(node, self._last_look())
         self._tell_fence()
         self._lease_file.write_renewed(asked_at, config.lease_seconds)
         if is_new:

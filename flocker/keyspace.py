@@ -6,6 +6,7 @@
     nodes/<node>          a Node           while its lease lasts
     seen/<node>           at               for good
     machines/<node>       id, address      until the node is forgotten; not part of a State
+    looks/<node>          a Look           for good
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<n>    a NamedSnapshot  until purged
     removed/<id>          a Removed        until undeleted or purged
@@ -23,6 +24,7 @@ from typing import Any
 from flocker.records import (
     Copy,
     Event,
+    Look,
     Move,
     NamedSnapshot,
     Node,
@@ -60,6 +62,10 @@ def machine_key(node: str) -> str:
     return f"machines/{node}"
 
 
+def look_key(node: str) -> str:
+    return f"looks/{node}"
+
+
 def copy_key(volume_id: str, node: str) -> str:
     return f"copies/{volume_id}/{node}"
 
@@ -83,6 +89,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "moves": Move.from_json,
     "nodes": Node.from_json,
     "seen": lambda value: value["at"],
+    "looks": Look.from_json,
     "copies": Copy.from_json,
     "snapshots": NamedSnapshot.from_json,
     "removed": Removed.from_json,
@@ -127,6 +134,7 @@ class Tables:
             moves=dict(tables["moves"]),
             nodes=dict(tables["nodes"]),
             seen=dict(tables["seen"]),
+            looks=dict(tables["looks"]),
             copies=self._grouped("copies", lambda copy: copy.node),
             snapshots=self._grouped("snapshots", lambda named: named.snapshot.number),
             removed=dict(tables["removed"]),
@@ -150,6 +158,7 @@ def keyed(state: State) -> dict[str, Json]:
     keys |= {move_key(volume_id): move.to_json() for volume_id, move in state.moves.items()}
     keys |= {node_key(name): node.to_json() for name, node in state.nodes.items()}
     keys |= {seen_key(node): {"at": at} for node, at in state.seen.items()}
+    keys |= {look_key(node): look.to_json() for node, look in state.looks.items()}
     for copies in state.copies.values():
         keys |= {copy_key(copy.volume_id, copy.node): copy.to_json() for copy in copies.values()}
     for snapshots in state.snapshots.values():

@@ -17,7 +17,7 @@ from typing import Any, cast
 from flocker.errors import ControlPlaneAway, NotAdmitted
 from flocker.identity import Identity
 from flocker.ownership import Ownership
-from flocker.records import Node
+from flocker.records import Look, Node
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Membership:
         guarded = Guarded(ownership, self.check_known, READS, announce=self.announce)
         self.ownership = cast(Ownership, guarded)
 
-    def announce(self, node: Node) -> bool:
+    def announce(self, node: Node, look: Look | None = None) -> bool:
         """See Ownership.announce.
 
         Raises:
@@ -67,7 +67,7 @@ class Membership:
         """
         mine = replace(node, machine=self._identity.machine)
         try:
-            is_new = self._shared.announce(mine, may_replace=self._identity.is_new)
+            is_new = self._shared.announce(mine, look, may_replace=self._identity.is_new)
         except NotAdmitted as error:
             self._refuse(error)
             raise

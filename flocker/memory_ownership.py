@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from flocker.errors import InUse, MoveUnderWay, Refused, StaleEpoch
 from flocker.naming import not_admitted
+from flocker.ownership import is_news
 from flocker.records import (
     Copy,
     Event,
+    Look,
     Move,
     NamedSnapshot,
     Node,
@@ -171,7 +173,7 @@ class MemoryOwnership:
             )
             if volume.replicas > 0:
                 for node in (move.source, move.target):
-                    self.publish(Copy(volume.id, node, base, event.at))
+                    self._put_copy(Copy(volume.id, node, base, event.at))
             self._tell(event)
         return moved
 
@@ -196,20 +198,27 @@ class MemoryOwnership:
                 moves=_without(state.moves, volume.id),
             )
             if volume.replicas > 0:
-                self.publish(copy)
+                self._put_copy(copy)
             self._tell(event)
         return promoted
 
-    def publish(self, copy: Copy) -> None:
+    def publish(self, told: Sequence[tuple[Volume, Copy]], look: Look | None = None) -> None:
         with self._changing() as state:
-            held = {**state.copies.get(copy.volume_id, {}), copy.node: copy}
-            self._set(copies={**state.copies, copy.volume_id: held})
+            for volume, copy in told:
+                held = state.copies.get(copy.volume_id, {}).get(copy.node)
+                if is_news(volume, copy, state.volumes.get(volume.name), held):
+                    self._put_copy(copy)
+            if look is not None:
+                self._set(looks={**state.looks, look.node: look})
 
-    def withdraw(self, volume_id: str, node: str) -> None:
-        with self._changing() as state:
-            held = _without(state.copies.get(volume_id, {}), node)
-            others = _without(state.copies, volume_id)
-            self._set(copies={**others, volume_id: held} if held else others)
+    def withdraw(self, copies: Sequence[Copy]) -> None:
+        with self._changing():
+            for copy in copies:
+                here = self._state.copies.get(copy.volume_id, {})
+                if here.get(copy.node) == copy:
+                    held = _without(here, copy.node)
+                    others = _without(self._state.copies, copy.volume_id)
+                    self._set(copies={**others, copy.volume_id: held} if held else others)
 
     def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         number = snapshot.snapshot.number
@@ -264,10 +273,11 @@ class MemoryOwnership:
             copies = {id_: _without(held, name) for id_, held in state.copies.items()}
             self._set(
                 seen=_without(state.seen, name),
+                looks=_without(state.looks, name),
                 copies={id_: held for id_, held in copies.items() if held},
             )
 
-    def announce(self, node: Node, *, may_replace: bool = False) -> bool:
+    def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         with self._changing() as state:
             there = self._machines.get(node.name)
             if there is None or there.machine != node.machine:
@@ -276,6 +286,8 @@ class MemoryOwnership:
                     raise not_admitted(node, (there or node).address, is_up=is_up)
                 self._machines[node.name] = node
             self._set(nodes={**state.nodes, node.name: node}, seen={**state.seen, node.name: now()})
+            if look is not None:
+                self._set(looks={**state.looks, look.node: look})
             return node.name not in state.nodes
 
     def expire(self, node: str) -> None:
@@ -295,6 +307,10 @@ class MemoryOwnership:
 
     def _set(self, **changed: Any) -> None:
         self._state = replace(self._state, **changed)
+
+    def _put_copy(self, copy: Copy) -> None:
+        held = {**self._state.copies.get(copy.volume_id, {}), copy.node: copy}
+        self._set(copies={**self._state.copies, copy.volume_id: held})
 
     def _tell(self, event: Event) -> None:
         if event not in self._events:

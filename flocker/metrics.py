@@ -199,9 +199,7 @@ def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 
 
 def _lag_seconds(copy: dict[str, Any]) -> float:
-    if copy["holds_until"] is None:
-        return 0
-    behind = datetime.now(UTC) - datetime.fromisoformat(copy["holds_until"])
+    behind = datetime.now(UTC) - datetime.fromisoformat(copy["complete_until"])
     return max(0, behind.total_seconds())
 
 

@@ -31,8 +31,9 @@ from flocker.handoff import Arrivals
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
+from flocker.publisher import Publisher
 from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
-from flocker.replication import Publisher, Retention
+from flocker.replication import Retention
 from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
@@ -446,14 +447,12 @@ def _node(name: str, state: State) -> Answer:
 
 
 def _copy(volume: Volume, copy: Copy, state: State) -> Answer:
-    is_alive = volume.owner in state.nodes
-    is_newest = is_current(volume, copy, state)
     return {
         "node": copy.node,
         "number": copy.snapshot.number,
         "taken_at": copy.taken_at,
-        "is_current": is_newest,
-        "holds_until": None if is_newest and is_alive else complete_until(volume, copy, state),
+        "is_current": is_current(volume, copy, state),
+        "complete_until": complete_until(volume, copy, state),
     }
 
 

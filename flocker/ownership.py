@@ -10,12 +10,13 @@ they tell of.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from flocker.records import (
     Copy,
     Event,
+    Look,
     Move,
     NamedSnapshot,
     Node,
@@ -142,11 +143,19 @@ class Ownership(Protocol):
             StaleEpoch: the record is not the one given any more.
         """
 
-    def publish(self, copy: Copy) -> None:
-        """Record which snapshot a node holds of a volume. Safe to repeat."""
+    def publish(self, told: Sequence[tuple[Volume, Copy]], look: Look | None = None) -> None:
+        """Record which snapshots a node holds of volumes, and how it knows. Safe to repeat.
 
-    def withdraw(self, volume_id: str, node: str) -> None:
-        """Record that a node holds no copy of a volume any more. Safe to repeat."""
+        Each only if it is news (see `is_news`), whenever that is executed and how often; so one
+        that is not news is passed over, and the others are recorded. The look is
+        recorded with the last of them.
+
+        Args:
+            told: copies, each with the record of its volume as it was when that was found out.
+        """
+
+    def withdraw(self, copies: Sequence[Copy]) -> None:
+        """Record that nodes do not hold these copies any more; newer ones stay. Safe to repeat."""
 
     def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         """Record a snapshot a person asked for. Safe to repeat."""
@@ -177,7 +186,7 @@ class Ownership(Protocol):
             Refused: its lease has not run out.
         """
 
-    def announce(self, node: Node, *, may_replace: bool = False) -> bool:
+    def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         """Say that this node is here, and keep what it holds by lease alive.
 
         To be called at least every third of the lease's length. The name belongs to the machine
@@ -185,6 +194,7 @@ class Ownership(Protocol):
 
         Args:
             may_replace: take the name over from a machine whose lease has run out.
+            look: its last one, which nothing that changed has told of.
 
         Returns:
             Whether the lease is a new one: then the mounts recorded before are gone.
@@ -192,3 +202,21 @@ class Ownership(Protocol):
         Raises:
             NotAdmitted: the name belongs to another machine; nothing was recorded.
         """
+
+
+def is_news(volume: Volume, copy: Copy, recorded: Volume | None, held: Copy | None) -> bool:
+    """Tell whether a copy is to be recorded.
+
+    Not when the volume was removed or has had another owner since it was looked at, and not when
+    the node is known to hold a later part of it already: what a slow call says is old.
+
+    Args:
+        volume: its record as it was when the copy was looked at.
+        recorded: its record now.
+        held: what the node is known to hold now.
+    """
+    if recorded is None or (recorded.id, recorded.epoch) != (volume.id, volume.epoch):
+        return False
+    if held is None or not recorded.includes(held.snapshot):
+        return True
+    return copy != held and copy.snapshot.number >= held.snapshot.number

@@ -207,6 +207,24 @@ class Copy(Record):
 
 
 @dataclass(frozen=True)
+class Look(Record):
+    """The last time a node looked at all of its volumes and said what had changed.
+
+    Whatever was written to them before `at` is in the copies it has said it holds. Of the volumes
+    in `behind` that is true up to another time; an empty one: nothing more is known than
+    when the copy was taken. All times are by the node's clock.
+    """
+
+    node: str
+    at: str
+    behind: Mapping[str, str] = field(default_factory=dict)
+
+    def covers(self, volume: Volume) -> str:
+        """Up to when all that was written to a volume is in what its owner has said it holds."""
+        return self.behind.get(volume.id, self.at)
+
+
+@dataclass(frozen=True)
 class NamedSnapshot(Record):
     """A snapshot a person asked for: kept as long as the volume."""
 
@@ -254,6 +272,7 @@ class State:
         moves: by volume id.
         nodes: those whose lease has not expired, by name.
         seen: node -> when it was last heard of; also of nodes that are away.
+        looks: by node; also of nodes that are away.
         copies: volume id -> node -> copy.
         snapshots: volume id -> number -> snapshot.
         removed: by volume id.
@@ -264,6 +283,7 @@ class State:
     moves: Mapping[str, Move] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
+    looks: Mapping[str, Look] = field(default_factory=dict)
     copies: Mapping[str, Mapping[str, Copy]] = field(default_factory=dict)
     snapshots: Mapping[str, Mapping[int, NamedSnapshot]] = field(default_factory=dict)
     removed: Mapping[str, Removed] = field(default_factory=dict)

@@ -1,18 +1,14 @@
-"""Replication ahead of time: owners publish what changed, replicas fetch it.
+"""Replication ahead of time: owners publish what changed (publisher.py), replicas fetch it.
 
-The publisher takes a snapshot of every own volume that changed, about once a
-second, and says so in etcd. The follower sees that in its mirror and fetches.
-Which nodes are replicas follows from the cluster's state alone, so nothing has
-to be agreed about it.
-
-Longer than 300 lines because publisher and follower share the rules on which snapshots to keep.
+The follower sees in its mirror what was published, and fetches. Which nodes are replicas follows
+from the cluster's state alone, so nothing has to be agreed about it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,18 +16,16 @@ from functools import partial
 
 from flocker.background import attempt
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, FlockerError, PoolError, StaleEpoch
+from flocker.errors import ControlPlaneAway, FlockerError
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Claim, Copy, Snapshot, State, Volume, ago, now
+from flocker.records import Copy, State, Volume, ago
 from flocker.setbacks import Setbacks
 from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
 
-PUBLISH_SECONDS = 1.0
-UNSAID_ROUNDS = 30  # it means looking into every volume's folder, and seldom finds something
-AT_ONCE = 4  # snapshots taken, or streams fetched, at the same time
+AT_ONCE = 4  # streams fetched at the same time
 RETRY_SECONDS = 5.0
 
 
@@ -68,35 +62,35 @@ class Retention:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._sent: dict[tuple[str, str], int] = {}
-        self._asked_for: set[tuple[str, int]] = set()
-        self._read: Counter[tuple[str, int]] = Counter()
+        self._sent: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._asked_for: defaultdict[str, set[int]] = defaultdict(set)
+        self._read: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def sending(self, volume_id: str, node: str, number: int) -> None:
         """A peer is fetching this one; it is the next parent even before the peer says so."""
         with self._lock:
-            self._sent[volume_id, node] = number
+            self._sent[volume_id][node] = number
 
     def asked_for(self, volume_id: str, number: int) -> None:
         """A person wants this one; until the cluster knows, nothing else keeps it."""
         with self._lock:
-            self._asked_for.add((volume_id, number))
+            self._asked_for[volume_id].add(number)
 
     def not_wanted(self, volume_id: str, number: int) -> None:
         """That person does not want it any more."""
         with self._lock:
-            self._asked_for.discard((volume_id, number))
+            self._asked_for[volume_id].discard(number)
 
     @contextmanager
     def reading(self, volume_id: str, number: int) -> Iterator[None]:
         """This one is being read from end to end."""
         with self._lock:
-            self._read[volume_id, number] += 1
+            self._read[volume_id][number] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._read[volume_id, number] -= 1
+                self._read[volume_id][number] -= 1
 
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
@@ -108,119 +102,10 @@ class Retention:
         }
         kept |= {named.snapshot.number for named in state.named(volume)}
         with self._lock:
-            kept |= {number for each, number in self._asked_for if each == volume.id}
-            kept |= {number for each, number in +self._read if each == volume.id}
-            kept |= {number for (each, _), number in self._sent.items() if each == volume.id}
+            kept |= self._asked_for.get(volume.id, set())
+            kept |= set(+self._read.get(volume.id, Counter()))
+            kept |= set(self._sent.get(volume.id, {}).values())
         return kept
-
-
-class Publisher:
-    """Takes snapshots of what changed in this node's own volumes, and says so."""
-
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        catalog: Catalog,
-        pool: Pool,
-        retention: Retention,
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._catalog = catalog
-        self._pool = pool
-        self._retention = retention
-        self._unheard: set[Claim] = set()  # to be published again in the next round
-        self._failing: dict[str, str] = {}  # volume id -> why no snapshot of it could be taken
-        self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
-
-    def start(self, stopping: threading.Event) -> None:
-        """Run in the background until `stopping` is set."""
-        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
-
-    def _run(self, stopping: threading.Event) -> None:
-        rounds = 0
-        while not stopping.wait(PUBLISH_SECONDS):
-            look = partial(self.publish_changes, with_unsaid=rounds % UNSAID_ROUNDS == 0)
-            attempt(log, "changes could not be looked for", look)
-            rounds += 1
-
-    def publish_changes(self, *, with_unsaid: bool = True) -> None:
-        """One round over all volumes this node owns.
-
-        Args:
-            with_unsaid: also look for snapshots that were taken and never published.
-        """
-        state = self._catalog.state
-        if not self._catalog.is_connected:
-            return  # nobody can be told, so snapshots would only pile up
-        mine = [volume for volume in state.volumes.values() if volume.owner == self._node]
-        for volume in mine:
-            if volume.size_bytes is not None:
-                self._contain(volume)
-        own = {volume.claim: volume for volume in mine if volume.replicas > 0}
-        changed = set(self._pool.changed_volumes(own.keys()))
-        unsaid = {
-            claim
-            for claim in own
-            if claim in self._unheard or (with_unsaid and not self._is_said(claim, state))
-        }
-        list(self._workers.map(lambda claim: self._publish(own[claim]), changed | unsaid))
-
-    def problems(self) -> list[str]:
-        """Problems of this node's volumes whose copies fall behind because of it, for people."""
-        return [
-            f"volume '{volume.name}' could not be replicated: {self._failing[volume.id]}"
-            for volume in self._catalog.volumes()
-            if volume.owner == self._node and volume.id in self._failing
-        ]
-
-    def publish(self, volume: Volume) -> Snapshot:
-        """Freeze a volume as it is and tell the replicas.
-
-        Raises:
-            StaleEpoch: this node does not own it any more.
-            ControlPlaneAway: the snapshot is taken, but nobody was told.
-        """
-        taken_at = now()
-        snapshot = self._pool.take_snapshot(volume.claim)
-        state = self._catalog.state
-        said = state.copies_of(volume).get(self._node)
-        if said is None or said.snapshot != snapshot:
-            self._ownership.publish(Copy(volume.id, self._node, snapshot, taken_at))
-            self._pool.prune(volume.id, self._retention.numbers(volume, state))
-        return snapshot
-
-    def _contain(self, volume: Volume) -> None:
-        try:
-            self._pool.contain(volume.claim)
-        except (PoolError, StaleEpoch) as error:
-            log.debug("volume '%s' is not looked into: %s", volume.name, error)
-
-    def _publish(self, volume: Volume) -> None:
-        self._unheard.discard(volume.claim)
-        try:
-            self.publish(volume)
-            self._failing.pop(volume.id, None)
-        except ControlPlaneAway:
-            self._unheard.add(volume.claim)
-            log.debug("volume '%s' changed, but nobody can be told", volume.name)
-        except StaleEpoch as error:  # it moved meanwhile
-            log.debug("%s", error)
-        except PoolError as error:
-            if self._failing.get(volume.id) != str(error):  # once, not every second
-                log.warning("volume '%s' could not be replicated: %s", volume.name, error)
-            self._failing[volume.id] = str(error)
-
-    def _is_said(self, claim: Claim, state: State) -> bool:
-        """Whether the cluster knows of the newest snapshot here.
-
-        It may have been taken for a move that was not made, or for a clone, and
-        the answer to a publication may have been lost.
-        """
-        copy = state.copies.get(claim.volume_id, {}).get(self._node)
-        return copy is not None and [copy.snapshot] == self._pool.snapshots(claim.volume_id)[-1:]
 
 
 class Follower:
@@ -310,7 +195,8 @@ class Follower:
         newest = state.copies_of(volume)[volume.owner]
         named = [each.snapshot for each in state.named(volume)]
         self._transfers.fetch(volume.id, volume.owner, [*named, newest.snapshot])
-        self._ownership.publish(Copy(volume.id, self._node, newest.snapshot, newest.taken_at))
+        copy = Copy(volume.id, self._node, newest.snapshot, newest.taken_at)
+        self._ownership.publish([(volume, copy)])
         self._pool.prune(volume.id, self._retention.numbers(volume, state))
 
     def _begin(self, volume: Volume) -> None:

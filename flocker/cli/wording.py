@@ -291,11 +291,11 @@ def _replicas(volume: Part, is_owner_alive: bool) -> str:
 
 
 def _replica(copy: Part, is_owner_alive: bool) -> str:
-    if copy["holds_until"] is None:
-        return f"{copy['node']} current"
     if not is_owner_alive:  # nobody knows how much the owner wrote since
-        return f"{copy['node']} up to {clock(copy['holds_until'])}"
-    behind = datetime.now(UTC) - datetime.fromisoformat(copy["holds_until"])
+        return f"{copy['node']} up to {clock(copy['complete_until'])}"
+    if copy["is_current"]:
+        return f"{copy['node']} current"
+    behind = datetime.now(UTC) - datetime.fromisoformat(copy["complete_until"])
     return f"{copy['node']} {age(behind.total_seconds())} behind"
 
 

@@ -255,7 +255,8 @@ def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOw
     state = forgetful.state()
     assert volume.id not in state.moves
     assert volume.id not in state.mounts
-    forgetful.publish(Copy(volume.id, "node1", BASE, AT))
+    copy = Copy(volume.id, "node1", BASE, AT)
+    forgetful.publish([(moved, copy)])
     forgetful.keep_snapshot(NamedSnapshot(volume.id, BASE, AT), event(volume, "snapshot"))
     forgetful.remove(moved, event(volume, "removed"))
     removed = forgetful.state().removed[volume.id]
@@ -265,7 +266,8 @@ def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOw
     assert sorted(each.what for each in forgetful.history(volume.id)) == sorted(
         ["created", "resized", "moved", "snapshot", "removed", "undeleted", "promoted"]
     ), "each is told of once"
-    forgetful.withdraw(volume.id, "node1")
+    forgetful.withdraw([copy])
+    assert "node1" not in forgetful.state().copies_of(volume)
     forgetful.remove(promoted, event(volume, "removed again"))
     forgetful.purge(forgetful.state().removed[volume.id])
     assert forgetful.volume(volume.name) is None
@@ -667,7 +669,8 @@ def test_changes_that_come_together_are_told_of_in_order(etcd: Etcd) -> None:
     volume = made(ownership)
     with following(ownership) as told:
         for number in range(200):
-            ownership.publish(Copy(volume.id, "node1", Snapshot(number, f"i{number}"), AT))
+            copy = Copy(volume.id, "node1", Snapshot(number, f"i{number}"), AT)
+            ownership.publish([(volume, copy)])
         eventually(
             lambda: told[-1].copies_of(volume)["node1"].snapshot.number,  # type: ignore[union-attr]
             is_=199,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from flocker import etcd_care
 from flocker.errors import ControlPlaneAway
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_care import EtcdCare
-from flocker.records import Copy, Node, Snapshot
+from flocker.records import Copy, Event, Node, Snapshot, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 
 pytestmark = pytest.mark.contract
@@ -52,12 +53,14 @@ def leader_of(members: list[Etcd]) -> Etcd:
 
 def publish_until(is_enough: Callable[[], bool], ownership: EtcdOwnership) -> None:
     """Say again and again what a node holds, as a volume does that changes every second."""
-    number = 0
+    number, volume = 0, Volume("busy", str(uuid.uuid4()), "node1", 1, "2026-11-22")
+    volume = ownership.create(volume, Event(volume.id, "busy", "2026-11-22", "node1", "created"))
     while not is_enough():
         for _ in range(100):
             number += 1
             at = "2026-11-22T19:00:00.000+00:00"
-            ownership.publish(Copy("id", "node1", Snapshot(number, "x" * 1000, 1), at))
+            copy = Copy(volume.id, "node1", Snapshot(number, f"{number}" + "x" * 1000, 1), at)
+            ownership.publish([(volume, copy)])
 
 
 def fill(ownership: EtcdOwnership) -> None:

@@ -13,7 +13,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker.errors import InUse, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
 from flocker.ownership import Ownership
-from flocker.records import Copy, Cut, Event, NamedSnapshot, Node, Snapshot, State, Volume
+from flocker.records import Copy, Cut, Event, Look, NamedSnapshot, Node, Snapshot, State, Volume
 
 pytestmark = pytest.mark.contract
 
@@ -43,6 +43,11 @@ def made(view: Ownership, owner: str = "node1") -> Volume:
     volume = a_volume(owner)
     assert view.create(volume, event(volume, "created")) == volume
     return volume
+
+
+def many_made(view: Ownership, number: int) -> list[Volume]:
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(lambda _: made(view), range(number)))
 
 
 def held(volume: Volume, node: str, snapshot: Snapshot = BASE) -> Copy:
@@ -204,9 +209,9 @@ def test_a_finished_move_changes_owner_epoch_and_base_and_ends(join: Join) -> No
 def test_both_ends_of_a_finished_move_hold_its_base(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
-    node1.publish(held(volume, "node1", Snapshot(6, "identity-6")))
+    node1.publish([(volume, held(volume, "node1", Snapshot(6, "identity-6")))])
     third = held(volume, "node3", Snapshot(6, "identity-6"))
-    node1.publish(third)
+    node1.publish([(volume, third)])
     move = node2.start_move(volume, "node2")
     happened = event(volume, "moved")
     node2.finish_move(volume, move, BASE, happened)
@@ -330,7 +335,7 @@ def test_a_promotion_says_what_the_new_owner_holds(join: Join, replicas: int) ->
     volume = replace(a_volume("never-announced"), replicas=replicas)
     node2.create(volume, event(volume, "created"))
     behind = held(volume, "node2", Snapshot(6, "identity-6"))
-    node2.publish(behind)
+    node2.publish([(volume, behind)])
     promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
     assert promoted.cuts == (Cut(promoted.epoch, BASE.number),)
     kept = held(volume, "node2") if replicas else behind
@@ -351,7 +356,7 @@ def test_a_removed_volume_can_be_had_back(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
     copy = Copy(volume.id, "node2", BASE, AT)
-    node2.publish(copy)
+    node2.publish([(volume, copy)])
     node1.remove(volume, event(volume, "removed", at=AT))
     node1.remove(volume, event(volume, "removed", at=AT))  # as after a lost answer
     state = node2.state()
@@ -391,7 +396,7 @@ def test_a_purged_volume_leaves_nothing(join: Join) -> None:
     node1 = joined(join, "node1")
     volume, other = made(node1), made(node1)
     for each in (volume, other):
-        node1.publish(Copy(each.id, "node1", BASE, AT))
+        node1.publish([(each, Copy(each.id, "node1", BASE, AT))])
         node1.keep_snapshot(NamedSnapshot(each.id, BASE, AT), event(each, "snapshot"))
         node1.remove(each, event(each, "removed"))
     removed = node1.state().removed[volume.id]
@@ -410,7 +415,7 @@ def test_a_purged_volume_leaves_nothing(join: Join) -> None:
 def test_a_volume_that_is_back_is_not_purged(join: Join) -> None:
     node1 = joined(join, "node1")
     volume = made(node1)
-    node1.publish(Copy(volume.id, "node1", BASE, AT))
+    node1.publish([(volume, Copy(volume.id, "node1", BASE, AT))])
     node1.remove(volume, event(volume, "removed"))
     removed = node1.state().removed[volume.id]
     node1.undelete(removed, volume, event(volume, "undeleted"))
@@ -422,12 +427,12 @@ def test_a_volume_that_is_back_is_not_purged(join: Join) -> None:
 def test_a_volume_is_forgotten_when_its_owner_is_and_nobody_has_a_copy(join: Join) -> None:
     node1 = joined(join, "node1")
     volume, other = made(node1, "node-gone"), made(node1)
-    node1.publish(held(volume, "node-gone"))
-    node1.publish(held(volume, "node1"))
-    node1.publish(held(other, "node1"))
+    node1.publish([(volume, held(volume, "node-gone"))])
+    node1.publish([(volume, held(volume, "node1"))])
+    node1.publish([(other, held(other, "node1"))])
     with pytest.raises(Refused):
         node1.forget_volume(volume, event(volume, "forgotten"))
-    node1.withdraw(volume.id, "node1")
+    node1.withdraw([held(volume, "node1")])
     with pytest.raises(StaleEpoch):
         node1.forget_volume(replace(volume, epoch=2), event(volume, "forgotten"))
     node1.forget_volume(volume, event(volume, "forgotten"))
@@ -441,11 +446,10 @@ def test_a_volume_is_forgotten_when_its_owner_is_and_nobody_has_a_copy(join: Joi
 
 
 def test_a_node_is_forgotten_with_the_copies_it_held(join: Join) -> None:
-    node1, volumes = joined(join, "node1"), []
-    for _ in range(130):
-        volumes.append(a_volume())
-        node1.publish(held(volumes[-1], "node-gone"))
-        node1.publish(held(volumes[-1], "node1"))
+    volumes = many_made(joined(join, "node1"), 130)
+    node1 = joined(join, "node1")
+    for node in ("node-gone", "node1"):
+        node1.publish([(volume, held(volume, node)) for volume in volumes])
     with pytest.raises(Refused):
         node1.forget_node("node1")
     node1.forget_node("node-gone")
@@ -461,15 +465,101 @@ def test_copies_are_published_and_withdrawn_by_node(join: Join) -> None:
     older = Copy(volume.id, "node2", BASE, AT)
     newer = replace(older, snapshot=Snapshot(8, "identity-8"))
     own = replace(newer, node="node1")
-    node1.publish(own)
-    node2.publish(older)
-    node2.publish(newer)
+    node1.publish([(volume, own)])
+    node2.publish([(volume, older)])
+    node2.publish([(volume, newer)])
     assert node1.state().copies_of(volume) == {"node1": own, "node2": newer}
-    node2.withdraw(volume.id, "node2")
-    node2.withdraw(volume.id, "node2")
+    node2.withdraw([older])
+    assert node1.state().copies_of(volume) == {"node1": own, "node2": newer}, "a newer one stays"
+    node2.withdraw([newer])
+    node2.withdraw([newer])
     assert node1.state().copies_of(volume) == {"node1": own}
-    node1.withdraw(volume.id, "node1")
+    node1.withdraw([own])
     assert volume.id not in node1.state().copies
+
+
+def test_many_copies_are_published_and_withdrawn_at_once(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volumes = many_made(node1, 250)
+    look = Look("node1", AT, {volumes[0].id: ""})
+    node1.publish([(volume, held(volume, "node1")) for volume in volumes], look)
+    state = node1.state()
+    assert all(state.copies_of(volume) == {"node1": held(volume, "node1")} for volume in volumes)
+    assert state.looks["node1"] == look
+    node1.withdraw([held(volume, "node1") for volume in volumes])
+    state = node1.state()
+    assert not any(state.copies_of(volume) for volume in volumes)
+
+
+def test_what_is_published_late_or_twice_changes_nothing(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume, other = made(node1), made(node1)
+    older = [(each, held(each, "node1", Snapshot(6, "identity-6", 1))) for each in (volume, other)]
+    newer = held(volume, "node1")
+    node1.publish(older)
+    node1.publish([(volume, newer)])
+    for _ in range(2):
+        node1.publish(older)
+    assert node1.state().copies_of(volume) == {"node1": newer}
+    assert node1.state().copies_of(other) == {"node1": older[1][1]}
+
+
+def test_a_copy_of_a_volume_that_moved_meanwhile_is_not_published(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume, other = made(node1), made(node1)
+    move = node2.start_move(volume, "node2")
+    moved = node2.finish_move(volume, move, BASE, event(volume, "moved"))
+    late = held(volume, "node1", Snapshot(8, "identity-8", 1))
+    node1.publish([(volume, late), (other, held(other, "node1"))])
+    assert node1.state().copies_of(volume) == {
+        node: held(volume, node) for node in ("node1", "node2")
+    }
+    assert node1.state().copies_of(other) == {"node1": held(other, "node1")}, "it is not held up"
+    back = held(volume, "node1", Snapshot(8, "identity-8b", 2))
+    node1.publish([(moved, back)])
+    assert node1.state().copies_of(volume)["node1"] == back
+
+
+def test_a_copy_of_a_volume_that_was_resized_meanwhile_is_published(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    node1.change(volume, replace(volume, size_bytes=5), event(volume, "resized"))
+    node1.publish([(volume, held(volume, "node1"))])
+    assert node1.state().copies_of(volume) == {"node1": held(volume, "node1")}
+
+
+def test_a_copy_of_a_volume_that_was_removed_meanwhile_is_not_published(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    node1.remove(volume, event(volume, "removed"))
+    node1.publish([(volume, held(volume, "node1"))], Look("node1", AT))
+    assert node1.state().copies_of(volume) == {}
+    assert node1.state().looks["node1"] == Look("node1", AT)
+    again = replace(a_volume(), name=volume.name)
+    node1.create(again, event(again, "created"))
+    node1.publish([(volume, held(volume, "node1"))])
+    assert node1.state().copies_of(volume) == {}, "the name is another volume's"
+
+
+def test_a_former_owner_says_less_once_a_promotion_left_some_behind(join: Join) -> None:
+    node2 = joined(join, "node2")
+    volume = made(node2, owner="never-announced")
+    node2.publish([(volume, held(volume, "never-announced", Snapshot(9, "identity-9", 1)))])
+    promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
+    part = held(volume, "never-announced")
+    node2.publish([(promoted, part)])
+    assert node2.state().copies_of(volume)["never-announced"] == part
+
+
+def test_a_look_is_announced_and_forgotten_with_its_node(join: Join) -> None:
+    node1 = joined(join, "node1")
+    node = Node("node-looking", "127.0.0.1", "0", 0, 1)
+    look = Look(node.name, AT, {"some volume": AT})
+    joined(join, node.name).announce(node, look)
+    assert node1.state().looks[node.name] == look
+    node1.publish([], Look("never-announced", AT))
+    node1.forget_node("never-announced")
+    assert "never-announced" not in node1.state().looks
 
 
 def test_named_snapshots_are_in_order_of_number(join: Join) -> None:
@@ -557,7 +647,7 @@ def test_every_change_is_followed(join: Join) -> None:
     eventually(lambda: seen[-1].mounts.get(volume.id), is_="node1", within=10)
     assert seen[-1].volumes[volume.name] == volume
     node1.unmount(volume)
-    node1.publish(Copy(volume.id, "node1", BASE, AT))
+    node1.publish([(volume, Copy(volume.id, "node1", BASE, AT))])
     eventually(lambda: "node1" in seen[-1].copies_of(volume), is_=True, within=10)
     assert volume.id not in seen[-1].mounts
     node1.remove(volume, event(volume, "removed"))

@@ -19,7 +19,7 @@ from flocker.digest import Digest
 from flocker.driver import Driver
 from flocker.engine import EngineUse, Stopped
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
-from flocker.failover import Failover
+from flocker.failover import Failover, complete_until
 from flocker.handoff import Arrivals, Handoff
 from flocker.identity import Identity
 from flocker.membership import Membership
@@ -29,9 +29,10 @@ from flocker.mount_counts import MountCounts
 from flocker.operations import Operations
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
+from flocker.publisher import Publisher
 from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
-from flocker.replication import Follower, Publisher, Retention
+from flocker.replication import Follower, Retention
 from flocker.room import shortages
 from flocker.strays import Strays
 from flocker.told import Told
@@ -289,7 +290,8 @@ class Machine:
 
     def announce(self) -> None:
         stuck = self.follower.stuck()
-        self.ownership.announce(Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck))
+        node = Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck)
+        self.ownership.announce(node, self.publisher.last_look())
 
     def run(self, volume: str, container: str = "writer") -> Path:
         """Start a container with the volume: mount, and the kernel sees it."""
@@ -361,10 +363,10 @@ class MemoryCluster:
         """The record of a volume that is there."""
         return self.state.volumes[name]
 
-    def taken_at(self, name: str, node: str) -> str:
-        """When the newest copy on a node was taken; nothing is promised of what came later, as the
-        owner was last heard of within the two seconds it may take to publish."""
-        return self.state.copies_of(self.volume(name))[node].taken_at
+    def complete_until(self, name: str, node: str) -> str:
+        """Up to when the copy on a node holds all that the owner wrote."""
+        volume = self.volume(name)
+        return complete_until(volume, self.state.copies_of(volume)[node], self.state)
 
     def replicate(self) -> None:
         """Let every replica catch up."""

@@ -118,7 +118,7 @@ def test_all_of_a_state_is_written_down_but_who_is_there(table: Table, file: Pat
     table.announce(Node("node1", "127.0.0.1", "0", 0, 1))
     table.mount(sized)
     table.start_move(moving, "node2")
-    table.publish(Copy(volume.id, "node2", BASE, AT))
+    table.publish([(sized, Copy(volume.id, "node2", BASE, AT))])
     table.keep_snapshot(NamedSnapshot(volume.id, BASE, AT, "a label"), event)
     gone = table.add("gone")
     table.remove(gone, event)

@@ -130,7 +130,7 @@ def copy(node: str, holds_until: str | None) -> dict[str, Any]:
         "number": 3,
         "taken_at": LONG_AGO,
         "is_current": is_current,
-        "holds_until": holds_until,
+        "complete_until": holds_until or ago(1),
     }
 
 

@@ -322,11 +322,11 @@ def test_a_volume_removed_while_the_node_was_away_is_put_aside(
 
 def test_a_node_says_again_what_it_holds(demo: MemoryCluster) -> None:
     volume = demo.volume("demo")
-    held = demo.state.copies[volume.id]["node2"].snapshot
-    demo.ownership.withdraw(volume.id, "node2")
+    said = demo.state.copies[volume.id]["node2"]
+    demo.ownership.withdraw([said])
     demo["node2"].custody.catch_up()
     copy = demo.state.copies[volume.id]["node2"]
-    assert copy.snapshot == held
+    assert copy.snapshot == said.snapshot
     assert copy.taken_at == volume.created_at  # it may be as old as that
 
 
@@ -523,8 +523,9 @@ def surplus(cluster: MemoryCluster) -> MemoryCluster:
 
 
 def age_copy(cluster: MemoryCluster, node: str, seconds: float) -> None:
-    copy = cluster.state.copies_of(cluster.volume("demo"))[node]
-    cluster.ownership.publish(replace(copy, taken_at=ago(seconds)))
+    volume = cluster.volume("demo")
+    copy = cluster.state.copies_of(volume)[node]
+    cluster.ownership.publish([(volume, replace(copy, taken_at=ago(seconds)))])
 
 
 def holders_of_copies(cluster: MemoryCluster) -> set[str]:

@@ -21,8 +21,8 @@ from flocker.errors import (
     TransferFailed,
     VolumeNotFound,
 )
-from flocker.failover import BOOT_GRACE_SECONDS, complete_until, newest_copy
-from flocker.records import Copy, Snapshot, State, Volume, ago
+from flocker.failover import BOOT_GRACE_SECONDS, complete_until, is_current, newest_copy
+from flocker.records import Copy, Look, Snapshot, State, Volume, ago
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -70,7 +70,7 @@ def test_a_mount_is_refused_with_the_age_of_the_newest_replica_and_what_to_type(
     only_node3_follows(demo, "newer")
     demo["node1"].announce()
     demo.lose("node1")
-    seen, until = demo.state.seen["node1"], demo.taken_at("demo", "node3")
+    seen, until = demo.state.seen["node1"], demo.complete_until("demo", "node3")
     with pytest.raises(OwnerLost) as refused:
         demo["node2"].driver.mount("demo", "container")
     assert str(refused.value) == (
@@ -157,14 +157,37 @@ def test_how_complete_a_copy_is() -> None:
     behind = Copy("id", "node3", old, "2026-01-02T09:00:00")
     state = State(
         seen={"node1": "2026-01-02T12:00:00"},
+        looks={"node1": Look("node1", "2026-01-02T11:59:58", {"other": "2026-01-02T11:00:00"})},
         copies={"id": {copy.node: copy for copy in (published, mine, behind)}},
     )
-    assert complete_until(volume, mine, state) == "2026-01-02T11:59:58.000"
+    assert complete_until(volume, mine, state) == "2026-01-02T11:59:58"
     assert complete_until(volume, behind, state) == "2026-01-02T09:00:00"
-    unseen = replace(state, seen={})
-    assert complete_until(volume, mine, unseen) == "2026-01-02T10:00:00"
+    for since, until in (("2026-01-02T11:00:00",) * 2, ("", "2026-01-02T10:00:00")):
+        late = replace(state, looks={"node1": Look("node1", "2026-01-02T11:59:58", {"id": since})})
+        assert complete_until(volume, mine, late) == until
+    without_look = replace(state, looks={})
+    assert complete_until(volume, mine, without_look) == "2026-01-02T10:00:00"
     unpublished = replace(volume, replicas=0)
     assert complete_until(unpublished, mine, state) == "2026-01-02T10:00:00"
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "expected"), [("2026-01-02T11:59:51", True), ("2026-01-02T11:59:49", False)]
+)
+def test_a_copy_is_not_current_once_the_owner_has_stopped_looking(
+    looked_at: str, expected: bool
+) -> None:
+    volume = Volume("demo", "id", "node1", 1, "2026-01-01")
+    copies = {
+        node: Copy("id", node, Snapshot(1, "i1"), "2026-01-02T10:00:00")
+        for node in ("node1", "node2")
+    }
+    state = State(
+        seen={"node1": "2026-01-02T12:00:00"},
+        looks={"node1": Look("node1", looked_at)},
+        copies={"id": copies},
+    )
+    assert is_current(volume, copies["node2"], state) is expected
 
 
 # Promoting
@@ -173,7 +196,7 @@ def test_how_complete_a_copy_is() -> None:
 def test_a_replica_becomes_the_volume(demo: MemoryCluster) -> None:
     demo.lose("node1")
     promoted, until = demo["node2"].failover.promote("demo")
-    assert until == demo.taken_at("demo", "node2")
+    assert until == demo.complete_until("demo", "node2")
     assert promoted == demo.volume("demo")
     assert (promoted.owner, promoted.epoch) == ("node2", 2)
     assert promoted.base == demo["node2"].pool.snapshots(promoted.id)[-1]
@@ -513,9 +536,8 @@ def test_a_pool_that_cannot_adopt_it_changes_nothing(
 def test_a_replica_that_is_not_what_was_said_is_not_gone_on_from(demo: MemoryCluster) -> None:
     volume = demo.volume("demo")
     demo.lose("node1")
-    demo.ownership.publish(
-        Copy(volume.id, "node2", Snapshot(9, "never here", 1), volume.created_at)
-    )
+    never = Copy(volume.id, "node2", Snapshot(9, "never here", 1), volume.created_at)
+    demo.ownership.publish([(volume, never)])
     with pytest.raises(Refused, match="node2 does not hold snapshot 9 of volume 'demo' any more"):
         demo["node2"].failover.promote("demo")
     assert demo.volume("demo").owner == "node1"
@@ -533,7 +555,7 @@ def replaced(demo: MemoryCluster) -> MemoryCluster:
 
 
 def test_an_owner_without_its_disk_says_what_to_type(replaced: MemoryCluster) -> None:
-    until = replaced.taken_at("demo", "node3")
+    until = replaced.state.copies_of(replaced.volume("demo"))["node3"].taken_at
     node1, node2 = replaced["node1"], replaced["node2"]
     attempts: list[Callable[[], object]] = [
         lambda: node1.driver.mount("demo", "container"),
@@ -555,7 +577,7 @@ def test_an_owner_without_its_disk_says_what_to_type(replaced: MemoryCluster) ->
 
 def test_an_owner_without_its_disk_goes_on_from_a_replica(replaced: MemoryCluster) -> None:
     promoted, until = replaced["node1"].failover.promote("demo")
-    assert until == replaced.taken_at("demo", "node3")
+    assert until == replaced.state.copies_of(replaced.volume("demo"))["node3"].taken_at
     assert promoted == replaced.volume("demo")
     assert (promoted.owner, promoted.epoch) == ("node1", 2)
     event = next(

@@ -17,10 +17,11 @@ from flocker.errors import ControlPlaneAway
 from flocker.keeper import Keeper
 from flocker.lease_file import LeaseFile
 from flocker.pool import Usage
-from flocker.records import Node
+from flocker.records import Look, Node
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 CONFIG = Config("node1", "127.0.0.1", [], Certificates.within(Path()), lease_seconds=1)
+LOOK = Look("node1", "2026-11-22T19:00:00.000+00:00", {"id": ""})
 FAILURES = [ControlPlaneAway("etcd is away"), OSError("disk"), KeyError("surprise")]
 
 
@@ -75,6 +76,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             look_for_strays=lambda: None,
             problems=lambda: ["volume 'demo': stuck"],
             stuck=lambda: {"id": "its pool is full"},
+            last_look=lambda: LOOK,
         ).start(stopping)
 
     yield start
@@ -156,11 +158,11 @@ def test_an_announcement_that_took_long_is_followed_up_at_once(
     monkeypatch.setattr(keeper, "RENEWALS", 1)
     announce, times = node1.ownership.announce, []
 
-    def slow(node: Node) -> bool:
+    def slow(node: Node, look: Look) -> bool:
         times.append(time.monotonic())
         threading.Event().wait(1.5 * CONFIG.lease_seconds)
         times.append(time.monotonic())
-        return announce(node)
+        return announce(node, look)
 
     monkeypatch.setattr(node1.ownership, "announce", slow)
     start()
@@ -306,3 +308,4 @@ def test_what_does_not_work_is_announced(cluster: MemoryCluster, start: Start) -
     start()
     eventually(lambda: is_known(cluster), is_=True, within=10)
     assert cluster["node2"].operations.status()["nodes"][0]["problems"] == ["volume 'demo': stuck"]
+    assert cluster.state.looks["node1"] == LOOK

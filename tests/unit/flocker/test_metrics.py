@@ -49,14 +49,18 @@ def volume(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def copy(node: str, holds_until: str | None) -> dict[str, Any]:
+def copy(node: str, complete_until: str) -> dict[str, Any]:
     return {
         "node": node,
         "number": 3,
         "taken_at": "2026-11-22T19:00:00.000+00:00",
-        "is_current": holds_until is None,
-        "holds_until": holds_until,
+        "is_current": True,
+        "complete_until": complete_until,
     }
+
+
+def ahead() -> str:
+    return (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -92,7 +96,7 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
                 size_bytes=GIB,
                 used_bytes=GIB // 2,
                 mounted_on="node1",
-                copies=[copy("node2", None), copy("node3", four_seconds_ago)],
+                copies=[copy("node2", ahead()), copy("node3", four_seconds_ago)],
                 stuck={"node3": "its pool is full"},
             ),
             volume("plain", problem="a folder in it is a subvolume"),
@@ -122,8 +126,7 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
 
 
 def test_a_replica_of_an_owner_whose_clock_is_ahead_is_not_behind() -> None:
-    ahead = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
-    now = status(volumes=[volume("demo", copies=[copy("node2", ahead)])])
+    now = status(volumes=[volume("demo", copies=[copy("node2", ahead())])])
     seen = samples(Metrics(lambda: now))
     assert seen[("flocker_replica_lag_seconds", "node2", "demo")] == 0
 

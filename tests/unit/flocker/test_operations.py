@@ -63,9 +63,9 @@ def test_status_shows_nodes_volumes_and_copies(demo: MemoryCluster, node: str) -
     assert (volume["name"], volume["owner"], volume["mounted_on"]) == ("demo", "node1", "node1")
     assert (volume["move"], volume["problem"], volume["used_bytes"]) == (None, None, None)
     assert [
-        (copy["node"], copy["number"], copy["is_current"], copy["holds_until"])
+        (copy["node"], copy["number"], copy["is_current"], copy["complete_until"])
         for copy in volume["copies"]
-    ] == [("node2", 1, True, None), ("node3", 1, True, None)]
+    ] == [(each, 1, True, demo.complete_until("demo", each)) for each in ("node2", "node3")]
 
 
 def test_status_tells_how_old_a_copy_is_that_fell_behind(demo: MemoryCluster) -> None:
@@ -75,7 +75,7 @@ def test_status_tells_how_old_a_copy_is_that_fell_behind(demo: MemoryCluster) ->
     copies = demo["node2"].operations.status()["volumes"][0]["copies"]
     behind = next(copy for copy in copies if copy["node"] == "node3")
     assert not behind["is_current"]
-    assert behind["holds_until"] == behind["taken_at"]
+    assert behind["complete_until"] == behind["taken_at"]
 
 
 def test_status_tells_what_is_lost_with_the_owner(demo: MemoryCluster) -> None:
@@ -90,8 +90,8 @@ def test_status_tells_what_is_lost_with_the_owner(demo: MemoryCluster) -> None:
     )
     [volume] = status["volumes"]
     assert "flocker promote demo" in volume["problem"]
-    taken_at = demo.taken_at("demo", "node2")
-    assert [copy["holds_until"] for copy in volume["copies"]] == [taken_at] * 2
+    until = demo.complete_until("demo", "node2")
+    assert [copy["complete_until"] for copy in volume["copies"]] == [until] * 2
 
 
 def test_status_shows_a_move(demo: MemoryCluster) -> None:
@@ -147,7 +147,7 @@ def test_promoting_says_what_may_be_lost(demo: MemoryCluster) -> None:
     demo.lose("node1")
     answer = demo["node2"].operations.promote("demo")
     assert answer["volume"] == demo.volume("demo").to_json()
-    assert answer["lost_after"] == demo.taken_at("demo", "node2")
+    assert answer["lost_after"] == demo.complete_until("demo", "node2")
 
 
 # Snapshots

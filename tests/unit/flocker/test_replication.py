@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
-from flocker import replication
+from flocker import publisher, replication
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
 from flocker.records import Copy, Cut, Node, Snapshot, State, Volume, ago
 from flocker.replication import Retention, replicas_of
@@ -195,15 +195,13 @@ def test_a_snapshot_that_was_taken_for_something_else_is_published(demo: MemoryC
     demo.replicate()
     node1.write("demo", "two")
     node1.driver.create("copy", {"from": "demo"})
-    node1.publisher.publish_changes(with_unsaid=False)
-    assert said(demo)["node1"] == 1  # looked for only now and then
     demo.replicate()
     assert said(demo) == {"node1": 2, "node2": 2, "node3": 2}
 
 
 def test_copies_the_cluster_has_forgotten_are_published_again(demo: MemoryCluster) -> None:
     demo.replicate()
-    demo.ownership.withdraw(demo.volume("demo").id, "node1")
+    demo.ownership.withdraw([demo.state.copies_of(demo.volume("demo"))["node1"]])
     demo["node1"].publish()
     assert said(demo)["node1"] == 1
 
@@ -430,7 +428,8 @@ def stopping() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replication, "PUBLISH_SECONDS", 0.02)
+    monkeypatch.setattr(publisher, "ROUND_SECONDS", 0.02)
+    monkeypatch.setattr(publisher, "PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(replication, "RETRY_SECONDS", 0.02)
 
 
