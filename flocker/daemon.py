@@ -19,6 +19,7 @@ from flocker.engine import Engine
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_care import EtcdCare
 from flocker.failover import Failover
+from flocker.follower import Follower
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
 from flocker.identity import Identity
@@ -34,7 +35,7 @@ from flocker.pool_mounts import PoolMounts
 from flocker.publisher import Publisher
 from flocker.purging import Purging
 from flocker.records import Volume
-from flocker.replication import Follower, Retention
+from flocker.replication import Retention
 from flocker.room import shortages
 from flocker.strays import Strays
 from flocker.told import Told

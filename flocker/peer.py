@@ -10,6 +10,7 @@
     GET  /copies/<id>/snapshots            those that are there
     GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment, ?to=<node>
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
+    POST /increments                       small increments of many volumes, in one stream
     GET  /asides                           what was put aside there
     POST /upkeep/purge                     see upkeep_api.py
     GET  /upkeep/strays                    likewise
@@ -26,7 +27,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -54,6 +55,7 @@ from flocker.errors import (
     TransferFailed,
     VolumeNotFound,
 )
+from flocker.increments import Increment, Increments, Wanted, decode, encode
 from flocker.operations import Operations
 from flocker.pool import Aside, Pool
 from flocker.records import Move, Node, Snapshot, Volume
@@ -86,6 +88,13 @@ class ReleaseRequest(BaseModel):
 
     epoch: int
     token: str
+
+
+class IncrementsRequest(BaseModel):
+    """What a node lacks (increments.Wanted)."""
+
+    to: str
+    wanted: list[dict[str, Any]]
 
 
 class CreateRequest(BaseModel):
@@ -162,6 +171,12 @@ def serve_peers(parts: Parts) -> FastAPI:
     @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
     def stream_bytes(volume_id: str, number: int, parent: int | None = None) -> dict[str, int]:
         return {"bytes": pool.stream_bytes(volume_id, number, parent)}
+
+    @app.post("/increments")
+    def increments(asked: IncrementsRequest) -> _Outgoing:
+        wanted = [Wanted.from_json(each) for each in asked.wanted]
+        found = Increments(pool, parts.retention).send(asked.to, wanted)
+        return _Outgoing(b"", encode(found), parts.count_sent)
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
@@ -313,6 +328,23 @@ class HttpPeers:
                     answer.read()
                     raise TransferFailed(f"{node} cannot send: {answer.text}")
                 yield from answer.iter_raw()
+        except httpx2.HTTPError as error:
+            raise TransferFailed(
+                f"the stream from {node} broke off ({error!r}); try again"
+            ) from error
+
+    def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
+        body = {"to": self._node, "wanted": [each.to_json() for each in wanted]}
+        try:
+            with self._client.stream(
+                "POST", f"{self._url(node)}/increments", json=body, timeout=_patient(DISK_SECONDS)
+            ) as answer:
+                if answer.status_code == httpx2.codes.NOT_FOUND:
+                    return  # an older version: all of them are fetched alone
+                if not answer.is_success:
+                    answer.read()
+                    raise TransferFailed(f"{node} cannot send: {answer.text}")
+                yield from decode(answer.iter_raw())
         except httpx2.HTTPError as error:
             raise TransferFailed(
                 f"the stream from {node} broke off ({error!r}); try again"

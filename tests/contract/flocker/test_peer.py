@@ -181,6 +181,32 @@ def test_a_replica_follows_over_the_network(demo: MemoryCluster, sent: list[int]
     assert node1.retention.numbers(demo.volume("demo"), State()) == {1}
 
 
+def test_small_changes_come_over_the_network_in_one_stream(
+    demo: MemoryCluster, sent: list[int]
+) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.driver.create("other", {})
+    node1.publish()
+    node2.follow()
+    for name in ("demo", "other"):
+        node1.write(name, "more")
+    node1.publish()
+    sent.clear()
+    volumes = [demo.volume(name) for name in ("demo", "other")]
+    assert node2.follower.follow_many("node1", volumes, demo.state) == []
+    for volume in volumes:
+        assert node2.pool.snapshots(volume.id) == node1.pool.snapshots(volume.id)
+        copies = demo.state.copies_of(volume)
+        assert copies["node2"].snapshot == copies["node1"].snapshot
+    assert sum(sent) > 0
+
+
+def test_a_node_that_is_away_sends_no_changes(cluster: MemoryCluster, certificates: Path) -> None:
+    peers = peers_of_node2(cluster, free_port(), certificates)
+    with pytest.raises(TransferFailed, match="the stream from node1 broke off"):
+        list(peers.increments("node1", []))
+
+
 def test_how_much_a_stream_carries_is_told(demo: MemoryCluster) -> None:
     node1, node2 = demo["node1"], demo["node2"]
     volume_id = demo.volume("demo").id

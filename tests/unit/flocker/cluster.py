@@ -7,7 +7,7 @@ a lost owner, so that every order of events can be made to happen.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -20,8 +20,10 @@ from flocker.driver import Driver
 from flocker.engine import EngineUse, Stopped
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
 from flocker.failover import Failover, complete_until
+from flocker.follower import Follower
 from flocker.handoff import Arrivals, Handoff
 from flocker.identity import Identity
+from flocker.increments import Increment, Increments, Wanted, decode, encode
 from flocker.membership import Membership
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
@@ -32,7 +34,7 @@ from flocker.pool import Aside, Pool
 from flocker.publisher import Publisher
 from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
-from flocker.replication import Follower, Retention
+from flocker.replication import Retention
 from flocker.room import shortages
 from flocker.strays import Strays
 from flocker.told import Told
@@ -327,8 +329,10 @@ class Machine:
     def follow(self) -> None:
         """What the follower does whenever the cluster's state changes; until it is done."""
         state = self.state
-        for volume in state.volumes.values():
-            if self.follower.lacks(volume, state):
+        lacking = [each for each in state.volumes.values() if self.follower.lacks(each, state)]
+        for owner in sorted({volume.owner for volume in lacking}):
+            of_owner = [volume for volume in lacking if volume.owner == owner]
+            for volume in self.follower.follow_many(owner, of_owner, state):
                 self.follower.follow(volume, state)
 
     @property
@@ -477,3 +481,11 @@ class DirectPeers:
             if not machine.is_up:
                 raise TransferFailed(f"the stream from {node} broke off")
             yield chunk
+
+    def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
+        machine = self._at(node, "")
+        sending = Increments(machine.pool, machine.retention).send("", wanted)
+        for increment in decode(encode(sending)):
+            if not machine.is_up:
+                raise TransferFailed(f"the stream from {node} broke off")
+            yield increment

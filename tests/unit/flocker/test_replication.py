@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
-from flocker import publisher, replication
+from flocker import follower, publisher
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
 from flocker.records import Copy, Cut, Node, Snapshot, State, Volume, ago
 from flocker.replication import Retention, replicas_of
@@ -430,7 +430,7 @@ def stopping() -> Iterator[threading.Event]:
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(publisher, "PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(replication, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("_in_a_hurry")
