@@ -35,6 +35,8 @@ else
 
 HOST := python3 -m host
 PYTEST := .venv/bin/python -m pytest
+# Contract tests mostly wait. A file's tests share what its fixtures make, so one worker has them all.
+SIDE_BY_SIDE := --tx '3*popen//python=tests/contract/worker' --dist loadfile --no-loadscope-reorder
 BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit \
 	$(if $(INVENTORY),-D inventory='$(INVENTORY)')
 TOLD := the app now: http://172.16.78.251 (node2); node1, where it came from: \
@@ -87,7 +89,7 @@ unit: tools ## test the pure rules
 
 contract: tools ## test against real btrfs, etcd, Redis and engines
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of
-	@$(PYTEST) -m "contract and not vm" --junit-xml=build/junit/contract.xml
+	@$(PYTEST) -m "contract and not vm" $(SIDE_BY_SIDE) --junit-xml=build/junit/contract.xml
 
 acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrows them
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes

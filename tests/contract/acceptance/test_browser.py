@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import socket
 import subprocess
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from selenium.common.exceptions import NoSuchElementException
 from acceptance import browser as browser_module
 from acceptance.browser import Browser, ChromiumMissing
 from acceptance.waiting import eventually
+from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
 
@@ -134,8 +134,7 @@ def test_only_the_hosts_named_can_be_reached_literal_addresses_included(
 
 
 def test_a_page_nobody_serves_means_not_yet(browser: Browser) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(ConnectionError, match=rf"^http://127.0.0.1:{port}/: .*REFUSED$"):
         browser.open(f"http://127.0.0.1:{port}/")
 

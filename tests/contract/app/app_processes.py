@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from acceptance.waiting import eventually
+from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 WEB = ROOT / "app" / "web"
@@ -25,13 +25,6 @@ POSTGRES_ENTRYPOINT = ROOT / "box" / "files" / "postgres-entrypoint"
 LOGIN = {"POSTGRES_USER": "whales", "POSTGRES_PASSWORD": "secret"}
 READY_SECONDS = 20.0
 STOP_SECONDS = 5.0  # half of what Docker grants before it kills
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

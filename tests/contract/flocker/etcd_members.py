@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +16,9 @@ from acceptance.waiting import eventually
 from flocker.etcd import EtcdOwnership
 from flocker.memory_ownership import MemoryOwnership
 from flocker.ownership import Ownership
+from tests.contract.ports import free_port
 
 LEASE_SECONDS = 2
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class Etcd:

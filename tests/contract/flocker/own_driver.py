@@ -17,8 +17,9 @@ from pathlib import Path
 from acceptance.waiting import eventually
 from flocker.config import PLUGIN_SOCKET
 from tests.contract.flocker.conftest import mounted_btrfs
-from tests.contract.flocker.etcd_members import Etcd, free_port
+from tests.contract.flocker.etcd_members import Etcd
 from tests.contract.flocker.own_engine import OwnEngine
+from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60
@@ -39,7 +40,6 @@ class OwnDriver:
         self._runtime = folder / "run"
         self._runtime.mkdir(parents=True)
         self._path = PLUGIN_SOCKET.with_name(f"{self.name}.sock")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(self._path))
         self._listening.listen(128)

@@ -39,6 +39,7 @@ class OwnEngine:
                 ],
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests, which then end it
             )
         eventually((self._folder / "containerd.sock").exists, is_=True, within=60)
 
@@ -64,6 +65,7 @@ class OwnEngine:
                 ],
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         eventually(self._answers, is_=True, within=60)
 
@@ -111,6 +113,14 @@ class OwnEngine:
         if containers:
             self.docker("rm", "--force", *containers)
 
+    def end_containers(self) -> None:
+        """Leave no container, even if dockerd has died: they outlive it."""
+        if self._process is None:
+            return
+        if self._process.poll() is not None:
+            self.start()
+        self.remove_containers()
+
     def stop(self) -> None:
         """End it; only then is the folder its own no more."""
         for process in (self._process, self._containerd):
@@ -142,7 +152,7 @@ def own_engine() -> Iterator[OwnEngine]:
         yield engine
     finally:
         try:
-            engine.remove_containers()
+            engine.end_containers()
         finally:
             engine.stop()
             unmount_below(folder)

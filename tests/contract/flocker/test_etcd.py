@@ -23,10 +23,11 @@ from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import FIRST_SECONDS, LAST_SECONDS, LEADER_SECONDS, PATIENCE_SECONDS
 from flocker.keeper import RENEWALS
 from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
-from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, free_port
+from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, held, made
 from tests.contract.flocker.test_peer import made_certificates
+from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
 

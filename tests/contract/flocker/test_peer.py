@@ -28,8 +28,8 @@ from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.records import Node, Snapshot, State
 from flocker.upkeep_api import add_peer_upkeep_routes
 from flocker.verification_api import add_peer_verification_routes
-from tests.contract.flocker.etcd_members import free_port
 from tests.contract.flocker.nobody import port_of_nobody
+from tests.contract.ports import free_port
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract

@@ -23,12 +23,12 @@ from flocker.engine import Engine, EngineUse
 from flocker.errors import InUse
 from flocker.serving import serve_on_plugin_socket
 from flocker.volume_use import START_SECONDS
+from tests.contract.apart import PLUGINS
 from tests.contract.flocker.own_engine import IMAGE, OwnEngine, own_engine
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract
 
-PLUGINS = Path("/run/docker/plugins")
 DRIVER = f"flocker-{os.getpid()}"
 
 
@@ -87,7 +87,6 @@ def cluster(tmp_path: Path) -> MemoryCluster:
 @pytest.fixture
 def plugin(cluster: MemoryCluster) -> Iterator[Plugin]:
     """node1's driver, as the engine's plugin DRIVER."""
-    PLUGINS.mkdir(parents=True, exist_ok=True)
     path = PLUGINS / f"{DRIVER}.sock"
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from acceptance.waiting import eventually
+from tests.contract.apart import leave_the_machines_mounts
 from tests.contract.flocker.own_driver import OwnDriver, own_drivers
 from tests.contract.flocker.own_engine import OwnEngine, own_engine
 
@@ -42,7 +43,9 @@ LONG_RUN = Run(starts=2000, restarts=50)
 SHORT_RUN = Run(starts=200, restarts=5)
 
 
-def start_and_stop(engine: OwnEngine, driver: OwnDriver, times: int, seed: int) -> None:
+def start_and_stop(
+    engine: OwnEngine, driver: OwnDriver, times: int, seed: int, done: threading.Event
+) -> None:
     """Start a container with a volume of the driver again and again, with pauses in between."""
     name, volume = f"app-{driver.name}", f"volume-{driver.name}"
     engine.docker("volume", "create", "--driver", driver.name, "--label", "kept=yes", volume)
@@ -50,12 +53,13 @@ def start_and_stop(engine: OwnEngine, driver: OwnDriver, times: int, seed: int) 
         *("create", "--network", "none", "--name", name, "--volume", "/usr:/usr:ro"),
         *("--volume", f"{volume}:/data", "machine", "sleep", "600"),
     )
-    pause = threading.Event()
     idle = random.Random(seed)  # noqa: S311
     for number in range(times):
+        if done.is_set():
+            return
         engine.docker("start", name)
         assert driver.counted(), f"start {number} of {name} is not counted"
-        pause.wait(idle.choice(IDLE_SECONDS))
+        done.wait(idle.choice(IDLE_SECONDS))
         engine.docker("kill", name)
         eventually(lambda: engine.state(name), is_="exited", within=30)
         # Far sooner than a use that nothing backs would end.
@@ -85,7 +89,7 @@ def endure(run: Run) -> str:
         with ThreadPoolExecutor(DRIVERS + 1) as threads:
             restarting = threads.submit(restart, drivers, run, done, expected / 2)
             working = [
-                threads.submit(start_and_stop, engine, driver, times, number)
+                threads.submit(start_and_stop, engine, driver, times, number, done)
                 for number, driver in enumerate(drivers)
             ]
             try:
@@ -112,4 +116,5 @@ def test_no_call_is_lost_while_daemons_restart() -> None:
 
 
 if __name__ == "__main__":
+    leave_the_machines_mounts()
     print(endure(LONG_RUN))

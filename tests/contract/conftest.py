@@ -1,0 +1,35 @@
+"""Where contract tests run: apart from the machine and from tests that run beside them."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+import pytest
+
+from tests.contract.apart import leave_the_machines_mounts
+
+LONG_FILES = (
+    "test_starts_and_stops.py",
+    "test_content.py",
+    "test_package.py",
+    "test_etcd.py",
+    "test_etcd_care.py",
+    "test_fence.py",
+)
+"""They begin first, so that no worker is busy with one when the others have nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def apart() -> None:
+    """Keep mounts to ourselves, and take everything back when told to end as when interrupted."""
+    leave_the_machines_mounts()
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
