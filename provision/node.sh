@@ -19,7 +19,10 @@ quorum_seconds=60 # how long a node that was made anew waits for the others to a
 engine_certs=/etc/docker/flocker-certs # the engine outlives the driver, whose folder a purge removes
 engine_settings=/etc/docker/daemon.json
 our_engine_settings=/etc/flocker/daemon.json
+has_joined=no # this run made etcd's member of this node one of a cluster with records
 due=/run/flocker-restart-due # a file per unit; outlives this script if that is interrupted
+
+. "$source/provision/etcd-members.sh"
 
 main() {
     refuse_foreign_settings
@@ -144,99 +147,17 @@ EOF
     put "" 0644 "$our_engine_settings" <"$source/provision/daemon.json"
 }
 
-is_member() { [[ ",$members" == *",$name="* ]]; }
-
 configure_etcd() {
     is_member || return 0
-    local state drop_ins=/etc/systemd/system/etcd.service.d
+    local state cluster drop_ins=/etc/systemd/system/etcd.service.d
     install -d "$drop_ins"
     put etcd 0644 "$drop_ins/flocker.conf" <"$source/provision/units/etcd.service.d/flocker.conf"
     state=$(sed -n 's/^ETCD_INITIAL_CLUSTER_STATE=//p' /etc/default/etcd)
-    if [ ! -e "$etcd_data/member/wal" ] && rejoin_etcd; then state=existing; fi
-    put etcd 0644 /etc/default/etcd <<EOF
-ETCD_NAME=$name
-ETCD_DATA_DIR=$etcd_data
-ETCD_LISTEN_CLIENT_URLS=https://$address:2379,https://127.0.0.1:2379
-ETCD_ADVERTISE_CLIENT_URLS=https://$address:2379
-ETCD_LISTEN_PEER_URLS=https://$address:2380
-ETCD_INITIAL_ADVERTISE_PEER_URLS=https://$address:2380
-ETCD_INITIAL_CLUSTER=$(sed -E 's|=([^,]+)|=https://\1:2380|g' <<<"$members")
-ETCD_INITIAL_CLUSTER_STATE=${state:-new}
-ETCD_CLIENT_CERT_AUTH=true
-ETCD_TRUSTED_CA_FILE=$certs/ca.pem
-ETCD_CERT_FILE=$certs/cert.pem
-ETCD_KEY_FILE=$certs/key.pem
-ETCD_PEER_CLIENT_CERT_AUTH=true
-ETCD_PEER_TRUSTED_CA_FILE=$certs/ca.pem
-ETCD_PEER_CERT_FILE=$certs/cert.pem
-ETCD_PEER_KEY_FILE=$certs/key.pem
-# The nodes of a demo share one slow disk; the defaults (100, 1000) elect leaders for nothing.
-ETCD_HEARTBEAT_INTERVAL=200
-ETCD_ELECTION_TIMEOUT=2000
-# A volume that changes every second makes a kilobyte of revisions a second, which nobody reads again.
-# The default quota, 2 GiB, was full at 285 such volumes; now and then the driver gives room back.
-ETCD_AUTO_COMPACTION_MODE=periodic
-ETCD_AUTO_COMPACTION_RETENTION=5m
-ETCD_QUOTA_BACKEND_BYTES=4294967296
-EOF
-}
-
-# A node that was made anew comes back with an empty disk, maybe at another address, and etcd refuses
-# a member that has forgotten what it voted for: the old one leaves the cluster, a new one is added.
-# Exit status 1 when this is no such node: the cluster is only being made.
-rejoin_etcd() {
-    local peer_url=https://$address:2380 list known deadline=$((SECONDS + quorum_seconds))
-    until list=$(etcdctl_elsewhere member list 2>/dev/null); do
-        cluster_was_made || return 1
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "$name: the other nodes' etcd has no quorum; start them, then try again" >&2
-            exit 1
-        fi
-        sleep 1
-    done
-    # id, status, name, peer URL, client URLs: those come once it has been started
-    known=$(awk -F', ' -v name="$name" -v url="$peer_url" \
-        '$3 == name || $4 == url { print $1, $2, $5 == "" ? "new" : "old"; exit }' <<<"$list")
-    case $known in
-        *" unstarted new") return ;; # added, but provisioning did not get further
-        *" started old") change_members remove "${known%% *}" ;;
-        ?*) return 1 ;; # known since the cluster was made, and never started
-    esac
-    change_members add "$name" --peer-urls="$peer_url"
-}
-
-# A member that has told where its clients find it was part of a quorum; etcd refuses to make a second
-# cluster then. The port for peers answers this also while there is no quorum.
-cluster_was_made() {
-    local url said
-    while read -r url; do
-        said=$(curl --silent --http1.1 --max-time 5 --cacert "$certs/ca.pem" \
-            --cert "$certs/cert.pem" --key "$certs/key.pem" "${url%:2379}:2380/members") || continue
-        if [[ $said == *'"clientURLs":['* ]]; then return; fi
-    done < <(etcd_endpoints | tr , '\n' | grep -vF "https://$address:")
-    return 1
-}
-
-# Without an answer it may have been done all the same. Going on as if it had not would make a cluster
-# of its own of this node; the next try finds out.
-change_members() {
-    local said deadline=$((SECONDS + quorum_seconds))
-    while true; do
-        said=$(etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1) && return
-        # Refused for certain: members that have just come back count as healthy after some seconds.
-        [[ $said == *"unhealthy cluster"* && $SECONDS -lt $deadline ]] || break
-        sleep 1
-    done
-    echo "$name: etcd does not $1 a member; try again. It said: $(tail -n 1 <<<"$said")" >&2
-    exit 1
-}
-
-etcdctl_elsewhere() {
-    local others
-    others=$(etcd_endpoints | tr , '\n' | grep -vF "https://$address:" | paste -sd,)
-    [ -n "$others" ] || return 1
-    etcdctl --endpoints="$others" --dial-timeout=1s --command-timeout=2s \
-        --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" "$@"
+    cluster=$(first_members)
+    if [ ! -e "$etcd_data/member/wal" ] && join_etcd; then
+        has_joined=yes state=existing cluster=$(present_members)
+    fi
+    etcd_settings "$cluster" "${state:-new}" | put etcd 0644 /etc/default/etcd
 }
 
 configure_driver() {
@@ -255,14 +176,6 @@ EOF
     } | put "flocker flocker-fence" 0644 "$file"
 }
 
-# This node's own member first, if it has one.
-etcd_endpoints() {
-    tr , '\n' <<<"$members" | sort --stable --key=1,1 -t= |
-        awk -F= -v name="$name" '{ url = "https://" $2 ":2379" }
-            $1 == name { own = url; next } { others = others "," url }
-            END { list = own others; sub(/^,/, "", list); print list }'
-}
-
 start_services() {
     systemctl daemon-reload
     enable docker.service # the driver's package has enabled its units
@@ -272,10 +185,18 @@ start_services() {
     if is_member; then
         enable etcd.service
         start_or_restart etcd --no-block
+        end_joining
     fi
     start_or_restart flocker-fence
     start_or_restart flocker --no-block
     start_or_restart docker
+}
+
+# etcd reads the cluster's first members no more; whoever restores the records does, and needs them all.
+end_joining() {
+    grep -q '^ETCD_INITIAL_CLUSTER_STATE=existing' /etc/default/etcd || return 0
+    give_vote "$has_joined"
+    etcd_settings "$(first_members)" existing | put "" 0644 /etc/default/etcd
 }
 
 enable() {

@@ -149,7 +149,7 @@ def test_a_node_without_a_member_only_looks_on(small: list[Etcd]) -> None:
 
 
 def test_the_nodes_settings_are_ones_that_etcd_takes(tmp_path: Path) -> None:
-    text = (ROOT / "provision" / "node.sh").read_text()
+    text = (ROOT / "provision" / "etcd-members.sh").read_text()
     settings = dict(re.findall(r"^ETCD_(AUTO_COMPACTION_\w+|QUOTA_\w+)=(\S+)$", text, re.MULTILINE))
     options = [f"--{name.lower().replace('_', '-')}={value}" for name, value in settings.items()]
     assert settings["AUTO_COMPACTION_RETENTION"] == "5m"

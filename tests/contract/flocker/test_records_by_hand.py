@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from flocker.errors import ControlPlaneAway
 from flocker.etcd import EtcdOwnership
 from flocker.records import Event, Node, Volume
 from host import ROOT
-from tests.contract.flocker.etcd_members import free_port
+from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
 
@@ -98,11 +97,6 @@ class Server:
             with suppress(ProcessLookupError):
                 os.kill(int(pid.read_text()), signal.SIGKILL)
 
-    def has_ended(self) -> bool:
-        """True once its etcd has given up."""
-        pid = (self.folder / "pid").read_text().strip()
-        return not Path(f"/proc/{pid}/exe").exists()
-
     def is_healthy(self) -> bool:
         try:
             return bool(requests.get(f"{self.client}/health", timeout=2).json()["health"] == "true")
@@ -177,48 +171,6 @@ def test_one_member_of_three_goes_on(servers: list[Server]) -> None:
     last.type("systemctl stop etcd", "systemctl start etcd")  # it stays so after a restart
     eventually(last.is_healthy, is_=True, within=30)
     assert set(view(last).state().volumes) == {"demo", "new"}
-
-
-def test_one_member_becomes_three_again(servers: list[Server]) -> None:
-    one, two, three = servers
-    demo = make(view(*servers), "demo")
-    for each in (two, three):
-        each.end()
-        shutil.rmtree(each.folder / "data")
-        with (each.folder / "default").open("a") as settings:
-            settings.write("ETCD_INITIAL_CLUSTER_STATE=existing\n")
-    one.type(EXPORT, *_waiting(typed("Going on with one member of three"), one))
-
-    # `make up`: one new server adds itself, the other one cannot yet.
-    one.type(EXPORT, f"etcdctl member add node2 --peer-urls={two.peer}")
-    refused = "! etcdctl --command-timeout=3s member add node3 --peer-urls={} 2>&1"
-    one.type(EXPORT, refused.format(three.peer))
-    two.type("systemctl start etcd")
-    eventually(two.has_ended, is_=True, within=30)
-
-    two.type(EXPORT, *_waiting(typed("Three members again"), two))
-    # `make up`, again and again: for some seconds etcd calls itself unhealthy and refuses.
-    add = f"etcdctl member add node3 --peer-urls={three.peer}"
-    one.type(EXPORT, f"until {add}; do sleep 0.5; done")
-    three.type("systemctl start etcd")
-    eventually(three.is_healthy, is_=True, within=30)
-    one.end()
-    after = view(two, three)
-    assert after.state().volumes == {"demo": demo}
-    make(after, "new")
-
-
-@pytest.mark.parametrize("name", ["node1", "node2", "node3"])
-def test_any_member_can_be_left_out_of_the_settings(tmp_path: Path, name: str) -> None:
-    settings = tmp_path / "etcd"
-    members = {each: f"https://203.0.113.1{each[-1]}:2380" for each in ("node1", "node2", "node3")}
-    cluster = ",".join(f"{each}={url}" for each, url in members.items())
-    settings.write_text(f"ETCD_NAME={name}\nETCD_INITIAL_CLUSTER={cluster}\n")
-    _, command, _ = typed("Three members again")
-    command = command.replace("node3", name).replace("/etc/default/etcd", str(settings))
-    subprocess.run(["bash", "-ec", command], check=True)
-    left = ",".join(f"{each}={url}" for each, url in members.items() if each != name)
-    assert settings.read_text() == f"ETCD_NAME={name}\nETCD_INITIAL_CLUSTER={left}\n"
 
 
 def _waiting(commands: list[str], server: Server) -> list[str]:
