@@ -15,6 +15,7 @@ from flocker.config import Config
 from flocker.daemon import assemble
 from flocker.errors import FlockerError
 from flocker.serving import serve_on_peer_socket, serve_on_plugin_socket
+from flocker.systemd import tell_systemd
 
 log = logging.getLogger("flocker")
 
@@ -61,9 +62,9 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
             return 1
         if not is_ready and all(server.is_serving for server in servers):
             is_ready = True
-            _tell_systemd("READY=1")
+            tell_systemd("READY=1")
             log.info("serving volumes of %s", config.node)
-        _tell_systemd("WATCHDOG=1")
+        tell_systemd("WATCHDOG=1")
     # The engine first: what it has asked may need all the rest.
     engine_server.stop()
     stopping.set()
@@ -99,15 +100,6 @@ def _inherited_socket() -> socket.socket | None:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
     return socket.socket(fileno=FIRST_INHERITED_FD)
-
-
-def _tell_systemd(state: str) -> None:
-    """sd_notify(3): a datagram to the socket systemd names."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.connect("\0" + address[1:] if address.startswith("@") else address)
-            notify.sendall(state.encode())
 
 
 if __name__ == "__main__":

@@ -20,11 +20,13 @@ from flocker.etcd import EtcdOwnership
 from flocker.etcd_care import EtcdCare
 from flocker.failover import Failover
 from flocker.follower import Follower
+from flocker.guard import Guard
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
 from flocker.identity import Identity
 from flocker.keeper import Keeper
-from flocker.lease_file import AutoVolume, LeaseFile
+from flocker.lapse import Lapse
+from flocker.lease_file import LeaseFile
 from flocker.membership import Guarded, Membership
 from flocker.metrics import Metrics, health
 from flocker.mount_counts import MountCounts
@@ -86,9 +88,11 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     )
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
-    use = VolumeUse(node, counts, engine, PoolMounts(pool.live))
+    mounts = PoolMounts(pool.live)
+    use = VolumeUse(node, counts, engine, mounts)
     retention = Retention(config.retention_seconds)
     lease_file = LeaseFile(config.runtime)
+    root = config.pool.resolve()  # once: the fence must never wait for its disk
     troubles = Troubles()
 
     def status() -> dict[str, Any]:
@@ -96,11 +100,13 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             **operations.status(),
             "etcd": care.size and asdict(care.size),
             "verified": verification.results(),
+            "is_fence_watching": guard.is_watched(),
         }
 
     def problems() -> list[str]:
         return [
             *membership.problems(),
+            *guard.problems(),
             *troubles.all(),
             *publisher.problems(),
             *follower.problems(),
@@ -120,20 +126,11 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         )
     )  # fmt: skip
 
-    telling = threading.Lock()
-
-    def tell_fence() -> None:
-        with telling:  # of two lists, the older must not be written last
-            used = use.volumes()
-            lease_file.write_auto(
-                [
-                    AutoVolume(volume.name, volume.id, str(pool.live(volume.id)))
-                    for volume in catalog.state.volumes.values()
-                    # One too many does no harm: the fence asks the kernel what is mounted.
-                    if volume.failover == "auto" and (volume.owner == node or volume.id in used)
-                ]
-            )
-
+    guard = Guard(
+        node, lease_file, catalog, use.volumes, mounts.mounted,
+        live=lambda volume_id: str(root / pool.live(volume_id).relative_to(config.pool)),
+    )  # fmt: skip
+    lapse = Lapse(node, ownership=ownership, pool=pool, use=use, listed=guard.listed)
     told = Told(engine.volume_options)
     hidden = Hidden(engine.local_volumes, lambda: catalog.state.volumes.keys(), troubles)
     driver = Driver(
@@ -145,7 +142,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         arrivals=arrivals,
         use=use,
         told=told,
-        tell_fence=tell_fence,
+        guard=guard,
         answer_seconds=config.answer_seconds,
     )
 
@@ -244,7 +241,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         pool=pool,
         custody=own_custody,
         lease_file=lease_file,
-        tell_fence=tell_fence,
+        stop_taken=lapse.stop_taken,
+        tell_fence=guard.refresh,
         resume=engine.resume,
         purge=cast(Purging, Guarded(purging, membership.check_known)).purge_old,
         look_for_strays=cast(Strays, Guarded(strays, membership.check_known)).look,

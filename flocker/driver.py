@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,6 +65,20 @@ class Forwarding(Protocol):
         """Tell all other nodes that the volume was removed; nobody waits for their answers."""
 
 
+class Guarding(Protocol):
+    """Has this node's fence know of the volumes that others take over when it falls silent."""
+
+    def covering(self, volume: Volume, within: float) -> AbstractContextManager[None]:
+        """Have the fence know of a volume before the block counts a use of it.
+
+        Raises:
+            Refused: the fence would not stop it in time.
+        """
+
+    def refresh(self) -> None:
+        """Note that uses have ended."""
+
+
 @dataclass(frozen=True)
 class Description:
     """A volume as this node sees it; `mountpoint` only where the volume can be written."""
@@ -80,8 +93,7 @@ class Driver:
     Args:
         node: this node's name.
         told: what the engine was told when volumes were created on this node.
-        tell_fence: called before a volume with failover=auto is first used here and after it
-            was last used: what must be stopped when this node falls silent has changed.
+        guard: knows which volumes must be stopped when this node falls silent.
         answer_seconds: how long a mount may wait for data or for other calls.
     """
 
@@ -96,7 +108,7 @@ class Driver:
         arrivals: Arrivals,
         use: VolumeUse,
         told: Told,
-        tell_fence: Callable[[], None],
+        guard: Guarding,
         answer_seconds: float,
     ) -> None:
         self._node = node
@@ -107,7 +119,7 @@ class Driver:
         self._arrivals = arrivals
         self._use = use
         self._told = told
-        self._tell_fence = tell_fence
+        self._guard = guard
         self._answer_seconds = answer_seconds
 
     def engine_started(self) -> None:
@@ -226,6 +238,7 @@ class Driver:
             StillCopying: the data is on its way; the next call picks it up.
             OwnerAway: the node that has the data does not answer.
             ControlPlaneAway: etcd did not answer for all of `answer_seconds`.
+            Refused: this node's fence would not stop it in time.
 
         Source: Docker volume plugin protocol, VolumeDriver.Mount.
         """
@@ -262,14 +275,18 @@ class Driver:
             self._ownership.mount(volume)
             try:
                 mountpoint = self._open(volume)
-                self._use.add(volume, mount_id)
-                if volume.failover == "auto":
-                    self._tell_fence()
+                with self._guarded(volume, deadline):
+                    self._use.add(volume, mount_id)
             except BaseException:
                 if not self._use.any(volume):
                     self._clear_mount(volume)
                 raise
         return mountpoint
+
+    def _guarded(self, volume: Volume, deadline: float) -> AbstractContextManager[None]:
+        if volume.failover != "auto":
+            return nullcontext()
+        return self._guard.covering(volume, max(0, deadline - time.monotonic()))
 
     def _bring(self, volume: Volume, deadline: float) -> Volume:
         """Have the volume here, waiting for a node that is about to take it over."""
@@ -319,7 +336,7 @@ class Driver:
             self._use.remove(volume, mount_id)
             if not self._use.any(volume):
                 if volume.failover == "auto":
-                    self._tell_fence()
+                    self._guard.refresh()
                 if volume.owner == self._node:
                     self._clear_mount(volume)
 

@@ -5,7 +5,7 @@ small, because it must run when little else does. It looks at a clock and at two
 files on /run: when the node's lease was not renewed for two thirds of its length,
 containers on auto volumes are stopped through the engine, and what is left is
 killed by the kernel's mount tables. All of it is over two seconds before the lease is
-(docs/decisions/0029).
+(docs/decisions/0029). At each look it says so, to systemd and in a third file for the daemon.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,10 @@ from flocker.config import Config
 from flocker.engine import Engine, Stopped
 from flocker.errors import EngineAway, FlockerError
 from flocker.kernel import users_of
-from flocker.lease_file import AutoVolume, Lease, LeaseFile
+from flocker.lease_file import NO_LIST, AutoVolume, Heartbeat, Lease, LeaseFile, boottime
 from flocker.memory_lock import lock_memory
 from flocker.pool_mounts import Kill, Killed, Look, kill_users
+from flocker.systemd import tell_systemd
 
 log = logging.getLogger("flocker.fence")
 
@@ -39,11 +39,6 @@ KERNEL_SECONDS = 3.5
 # An engine that answers late still keeps restart policies from starting containers again.
 ENGINE_SECONDS = 10.0
 LATE_SECONDS = 1.0  # for a fence that wakes up when the lease is over
-
-
-def boottime() -> float:
-    """Seconds since the machine started, those it slept included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True)
@@ -100,6 +95,7 @@ class Fence:
         clock: seconds, as `boottime`.
         look: tells the processes that have paths mounted.
         kill: sends a process a signal.
+        feed: called at every look, for who watches whether it still looks.
 
     Attributes:
         last: the last time that something was stopped.
@@ -113,14 +109,17 @@ class Fence:
         clock: Callable[[], float] = boottime,
         look: Look = users_of,
         kill: Kill = os.kill,
+        feed: Callable[[], object] = lambda: None,
     ) -> None:
         self._node = node
         self._files = files
         self._engine = engine
         self._clock = clock
-        self._look = look
+        self._feed = feed
+        self._look_at = look
         self._kill = kill
         self._lease: Lease | None = None
+        self._auto = NO_LIST
         self._asking: _Asking | None = None
         self._left: set[Path] = set()  # of volumes that cannot be freed; told of
         self._silence = ""
@@ -131,23 +130,44 @@ class Fence:
 
         Nothing is logged before all is stopped: whoever takes the log may hang.
         """
-        trouble = self._read()
+        troubles = [self._read_lease(), self._read_list(), self._beat()]
         lease = self._lease
         # Without one this node has not joined, so nobody waits for its lease to end.
         if lease is not None and self._is_due(lease):
             self._stop_all(lease)
         else:
             self._left.clear()
-        if trouble:
-            log.error("going by what was read before: %s", trouble)
+        for trouble in filter(None, troubles):
+            log.error("%s", trouble)
         self._tell_of_engine()
 
-    def _read(self) -> str | None:
+    def _read_lease(self) -> str | None:
+        """Learn what the daemon has written, or tell what is wrong with it."""
         try:
-            self._lease = self._files.read()
+            self._lease = self._files.read_lease()
         except (OSError, ValueError) as error:
-            return str(error)
+            return f"going by the lease that was read before: {error}"
         return None
+
+    def _read_list(self) -> str | None:
+        try:
+            self._auto = self._files.read_auto()
+        except (OSError, ValueError) as error:
+            return f"going by the volumes that were read before: {error}"
+        return None
+
+    def _beat(self) -> str | None:
+        """Tell the daemon what was read, and why it cannot be told."""
+        self._feed()
+        try:
+            self._files.write_heartbeat(Heartbeat(self._clock(), self._auto.version))
+        except OSError as error:
+            return f"the daemon cannot be told of this look: {error}"
+        return None
+
+    def _look(self, paths: Collection[Path]) -> dict[Path, list[int]]:
+        self._feed()
+        return self._look_at(paths)
 
     def _is_due(self, lease: Lease) -> bool:
         return self._clock() - lease.renewed_at > lease.lease_seconds * 2 / 3
@@ -155,7 +175,7 @@ class Fence:
     def _stop_all(self, lease: Lease) -> None:
         # By what is mounted, not by name: a list written before a volume was removed must not cost
         # the containers of another volume that has its name now.
-        volumes = {Path(volume.path): volume for volume in lease.auto}
+        volumes = {Path(volume.path): volume for volume in self._auto.volumes}
         users = self._look(volumes.keys())
         if not users:
             return
@@ -235,17 +255,21 @@ def main() -> int:
         return 1
     listener = log_in_background()
     fence = Fence(
-        config.node, LeaseFile(config.runtime), Engine(config.engine_socket, config.runtime)
+        config.node,
+        LeaseFile(config.runtime),
+        Engine(config.engine_socket, config.runtime),
+        feed=lambda: tell_systemd("READY=1\nWATCHDOG=1"),
     )
     try:
         lock_memory()
     except OSError as error:
         log.warning("memory is not locked, so a look may wait for a disk: %s", error)
-    while not stopping.wait(POLL_SECONDS):
+    while not stopping.is_set():
         try:
             fence.check()
         except Exception:  # whatever it is, the next look may succeed, and nobody else looks
             log.exception("a look at the lease failed")
+        stopping.wait(POLL_SECONDS)
     listener.stop()
     return 0
 

@@ -42,6 +42,7 @@ class Keeper:
         pool: Pool,
         custody: Custody,
         lease_file: LeaseFile,
+        stop_taken: Callable[[], object],
         tell_fence: Callable[[], object],
         resume: Callable[[], object],
         purge: Callable[[], object],
@@ -51,6 +52,7 @@ class Keeper:
         last_look: Callable[[], Look | None],
     ) -> None:
         """Args:
+        stop_taken: stops what others may have taken over while the lease had lapsed.
         tell_fence: writes down what must be stopped when this node falls silent; also now and
             then, for uses that only the kernel knew of.
         resume: has containers go on that were left paused.
@@ -66,6 +68,7 @@ class Keeper:
         self._pool = pool
         self._custody = custody
         self._lease_file = lease_file
+        self._stop_taken = stop_taken
         self._tell_fence = tell_fence
         self._resume = resume
         self._purge = purge
@@ -77,6 +80,7 @@ class Keeper:
         self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
         self._is_caught_up = threading.Event()
         self._is_away = False
+        self._has_lapsed = False
 
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
@@ -119,6 +123,11 @@ class Keeper:
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         is_new = self._ownership.announce(node, self._last_look())
+        self._has_lapsed |= is_new
+        if self._has_lapsed:
+            # First: from the renewal on the fence has no reason to stop anything.
+            self._stop_taken()
+            self._has_lapsed = False
         self._tell_fence()
         self._lease_file.write_renewed(asked_at, config.lease_seconds)
         if is_new:

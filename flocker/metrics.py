@@ -101,6 +101,11 @@ class _StatusCollector(Collector):
         yield GaugeMetricFamily(
             "flocker_connected", "Whether etcd answers.", value=status["is_connected"]
         )
+        yield GaugeMetricFamily(
+            "flocker_fence_watching",
+            "Whether flocker-fence looks; without it no volume with failover=auto is mounted.",
+            value=status["is_fence_watching"],
+        )
         if pool := _pool(status):
             used_bytes, total_bytes, free_bytes = pool
             yield GaugeMetricFamily(

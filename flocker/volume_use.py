@@ -184,6 +184,10 @@ class VolumeUse:
                 # Not locked: the engine may take long to answer, and an Unmount must not wait.
                 self._why_counted(volume)
 
+    def among(self, volume_ids: Collection[str]) -> set[str]:
+        """Those of which a use is counted or the kernel shows one; needs no records."""
+        return self._counts.volumes() & set(volume_ids) | self._mounts.mounted(volume_ids)
+
     def end(self, volumes: Collection[Volume]) -> None:
         """Stop what uses volumes that this node has lost, all of them within the time that one may
         take. Not with a volume locked: the engine unmounts meanwhile."""
@@ -193,12 +197,18 @@ class VolumeUse:
             lambda volume_id: f"is owned by {lost[volume_id].owner} now",
         )
 
-    def end_all(self, names: Mapping[str, str], why: Callable[[str], str]) -> None:
+    def end_all(
+        self,
+        names: Mapping[str, str],
+        why: Callable[[str], str],
+        engine_seconds: float = STOP_SECONDS,
+    ) -> None:
         """Stop what uses any of these volumes, which need no record; otherwise as `end`.
 
         Args:
             names: by id.
             why: for the log: what has become of the volume of an id.
+            engine_seconds: what the engine may take of the time.
 
         Raises:
             PoolError: something does not end.
@@ -208,7 +218,7 @@ class VolumeUse:
             return
         by_name = {names[volume_id]: volume_id for volume_id in mounted}
         try:
-            for stopped in self._containers.stop_using(by_name.keys(), STOP_SECONDS):
+            for stopped in self._containers.stop_using(by_name.keys(), engine_seconds):
                 for name in sorted(stopped.volumes):
                     log.warning(
                         "stopped container '%s': volume '%s' %s",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,41 @@ from starlette.testclient import TestClient
 from acceptance.waiting import eventually
 from flocker.config import Certificates, Config
 from flocker.daemon import assemble
+from flocker.errors import Refused
+from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import Members, delete
+from flocker.kernel import processes_with
+from flocker.lease_file import Heartbeat, LeaseFile, boottime
+from flocker.records import Copy, Event, Snapshot, Volume, now
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
+from tests.contract.flocker.writers import writers
 
 pytestmark = pytest.mark.contract
 
 
 @pytest.fixture
-def node1(etcd: Etcd, tmp_path: Path) -> Iterator[tuple[TestClient, TestClient, Path]]:
+def _beating(tmp_path: Path) -> Iterator[None]:
+    """A fence that looks again and again and has no clock: as on a virtual machine that was
+    paused, it never finds that the lease is about to end."""
+    files, ending = LeaseFile(tmp_path / "run"), threading.Event()
+
+    def look() -> None:
+        while not ending.wait(0.1):
+            files.write_heartbeat(Heartbeat(boottime(), files.read_auto().version))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield
+    ending.set()
+    thread.join()
+
+
+@pytest.fixture
+def node1(
+    _beating: None, etcd: Etcd, tmp_path: Path
+) -> Iterator[tuple[TestClient, TestClient, Path]]:
     """A daemon: its answers to the operator and to peers, and its pool."""
     make = [str(ROOT / "provision" / "certificates"), str(tmp_path / "certs"), "node1=127.0.0.1"]
     subprocess.run(["sh", *make], check=True, capture_output=True)
@@ -85,3 +112,76 @@ def test_a_volume_whose_record_is_lost_is_shown_and_comes_back(
     assert answer["volume"]["size_bytes"] == 64 << 20
     assert (folder / "live" / "file").read_text() == "hello"
     eventually(lambda: health(operator), is_=[], within=30)
+
+
+def lose_lease(members: Members) -> None:
+    """Have every lease in etcd end at this moment."""
+    for lease in members.ask("/lease/leases", {}).get("leases", ()):
+        members.ask("/lease/revoke", {"ID": lease["ID"]})
+
+
+def take_over(etcd: Etcd, volume: Volume) -> None:
+    """Have node1's lease end, and node2 promote its copy before node1 has a new one."""
+    node2 = EtcdOwnership([etcd.endpoint], 15, None)
+    copy = Copy(volume.id, "node2", Snapshot(1, "there"), now())
+
+    def is_promoted() -> bool:
+        lose_lease(Members([etcd.endpoint], None))
+        with suppress(Refused):  # it was faster
+            node2.promote(volume, copy, Event(volume.id, "demo", now(), "node2", "promoted"))
+            return True
+        return False
+
+    eventually(is_promoted, is_=True, within=30)
+
+
+def auto_volume(etcd: Etcd, peers: TestClient, name: str) -> Volume:
+    """Create a volume on node1 that others take over."""
+    peers.post(f"/volumes/{name}/create", json={"options": {}})
+    ownership = EtcdOwnership([etcd.endpoint], 15, None)
+    volume = ownership.volume(name)
+    assert volume is not None
+    auto = replace(volume, failover="auto")
+    ownership.change(volume, auto, Event(volume.id, name, now(), "node1", "changed"))
+    return auto
+
+
+def test_a_node_with_a_new_lease_first_stops_what_was_taken(
+    node1: tuple[TestClient, TestClient, Path],
+    etcd: Etcd,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator, peers, root = node1
+    eventually(lambda: health(operator), is_=[], within=30)
+    demo, kept = (auto_volume(etcd, peers, name) for name in ("demo", "kept"))
+    files = LeaseFile(tmp_path / "run")
+    eventually(lambda: len(files.read_auto().volumes), is_=2, within=30)
+    lives = [root / "volumes" / volume.id / "live" for volume in (demo, kept)]
+    (tmp_path / "data").mkdir()
+    write, writing = LeaseFile.write_renewed, []
+
+    def write_renewed(self: LeaseFile, renewed_at: float, lease_seconds: float) -> None:
+        writing.append((renewed_at, [len(processes_with(live)) for live in lives]))
+        write(self, renewed_at, lease_seconds)
+
+    with writers(tmp_path / "data", lives):
+        monkeypatch.setattr(LeaseFile, "write_renewed", write_renewed)
+        take_over(etcd, demo)
+        taken_at = boottime()
+        eventually(lambda: bool(writing) and writing[-1][0] > taken_at, is_=True, within=30)
+    first = next(count for renewed_at, count in writing if renewed_at > taken_at)
+    assert first == [0, 1]
+
+
+def test_without_its_fence_a_node_is_not_well(
+    node1: tuple[TestClient, TestClient, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, _, _ = node1
+    eventually(lambda: health(operator), is_=[], within=30)
+    assert "flocker_fence_watching 1" in operator.get("/flocker/metrics").text
+    monkeypatch.setattr(LeaseFile, "write_heartbeat", lambda *_: None)
+    eventually(lambda: "flocker-fence has not looked" in "".join(health(operator)), is_=True,
+               within=30)  # fmt: skip
+    assert "flocker_fence_watching 0" in operator.get("/flocker/metrics").text
+    assert operator.get("/flocker/health").status_code == 503

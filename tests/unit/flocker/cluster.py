@@ -18,7 +18,7 @@ from flocker.custody import Custody
 from flocker.digest import Digest
 from flocker.driver import Driver
 from flocker.engine import EngineUse, Stopped
-from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, TransferFailed
+from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused, TransferFailed
 from flocker.failover import Failover, complete_until
 from flocker.follower import Follower
 from flocker.handoff import Arrivals, Handoff
@@ -131,6 +131,32 @@ class Etcd:
         return through
 
 
+class WatchfulGuard:
+    """A fence that hears of everything at once, or refuses.
+
+    Attributes:
+        covered: names of the volumes that it was told of before they were used.
+        used: ids of what was used each time that uses had ended.
+    """
+
+    def __init__(self, use: VolumeUse) -> None:
+        self._use = use
+        self.covered: list[str] = []
+        self.used: list[set[str]] = []
+        self.refusal: Refused | None = None
+
+    @contextmanager
+    def covering(self, volume: Volume, within: float) -> Iterator[None]:
+        assert within > 0
+        if self.refusal:
+            raise self.refusal
+        self.covered.append(volume.name)
+        yield
+
+    def refresh(self) -> None:
+        self.used.append(self._use.volumes())
+
+
 class Machine:
     """One node: everything below its API. `start` takes what a test puts in place of a part.
 
@@ -180,7 +206,7 @@ class Machine:
             )
         )  # fmt: skip
         self.told = Told(self.containers.options.get)
-        self.fence_told: list[set[str]] = []  # what was used each time the fence was told
+        self.guard = WatchfulGuard(self.use)
         self.driver = Driver(
             node,
             ownership=ownership,
@@ -190,7 +216,7 @@ class Machine:
             arrivals=self.arrivals,
             use=self.use,
             told=self.told,
-            tell_fence=lambda: self.fence_told.append(self.use.volumes()),
+            guard=self.guard,
             answer_seconds=self.answer_seconds,
         )
         self.custody = Custody(

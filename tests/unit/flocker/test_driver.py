@@ -374,14 +374,28 @@ def test_the_fence_hears_of_uses_that_others_would_take_over(cluster: MemoryClus
     node1.driver.create("demo", {"failover": "auto"})
     node1.run("plain")
     node1.stop("plain")
-    assert node1.fence_told == []
+    assert node1.guard.covered == []
+    assert node1.guard.used == []
     node1.run("demo", "one")
     node1.run("demo", "two")
     node1.stop("demo", "one")
-    used = [{cluster.volume("demo").id}]
-    assert node1.fence_told == used * 2
+    assert node1.guard.covered == ["demo", "demo"]
+    assert node1.guard.used == []
     node1.stop("demo", "two")
-    assert node1.fence_told == [*used * 2, set()]
+    assert node1.guard.used == [set()]
+
+
+def test_what_the_fence_would_not_stop_is_not_mounted(cluster: MemoryCluster) -> None:
+    """A failed mount is never followed by an unmount, so nothing may stay counted."""
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {"failover": "auto"})
+    node1.guard.refusal = Refused("the fence does not look")
+    with pytest.raises(Refused, match="does not look"):
+        node1.driver.mount("demo", "one")
+    assert node1.use.volumes() == set()
+    assert cluster.state.mounts == {}
+    node1.guard.refusal = None
+    node1.run("demo", "one")
 
 
 # Removing

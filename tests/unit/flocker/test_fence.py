@@ -16,7 +16,7 @@ from acceptance.waiting import eventually
 from flocker.engine import Engine, Stopped
 from flocker.errors import EngineAway
 from flocker.fence import KERNEL_SECONDS, Fence, Fencing
-from flocker.lease_file import AutoVolume, Lease, LeaseFile
+from flocker.lease_file import NO_LIST, AutoList, AutoVolume, Heartbeat, Lease, LeaseFile
 
 LEASE_SECONDS = 15
 RENEWED = 1000.0
@@ -66,6 +66,7 @@ class Node:
         self.looks: list[float] = []
         self.look_seconds = 0.0
         self.killed: dict[int, float] = {}
+        self.fed = 0
         self.engine = RecordingEngine(folder, self.mounted)
         self.fence = Fence(
             "node1",
@@ -74,6 +75,7 @@ class Node:
             clock=lambda: self.now,
             look=self._look_at,
             kill=self._kill,
+            feed=self._feed,
         )
 
     def use(self, *volumes: AutoVolume) -> None:
@@ -97,6 +99,9 @@ class Node:
         self.looks.append(self.now)
         self.now += self.look_seconds
         return {path: list(self.mounted[path]) for path in paths if self.mounted.get(path)}
+
+    def _feed(self) -> None:
+        self.fed += 1
 
     def _kill(self, process: int, number: int) -> None:
         assert number == signal.SIGKILL
@@ -301,19 +306,54 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_clock(
     (tmp_path / name).write_text(content)
     caplog.set_level(logging.ERROR)
     assert node.look(11) == ["demo"]
-    assert "going by what was read before" in caplog.text
+    assert "read before" in caplog.text
+
+
+def test_each_look_is_told_with_the_list_it_knows(node: Node) -> None:
+    """Also before the node has joined: whoever mounts a volume waits for it."""
+    node.look(1)
+    assert node.files.read_heartbeat() == Heartbeat(RENEWED + 1, 0)
+    version = node.files.write_auto([DEMO])
+    node.look(2)
+    assert node.files.read_heartbeat() == Heartbeat(RENEWED + 2, version)
+    (node.folder / "auto.json").write_text("{")
+    node.look(3)
+    assert node.files.read_heartbeat() == Heartbeat(RENEWED + 3, version)
+
+
+def test_who_watches_the_fence_is_told_of_each_look_at_the_mounts_too(node: Node) -> None:
+    """Killing may take seconds."""
+    node.files.write_renewed(RENEWED, LEASE_SECONDS)
+    node.look(1)
+    assert node.fed == 1
+    node.use(DEMO)
+    node.engine.is_away = True
+    node.look(11)
+    assert node.fed == 2 + len(node.looks)
+
+
+def test_a_look_that_cannot_be_told_goes_on(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    node.files.write_renewed(RENEWED, LEASE_SECONDS)
+    node.use(DEMO)
+    (node.folder / "fence.new").mkdir()
+    assert node.look(11) == ["demo"]
+    assert "the daemon cannot be told of this look" in caplog.text
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     files = LeaseFile(tmp_path / "flocker")
-    assert files.read() is None
+    assert files.read_lease() is None
+    assert files.read_auto() == NO_LIST
+    assert files.read_heartbeat() is None
     files.write_renewed(12.5, 15)
-    assert files.read() == Lease(12.5, 15, ())
-    files.write_auto([DEMO, OTHER])
-    files.write_renewed(17.5, 15)
-    assert LeaseFile(tmp_path / "flocker").read() == Lease(17.5, 15, (DEMO, OTHER))
-    files.write_auto([])
-    assert files.read() == Lease(17.5, 15, ())
+    version = files.write_auto([DEMO, OTHER])
+    files.write_heartbeat(Heartbeat(12.5, version))
+    after = LeaseFile(tmp_path / "flocker")
+    assert after.read_lease() == Lease(12.5, 15)
+    assert after.read_auto() == AutoList(version, (DEMO, OTHER))
+    assert after.read_heartbeat() == Heartbeat(12.5, version)
+    assert after.write_auto([]) > version
+    assert files.read_auto().volumes == ()
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
@@ -330,13 +370,13 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     while not done.is_set():
-        assert files.read() is not None
+        assert files.read_lease() is not None
+        files.read_auto()
     thread.join()
 
 
 def test_threads_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
     files = LeaseFile(tmp_path)
-    files.write_renewed(0, 15)
     failed = []
 
     def write() -> None:
@@ -352,7 +392,7 @@ def test_threads_that_write_at_once_leave_whole_files(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    assert files.read() == Lease(0, 15, (DEMO, OTHER))
+    assert files.read_auto().volumes == (DEMO, OTHER)
 
 
 def test_without_its_settings_it_says_what_is_missing() -> None:

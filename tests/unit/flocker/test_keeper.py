@@ -70,6 +70,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             pool=node1.pool,
             custody=node1.custody,
             lease_file=lease_file,
+            stop_taken=lambda: None,
             tell_fence=housework.told.set,
             resume=housework.resumed.set,
             purge=housework.purged.set,
@@ -141,11 +142,11 @@ def test_the_fence_hears_of_renewals_only(
     start()
     for _ in range(3):
         assert attempts.acquire(timeout=10)
-    assert lease_file.read() is None
+    assert lease_file.read_lease() is None
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     node1.etcd.away_for = set()
-    eventually(lambda: lease_file.read() is not None, is_=True, within=10)
-    lease = lease_file.read()
+    eventually(lambda: lease_file.read_lease() is not None, is_=True, within=10)
+    lease = lease_file.read_lease()
     assert lease is not None
     assert lease.lease_seconds == 1
     assert before - 1 < lease.renewed_at <= time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -70,6 +70,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "is_connected": True,
         "pool_problem": None,
         "verified": [],
+        "is_fence_watching": True,
         "problems": [],
         "etcd": None,
         "nodes": nodes,
