@@ -14,6 +14,7 @@ from flocker.api import refuse_engine
 from flocker.config import Config
 from flocker.daemon import assemble
 from flocker.errors import FlockerError
+from flocker.pulse import LOOP_SECONDS, Pulse
 from flocker.serving import serve_on_peer_socket, serve_on_plugin_socket
 from flocker.systemd import tell_systemd
 
@@ -52,8 +53,18 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
     stopping = threading.Event()
     peer_socket = socket.create_server((config.address, config.peer_port))
     daemon = assemble(config, stopping)
-    engine_server = serve_on_plugin_socket(daemon.engine_app, _engine_socket(config.socket))
-    peer_server = serve_on_peer_socket(daemon.peers_app, peer_socket, config.certificates)
+    pulse = daemon.pulse
+    engine_server = serve_on_plugin_socket(
+        daemon.engine_app,
+        _engine_socket(config.socket),
+        pulse.expect("the server for the engine", LOOP_SECONDS),
+    )
+    peer_server = serve_on_peer_socket(
+        daemon.peers_app,
+        peer_socket,
+        config.certificates,
+        pulse.expect("the server for other nodes", LOOP_SECONDS),
+    )
     servers = [engine_server, peer_server]
     is_ready = False
     while not told_to_end.wait(WATCH_SECONDS if is_ready else START_POLL_SECONDS):
@@ -64,7 +75,7 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
             is_ready = True
             tell_systemd("READY=1")
             log.info("serving volumes of %s", config.node)
-        tell_systemd("WATCHDOG=1")
+        feed_watchdog(pulse)
     # The engine first: what it has asked may need all the rest.
     engine_server.stop()
     stopping.set()
@@ -72,12 +83,21 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
     return 0
 
 
+def feed_watchdog(pulse: Pulse) -> None:
+    """Tell systemd that the daemon is at work; not if a part of it hangs, for then it is ended,
+    with the stacks of its threads in the journal, and started anew."""
+    if hung := pulse.hung():
+        log.error("not at work any more: %s", ", ".join(hung))
+    else:
+        tell_systemd("WATCHDOG=1")
+
+
 def _say_why(why: str, told_to_end: threading.Event) -> None:
     """Tell the engine why this daemon cannot start, rather than let each of its calls wait for
     minutes at a socket that nobody reads; without a socket of systemd's, nothing can wait."""
     listening = _inherited_socket()
     if listening is not None:
-        server = serve_on_plugin_socket(refuse_engine(why), listening)
+        server = serve_on_plugin_socket(refuse_engine(why), listening, lambda: None)
         told_to_end.wait(REFUSE_SECONDS)
         server.stop()
 

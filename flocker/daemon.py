@@ -35,6 +35,7 @@ from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.pool_mounts import PoolMounts
 from flocker.publisher import Publisher
+from flocker.pulse import DISK_SECONDS, Pulse
 from flocker.purging import Purging
 from flocker.records import Volume
 from flocker.replication import Retention
@@ -59,10 +60,12 @@ ASKED_ONLY = (
 
 @dataclass(frozen=True)
 class Daemon:
-    """What answers the engine and the operator, and what answers other nodes."""
+    """What answers the engine and the operator, what answers other nodes, and whether all else
+    is at work."""
 
     engine_app: FastAPI
     peers_app: FastAPI
+    pulse: Pulse
 
 
 def assemble(config: Config, stopping: threading.Event) -> Daemon:
@@ -250,7 +253,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         stuck=follower.stuck,
         last_look=publisher.last_look,
     )
-    for part in (care, keeper, publisher, follower, failover, hidden, verification):
+    pulse = Pulse()
+    keeper.start(stopping, pulse)
+    publisher.start(stopping, pulse.expect("publishing", DISK_SECONDS))
+    for part in (care, follower, failover, hidden, verification):
         part.start(stopping)
 
     own_driver = cast(Driver, Guarded(driver, membership.check, ASKED_ONLY))
@@ -269,4 +275,4 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     add_peer_upkeep_routes(peers_app, own_upkeep)
     add_peer_verification_routes(peers_app, verification)
     add_watching_routes(peers_app, "", lambda: health(status()), metrics.text)
-    return Daemon(engine_app, peers_app)
+    return Daemon(engine_app, peers_app, pulse)

@@ -17,6 +17,7 @@ from flocker.errors import ControlPlaneAway
 from flocker.lease_file import LeaseFile
 from flocker.ownership import Ownership
 from flocker.pool import Pool
+from flocker.pulse import ANNOUNCE_SECONDS, DISK_SECONDS, Pulse
 from flocker.records import Look, Node
 
 log = logging.getLogger(__name__)
@@ -82,14 +83,20 @@ class Keeper:
         self._is_away = False
         self._has_lapsed = False
 
-    def start(self, stopping: threading.Event) -> None:
-        """Run in the background until `stopping` is set."""
+    def start(self, stopping: threading.Event, pulse: Pulse) -> None:
+        """Run in the background until `stopping` is set, and show in the pulse that it does."""
         # Apart from each other: putting a copy away waits for the disk, and the lease must not.
-        for task in (self._announce_for_ever, self._tidy_for_ever, self._end_uses_for_ever):
-            threading.Thread(target=task, args=(stopping,), daemon=True).start()
+        tasks: dict[Callable[..., None], tuple[object, ...]] = {
+            self._announce_for_ever: (stopping, pulse.expect("announcing", ANNOUNCE_SECONDS)),
+            self._tidy_for_ever: (stopping, pulse.expect("tidying", DISK_SECONDS)),
+            self._end_uses_for_ever: (stopping,),
+        }
+        for task, arguments in tasks.items():
+            threading.Thread(target=task, args=arguments, daemon=True).start()
 
-    def _announce_for_ever(self, stopping: threading.Event) -> None:
+    def _announce_for_ever(self, stopping: threading.Event, beat: Callable[[], object]) -> None:
         while not stopping.is_set():
+            beat()
             began = time.monotonic()
             # Without its lease all of this node's volumes would count as away.
             went_well = attempt(log, "this node could not be announced", self._announce_or_say)
@@ -135,7 +142,7 @@ class Keeper:
             log.info("joined the cluster")
         self._is_away = False
 
-    def _tidy_for_ever(self, stopping: threading.Event) -> None:
+    def _tidy_for_ever(self, stopping: threading.Event, beat: Callable[[], object]) -> None:
         # Each on its own: trouble with one must not keep the others from being done.
         tasks: dict[str, Callable[[], object]] = {
             "containers could not be resumed": self._resume,
@@ -148,6 +155,7 @@ class Keeper:
         while not stopping.wait(self._pause_seconds):
             self._pause_seconds = self._config.lease_seconds / 3
             for failure, task in tasks.items():
+                beat()
                 if not attempt(log, failure, task):
                     self._is_caught_up.clear()  # what was not done today is still there tomorrow
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -80,12 +80,13 @@ class Publisher:
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
         self._round: tuple[float, str] | None = None  # when the last one was complete
 
-    def start(self, stopping: threading.Event) -> None:
-        """Run in the background until `stopping` is set."""
-        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+    def start(self, stopping: threading.Event, beat: Callable[[], object]) -> None:
+        """Run in the background until `stopping` is set; calls `beat` in each round."""
+        threading.Thread(target=self._run, args=(stopping, beat), daemon=True).start()
 
-    def _run(self, stopping: threading.Event) -> None:
+    def _run(self, stopping: threading.Event, beat: Callable[[], object]) -> None:
         while not stopping.is_set():
+            beat()
             began = time.monotonic()
             if attempt(log, "changes could not be looked for", self.publish_changes):
                 self._round = (time.monotonic(), now())

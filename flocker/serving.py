@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -58,9 +58,15 @@ class Server:
         self._thread.join(self._stop_seconds)
 
 
-def serve_on_plugin_socket(app: FastAPI, listening: socket.socket) -> Server:
+def serve_on_plugin_socket(
+    app: FastAPI, listening: socket.socket, beat: Callable[[], object]
+) -> Server:
     """Serve this node's engine. Connections that are made while the server ends stay in the queue
-    of a socket that systemd holds, for the daemon after this one."""
+    of a socket that systemd holds, for the daemon after this one.
+
+    Args:
+        beat: called twice a second by what answers.
+    """
     config = uvicorn.Config(
         _ending_connections(_with_room(app)),
         http=_PluginProtocol,
@@ -68,13 +74,16 @@ def serve_on_plugin_socket(app: FastAPI, listening: socket.socket) -> Server:
         access_log=False,
     )
     seconds = SILENCE_SECONDS + ANSWER_SECONDS + REFUSAL_SECONDS
-    return Server(_PluginServer(config), listening, stop_seconds=seconds + 1)
+    return Server(_PluginServer(config, beat), listening, stop_seconds=seconds + 1)
 
 
 def serve_on_peer_socket(
-    app: FastAPI, listening: socket.socket, certificates: Certificates
+    app: FastAPI,
+    listening: socket.socket,
+    certificates: Certificates,
+    beat: Callable[[], object],
 ) -> Server:
-    """Serve other nodes, who need a certificate of the cluster."""
+    """Serve other nodes, who need a certificate of the cluster; `beat` as above."""
     config = uvicorn.Config(
         _with_room(app),
         log_config=None,
@@ -85,15 +94,20 @@ def serve_on_peer_socket(
         ssl_ca_certs=str(certificates.ca),
         ssl_cert_reqs=ssl.CERT_REQUIRED,
     )
-    return Server(_CalmServer(config), listening, stop_seconds=PEERS_GOODBYE_SECONDS * 2)
+    return Server(_CalmServer(config, beat), listening, stop_seconds=PEERS_GOODBYE_SECONDS * 2)
 
 
 class _CalmServer(uvicorn.Server):
     """Looks twice a second whether it shall end, not ten times: an idle driver must be idle."""
 
+    def __init__(self, config: uvicorn.Config, beat: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._beat = beat
+
     async def main_loop(self) -> None:
         ticks = 0  # of a tenth of a second; every tenth the date for answers is made anew
         while not await self.on_tick(ticks):
+            self._beat()
             await asyncio.sleep(0.5)
             ticks += 5
 

@@ -20,6 +20,7 @@ from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import Members, delete
 from flocker.kernel import processes_with
 from flocker.lease_file import Heartbeat, LeaseFile, boottime
+from flocker.pulse import Pulse
 from flocker.records import Copy, Event, Snapshot, Volume, now
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
@@ -47,8 +48,14 @@ def _beating(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
+def pulses() -> list[Pulse]:
+    """Of the daemon, once it was started."""
+    return []
+
+
+@pytest.fixture
 def node1(
-    _beating: None, etcd: Etcd, tmp_path: Path
+    _beating: None, etcd: Etcd, tmp_path: Path, pulses: list[Pulse]
 ) -> Iterator[tuple[TestClient, TestClient, Path]]:
     """A daemon: its answers to the operator and to peers, and its pool."""
     make = [str(ROOT / "provision" / "certificates"), str(tmp_path / "certs"), "node1=127.0.0.1"]
@@ -66,6 +73,7 @@ def node1(
             lease_seconds=3,
         )
         daemon = assemble(config, stopping)
+        pulses.append(daemon.pulse)
         try:
             with TestClient(daemon.engine_app) as operator, TestClient(daemon.peers_app) as peers:
                 yield operator, peers, root
@@ -185,3 +193,26 @@ def test_without_its_fence_a_node_is_not_well(
                within=30)  # fmt: skip
     assert "flocker_fence_watching 0" in operator.get("/flocker/metrics").text
     assert operator.get("/flocker/health").status_code == 503
+
+
+def test_a_disk_that_hangs_is_no_work(
+    node1: tuple[TestClient, TestClient, Path],
+    pulses: list[Pulse],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    operator, peers, root = node1
+    [pulse] = pulses
+    eventually(lambda: health(operator), is_=[], within=30)
+    assert pulse.hung() == []
+    monkeypatch.setitem(pulse.limits, "publishing", 3)
+    peers.post("/volumes/demo/create", json={"options": {}})
+    [folder] = (root / "volumes").iterdir()
+    eventually(lambda: (folder / "record").is_symlink(), is_=True, within=30)
+    (folder / "live" / "file").write_text("hello")
+    subprocess.run(["fsfreeze", "--freeze", root], check=True)
+    thaw = ["fsfreeze", "--unfreeze", str(root)]
+    request.addfinalizer(lambda: subprocess.run(thaw, check=False))
+    eventually(lambda: [part.split()[0] for part in pulse.hung()], is_=["publishing"], within=30)
+    subprocess.run(thaw, check=True)
+    eventually(pulse.hung, is_=[], within=30)

@@ -92,7 +92,7 @@ def plugin(cluster: MemoryCluster) -> Iterator[Plugin]:
     listening.bind(str(path))
     listening.listen()
     plugin = Plugin(serve_engine(cluster["node1"].driver, lambda *_: None))
-    server = serve_on_plugin_socket(plugin, listening)  # type: ignore[arg-type]
+    server = serve_on_plugin_socket(plugin, listening, lambda: None)  # type: ignore[arg-type]
     eventually(lambda: server.is_serving, is_=True, within=10)
     yield plugin
     server.stop()

@@ -39,7 +39,7 @@ class Plugin:
     def serve(self) -> Server:
         """Serve it as a daemon does that was just started."""
         app = serve_engine(self._cluster["node1"].driver, lambda *_: None)
-        server = serve_on_plugin_socket(app, self._listening.dup())
+        server = serve_on_plugin_socket(app, self._listening.dup(), lambda: None)
         eventually(lambda: server.is_serving, is_=True, within=10)
         return server
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from flocker.errors import ControlPlaneAway
 from flocker.keeper import Keeper
 from flocker.lease_file import LeaseFile
 from flocker.pool import Usage
+from flocker.pulse import Pulse
 from flocker.records import Look, Node
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
@@ -58,7 +60,14 @@ def housework() -> Housework:
 
 
 @pytest.fixture
-def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterator[Start]:
+def pulse() -> Pulse:
+    return Pulse()
+
+
+@pytest.fixture
+def start(
+    node1: Machine, lease_file: LeaseFile, housework: Housework, pulse: Pulse
+) -> Iterator[Start]:
     """Starts node1's keeper, which runs until the test ends."""
     stopping = threading.Event()
 
@@ -78,7 +87,7 @@ def start(node1: Machine, lease_file: LeaseFile, housework: Housework) -> Iterat
             problems=lambda: ["volume 'demo': stuck"],
             stuck=lambda: {"id": "its pool is full"},
             last_look=lambda: LOOK,
-        ).start(stopping)
+        ).start(stopping, pulse)
 
     yield start
     stopping.set()
@@ -310,3 +319,30 @@ def test_what_does_not_work_is_announced(cluster: MemoryCluster, start: Start) -
     eventually(lambda: is_known(cluster), is_=True, within=10)
     assert cluster["node2"].operations.status()["nodes"][0]["problems"] == ["volume 'demo': stuck"]
     assert cluster.state.looks["node1"] == LOOK
+
+
+@pytest.mark.parametrize(("part", "limit"), [("announcing", "ANNOUNCE"), ("tidying", "DISK")])
+def test_a_thread_that_hangs_shows_in_the_pulse(
+    node1: Machine,
+    start: Start,
+    pulse: Pulse,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    limit: str,
+) -> None:
+    monkeypatch.setattr(keeper, f"{limit}_SECONDS", 1.0)
+    goes_on = threading.Event()
+    owner, name = {
+        "announcing": (node1.ownership, "announce"), "tidying": (node1.pool, "make_reserve"),
+    }[part]  # fmt: skip
+    call = getattr(owner, name)
+
+    def hang(*arguments: Any) -> object:
+        goes_on.wait()
+        return call(*arguments)
+
+    monkeypatch.setattr(owner, name, hang)
+    start()
+    eventually(lambda: [each.split()[0] for each in pulse.hung()], is_=[part], within=10)
+    goes_on.set()
+    eventually(pulse.hung, is_=[], within=10)

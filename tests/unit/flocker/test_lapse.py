@@ -17,6 +17,7 @@ from flocker.fence import Fence
 from flocker.keeper import Keeper
 from flocker.lapse import Lapse
 from flocker.lease_file import AutoVolume, LeaseFile
+from flocker.pulse import Pulse
 from flocker.records import Event, now
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 from tests.unit.flocker.test_fence import RecordingEngine
@@ -142,7 +143,8 @@ def start_keeper(paused: Paused, files: LeaseFile, stopping: threading.Event) ->
         look_for_strays=lambda: None,
         problems=list,
         stuck=dict,
-    ).start(stopping)
+        last_look=lambda: None,
+    ).start(stopping, Pulse())
 
 
 def test_the_fence_hears_of_a_new_lease_only_when_all_that_was_taken_has_stopped(

@@ -239,7 +239,7 @@ def test_rounds_that_hang_are_a_problem(
         assert go_on.wait(30)
         return []
 
-    node1.publisher.start(stopping)
+    node1.publisher.start(stopping, lambda: None)
     eventually(lambda: said(cluster, "demo"), is_=1, within=10)
     monkeypatch.setattr(node1.pool, "changed_volumes", hang)
     try:

@@ -435,7 +435,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_in_a_hurry")
 def test_replicas_follow_by_themselves(demo: MemoryCluster, stopping: threading.Event) -> None:
-    demo["node1"].publisher.start(stopping)
+    demo["node1"].publisher.start(stopping, lambda: None)
     demo["node2"].follower.start(stopping)
     eventually(lambda: said(demo).get("node2"), is_=1, within=10)
     demo["node1"].write("demo", "two")
@@ -469,7 +469,7 @@ def test_a_defect_does_not_end_replication(
     call: str,
 ) -> None:
     failed = fail_once(demo[node], monkeypatch, call)
-    demo["node1"].publisher.start(stopping)
+    demo["node1"].publisher.start(stopping, lambda: None)
     demo["node2"].follower.start(stopping)
     eventually(lambda: said(demo).get("node2"), is_=1, within=10)
     assert failed.is_set()

@@ -1,0 +1,55 @@
+"""Which parts of the daemon are at work, told by themselves: only while all are is systemd told so.
+
+A thread that did nothing but tell systemd would go on though everything else hangs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+# Longer than a round of each may take. An event loop has nothing to wait for. Announcing waits for
+# etcd's members a few times, the others for a disk that may have gigabytes to write.
+LOOP_SECONDS = 10.0
+ANNOUNCE_SECONDS = 90.0
+DISK_SECONDS = 300.0
+
+
+class Pulse:
+    """The parts of one daemon.
+
+    Attributes:
+        limits: how long each may be silent, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, float] = {}
+        self.limits: dict[str, float] = {}
+
+    def expect(self, part: str, within: float) -> Callable[[], None]:
+        """Have a part count as hung when it was not at work for that many seconds.
+
+        Args:
+            part: its name, for people.
+
+        Returns:
+            What the part calls in each of its rounds.
+        """
+
+        def beat() -> None:
+            self._seen[part] = self._clock()
+
+        beat()
+        self.limits[part] = within
+        return beat
+
+    def hung(self) -> list[str]:
+        """The parts that hang, each with how long."""
+        now = self._clock()
+        silent = {part: now - self._seen[part] for part in list(self.limits)}
+        return [
+            f"{part} ({seconds:.0f} s)"
+            for part, seconds in silent.items()
+            if seconds > self.limits[part]
+        ]
