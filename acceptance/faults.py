@@ -74,6 +74,15 @@ class Faults:
             self._healing.pop((what, node))()
         self._cluster.wait_until_whole()
 
+    def stop_fence(self, node: Node) -> None:
+        """Stop what stops containers on a node that falls silent."""
+        self._begin("fence", node, partial(node.ask, "sudo systemctl start flocker-fence"))
+        node.ask("sudo systemctl stop flocker-fence")
+
+    def start_fence(self, node: Node) -> None:
+        """Start it again; it has looked once when this returns."""
+        self._end("fence", node)
+
     def kill_engine(self, node: Node) -> None:
         """Kill the engine, not its containers; return when it has been started again."""
         self._kill("docker", node)

@@ -45,6 +45,30 @@ Feature: A volume outlives the node that has it
       Then another node owns the volume "ledger" within 30 seconds
       And the container on "node1" had stopped before the volume "ledger" was taken over
 
+    Scenario: A node that could not stop its containers in time does not start them
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker -o failover=auto ledger
+        """
+      When the fence of "node1" stops
+      And the operator types on "node1"
+        """
+        docker run --rm -v ledger:/data busybox touch /data/log
+        """
+      Then it is refused with "flocker-fence on node1, which has to stop its containers in time"
+      And the refusal says "systemctl status flocker-fence"
+      When the operator types on "node1"
+        """
+        sudo flocker status
+        """
+      Then it says "so no volume with failover=auto is mounted here"
+      When the fence of "node1" runs again
+      And the operator types on "node1"
+        """
+        docker run --rm -v ledger:/data busybox touch /data/log
+        """
+      Then it succeeds
+
   Rule: Otherwise a person decides, knowing what it costs
 
     Scenario: Writes of an owner that was cut off are put aside, not lost

@@ -69,6 +69,16 @@ def restart_engine(context: Context, node: str) -> None:
     context.cluster.node(node).restart("docker")
 
 
+@when('the fence of "{node}" stops')
+def stop_fence(context: Context, node: str) -> None:
+    context.faults.stop_fence(context.cluster.node(node))
+
+
+@when('the fence of "{node}" runs again')
+def start_fence(context: Context, node: str) -> None:
+    context.faults.start_fence(context.cluster.node(node))
+
+
 @when('the driver on "{node}" is killed')
 def kill_driver(context: Context, node: str) -> None:
     context.faults.kill_driver(context.cluster.node(node))
