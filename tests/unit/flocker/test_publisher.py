@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from flocker import publisher
 from flocker.errors import PoolError
 from flocker.failover import complete_until, is_current
 from flocker.publisher import LATE_SECONDS
+from flocker.pulse import Pulse
 from flocker.records import Claim, Look, Snapshot
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
@@ -248,6 +249,27 @@ def test_rounds_that_hang_are_a_problem(
         clock.now += LATE_SECONDS + 1
         [problem] = node1.publisher.problems()
         assert problem.startswith("the volumes here were last looked at at ")
+    finally:
+        stopping.set()
+        go_on.set()
+
+
+def test_rounds_that_hang_show_in_the_pulse(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1, stopping, pulse, go_on = cluster["node1"], threading.Event(), Pulse(), threading.Event()
+    look = node1.pool.changed_volumes
+
+    def hang(claims: Collection[Claim]) -> list[Claim]:
+        assert go_on.wait(30)
+        return look(claims)
+
+    monkeypatch.setattr(node1.pool, "changed_volumes", hang)
+    node1.publisher.start(stopping, pulse.expect("publishing", 3))
+    try:
+        eventually(lambda: len(pulse.hung()), is_=1, within=10)
+        go_on.set()
+        eventually(pulse.hung, is_=[], within=10)
     finally:
         stopping.set()
         go_on.set()
