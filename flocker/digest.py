@@ -20,11 +20,13 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from flocker.errors import PoolError
+from flocker.records import Record
 
 BLOCK_BYTES = 64 << 10
 PLACE_OF_SUBVOLUME = 2  # BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: its inode number in a snapshot
@@ -33,12 +35,15 @@ DEEPEST = 2048 + 100  # folders in each other: a path has 4095 bytes at most, tw
 
 
 @dataclass(frozen=True)
-class Digest:
+class Digest(Record):
     """A SHA-256 over all that was read; `size_bytes` are those of files' content."""
 
     sha256: str
     entries: int
     size_bytes: int
+    unknown: Mapping[str, Any] = field(
+        default_factory=dict, kw_only=True, compare=False, repr=False
+    )
 
 
 def of(folder: Path, bytes_per_second: int) -> Digest:
@@ -60,7 +65,7 @@ def of(folder: Path, bytes_per_second: int) -> Digest:
     if done.returncode != 0:
         reason = done.stderr.strip() or f"status {done.returncode}"
         raise PoolError(f"{folder} cannot be read: {reason}")
-    return Digest(**json.loads(done.stdout))
+    return Digest.from_json(json.loads(done.stdout))
 
 
 class Reader:
@@ -124,8 +129,8 @@ class Reader:
                     self._add(b"block", at, block)
 
     def _add(self, *fields: bytes | int) -> None:
-        for field in fields:
-            written = field if isinstance(field, bytes) else b"%d" % field
+        for part in fields:
+            written = part if isinstance(part, bytes) else b"%d" % part
             self._sum.update(b"%d:" % len(written))
             self._sum.update(written)
 
@@ -169,7 +174,7 @@ def main() -> int:
     except OSError as error:
         print(f"{error.strerror}: {os.fsdecode(error.filename or folder)}", file=sys.stderr)
         return 1
-    print(json.dumps(asdict(digest)))
+    print(json.dumps(digest.to_json()))
     return 0
 
 

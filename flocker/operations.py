@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from flocker.asking import ask_all
 from flocker.catalog import Catalog
 from flocker.driver import Driver
 from flocker.errors import (
@@ -365,13 +366,11 @@ class Operations:
 
     def _asides(self) -> tuple[list[Answer], list[str]]:
         """What was put aside on all nodes, and the nodes that did not answer."""
-        found, silent = [_aside(self._node, each) for each in self._pool.asides()], []
         state = self._catalog.state
-        for name in sorted((state.seen.keys() | state.nodes) - {self._node}):
-            try:
-                found += [_aside(name, each) for each in self._elsewhere.asides(name)]
-            except FlockerError:
-                silent.append(name)
+        others = (state.seen.keys() | state.nodes) - {self._node}
+        listed, silent = ask_all(others, self._elsewhere.asides)
+        listed[self._node] = self._pool.asides()
+        found = [_aside(name, each) for name, asides in listed.items() for each in asides]
         return sorted(found, key=lambda each: str(each["at"])), silent
 
     def _removed(self, removed: Removed) -> Answer:

@@ -64,6 +64,7 @@ from flocker.replication import Retention
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 20
+LIST_SECONDS = 5  # a person waits for it, and is told which nodes are not on the list
 CONNECT_SECONDS = 5  # and for TLS, which a node takes its time for when fifty volumes move at once
 # A snapshot waits until the disk has all that was written; a stream is silent, and its size
 # unknown, for as long as btrfs walks over files that did not change.
@@ -276,7 +277,7 @@ class HttpPeers:
         return answer
 
     def asides(self, node: str) -> list[Aside]:
-        return [Aside.from_json(value) for value in self._get(node, "/asides")]
+        return [Aside.from_json(value) for value in self._get(node, "/asides", within=LIST_SECONDS)]
 
     def strays(self, node: str) -> list[dict[str, Any]]:
         answer: list[dict[str, Any]] = self._get(node, "/upkeep/strays")
@@ -303,7 +304,8 @@ class HttpPeers:
             "identity": snapshot.identity,
             "bytes_per_second": bytes_per_second,
         }
-        return Digest(**self._post(node, "/verification/digest", body, OPERATION_SECONDS))
+        answer = self._post(node, "/verification/digest", body, OPERATION_SECONDS)
+        return Digest.from_json(answer)
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         answer = self._get(node, f"/copies/{volume_id}/snapshots")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from flocker.asking import ask_all
 from flocker.catalog import Catalog
-from flocker.errors import FlockerError, Refused
+from flocker.errors import Refused
 from flocker.options import check_name
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Event, State, Volume, now
+from flocker.records import Event, Record, State, Volume, now
 from flocker.troubles import Troubles
 from flocker.volume_use import VolumeUse
 
@@ -37,7 +39,7 @@ class Others(Protocol):
 
 
 @dataclass(frozen=True, order=True)
-class Stray:
+class Stray(Record):
     """A volume's data, ordered by how new it is.
 
     Attributes:
@@ -51,6 +53,9 @@ class Stray:
     number: int
     id: str
     name: str | None = field(compare=False)  # a node may not have been told it yet
+    unknown: Mapping[str, Any] = field(
+        default_factory=dict, kw_only=True, compare=False, repr=False
+    )
 
 
 class Strays:
@@ -94,7 +99,7 @@ class Strays:
 
     def strays(self) -> list[Answer]:
         """This node's, as JSON."""
-        return [asdict(each) for each in self._found(self._ownership.state())]
+        return [each.to_json() for each in self._found(self._ownership.state())]
 
     def bring_back(self, reference: str, name: str | None) -> Answer:
         """Make a volume of data that is here and that the cluster does not know, or of which
@@ -177,18 +182,15 @@ class Strays:
     def _refuse_if_another_is_newer(self, mine: Stray, state: State) -> list[str]:
         """Return the nodes that did not answer."""
         silent = sorted(state.seen.keys() - state.nodes.keys() - {self._node})
-        for node in sorted(state.nodes.keys() - {self._node}):
-            try:
-                theirs = [Stray(**value) for value in self._others.strays(node)]
-            except FlockerError:
-                silent.append(node)
-                continue
+        answers, hung = ask_all(state.nodes.keys() - {self._node}, self._others.strays)
+        for node, answer in answers.items():
+            theirs = map(Stray.from_json, answer)
             if any(each.id == mine.id and each > mine for each in theirs):
                 raise Refused(
                     f"{node} has a newer state of volume {mine.id}; type "
                     f"`flocker import {mine.id}` there"
                 )
-        return silent
+        return silent + hung
 
     def _keep_record(self, volume: Volume) -> None:
         if newer := newer_record(self._node, self._pool, volume):

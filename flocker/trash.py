@@ -17,7 +17,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,6 +121,8 @@ class Trash:
         copy, volume = folder / "copy", folder / "volume"
         try:
             aside = Aside.from_json(json.loads(note.read(folder / _NOTE)))
+            if not _is_time(aside.at):
+                aside = replace(aside, at=_changed_at(folder))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             log.warning("the note of %s cannot be read: %s", folder, error)
             aside = _without_note(folder, "removed" if volume.is_dir() else "conflict")
@@ -135,16 +137,30 @@ def _without_note(folder: Path, why: str) -> Aside:
     name = _NAME.fullmatch(folder.name)
     assert name is not None
     try:
-        at = datetime.strptime(name["rest"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        named = datetime.strptime(name["rest"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        at = named.isoformat(timespec="milliseconds")
     except ValueError:
-        at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+        at = _changed_at(folder)
     return Aside(
         reference=f"{name['volume_id']}@{os.uname().nodename}-{name['rest']}",
         volume_id=name["volume_id"],
         volume=name["volume_id"],
         why=why,
-        at=at.isoformat(timespec="milliseconds"),
+        at=at,
     )
+
+
+def _changed_at(folder: Path) -> str:
+    changed = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    return changed.isoformat(timespec="milliseconds")
+
+
+def _is_time(text: object) -> bool:
+    """Whether it names a moment, which takes a zone."""
+    try:
+        return isinstance(text, str) and _time(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _unused(reference: str, taken: set[str]) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from flocker.asking import ask_all
 from flocker.custody import Custody
 from flocker.errors import FlockerError, PoolError, Refused
 from flocker.ownership import Ownership
@@ -147,12 +148,9 @@ class Upkeep:
         """Node and copy of all that was put aside, and the nodes that did not answer."""
         found = [(self._node, aside) for aside in self._pool.asides()]
         silent = sorted(state.seen.keys() - _alive(state) - {self._node})
-        for node in sorted(_alive(state) - {self._node}):
-            try:
-                found += [(node, aside) for aside in self._others.asides(node)]
-            except FlockerError:
-                silent.append(node)
-        return found, silent
+        listed, hung = ask_all(_alive(state) - {self._node}, self._others.asides)
+        found += [(node, aside) for node, asides in listed.items() for aside in asides]
+        return found, silent + hung
 
 
 def _alive(state: State) -> set[str]:

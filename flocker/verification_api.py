@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Protocol
 
 from fastapi import FastAPI
@@ -53,6 +52,7 @@ def add_peer_verification_routes(app: FastAPI, verification: Reading) -> None:
         return verification.verify(asked.volume)
 
     @app.post("/verification/digest")
-    def digest(asked: DigestRequest) -> dict[str, Any]:
+    def read(asked: DigestRequest) -> dict[str, Any]:
         snapshot = Snapshot(asked.number, asked.identity)
-        return asdict(verification.digest_here(asked.volume_id, snapshot, asked.bytes_per_second))
+        digest = verification.digest_here(asked.volume_id, snapshot, asked.bytes_per_second)
+        return digest.to_json()

@@ -20,11 +20,13 @@ from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
     OwnerAway,
+    PeerAway,
     PoolError,
     Refused,
     TransferFailed,
 )
 from flocker.peer import HttpPeers, Parts, serve_peers
+from flocker.pool import Aside
 from flocker.records import Node, Snapshot, State
 from flocker.upkeep_api import add_peer_upkeep_routes
 from flocker.verification_api import add_peer_verification_routes
@@ -409,6 +411,22 @@ def test_a_node_that_is_gone_is_not_called_for_long(
         with pytest.raises(OwnerAway, match="timed out"):
             peers_of_node2(cluster, port, certificates).check_unused(volume)
         assert time.monotonic() - began < peer.CONNECT_SECONDS + 2
+
+
+def test_a_node_that_hangs_is_not_waited_for_long_when_copies_are_listed(
+    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "LIST_SECONDS", 0.2)
+    answered = threading.Event()
+
+    def asides() -> list[Aside]:
+        answered.wait(15)
+        return []
+
+    monkeypatch.setattr(demo["node1"].pool, "asides", asides)
+    with pytest.raises(PeerAway, match=r"node1.*no answer within 0.2 s"):
+        peers_of_node2(demo, port, certificates).asides("node1")
+    answered.set()
 
 
 def test_a_node_whose_lease_ran_out_is_away(cluster: MemoryCluster, certificates: Path) -> None:

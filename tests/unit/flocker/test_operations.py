@@ -530,6 +530,21 @@ def test_an_undelete_that_was_not_answered_can_be_repeated(demo: MemoryCluster, 
     assert node1.read("demo") == "hello"
 
 
+@pytest.mark.parametrize("listing", ["conflicts", "trash"])
+def test_the_other_nodes_are_asked_for_what_they_keep_side_by_side(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, listing: str
+) -> None:
+    both_asked = threading.Barrier(2, timeout=10)
+
+    def asides() -> list[Aside]:
+        both_asked.wait()
+        return []
+
+    for name in ("node2", "node3"):
+        monkeypatch.setattr(cluster[name].pool, "asides", asides)
+    assert getattr(cluster["node1"].operations, listing)()["silent"] == []
+
+
 def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,16 @@ def test_an_older_state_is_not_imported_while_a_newer_one_is_there(lost: MemoryC
     assert lost["node1"].read("demo") == "second"
 
 
+def test_what_a_newer_version_says_of_a_stray_is_no_obstacle(
+    lost: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("node1", "node3"):
+        mine = lost[name].upkeep.strays_here()
+        newer = [{**each, "colour": "green"} for each in mine]
+        monkeypatch.setattr(lost[name].upkeep, "strays_here", lambda newer=newer: newer)
+    assert lost["node2"].upkeep.bring_back("demo", None)["silent"] == []
+
+
 def test_a_name_that_is_taken_is_refused_and_another_can_be_had(lost: MemoryCluster) -> None:
     lost["node1"].driver.create("demo", {})
     with pytest.raises(Refused, match=r"there is a volume 'demo' already; .* --as NEW-NAME"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def test_a_reference_is_free_again_when_its_entry_is_gone(tmp_path: Path) -> Non
     first = put_aside(place)
     place.drop(first)
     assert put_aside(place).aside.reference == first.aside.reference
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-01-01T12:00:00", "", None, 7])
+def test_a_damaged_time_in_a_note_hides_nothing(tmp_path: Path, at: object) -> None:
+    damaged, whole = put_aside(Trash(tmp_path)), put_aside(Trash(tmp_path))
+    (damaged.folder / "note").unlink()
+    note.write(damaged.folder / "note", json.dumps({**damaged.aside.to_json(), "at": at}))
+    entries = {entry.aside.reference: entry for entry in Trash(tmp_path).entries()}
+    assert entries.keys() == {damaged.aside.reference, whole.aside.reference}
+    read = datetime.fromisoformat(entries[damaged.aside.reference].aside.at)
+    assert read.timestamp() == pytest.approx(damaged.folder.stat().st_mtime, abs=0.002)
 
 
 def test_a_folder_is_deleted_with_notes_that_are_longer_than_a_file_name(tmp_path: Path) -> None:
