@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 
 from host import BUILD, LOGS, ROOT, engine, libvirt, loops, nodes, progress, provider, turn
 from host.commands import ask, docker_lines
+from host.nodes import Container
 from host.problem import Problem
 
 GENERATED = (
@@ -76,10 +78,7 @@ def _remove_machines() -> None:
 def _remove_nodes() -> None:
     ours = nodes.ours(nodes.containers(), ROOT)
     left_behind = loops.of(ours, loops.attached())
-    if ours:
-        with progress.step("Removing the nodes' containers"):
-            # At once: Vagrant would first wait for each node to shut down.
-            ask("docker", "rm", "--force", "--volumes", *(container.name for container in ours))
+    _remove_containers(ours)  # at once: Vagrant would first wait for each node to shut down
     try:
         if nodes.machine_files():
             progress.run(
@@ -92,7 +91,10 @@ def _remove_nodes() -> None:
                 env={name: os.environ[name] for name in os.environ if name not in ASKED_FOR},
             )
     finally:
-        volumes = {volume for container in ours for volume in container.volumes}
+        # One that a killed Vagrant had asked the engine for may be there only now.
+        late = nodes.ours(nodes.containers(), ROOT)
+        _remove_containers(late)
+        volumes = {volume for container in (*ours, *late) for volume in container.volumes}
         for volume in volumes.intersection(docker_lines("volume", "ls", "--quiet")):
             ask("docker", "volume", "rm", volume)
         loops.detach(left_behind)
@@ -105,3 +107,9 @@ def _remove_nodes() -> None:
     if not nodes.machine_files():
         # They fix the number of nodes, also when `vagrant up` made them and then no node.
         shutil.rmtree(ROOT / ".vagrant" / "certs", ignore_errors=True)
+
+
+def _remove_containers(ours: Sequence[Container]) -> None:
+    if ours:
+        with progress.step("Removing the nodes' containers"):
+            ask("docker", "rm", "--force", "--volumes", *(container.name for container in ours))

@@ -125,6 +125,26 @@ def test_down_destroys_the_nodes_there_are_whatever_is_asked_for_and_forgets_the
     assert not (machine.checkout / ".vagrant/certs").exists()
 
 
+def test_down_also_removes_a_node_that_a_killed_vagrant_had_asked_for(
+    engine: Machine, tmp_path: Path
+) -> None:
+    """The engine makes it while Vagrant, typed later, destroys those it knows."""
+    files = engine.checkout / ".vagrant/machines/node1/docker"
+    files.mkdir(parents=True)
+    (files / "id").touch()
+    vagrant = tmp_path / "vagrant"
+    vagrant.write_text(
+        "#!/bin/sh\nrm -r .vagrant/machines\n"
+        f"docker create --name=volume-plugins-demo-node1 --network={NETWORK} "
+        f"--volume={engine.checkout}:/vagrant --volume=late:/data empty /usr/bin/true\n"
+    )
+    vagrant.chmod(0o755)
+    engine.get("env", f"PATH={tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin", *HOST, "down")
+    assert names(engine) == []
+    assert "late" not in engine.get("docker", "volume", "ls", "--quiet").split()
+    assert NETWORK not in engine.get("docker", "network", "ls", "--format={{.Name}}").split()
+
+
 def test_the_nodes_network_goes_with_the_last_node(engine: Machine) -> None:
     node(engine, "volume-plugins-demo-node1", engine.checkout)
     node(engine, "shop", engine.checkout.parent)
