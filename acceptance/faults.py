@@ -113,6 +113,14 @@ class Faults:
             lambda: _version(node), is_=newer, within=RESTART_SECONDS, not_yet=(RuntimeError,)
         )
 
+    def make_read_only(self, node: Node) -> None:
+        """Have a node's pool refuse writes, as after an error of its disk."""
+        self._begin("pool", node, partial(node.ask, f"sudo mount -o remount,rw {POOL}"))
+        node.is_well = False
+        remount = f"sudo mount -o remount,ro {POOL}"
+        # Refused at a moment in which something is being written.
+        eventually(lambda: node.type(remount).exit_status, is_=0, within=RESTART_SECONDS)
+
     def rename_driver(self, node: Node, name: str) -> None:
         """Have a node's driver take itself for the node of another name."""
         self._begin("name", node, partial(_rename, node, node.name))

@@ -69,6 +69,45 @@ Feature: A volume outlives the node that has it
         """
       Then it succeeds
 
+    Scenario: A node whose pool cannot be written to gives the volume up
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker -o failover=auto ledger
+        """
+      And the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c 'echo hello >/data/log'
+        """
+      And all nodes hold all of the volume "ledger"
+      When the pool of "node1" becomes read-only
+      Then another node owns the volume "ledger" within 60 seconds
+      When the operator types on "node1"
+        """
+        sudo flocker status
+        """
+      Then it says "the pool cannot be written to"
+      When the operator types on "node2"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox cat /data/log
+        """
+      Then it prints "hello"
+
+    @power
+    Scenario: The next node takes over when the first one cannot
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker -o failover=auto ledger
+        """
+      And the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c 'echo hello >/data/log'
+        """
+      And all nodes hold all of the volume "ledger"
+      When the pool of "node3" becomes read-only
+      And "node1" loses its power
+      Then another node owns the volume "ledger" within 45 seconds
+      And "node2" owns the volume "ledger"
+
   Rule: Otherwise a person decides, knowing what it costs
 
     Scenario: Writes of an owner that was cut off are put aside, not lost
@@ -112,6 +151,23 @@ Feature: A volume outlives the node that has it
         docker run --rm --volume-driver flocker -v ledger-of-node1:/data busybox cat /data/log
         """
       Then it prints every line the container on "node1" has written
+
+    Scenario: A person chooses the node that goes on
+      Given a container on "node1" keeps writing to the volume "ledger"
+      And all nodes hold what the container on "node1" has written to the volume "ledger"
+      When "node1" is cut off from the others
+      And "node3" has noticed that "node1" is away
+      And the operator types on "node3"
+        """
+        sudo flocker promote --here ledger
+        """
+      Then it says "What node1 wrote after"
+      And "node3" owns the volume "ledger"
+      When the operator types on "node3"
+        """
+        docker run --rm --volume-driver flocker -v ledger:/data busybox cat /data/log
+        """
+      Then it prints every line that had been copied
 
     @power
     Scenario: A node that comes back before anyone promoted has everything

@@ -43,7 +43,7 @@ from flocker.errors import (
 )
 from flocker.pool import Aside, Staged, Usage
 from flocker.quotas import Quotas
-from flocker.records import Claim, Snapshot, Volume
+from flocker.records import Claim, Snapshot, Volume, now
 from flocker.reserve import Reserve, works_when_full
 from flocker.space import metadata
 from flocker.trash import Trash
@@ -456,6 +456,14 @@ class BtrfsPool:
         outside = free_outside(self.root, usage.used)
         free = usage.free if outside is None else min(usage.free, outside)
         return Usage(usage.used, usage.total, free, room.used_bytes, room.free_bytes)
+
+    def check_writable(self) -> None:
+        descriptor = os.open(self.root / "written", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, now().encode(), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def trouble(self) -> str | None:
         loss = self._writeback.last_loss

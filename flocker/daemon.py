@@ -20,6 +20,7 @@ from flocker.etcd import EtcdOwnership
 from flocker.etcd_care import EtcdCare
 from flocker.failover import Failover
 from flocker.follower import Follower
+from flocker.giving_up import GivingUp
 from flocker.guard import Guard
 from flocker.handoff import Arrivals, Handoff
 from flocker.hidden import Hidden
@@ -33,6 +34,7 @@ from flocker.mount_counts import MountCounts
 from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
+from flocker.pool_health import PoolHealth
 from flocker.pool_mounts import PoolMounts
 from flocker.publisher import Publisher
 from flocker.pulse import DISK_SECONDS, Pulse
@@ -104,12 +106,14 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             "etcd": care.size and asdict(care.size),
             "verified": verification.results(),
             "is_fence_watching": guard.is_watched(),
+            "is_writable": pool_health.problem() is None,
         }
 
     def problems() -> list[str]:
         return [
             *membership.problems(),
             *guard.problems(),
+            *giving_up.problems(),
             *troubles.all(),
             *publisher.problems(),
             *follower.problems(),
@@ -134,6 +138,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         live=lambda volume_id: str(root / pool.live(volume_id).relative_to(config.pool)),
     )  # fmt: skip
     lapse = Lapse(node, ownership=ownership, pool=pool, use=use, listed=guard.listed)
+    pool_health = PoolHealth(pool.check_writable)
+    giving_up = GivingUp(
+        node, ownership=ownership, catalog=catalog, use=use, problem=pool_health.problem
+    )
     told = Told(engine.volume_options)
     hidden = Hidden(engine.local_volumes, lambda: catalog.state.volumes.keys(), troubles)
     driver = Driver(
@@ -146,6 +154,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         use=use,
         told=told,
         guard=guard,
+        refuse=giving_up.refuse,
         answer_seconds=config.answer_seconds,
     )
 
@@ -190,6 +199,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         adoption=adoption,
         clear=own_custody.step_back,
         uptime=uptime,
+        refuse=giving_up.refuse,
         count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
     )
 
@@ -252,12 +262,15 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         problems=problems,
         stuck=follower.stuck,
         last_look=publisher.last_look,
+        gives_up=lambda: giving_up.is_done,
     )
     pulse = Pulse()
     keeper.start(stopping, pulse)
     publisher.start(stopping, pulse.expect("publishing", DISK_SECONDS))
-    for part in (care, follower, failover, hidden, verification):
+    for part in (pool_health, giving_up, care, follower, failover):
         part.start(stopping)
+    for watcher in (hidden, verification):
+        watcher.start(stopping)
 
     own_driver = cast(Driver, Guarded(driver, membership.check, ASKED_ONLY))
     own_operations = cast(Operations, Guarded(operations, membership.check, ASKED_ONLY))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ from flocker.options import (
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Event, Snapshot, State, Volume, now
+from flocker.succession import has_given_up, is_away
 from flocker.told import Told
 from flocker.volume_use import VolumeUse
 
@@ -94,6 +96,7 @@ class Driver:
         node: this node's name.
         told: what the engine was told when volumes were created on this node.
         guard: knows which volumes must be stopped when this node falls silent.
+        refuse: raises Refused if this node may not use a volume; called with the volume locked.
         answer_seconds: how long a mount may wait for data or for other calls.
     """
 
@@ -109,6 +112,7 @@ class Driver:
         use: VolumeUse,
         told: Told,
         guard: Guarding,
+        refuse: Callable[[Volume], None],
         answer_seconds: float,
     ) -> None:
         self._node = node
@@ -120,6 +124,7 @@ class Driver:
         self._use = use
         self._told = told
         self._guard = guard
+        self._refuse = refuse
         self._answer_seconds = answer_seconds
 
     def engine_started(self) -> None:
@@ -272,6 +277,7 @@ class Driver:
         if volume.owner != self._node:
             volume = self._bring(volume, deadline)
         with self._use.locked(volume, max(0, deadline - time.monotonic())):
+            self._refuse(volume)
             self._ownership.mount(volume)
             try:
                 mountpoint = self._open(volume)
@@ -291,6 +297,11 @@ class Driver:
     def _bring(self, volume: Volume, deadline: float) -> Volume:
         """Have the volume here, waiting for a node that is about to take it over."""
         while True:
+            state = self._catalog.state
+            if has_given_up(volume, state):
+                volume = self._after_takeover(volume, state, deadline, lost(volume, state))
+                if volume.owner == self._node:
+                    return volume
             try:
                 return self._arrivals.bring(
                     volume, "a container starts here", deadline - time.monotonic()
@@ -322,7 +333,7 @@ class Driver:
             now_known = state.volumes.get(volume.name)
             if now_known is None:
                 raise VolumeNotFound(volume.name)
-            if now_known.epoch != volume.epoch or volume.owner in state.nodes:
+            if now_known.epoch != volume.epoch or not is_away(volume, state):
                 return now_known
             state = self._catalog.changes(state, within=left)
         raise why

@@ -260,13 +260,15 @@ class EtcdOwnership:
             if _as(Volume.from_json, record) == promoted:
                 return promoted
             _check_current(record, volume)
-            if owner.value is not None and volume.owner != copy.node:
+            gives_up = volume.failover == "auto" and (owner.value or {}).get("gives_up")
+            if owner.value is not None and volume.owner != copy.node and not gives_up:
                 raise Refused(
                     f"volume '{volume.name}' is owned by {volume.owner}, which is there; "
                     f"`flocker move {volume.name}` brings it without losing anything"
                 )
-            if mount.value is not None and mount.value["node"] != volume.owner:
-                _check_unused(mount, volume)
+            is_owners = mount.value is not None and mount.value["node"] == volume.owner
+            if not is_owners or (owner.value is not None and volume.owner != copy.node):
+                _check_unused(mount, volume)  # also by an owner that gave it up and has it again
             changes = [
                 put(record.key, promoted.to_json()),
                 delete(mount.key),  # the owner's, of the lease before its last one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,6 +26,7 @@ from flocker.errors import (
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Copy, Event, State, Volume, ago, now
+from flocker.succession import Turns, copies_to_go_on_from, has_given_up, is_away
 from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
@@ -36,17 +38,8 @@ AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of 
 
 
 def newest_copy(volume: Volume, state: State) -> Copy | None:
-    """The copy to go on from: the newest one on another node than the owner that is alive, the
-    same answer everywhere.
-
-    A node that has not heard of a promotion may still say that it holds what that left behind.
-    """
-    alive = [
-        copy
-        for node, copy in state.copies_of(volume).items()
-        if node in state.nodes and node != volume.owner and volume.includes(copy.snapshot)
-    ]
-    return max(alive, key=lambda copy: (copy.snapshot.number, copy.node), default=None)
+    """The copy to go on from: the newest one on a node that is up, the same answer everywhere."""
+    return next(iter(copies_to_go_on_from(volume, state)), None)
 
 
 def is_current(volume: Volume, copy: Copy, state: State) -> bool:
@@ -86,7 +79,8 @@ def lost(volume: Volume, state: State) -> OwnerLost:
         way_on = (
             f"failover=auto: {copy.node}, whose replica is complete up to "
             f"{complete_until(volume, copy, state)}, takes over within seconds, or two "
-            "minutes after its own start if that was later; try again then"
+            "minutes after its own start if that was later; if it cannot, the node with the next "
+            "copy does ten seconds later; try again then"
         )
     else:
         way_on = (
@@ -127,11 +121,14 @@ class Failover:
         adoption: Adoption,
         clear: Callable[[Volume], None],
         uptime: Callable[[], float],
+        refuse: Callable[[Volume], None],
         count_promotion: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
         clear: puts aside what this node holds of a volume that is not part of it any more.
         uptime: seconds since this node was started.
+        refuse: raises Refused if this node may not own a volume.
         """
         self._node = node
         self._ownership = ownership
@@ -141,6 +138,8 @@ class Failover:
         self._adoption = adoption
         self._clear = clear
         self._uptime = uptime
+        self._refuse = refuse
+        self._turns = Turns(node, clock)
         self._count_promotion = count_promotion
         self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
 
@@ -157,17 +156,13 @@ class Failover:
                 attempt(log, "lost owners could not be looked for", look)
 
     def take_over_lost(self, state: State) -> None:
-        """Promote what this node holds the newest replica of and may take by itself."""
-        due = [volume for volume in state.volumes.values() if self._is_due(volume, state)]
+        """Promote what has lost its owner, if it is this node's turn and it may by itself."""
+        due = [
+            volume
+            for volume in self._turns.due(state)
+            if not self._may_still_be_starting(volume.owner, state)
+        ]
         list(self._workers.map(lambda volume: self._take_over(volume, state), due))
-
-    def _is_due(self, volume: Volume, state: State) -> bool:
-        if volume.failover != "auto" or volume.owner in state.nodes:
-            return False
-        if self._may_still_be_starting(volume.owner, state):
-            return False
-        copy = newest_copy(volume, state)
-        return copy is not None and copy.node == self._node
 
     def _may_still_be_starting(self, owner: str, state: State) -> bool:
         """Tell whether this node started not long ago and has not heard of the owner since.
@@ -179,13 +174,16 @@ class Failover:
 
     def _take_over(self, volume: Volume, state: State) -> None:
         try:
-            self._promote(volume, state, "auto")
+            self._promote(volume, state, "auto", may_be_older=True)
         except FlockerError as error:
             log.warning("volume '%s' not taken over: %s", volume.name, error)
 
-    def promote(self, name: str) -> tuple[Volume, str]:
+    def promote(self, name: str, *, here: bool = False) -> tuple[Volume, str]:
         """Make this node the owner of a volume whose owner is away; or, where this node is its
         owner and came back without its disk, go on from a replica.
+
+        Args:
+            here: go on from the newest copy that can be had here, though a newer one exists.
 
         Returns:
             The new record, and up to when nothing was lost.
@@ -201,38 +199,31 @@ class Failover:
         if volume.owner == self._node:
             if self._can_open(volume):
                 raise Refused(f"volume '{name}' is owned by {self._node} already")
-        elif volume.owner in state.nodes:
+        elif not is_away(volume, state):
             raise Refused(
                 f"volume '{name}' is owned by {volume.owner}, which is up; "
                 f"`flocker move {name}` brings it here with all of its data"
             )
-        return self._promote(volume, state, "manual")
+        return self._promote(volume, state, "manual", may_be_older=here)
 
-    def _promote(self, volume: Volume, state: State, kind: str) -> tuple[Volume, str]:
+    def _promote(
+        self, volume: Volume, state: State, kind: str, *, may_be_older: bool
+    ) -> tuple[Volume, str]:
+        self._refuse(volume)
         is_own = volume.owner == self._node
         copy = newest_copy(volume, state)
         if copy is None:
             raise missing(volume, state) if is_own else lost(volume, state)
         if not is_own:
             self._clear(volume)
-        if copy.node != self._node:
-            self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
-        here = [each for each in self._pool.snapshots(volume.id) if volume.includes(each)]
-        if copy.snapshot not in here:
-            raise Refused(
-                f"{self._node} does not hold snapshot {copy.snapshot.number} of volume "
-                f"'{volume.name}' any more; `flocker status` tells where copies are"
-            )
+        newest = self._newest_here(volume, copy, state, may_be_older=may_be_older)
         # That an owner without its disk was heard of says nothing about its copies.
-        until = copy.taken_at if is_own else complete_until(volume, copy, state)
-        why = "its lease ran out" if kind == "auto" else "asked for by the operator"
-        trouble = "has lost its copy" if is_own else "is away"
+        until = newest.taken_at if is_own else complete_until(volume, newest, state)
+        why, trouble = _reason(volume, state, kind, is_own=is_own)
         event = Event(
             volume.id, volume.name, now(), self._node, "promoted",
             f"{volume.owner} {trouble}: {why}; what it wrote after {until} may be lost",
         )  # fmt: skip
-        # From the newest one here: it may be one that this node has not been able to tell of.
-        newest = replace(copy, node=self._node, snapshot=here[-1])
         promoted = self._adoption.take(
             volume,
             volume.promoted_on(self._node, newest.snapshot),
@@ -243,6 +234,40 @@ class Failover:
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
+
+    def _newest_here(self, volume: Volume, copy: Copy, state: State, *, may_be_older: bool) -> Copy:
+        """What to go on from, as this node's copy: `copy`, or the newest that can be had."""
+        failure = (
+            f"{copy.node} does not hold snapshot {copy.snapshot.number} of volume "
+            f"'{volume.name}' any more"
+        )
+        try:
+            if copy.node != self._node:
+                self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
+        except FlockerError as error:
+            failure = str(error)
+        here = [each for each in self._pool.snapshots(volume.id) if volume.includes(each)]
+        if copy.snapshot in here:
+            # From the newest one here: it may be one that this node has not been able to tell of.
+            return replace(copy, node=self._node, snapshot=here[-1])
+        if not here:
+            raise Refused(
+                f"{self._node} has no copy of volume '{volume.name}' and cannot fetch the newest "
+                f"one: {failure}; `flocker status` tells where copies are"
+            )
+        said = state.copies_of(volume).get(self._node)
+        is_said = said is not None and said.snapshot == here[-1]
+        taken_at = said.taken_at if said and is_said else volume.created_at  # at least
+        own = Copy(volume.id, self._node, here[-1], taken_at)
+        if not may_be_older:
+            raise Refused(
+                f"the newest copy of volume '{volume.name}' is on {copy.node} and cannot be "
+                f"fetched: {failure}; try again, or type `flocker promote --here {volume.name}` to "
+                f"go on from the copy of {self._node}, complete up to "
+                f"{complete_until(volume, own, state)}"
+            )
+        log.warning("volume '%s': a newer copy is left out: %s", volume.name, failure)
+        return own
 
     def _can_open(self, volume: Volume) -> bool:
         try:
@@ -260,3 +285,15 @@ class Failover:
             self._ownership.publish([(volume, copy)])
         except ControlPlaneAway as error:  # it says so itself when it is back
             log.info("what %s holds was not recorded: %s", copy.node, error)
+
+
+def _reason(volume: Volume, state: State, kind: str, *, is_own: bool) -> tuple[str, str]:
+    """Why a volume is promoted, and what is wrong with its owner."""
+    if is_own:
+        trouble = "has lost its copy"
+    elif has_given_up(volume, state):
+        trouble = "cannot write to its pool"
+    else:
+        trouble = "is away"
+    by_itself = "it gave the volume up" if has_given_up(volume, state) else "its lease ran out"
+    return (by_itself if kind == "auto" else "asked for by the operator"), trouble

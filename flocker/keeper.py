@@ -51,6 +51,7 @@ class Keeper:
         problems: Callable[[], list[str]],
         stuck: Callable[[], dict[str, str]],
         last_look: Callable[[], Look | None],
+        gives_up: Callable[[], bool],
     ) -> None:
         """Args:
         stop_taken: stops what others may have taken over while the lease had lapsed.
@@ -62,6 +63,7 @@ class Keeper:
         problems, stuck: what does not work on this node, and the volumes whose copies
             here are stuck; announced with it.
         last_look: up to when the volumes here were looked at; announced with it.
+        gives_up: whether this node's auto volumes are left to others; likewise.
         """
         self._config = config
         self._ownership = ownership
@@ -77,6 +79,7 @@ class Keeper:
         self._problems = problems
         self._stuck = stuck
         self._last_look = last_look
+        self._gives_up = gives_up
         self._pause_seconds: float = RETRY_SECONDS  # before the next round of tidying
         self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
         self._is_caught_up = threading.Event()
@@ -126,6 +129,7 @@ class Keeper:
             usage.free_bytes,
             problems=tuple(self._problems()[:PROBLEMS_TOLD]),
             stuck=self._stuck(),
+            gives_up=self._gives_up(),
         )
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)

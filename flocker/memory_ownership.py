@@ -188,9 +188,10 @@ class MemoryOwnership:
             if state.volumes.get(volume.name) == promoted:
                 return promoted
             self._check_current(volume)
-            if volume.owner in state.nodes and volume.owner != copy.node:
+            owner = state.nodes.get(volume.owner) if volume.owner != copy.node else None
+            if owner is not None and not (owner.gives_up and volume.failover == "auto"):
                 raise Refused(f"volume '{volume.name}' is owned by {volume.owner}, which is there")
-            if state.mounts.get(volume.id, volume.owner) != volume.owner:
+            if owner is not None or state.mounts.get(volume.id) != volume.owner:
                 self._check_unused(volume)
             self._set(
                 volumes={**state.volumes, volume.name: promoted},

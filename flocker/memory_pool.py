@@ -73,6 +73,7 @@ class MemoryPool:
     Attributes:
         room: a test sets it to "none", and nothing can be added any more, or to "not even a
             reserve", and nothing can be changed either. Deleting always works.
+        is_read_only: a test sets it, and nothing can be changed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -87,6 +88,7 @@ class MemoryPool:
         self.refuses_increments = False
         self.refuses_all = False
         self.loses_writes = False
+        self.is_read_only = False
 
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         with self._lock:
@@ -349,14 +351,20 @@ class MemoryPool:
         free = total if self.room == "plenty" else 0
         return Usage(used_bytes=total - free, total_bytes=total, free_bytes=free)
 
+    def check_writable(self) -> None:
+        if self.is_read_only:
+            raise PoolError("the pool is read-only")
+
     def trouble(self) -> str | None:
         return None
 
     def _add(self) -> None:
+        self.check_writable()
         if self.room != "plenty":
             raise PoolFull("there is no room for more")
 
     def _change(self) -> None:
+        self.check_writable()
         if self.room == "not even a reserve":
             raise PoolFull("there is no room for a change")
 

@@ -122,6 +122,11 @@ class _StatusCollector(Collector):
             "Whether something is wrong with the pool; /health says what.",
             value=status["pool_problem"] is not None,
         )
+        yield GaugeMetricFamily(
+            "flocker_pool_writable",
+            "Whether the pool can be written to.",
+            value=status["is_writable"],
+        )
         if etcd := status["etcd"]:
             yield GaugeMetricFamily(
                 "flocker_etcd_bytes",

@@ -129,9 +129,13 @@ class Operations:
                 raise lost(record, state) from error
         return {"volume": record.to_json()}
 
-    def promote(self, volume: str) -> Answer:
-        """Make this node the owner in place of one that is away."""
-        promoted, until = self._failover.promote(volume)
+    def promote(self, volume: str, here: bool = False) -> Answer:
+        """Make this node the owner in place of one that is away.
+
+        Args:
+            here: go on from the newest copy that can be had here, though a newer one exists.
+        """
+        promoted, until = self._failover.promote(volume, here=here)
         return {"volume": promoted.to_json(), "lost_after": until}
 
     def conflicts(self) -> Answer:

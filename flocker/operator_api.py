@@ -26,8 +26,9 @@ class Operations(Protocol):
     def move(self, volume: str, to: str | None) -> Answer:
         """Bring a volume to a node, or to this one; return when it has arrived."""
 
-    def promote(self, volume: str) -> Answer:
-        """Make this node the owner in place of one that is away."""
+    def promote(self, volume: str, here: bool) -> Answer:
+        """Make this node the owner in place of one that is away; `here`: from the newest copy
+        that it can have, though there is a newer one."""
 
     def conflicts(self) -> Answer:
         """The copies, on all nodes, of owners that were replaced."""
@@ -73,8 +74,11 @@ class MoveRequest(Asked):
     to: str | None = None
 
 
-class VolumeRequest(Asked):
+class PromoteRequest(Asked):
+    """`here` is for a newest copy that cannot be had."""
+
     volume: str
+    here: bool = False
 
 
 class SnapshotRequest(Asked):
@@ -116,8 +120,8 @@ def add_operator_routes(app: FastAPI, operations: Operations) -> None:
         return operations.move(asked.volume, asked.to)
 
     @app.post("/flocker/promote")
-    def promote(asked: VolumeRequest) -> Answer:
-        return operations.promote(asked.volume)
+    def promote(asked: PromoteRequest) -> Answer:
+        return operations.promote(asked.volume, asked.here)
 
     @app.get("/flocker/conflicts")
     def conflicts() -> Answer:

@@ -133,12 +133,14 @@ class Ownership(Protocol):
 
     def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
         """Make the node of a copy, which it is to go on from, the owner: because the owner is
-        away, or is that node itself and has lost its own.
+        away, or gives the volume up and has failover=auto, or is that node itself and has lost
+        its own.
 
         A move of the volume ends with it. The copy is recorded in the same step, but not
         for volumes without replicas.
 
         Raises:
+            InUse: the owner, which is there, has it mounted, or another node has.
             Refused: the owner is another node, whose lease has not run out.
             StaleEpoch: the record is not the one given any more.
         """

@@ -287,5 +287,12 @@ class Pool(Protocol):
     def usage(self) -> Usage:
         """How full the pool is."""
 
+    def check_writable(self) -> None:
+        """Write something small and wait until the disk has it.
+
+        Raises:
+            OSError, PoolError: it could not be written.
+        """
+
     def trouble(self) -> str | None:
         """Describe a problem of the pool as a whole; None if none is known."""

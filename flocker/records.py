@@ -171,7 +171,8 @@ class Node(Record):
     the difference of the other two.
     `problems` are sentences for people: what does not work there. `stuck` are the ids of
     volumes whose copies there do not get any further, and why. `machine` is the id of the
-    machine that has this name (identity.py).
+    machine that has this name (identity.py). `gives_up` says that its pool cannot write and
+    nothing uses its volumes with failover=auto: others may take them over.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Node(Record):
     problems: tuple[str, ...] = ()
     stuck: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
+    gives_up: bool = False
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

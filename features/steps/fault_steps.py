@@ -89,6 +89,11 @@ def upgrade_driver(context: Context, node: str) -> None:
     context.faults.upgrade_driver(context.cluster.node(node))
 
 
+@when('the pool of "{node}" becomes read-only')
+def make_read_only(context: Context, node: str) -> None:
+    context.faults.make_read_only(context.cluster.node(node))
+
+
 @when('the driver on "{node}" takes itself for "{other}"')
 def rename_driver(context: Context, node: str, other: str) -> None:
     context.faults.rename_driver(context.cluster.node(node), other)

@@ -100,7 +100,19 @@ def move(
 
 
 @command("sudo flocker promote demo")
-def promote(context: typer.Context, volume: Volume, as_json: AsJson = False) -> None:
+def promote(
+    context: typer.Context,
+    volume: Volume,
+    here: Annotated[
+        bool,
+        typer.Option(
+            "--here",
+            help="Continue from the newest copy that this node can get, even if another node has "
+            "a newer one.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Make this node the owner of a volume whose owner is away.
 
     Type it on the node that is to own the volume. The volume continues from the newest copy that
@@ -110,7 +122,8 @@ def promote(context: typer.Context, volume: Volume, as_json: AsJson = False) -> 
     known = _daemon(context).ask("/flocker/status")["volumes"]
     old_owner = next((it["owner"] for it in known if it["name"] == volume), "the old owner")
     title = f"taking {volume} over from {old_owner}"
-    answer = _order(context, "promote", {"volume": volume}, title, as_json, is_long=True)
+    body = {"volume": volume, "here": here}
+    answer = _order(context, "promote", body, title, as_json, is_long=True)
     _tell(answer, as_json, lambda answer: wording.promoted(answer, old_owner))
 
 

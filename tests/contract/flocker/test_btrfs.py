@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from acceptance.waiting import eventually
 from flocker import note, subvolume
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import PoolError, TransferFailed
@@ -318,3 +319,12 @@ def test_what_else_happens_in_the_pool_while_it_is_looked_at_hides_no_write(
     pool.take_snapshot(claim)
     assert pool.changed_volumes([claim]) == []
     assert pool.changed_volumes([claim]) == []
+
+
+def test_a_pool_that_became_read_only_is_noticed(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool = make_btrfs_pool()
+    pool.check_writable()
+    remount = ["mount", "-o", "remount,ro", str(pool.root)]
+    eventually(lambda: subprocess.run(remount, check=False).returncode, is_=0, within=10)
+    with pytest.raises(OSError, match="Read-only file system"):
+        pool.check_writable()

@@ -70,6 +70,25 @@ def test_a_name_belongs_to_the_machine_that_announced_it_first(join: Join) -> No
     assert other.state().nodes[name] == first
 
 
+def test_what_an_owner_gives_up_can_be_promoted_once_it_is_not_mounted(join: Join) -> None:
+    name = f"node-{uuid.uuid4()}"
+    owner, other = joined(join, name), joined(join, "node2")
+    auto, manual = (replace(a_volume(name), failover=failover) for failover in ("auto", "manual"))
+    for volume in (auto, manual):
+        owner.create(volume, event(volume, "created"))
+        owner.mount(volume)
+    owner.announce(Node(name, "127.0.0.1", "0", 0, 1, gives_up=True))
+    with pytest.raises(InUse):
+        other.promote(auto, held(auto, "node2"), event(auto, "promoted"))
+    for volume in (auto, manual):
+        owner.unmount(volume)
+    with pytest.raises(Refused, match="which is there"):
+        other.promote(manual, held(manual, "node2"), event(manual, "promoted"))
+    assert other.promote(auto, held(auto, "node2"), event(auto, "promoted")).owner == "node2"
+    with pytest.raises(StaleEpoch):
+        owner.mount(auto)
+
+
 def test_a_volume_is_seen_by_all_nodes(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = replace(

@@ -21,6 +21,7 @@ from flocker.engine import EngineUse, Stopped
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused, TransferFailed
 from flocker.failover import Failover, complete_until
 from flocker.follower import Follower
+from flocker.giving_up import GivingUp
 from flocker.handoff import Arrivals, Handoff
 from flocker.identity import Identity
 from flocker.increments import Increment, Increments, Wanted, decode, encode
@@ -31,6 +32,7 @@ from flocker.mount_counts import MountCounts
 from flocker.operations import Operations
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
+from flocker.pool_health import FAILURES, PoolHealth
 from flocker.publisher import Publisher
 from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
@@ -205,6 +207,14 @@ class Machine:
                 clear=lambda volume: self.custody.step_back(volume),
             )
         )  # fmt: skip
+        self.pool_health = PoolHealth(pool.check_writable, lambda: self.clock)
+        self.giving_up = GivingUp(
+            node,
+            ownership=ownership,
+            catalog=self.catalog,
+            use=self.use,
+            problem=self.pool_health.problem,
+        )
         self.told = Told(self.containers.options.get)
         self.guard = WatchfulGuard(self.use)
         self.driver = Driver(
@@ -217,6 +227,7 @@ class Machine:
             use=self.use,
             told=self.told,
             guard=self.guard,
+            refuse=self.giving_up.refuse,
             answer_seconds=self.answer_seconds,
         )
         self.custody = Custody(
@@ -253,6 +264,8 @@ class Machine:
             adoption=adoption,
             clear=self.custody.step_back,
             uptime=lambda: self.uptime,
+            refuse=self.giving_up.refuse,
+            clock=lambda: self.clock,
         )
         self.operations = Operations(
             node,
@@ -269,6 +282,7 @@ class Machine:
             paused=self._paused,
             problems=lambda: [
                 *self.membership.problems(),
+                *self.giving_up.problems(),
                 *self.troubles.all(),
                 *self.publisher.problems(),
                 *self.follower.problems(),
@@ -318,8 +332,16 @@ class Machine:
 
     def announce(self) -> None:
         stuck = self.follower.stuck()
-        node = Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck)
+        gives_up = self.giving_up.is_done
+        node = Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck, gives_up=gives_up)
         self.ownership.announce(node, self.publisher.last_look())
+
+    def look_at_pool(self) -> None:
+        """What the node does every few seconds, until it has decided about its pool."""
+        for _ in range(FAILURES):
+            self.pool_health.look()
+        self.giving_up.look()
+        self.announce()
 
     def run(self, volume: str, container: str = "writer") -> Path:
         """Start a container with the volume: mount, and the kernel sees it."""

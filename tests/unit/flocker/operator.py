@@ -37,8 +37,8 @@ class Operator:
     def move(self, volume: str, to: str | None) -> Answer:
         return self._called("move", volume, to)
 
-    def promote(self, volume: str) -> Answer:
-        return self._called("promote", volume)
+    def promote(self, volume: str, here: bool) -> Answer:
+        return self._called("promote", volume, here)
 
     def conflicts(self) -> Answer:
         return self._called("conflicts")

@@ -189,7 +189,7 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["status"], ("status",), status(volume("demo"))),
     (["move", "demo"], ("move", "demo", None), MOVED),
     (["move", "demo", "--to", "node2"], ("move", "demo", "node2"), MOVED),
-    (["promote", "demo"], ("promote", "demo"), {**MOVED, "lost_after": LONG_AGO}),
+    (["promote", "demo", "--here"], ("promote", "demo", True), {**MOVED, "lost_after": LONG_AGO}),
     (["conflicts"], ("conflicts",), {"asides": [ASIDE], "silent": []}),
     (["trash"], ("trash",), {"removed": [REMOVED], "asides": [ASIDE], "silent": []}),
     (["snapshot", "demo"], ("snapshot", ["demo"], ""), {"snapshots": [TAKEN]}),

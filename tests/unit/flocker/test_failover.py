@@ -511,7 +511,7 @@ def test_a_newer_replica_that_cannot_be_had_changes_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(demo["node2"].peers, broken, fail)
-        with pytest.raises(TransferFailed):
+        with pytest.raises(Refused, match="it broke off; try again, or type `flocker promote --h"):
             demo["node2"].failover.promote("demo")
     assert demo.volume("demo").owner == "node1"
     demo["node2"].failover.promote("demo")
@@ -630,7 +630,7 @@ def test_a_replica_that_broke_off_on_its_way_to_an_owner_can_be_fetched_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(node1.peers, "stream", fail)
-        with pytest.raises(TransferFailed):
+        with pytest.raises(Refused, match="cannot fetch the newest one: it broke off"):
             node1.failover.promote("demo")
     node1.failover.promote("demo")
     assert node1.read("demo") == "hello"

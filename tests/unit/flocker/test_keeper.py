@@ -87,6 +87,7 @@ def start(
             problems=lambda: ["volume 'demo': stuck"],
             stuck=lambda: {"id": "its pool is full"},
             last_look=lambda: LOOK,
+            gives_up=lambda: False,
         ).start(stopping, pulse)
 
     yield start

@@ -71,6 +71,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "pool_problem": None,
         "verified": [],
         "is_fence_watching": True,
+        "is_writable": True,
         "problems": [],
         "etcd": None,
         "nodes": nodes,

@@ -5,8 +5,8 @@ node (to etcd, to a peer, to its disk) the node may lose its power, before or
 after the call took effect, or the answer may get lost. Nodes fall silent, their
 leases run out, replicas are promoted, losers come back, and so do machines
 whose disks were replaced, and second machines of a node's name. Disks refuse
-what was written to them, pools refuse increments, and the engine's Unmount may
-never come. Whatever happens:
+what was written to them, pools refuse increments or become read-only, and the
+engine's Unmount may never come. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
@@ -197,7 +197,8 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES))
     def write(self, node: str) -> None:
-        has_room = self.pools[node].room == "plenty"
+        pool = self.pools[node]
+        has_room = pool.room == "plenty" and not pool.is_read_only
         if node in self.epochs and has_room and not self.wires[node].is_paused:
             self._append(node)
 
@@ -205,6 +206,8 @@ class Protocol(RuleBasedStateMachine):
     def change_subvolume(self, node: str, is_there: bool) -> None:
         """The container makes a subvolume inside the volume and writes to it, or deletes it."""
         if node not in self.epochs or self.wires[node].is_paused:
+            return
+        if self.pools[node].is_read_only:
             return
         if is_there:
             self._append(node, INNER)
@@ -227,6 +230,11 @@ class Protocol(RuleBasedStateMachine):
         """Longer than a start takes; then the node looks which uses nothing backs."""
         self.cluster[node].clock += START_SECONDS
         self._do(node, lambda machine: machine.custody.end_unbacked_uses())
+
+    @rule(node=st.sampled_from(NODES))
+    def look_at_pool(self, node: str) -> None:
+        """The node gives its auto volume up if its pool cannot write, or may own it again."""
+        self._do(node, lambda machine: machine.look_at_pool())
 
     @rule(node=st.sampled_from(NODES))
     def move_app(self, node: str) -> None:
@@ -310,6 +318,10 @@ class Protocol(RuleBasedStateMachine):
             self._is_kept_out(Machine(node, self.cluster, former))
 
     @rule(node=st.sampled_from(NODES))
+    def choose(self, node: str) -> None:
+        self._do(node, lambda machine: machine.failover.promote(VOLUME, here=True))
+
+    @rule(node=st.sampled_from(NODES))
     def notice_lost_owner(self, node: str) -> None:
         self._do(node, lambda machine: machine.failover.take_over_lost(machine.state))
 
@@ -337,6 +349,7 @@ class Protocol(RuleBasedStateMachine):
                 "stuck",
                 "lost writes",
                 "refusals",
+                "read-only",
             ]
         ),
     )
@@ -361,6 +374,8 @@ class Protocol(RuleBasedStateMachine):
                 self.pools[node].loses_writes = True
             case "refusals":
                 self.pools[node].refuses_increments ^= True
+            case "read-only":
+                self.pools[node].is_read_only ^= True
             case "daemon" if not self.wires[node].is_dead:
                 self._do(node, self._start)
                 self._do(node, lambda machine: machine.custody.catch_up())
@@ -371,6 +386,7 @@ class Protocol(RuleBasedStateMachine):
         wire = self.wires[node]
         self._go_on(node)
         self.pools[node].room = "plenty"
+        self.pools[node].is_read_only = False
         wire.is_cut_off = False
         if wire.is_dead:
             self._boot(node)
@@ -594,6 +610,7 @@ class Protocol(RuleBasedStateMachine):
     def _heal(self) -> None:
         for node, wire in self.wires.items():
             self.pools[node].room = "plenty"
+            self.pools[node].is_read_only = False
             wire.is_cut_off, wire.fuse = False, None
             self.pools[node].loses_writes = False
             self._go_on(node)
@@ -601,7 +618,7 @@ class Protocol(RuleBasedStateMachine):
                 self._boot(node)
         for _ in range(2):
             for node in NODES:
-                self._do(node, lambda machine: machine.announce())
+                self._do(node, lambda machine: machine.look_at_pool())
                 self._do(node, lambda machine: machine.custody.catch_up())
                 self._do(node, lambda machine: machine.custody.tidy())
         for node in list(self.epochs):
