@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
+from flocker import majority
 from flocker.adoption import Adoption
 from flocker.api import serve_engine
 from flocker.btrfs import BtrfsPool
@@ -119,6 +120,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             *follower.problems(),
             *shortages(pool.usage()),
             *care.problems(),
+            *majority.problems(care.voters, catalog.state),
             *verification.problems(),
         ]
 

@@ -32,6 +32,7 @@ from flocker.errors import (
 )
 from flocker.failover import complete_until, is_current, lost, missing
 from flocker.handoff import Arrivals
+from flocker.majority import FEWEST_VOTERS, refusal
 from flocker.options import (
     Options,
     Reference,
@@ -136,7 +137,7 @@ class Driver:
 
         Raises:
             BadRequest: the name or an option cannot be, or the volume exists with other options.
-            Refused: what it is to be made from cannot be had.
+            Refused: what it is to be made from cannot be had, or nobody could take it over.
         """
         check_name(name)
         options = read_options(opts)
@@ -144,6 +145,8 @@ class Driver:
         if existing is not None:
             _refuse_if_different(options, existing)
             return
+        if options.failover == "auto" and (voters := self._ownership.voters()) < FEWEST_VOTERS:
+            raise Refused(refusal(voters))
         source = None if options.made_from is None else self._source(options.made_from)
         if isinstance(source, str):
             self._peers.create(source, name, opts)

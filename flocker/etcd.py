@@ -30,6 +30,7 @@ from flocker.etcd_wire import (
     put,
     read,
     read_below,
+    voters,
 )
 from flocker.keyspace import (
     copy_key,
@@ -324,6 +325,10 @@ class EtcdOwnership:
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
         self._commit([], [delete(key)], event)
+
+    def voters(self) -> int:
+        answer = self._members.ask("/cluster/member/list", {})
+        return voters(answer)
 
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"

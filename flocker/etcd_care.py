@@ -24,7 +24,7 @@ from etcd3gw.client import Etcd3Client
 from flocker.background import attempt
 from flocker.config import Certificates
 from flocker.errors import ControlPlaneAway
-from flocker.etcd_wire import Json, NoAnswer, ask_one, connect
+from flocker.etcd_wire import Json, NoAnswer, ask_one, connect, voters
 from flocker.options import about
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ class EtcdCare:
         self._quota_bytes = 0
         self._trouble_since: float | None = None
         self.size: Size | None = None
+        self.voters: int | None = None  # as they were last known
 
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
@@ -109,6 +110,7 @@ class EtcdCare:
         try:
             status = ask_one(self._own, "/maintenance/status", {}, ANSWER_SECONDS)
             self.size = size = self._size(self._own, status)
+            self.voters = voters(ask_one(self._own, "/cluster/member/list", {}, ANSWER_SECONDS))
             if not (size.has_alarm or size.is_worth_defragmenting):
                 self._trouble_since = None
             elif self._is_our_turn(status):

@@ -194,6 +194,11 @@ class Entry:
         }
 
 
+def voters(answer: Json) -> int:
+    """How many members decide, by etcd's list of members; learners only listen."""
+    return sum(not member.get("isLearner", False) for member in answer["members"])
+
+
 def put(key: str, value: Mapping[str, Any], lease: int | None = None) -> Json:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     change: Json = {"key": _base64(ROOT + key), "value": _base64(text)}

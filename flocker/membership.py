@@ -21,7 +21,7 @@ from flocker.records import Look, Node
 
 log = logging.getLogger(__name__)
 
-READS = ("state", "follow", "volume", "removed", "move", "history")
+READS = ("state", "follow", "volume", "removed", "move", "history", "voters")
 JOIN_SECONDS = 5.0  # the first announcement is on its way as soon as the daemon starts
 
 

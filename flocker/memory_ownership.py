@@ -37,12 +37,17 @@ Value = TypeVar("Value")
 
 
 class MemoryOwnership:
-    """One table shared by all nodes of a test; leases run out when `expire` is called."""
+    """One table shared by all nodes of a test; leases run out when `expire` is called.
+
+    Attributes:
+        members: that decide, as if it were etcd.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())
         self._state = State()
         self._events: list[Event] = []
+        self.members = 3
         self._machines: dict[str, Node] = {}  # name -> the machine it belongs to, as first told
 
     def state(self) -> State:
@@ -237,6 +242,9 @@ class MemoryOwnership:
             }
             self._set(snapshots={**others, snapshot.volume_id: kept} if kept else others)
             self._tell(event)
+
+    def voters(self) -> int:
+        return self.members
 
     def history(self, volume_id: str | None) -> list[Event]:
         return sorted(

@@ -165,6 +165,9 @@ class Ownership(Protocol):
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         """Record that nobody wants to keep a snapshot any more. Safe to repeat."""
 
+    def voters(self) -> int:
+        """How many members decide; without a majority of them nothing can be agreed."""
+
     def history(self, volume_id: str | None) -> list[Event]:
         """What happened to one volume or to all, oldest first."""
 

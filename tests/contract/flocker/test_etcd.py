@@ -683,3 +683,9 @@ def test_changes_that_come_together_are_told_of_in_order(etcd: Etcd) -> None:
             if isinstance(state, State) and state.copies_of(volume)
         ]
     assert numbers == sorted(numbers)
+
+
+def test_members_that_decide_are_counted(session_etcd: Etcd, members: list[Etcd]) -> None:
+    assert view(session_etcd).voters() == 1
+    assert view(*members).voters() == 3
+    assert view(members[0]).voters() == 3, "not the endpoints count"
