@@ -206,7 +206,7 @@ class Fence:
         self._left.update(killed.left)
         if self.last is not None and self.last.ended_at is not None:
             log.warning(
-                "%s: nothing uses volumes with failover=auto any more (%d were in use), "
+                "%s: nothing uses volumes with failover=auto any more (%d before), "
                 "%.1f s before the lease ends",
                 self._silence, self.last.volumes, self.last.lease_ends - self.last.ended_at,
             )  # fmt: skip

@@ -128,7 +128,7 @@ def test_only_containers_on_auto_volumes_are_stopped(
     assert states(node) == FENCED
     assert sorted(message.partition(", ")[0] for message in caplog.messages) == [
         "node1 was not heard of for 10 s: nothing uses volumes with failover=auto any more "
-        "(1 were in use)",
+        "(1 before)",
         "node1 was not heard of for 10 s: stopped container 'db'",
         "node1 was not heard of for 10 s: stopped container 'web'",
     ]

@@ -25,6 +25,8 @@ from flocker.giving_up import GivingUp
 from flocker.handoff import Arrivals, Handoff
 from flocker.identity import Identity
 from flocker.increments import Increment, Increments, Wanted, decode, encode
+from flocker.lapse import Lapse
+from flocker.lease_file import AutoVolume
 from flocker.membership import Membership
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
@@ -324,8 +326,16 @@ class Machine:
             troubles=self.troubles,
             retention_seconds=RETENTION_SECONDS,
         )
+        self.lapse = Lapse(
+            node, ownership=ownership, pool=pool, use=self.use, listed=self._auto_volumes
+        )
         with suppress(ControlPlaneAway):  # it goes on trying
             self.announce()
+
+    def _auto_volumes(self) -> list[AutoVolume]:
+        """What the fence is told of: uses go on whoever owns the volume by now."""
+        known = [each for each in self.state.volumes.values() if each.failover == "auto"]
+        return [AutoVolume(volume.name, volume.id, "") for volume in known]
 
     def _prune(self, volume: Volume) -> None:
         self.pool.prune(volume.id, self.retention.numbers(volume, self.catalog.state))
@@ -334,7 +344,8 @@ class Machine:
         stuck = self.follower.stuck()
         gives_up = self.giving_up.is_done
         node = Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck, gives_up=gives_up)
-        self.ownership.announce(node, self.publisher.last_look())
+        if self.ownership.announce(node, self.publisher.last_look()):
+            self.lapse.stop_taken()
 
     def look_at_pool(self) -> None:
         """What the node does every few seconds, until it has decided about its pool."""

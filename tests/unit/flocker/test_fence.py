@@ -243,7 +243,7 @@ def test_what_was_stopped_is_told(node: Node, caplog: pytest.LogCaptureFixture) 
     node.look(10.1)
     assert caplog.messages == [
         "node1 was not heard of for 10 s: nothing uses volumes with failover=auto any more "
-        "(1 were in use), 4.9 s before the lease ends",
+        "(1 before), 4.9 s before the lease ends",
         "node1 was not heard of for 10 s: stopped container 'demo-db', which uses volume 'demo' "
         "(failover=auto): another node may take it over now",
     ]
