@@ -144,6 +144,7 @@ def start_keeper(paused: Paused, files: LeaseFile, stopping: threading.Event) ->
         problems=list,
         stuck=dict,
         last_look=lambda: None,
+        gives_up=lambda: False,
     ).start(stopping, Pulse())
 
 
