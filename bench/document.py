@@ -34,6 +34,10 @@ HOW = """\
   The kernel's own threads, which write the pools to disk, belong to no node and are not in it.
 - **Memory**: the larger peak of the two daemons (VmHWM, reset before each move). `btrfs` runs
   beside it as a process of its own.
+- **Busy volumes**: a line with the time is appended to a file of each volume twice a second, on
+  one node. Replicas on the other nodes are looked at twice a second: the **age** of one is the time
+  since the last line that it has was written. Half a second of it is the pause between two lines.
+  Daemons' CPU includes the programs they run; a write is a revision of etcd's.
 - **Data**: files of 10 MB that nothing can compress, if nothing else is said; "compressible" is
   what gzip makes a fourth of. A volume is filled by sharing blocks with a template, so that each
   move starts with none of its files in memory.
@@ -67,7 +71,7 @@ def write(results: Results, verdicts: Sequence[Verdict], facts: Mapping[str, str
             ),
             _move_rows(results),
         ),
-        "## A volume that stays where it is\n",
+        "## Busy volumes, and a volume that stays where it is\n",
         table(
             ("", "variant", "median", "of the first", "smallest", "largest"), _series_rows(results)
         ),

@@ -7,6 +7,8 @@
     python3 -BI /vagrant/bench/on_node.py time COMMAND...
     python3 -BI /vagrant/bench/on_node.py forget-peak
     python3 -BI /vagrant/bench/on_node.py used
+    python3 -BI /vagrant/bench/on_node.py append POOL SECONDS ID...
+    python3 -BI /vagrant/bench/on_node.py ages POOL SECONDS ID...
 
 Each prints one JSON value on standard output.
 """
@@ -36,6 +38,10 @@ CHUNK_BYTES = 1 << 20
 PROOF = "proof"
 
 SUBVOLUME_INODE = 256  # of the top of every btrfs subvolume, and of nothing else in one
+
+LOG = "log"  # what `append` writes to and `ages` reads
+WRITES_PER_SECOND = 2
+AGES_PER_SECOND = 2
 
 CPU_V2 = Path("/sys/fs/cgroup/cpu.stat")
 CPU_V1 = Path("/sys/fs/cgroup/cpuacct/cpuacct.usage")
@@ -137,8 +143,55 @@ def forget_peak() -> None:
 
 
 def used() -> dict[str, float]:
-    """CPU seconds of everything on this node since it started; the daemon's peak memory."""
-    return {"cpu_seconds": _cpu_seconds(), "daemon_peak_bytes": _daemon_peak_bytes()}
+    """CPU seconds of everything on this node since it started; of the daemon and the programs it
+    ran, and the daemon's peak memory."""
+    return {
+        "cpu_seconds": _cpu_seconds(),
+        "daemon_cpu_seconds": _daemon_cpu_seconds(),
+        "daemon_peak_bytes": _daemon_peak_bytes(),
+    }
+
+
+def append(pool: Path, seconds: float, *volume_ids: str) -> int:
+    """Append the time to a file in each of these volumes twice a second; how often each was.
+
+    The volumes take turns, so that their writes are spread over the time.
+    """
+    logs = [pool / "volumes" / volume_id / "live" / LOG for volume_id in volume_ids]
+    began, rounds = time.monotonic(), 0
+    while time.monotonic() < began + seconds:
+        for number, log in enumerate(logs):
+            due = began + (rounds + number / len(logs)) / WRITES_PER_SECOND
+            time.sleep(max(0, due - time.monotonic()))
+            with log.open("a") as file:
+                file.write(f"{time.time()}\n")
+        rounds += 1
+    return rounds
+
+
+def ages(pool: Path, seconds: float, *volume_ids: str) -> list[float]:
+    """How many seconds ago the last line was written that a replica here has, of each of these
+    volumes, looked at again and again."""
+    found: list[float] = []
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        for volume_id in volume_ids:
+            lines = _newest(pool / "volumes" / volume_id / "snapshots")
+            found += [time.time() - float(line) for line in lines[-1:]]
+        time.sleep(1 / AGES_PER_SECOND)
+    return found
+
+
+def _newest(snapshots: Path) -> list[str]:
+    """The lines in the newest snapshot that is complete."""
+    names = {path.name for path in snapshots.iterdir()} if snapshots.is_dir() else set()
+    complete = [int(name) for name in names if name.isdecimal() and f"{name}.arriving" not in names]
+    for number in sorted(complete, reverse=True):
+        try:
+            return (snapshots / str(number) / LOG).read_text().splitlines()
+        except FileNotFoundError:  # pruned meanwhile, or from before the first line
+            continue
+    return []
 
 
 @contextmanager
@@ -202,6 +255,15 @@ def _daemon() -> Path:
     return Path("/proc") / pid
 
 
+def _daemon_cpu_seconds() -> float:
+    stat = _daemon() / "stat"
+    if not stat.exists():
+        return 0
+    # proc(5): utime, stime, and those of children that ended, are the 14th to the 17th field.
+    ticks = stat.read_text().rpartition(")")[2].split()[11:15]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def _daemon_peak_bytes() -> int:
     status = _daemon() / "status"
     if not status.exists():  # it is not running: MainPID is 0
@@ -220,6 +282,8 @@ def main(arguments: list[str]) -> int:
         "time": time_command,
         "forget-peak": forget_peak,
         "used": used,
+        "append": lambda pool, seconds, *ids: append(Path(pool), float(seconds), *ids),
+        "ages": lambda pool, seconds, *ids: ages(Path(pool), float(seconds), *ids),
     }
     print(json.dumps(commands[arguments[0]](*arguments[1:])))
     return 0

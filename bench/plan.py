@@ -10,6 +10,7 @@ Content = Literal["random", "text", "small"]
 MB = 1_000_000
 GB = 1000 * MB
 REPETITIONS = 3
+BUSY_VOLUMES = (10, 50, 150, 300)  # at once, each changed twice a second
 DOCKER_RUNS = 15
 
 WARM = "flocker, warm"

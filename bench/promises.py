@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench import busy
 from bench.costs import ALONE, DOCKER_RUN, FIO_RANDOM, FIO_SEQUENTIAL, LOCAL, REDIS
 from bench.figures import NotMeasured, Results, median, ratio
 from bench.plan import (
@@ -115,6 +116,10 @@ def _share_of_local(title: str) -> Callable[[Results], float]:
     return lambda results: ratio(results.median(title, ALONE), results.median(title, LOCAL))
 
 
+def _age(number: int) -> Callable[[Results], float]:
+    return lambda results: results.median(busy.AGE_P99, busy.variant(number))
+
+
 LIMITS = (
     Limit(WARM_UNSENT, "≤", 1.2, "x", _growth(WARM)),
     Limit("Warm gap at 4 GB over that at 10 MB, replicas caught up", "≤", 1.2, "x",
@@ -130,4 +135,8 @@ LIMITS = (
     Limit("fio in sequence, of local", "≥", 0.9, "x", _share_of_local(FIO_SEQUENTIAL)),
     Limit("fio at random with fsync, of local", "≥", 0.9, "x", _share_of_local(FIO_RANDOM)),
     Limit("Redis with AOF always, of local", "≥", 0.9, "x", _share_of_local(REDIS)),
+    *(
+        Limit(f"Age of replicas at p99, {busy.variant(number)}", "≤", bound, "s", _age(number))
+        for number, bound in busy.LIMITS.items()
+    ),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Self
 import requests
 
 from acceptance.cluster import Cluster, Node, NodeAway
-from bench import bare, costs, disk, volumes
+from bench import bare, busy, costs, disk, volumes
 from bench.counters import NoCounter, Wire
 from bench.disk import on_node
 from bench.figures import NotMeasured, Results
@@ -19,6 +19,7 @@ from bench.keys import ssh_between
 from bench.move import Method, WrongData, measure, remove_app
 from bench.plan import (
     BTRFS,
+    BUSY_VOLUMES,
     CAUGHT_UP,
     CELLS,
     COLD,
@@ -36,8 +37,8 @@ from bench.promises import APP_AWAY, MOVED, MOVED_SMALL, RESTARTED
 from bench.stack import Stack
 from host.progress import step
 
-MOVES, APP, COSTS = "moves", "app", "costs"
-PARTS = (MOVES, APP, COSTS)
+MOVES, APP, COSTS, BUSY = "moves", "app", "costs", "busy"
+PARTS = (MOVES, APP, COSTS, BUSY)
 COLD_VOLUME = "bench-cold"
 
 NOT_MEASURED = (
@@ -96,6 +97,8 @@ class Run:
                 self._measure_app()
         if COSTS in parts:
             self._measure_costs()
+        if BUSY in parts:
+            self._measure_busy()
 
     def _prepare(self, datas: Sequence[Data] | dict[Data, tuple[str, ...]]) -> None:
         """Make the data, and a volume of each that has its replicas."""
@@ -201,6 +204,12 @@ class Run:
             ):
                 with step(f"{title} on each kind of volume"), self._noted(title):
                     part(node, mounts, self.results)
+
+    def _measure_busy(self) -> None:
+        for number in BUSY_VOLUMES:
+            what = busy.variant(number)
+            with step(f"{what}, changed twice a second"), self._noted(what):
+                busy.measure(self._nodes, number, self.results)
 
     @contextmanager
     def _noted(self, what: str) -> Iterator[None]:

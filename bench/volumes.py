@@ -74,6 +74,11 @@ def wait_followed(node: Node, name: str, before: Copies | None = None) -> None:
     )
 
 
+def ids(node: Node) -> dict[str, str]:
+    """The ids of all volumes, by name."""
+    return {volume["name"]: volume["id"] for volume in _listed(node)}
+
+
 def remove(nodes: list[Node], name: str) -> None:
     """Remove a volume for good: also from the trash of every node, and from what is remembered.
 
