@@ -35,7 +35,7 @@ def measure(nodes: list[Node], number: int, results: Results) -> None:
     owner, others = nodes[0], nodes[1:]
     names = [f"bench-busy-{each}" for each in range(number)]
     with ExitStack() as cleanup:
-        cleanup.callback(_remove, nodes, names)
+        cleanup.callback(volumes.remove, nodes, *names)
         _create(owner, names, replicas=len(others))
         known = volumes.ids(owner)
         ids = [known[name] for name in names]
@@ -72,9 +72,8 @@ def percentile(figures: Sequence[float], percent: int) -> float:
 
 def _create(owner: Node, names: list[str], *, replicas: int) -> None:
     options = f"--driver flocker --opt replicas={replicas}"
-    for first in range(0, len(names), 50):  # one command has its limit of time
-        chunk = " ".join(names[first : first + 50])
-        owner.ask(f"for name in {chunk}; do docker volume create {options} $name; done")
+    for some in volumes.batches(names, volumes.NAMES_AT_ONCE):
+        owner.ask(f"for name in {' '.join(some)}; do docker volume create {options} $name; done")
 
 
 def _append(owner: Node, ids: list[str]) -> None:
@@ -97,15 +96,3 @@ def _spent(nodes: list[Node]) -> list[float]:
 def _revision(node: Node) -> int:
     printed = node.ask(f"sudo env {ETCD_ACCESS} etcdctl endpoint status --write-out json")
     return int(json.loads(printed)[0]["Status"]["header"]["revision"])
-
-
-def _remove(nodes: list[Node], names: list[str]) -> None:
-    """Remove the volumes, and free what they held; the trash would keep it for days."""
-    known = volumes.ids(nodes[0])
-    for first in range(0, len(names), 50):
-        there = [name for name in names[first : first + 50] if name in known]
-        if there:
-            nodes[0].ask(f"docker volume rm {' '.join(there)}")
-    for name in names:
-        if name in known:
-            nodes[0].type(f"sudo flocker purge {name}")

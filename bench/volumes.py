@@ -16,7 +16,8 @@ from bench.plan import CAUGHT_UP, COLD, SECOND, WARM, Data
 
 POOL = "/var/lib/flocker"
 FOLLOW_SECONDS = 300
-FORGET_SECONDS = 30
+FORGET_SECONDS = 60
+NAMES_AT_ONCE = 50
 Copies = Mapping[str, Mapping[str, Any]]
 """Node -> what `flocker status` says of its copy."""
 
@@ -79,25 +80,34 @@ def ids(node: Node) -> dict[str, str]:
     return {volume["name"]: volume["id"] for volume in _listed(node)}
 
 
-def remove(nodes: list[Node], name: str) -> None:
-    """Remove a volume for good: also from the trash of every node, and from what is remembered.
+def remove(nodes: list[Node], *names: str) -> None:
+    """Remove volumes for good: also from the trash of every node, and from what is remembered.
 
-    One that does not exist is passed over.
+    Those that do not exist are passed over.
     """
-    volume_id = next((found["id"] for found in _listed(nodes[0]) if found["name"] == name), None)
-    if volume_id is None:
-        return
-    nodes[0].ask(f"docker volume rm {name}")
-    for node in nodes:
-        # The others are told, and do it in their own time.
-        eventually(lambda: _has_copy(node, volume_id), is_=False, within=FORGET_SECONDS)  # noqa: B023
-        trash = node.ask(f"sudo find {POOL}/trash -mindepth 1 -maxdepth 1 -name '{volume_id}*'")
-        disk.delete(node, *trash.split())
-    nodes[0].ask(f"sudo env {ETCD_ACCESS} etcdctl del flocker/removed/{volume_id}")
+    known = ids(nodes[0])
+    gone = {name: known[name] for name in names if name in known}
+    for some in batches(list(gone), NAMES_AT_ONCE):
+        nodes[0].ask(f"docker volume rm {' '.join(some)}")
+    for some in batches(list(gone.values()), NAMES_AT_ONCE):
+        for node in nodes:
+            # The others are told, and do it in their own time.
+            eventually(lambda: _has_copy(node, some), is_=False, within=FORGET_SECONDS)  # noqa: B023
+            patterns = " -o ".join(f"-name '{volume_id}*'" for volume_id in some)
+            trash = f"sudo find {POOL}/trash -mindepth 1 -maxdepth 1 \\( {patterns} \\)"
+            disk.delete(node, *node.ask(trash).split())
+        keys = " ".join(f"flocker/removed/{volume_id}" for volume_id in some)
+        forget = f"for key in {keys}; do sudo env {ETCD_ACCESS} etcdctl del $key; done"
+        nodes[0].ask(forget)
 
 
-def _has_copy(node: Node, volume_id: str) -> bool:
-    return node.type(f"sudo test -e {POOL}/volumes/{volume_id}").exit_status == 0
+def batches(names: list[str], size: int) -> list[list[str]]:
+    """Some at a time, as one command has its limit of time."""
+    return [names[first : first + size] for first in range(0, len(names), size)]
+
+
+def _has_copy(node: Node, volume_ids: list[str]) -> bool:
+    return not set(volume_ids).isdisjoint(node.ask(f"sudo ls {POOL}/volumes").split())
 
 
 def _listed(node: Node) -> list[dict[str, Any]]:
