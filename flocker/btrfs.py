@@ -390,8 +390,8 @@ class BtrfsPool:
     @works_when_full
     def reclaim(self, volume_id: str) -> bool:
         with self._locked(volume_id) as folder:
-            removed = self._trash.removed(volume_id)
-            if not removed or folder.has_data:
+            # Asked of each volume that is followed, so what costs less comes first.
+            if folder.has_data or not (removed := self._trash.removed(volume_id)):
                 return False
             # The newest; but what arrived of the volume after it was removed, and so has no
             # epoch, lies there as well.

@@ -26,7 +26,7 @@ from flocker.transfer import Transfers
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # volumes fetched alone at the same time
-BATCH = 100  # volumes in one request: what is in it counts only when all of it is on disk
+BATCH = 50  # volumes in one request: what is in it counts only when all of it is on disk
 RETRY_SECONDS = 5.0
 
 
