@@ -34,6 +34,7 @@ PATIENCE_SECONDS = 1.0  # with snapshots that a round has begun
 # Snapshots that are taken at the same time share a commit and a flush: 300 of them took 0.9 s with
 # 8, 0.75 s with 16 and 0.5 s with 32 threads.
 AT_ONCE = 32
+UNFETCHED_SECONDS = 5.0  # for which a snapshot may wait for its first replica
 LATE_SECONDS = 10.0  # a round or a snapshot that takes longer is a problem for people
 
 
@@ -76,6 +77,7 @@ class Publisher:
         self._retention = retention
         self._look: Look | None = None  # of the last round that is complete
         self._freezing: dict[str, _Freezing] = {}  # by volume id
+        self._begun: dict[str, float] = {}  # volume id -> when its last snapshot was begun
         self._failing: dict[str, str] = {}  # volume id -> why no snapshot of it could be taken
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
         self._round: tuple[float, str] | None = None  # when the last one was complete
@@ -88,7 +90,8 @@ class Publisher:
         while not stopping.is_set():
             beat()
             began = time.monotonic()
-            if attempt(log, "changes could not be looked for", self.publish_changes):
+            look = partial(self.publish_changes, is_paced=True)
+            if attempt(log, "changes could not be looked for", look):
                 self._round = (time.monotonic(), now())
             stopping.wait(max(PAUSE_SECONDS, began + ROUND_SECONDS - time.monotonic()))
 
@@ -96,8 +99,13 @@ class Publisher:
         """Up to when all volumes here were looked at; None before the first round."""
         return self._look
 
-    def publish_changes(self) -> None:
-        """One round over all volumes this node owns."""
+    def publish_changes(self, *, is_paced: bool = False) -> None:
+        """One round over all volumes this node owns.
+
+        Args:
+            is_paced: leave volumes out for a while whose last snapshot no replica has yet. Another
+                one would take the time that fetching the last one needs.
+        """
         if not self._catalog.is_connected:
             return  # nobody can be told, so snapshots would only pile up
         began, state = now(), self._catalog.state
@@ -111,7 +119,13 @@ class Publisher:
         changed = set(self._pool.changed_volumes(own.keys()))
         due = [own[claim] for claim in own if claim in changed or not self._is_said(claim, state)]
         behind = self._behind(due, mine)
-        new = [volume for volume in due if volume.id not in self._freezing]
+        self._begun = {each: begun for each, begun in self._begun.items() if each in mine}
+        new = [
+            volume
+            for volume in due
+            if volume.id not in self._freezing
+            and not (is_paced and self._is_unfetched(volume, state))
+        ]
         # Not for those of earlier rounds: what takes long must not hold up the others.
         wait([self._begin(volume) for volume in new], PATIENCE_SECONDS)
         self._tell(self._complete(), Look(self._node, began, behind))
@@ -165,6 +179,15 @@ class Publisher:
         holder = self._pool.holder(claim.volume_id)
         return holder is None or (copy is not None and copy.snapshot.identity == holder)
 
+    def _is_unfetched(self, volume: Volume, state: State) -> bool:
+        """Tell whether no replica has the last snapshot of a volume yet, which is not old."""
+        copies = dict(state.copies_of(volume))
+        mine = copies.pop(self._node, None)
+        begun = self._begun.get(volume.id)
+        if mine is None or begun is None or time.monotonic() - begun > UNFETCHED_SECONDS:
+            return False
+        return all(copy.snapshot != mine.snapshot for copy in copies.values())
+
     def _behind(self, due: Collection[Volume], mine: Collection[str]) -> dict[str, str]:
         """The volumes of which not all that was written is in what was said, and up to when it is.
 
@@ -202,6 +225,7 @@ class Publisher:
         volume = freezing.volume
         try:
             frozen.append(freezing.result.result())
+            self._begun[volume.id] = freezing.begun
             self._failing.pop(volume.id, None)
         except StaleEpoch as error:  # it moved meanwhile
             log.debug("%s", error)

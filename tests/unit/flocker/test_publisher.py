@@ -12,7 +12,7 @@ from acceptance.waiting import eventually
 from flocker import publisher
 from flocker.errors import PoolError
 from flocker.failover import complete_until, is_current
-from flocker.publisher import LATE_SECONDS
+from flocker.publisher import LATE_SECONDS, UNFETCHED_SECONDS
 from flocker.pulse import Pulse
 from flocker.records import Claim, Look, Snapshot
 from tests.unit.flocker.cluster import Machine, MemoryCluster
@@ -213,6 +213,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("flocker.publisher.time.monotonic", lambda: clock.now)
     return clock
+
+
+def test_the_next_snapshot_waits_for_a_replica_to_have_the_last(
+    cluster: MemoryCluster, clock: Clock
+) -> None:
+    node1 = cluster["node1"]
+    for number in (1, 2, 3):
+        node1.write("demo", f"text {number}")
+        node1.publisher.publish_changes(is_paced=True)
+    assert said(cluster, "demo") == 1
+    assert look(cluster).behind.keys() == {cluster.volume("demo").id}
+    cluster["node2"].follow()
+    node1.publisher.publish_changes(is_paced=True)
+    assert said(cluster, "demo") == 2
+    assert look(cluster).behind == {}
+    node1.write("demo", "nobody fetches")
+    node1.publisher.publish_changes(is_paced=True)
+    assert said(cluster, "demo") == 2
+    clock.now += UNFETCHED_SECONDS + 1
+    node1.publisher.publish_changes(is_paced=True)
+    assert said(cluster, "demo") == 3
 
 
 def test_a_snapshot_that_takes_long_is_a_problem(
