@@ -35,10 +35,20 @@ _Place = tuple[str, str]  # a device, and a directory of its file system
 _Showing = dict[_Place, set[tuple[str, str, str]]]
 
 
-@dataclass(frozen=True)
 class _Namespace:
-    mounts: dict[str, _Mount]
-    processes: list[int]
+    """One mount table, and the processes that see it.
+
+    Few of hundreds of lines are of a pool, so only those are parsed: on a busy node a look must
+    not take long.
+    """
+
+    def __init__(self, table: bytes) -> None:
+        self._lines = {line.partition(b" ")[0]: line for line in table.split(b"\n")[:-1]}
+        self.processes: list[int] = []
+
+    def mounts(self) -> Iterator[_Mount]:
+        """All of them, in the order they were made."""
+        return map(_parse, self._lines.values())
 
     def showing(self, places: Collection[_Place]) -> _Showing:
         """The mounts of each place or of a part of it: what is mounted, and where.
@@ -46,9 +56,10 @@ class _Namespace:
         Where is told by the device and directory it hides: paths differ between namespaces.
         """
         found: _Showing = {}
-        devices = {device for device, _ in places}
-        for mount in self.mounts.values():
-            if mount.device in devices:
+        devices = [f" {device} ".encode() for device in {device for device, _ in places}]
+        for line in self._lines.values():
+            if any(device in line for device in devices):
+                mount = _parse(line)
                 for directory in _upwards(mount.root):
                     if (mount.device, directory) in places:
                         shown = found.setdefault((mount.device, directory), set())
@@ -56,9 +67,10 @@ class _Namespace:
         return found
 
     def _hidden_by(self, mount: _Mount) -> _Place:
-        under = self.mounts.get(mount.parent)
-        if under is None:  # it is the root of what these processes can see
+        line = self._lines.get(mount.parent.encode())
+        if line is None:  # it is the root of what these processes can see
             return "", ""
+        under = _parse(line)
         return under.device, str(Path(under.root) / Path(mount.point).relative_to(under.point))
 
 
@@ -66,10 +78,10 @@ class MountTable:
     """What is mounted in all mount namespaces, as it was when this was made."""
 
     def __init__(self) -> None:
-        self._here = _Namespace(_read(PROC / "self"), [])
+        self._here = _Namespace(_read(PROC / "self"))
         self._others = _other_namespaces()
         # Of those at one place the last counts: it hides the others.
-        self._by_point = {mount.point: mount for mount in self._here.mounts.values()}
+        self._by_point = {mount.point: mount for mount in self._here.mounts()}
 
     def users_of(self, paths: Collection[Path]) -> dict[Path, list[int]]:
         """Processes outside this one's mount namespace that see a directory or a part of it.
@@ -144,7 +156,7 @@ def _other_namespaces() -> list[_Namespace]:
             try:
                 namespace, root = (task / "ns/mnt").readlink(), (task / "root").readlink()
                 if namespace != here and (namespace, root) not in found:
-                    found[namespace, root] = _Namespace(_read(task), [])
+                    found[namespace, root] = _Namespace(_read(task))
             except OSError:
                 continue  # it ended meanwhile, which the kernel says in several ways
             if namespace != here:
@@ -162,10 +174,8 @@ def _tasks(process: int) -> Iterator[Path]:
         return
 
 
-def _read(task: Path) -> dict[str, _Mount]:
-    """The mounts in one mount table, by id, in the order they were made."""
-    lines = (task / "mountinfo").read_bytes().split(b"\n")[:-1]
-    return {mount.id: mount for mount in map(_parse, lines)}
+def _read(task: Path) -> bytes:
+    return (task / "mountinfo").read_bytes()
 
 
 def _parse(line: bytes) -> _Mount:
