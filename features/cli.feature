@@ -104,11 +104,12 @@ Feature: An operator types commands and reads the answers
       And it ends with exit status 1
 
       Examples:
-        | command            | reason                                        |
-        | move nothing       | no volume 'nothing'                           |
-        | promote ledger     | is owned by node1, which is up                |
-        | restore ledger@999 | node1 has no snapshot 999 of volume 'ledger'  |
-        | undelete no-ledger | no removed volume 'no-ledger' is kept         |
+        | command              | reason                                        |
+        | move nothing         | no volume 'nothing'                           |
+        | move --cancel ledger | is not on its way anywhere                    |
+        | promote ledger       | is owned by node1, which is up                |
+        | restore ledger@999   | node1 has no snapshot 999 of volume 'ledger'  |
+        | undelete no-ledger   | no removed volume 'no-ledger' is kept         |
 
     Scenario Outline: <command> makes no sense
       When the operator types on "node1"

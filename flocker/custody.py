@@ -71,6 +71,14 @@ class Custody:
                 # A mount whose answer was lost is still recorded though nothing came of it.
                 self._ownership.unmount(volume)
 
+    def prepare(self, name: str) -> Snapshot:
+        """Take a snapshot for a peer that is about to move the volume: most of what it has to
+        fetch, while containers may still use the volume."""
+        volume = self._existing(name)
+        if volume.owner != self._node:
+            raise StaleEpoch(f"volume '{name}' is not owned by {self._node}")
+        return self._take_whole(volume)
+
     def release(self, name: str, epoch: int, token: str) -> Snapshot:
         """Take the last snapshot for the peer whose move has that token.
 
@@ -83,15 +91,9 @@ class Custody:
             if volume.owner != self._node or volume.epoch != epoch:
                 raise StaleEpoch(f"volume '{name}' is not owned by {self._node} at epoch {epoch}")
             move = self._ownership.move(volume.id)
-            if move is None or move.token != token:
+            if move is None or move.token != token or not move.is_locked:
                 raise StaleEpoch(f"the move of volume '{name}' has expired; try again")
-            try:
-                snapshot = self._pool.take_snapshot(volume.claim, is_whole=True)
-            except LeavesBehind as error:
-                raise Refused(f"volume '{name}' cannot leave {self._node}: {error}") from error
-            if volume.replicas == 0:  # of others the publisher does it
-                self._prune(volume)
-            return snapshot
+            return self._take_whole(volume)
 
     def put_away(self, name: str) -> None:
         """Put the writable copy of a volume away if another node owns it by now."""
@@ -293,6 +295,15 @@ class Custody:
             self._ownership.record(event)
         except ControlPlaneAway as error:
             log.info("not written to the history: %s", error)
+
+    def _take_whole(self, volume: Volume) -> Snapshot:
+        try:
+            snapshot = self._pool.take_snapshot(volume.claim, is_whole=True)
+        except LeavesBehind as error:
+            raise Refused(f"volume '{volume.name}' cannot leave {self._node}: {error}") from error
+        if volume.replicas == 0:  # of others the publisher does it
+            self._prune(volume)
+        return snapshot
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)

@@ -7,6 +7,7 @@ FlockerError
 │   ├── InUse           containers somewhere use the volume
 │   ├── StillNeeded     stopped containers would miss the volume
 │   ├── MoveUnderWay    another node is fetching the volume
+│   ├── MoveCancelled   somebody ended the move
 │   ├── StillCopying    this node is fetching it, and it takes longer than one call may
 │   ├── OwnerAway       the node that has the data does not answer
 │   │   ├── OwnerLost   its lease has run out; a replica may be promoted
@@ -69,7 +70,17 @@ class MoveUnderWay(Refused):
     def __init__(self, volume: str, target: str) -> None:
         super().__init__(
             f"volume '{volume}' is on its way to {target}; start its container there, "
-            "or try again when it has arrived"
+            f"or try again when it has arrived (`flocker move --cancel {volume}` ends the move)"
+        )
+
+
+class MoveCancelled(Refused):
+    """Somebody ended the move, or it expired."""
+
+    def __init__(self, volume: str, target: str) -> None:
+        super().__init__(
+            f"the move of volume '{volume}' to {target} was cancelled or has expired; nothing has "
+            "changed"
         )
 
 

@@ -14,11 +14,19 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from flocker import etcd_watch
 from flocker.config import Certificates
-from flocker.errors import ControlPlaneAway, InUse, MoveUnderWay, Refused, StaleEpoch
+from flocker.errors import (
+    ControlPlaneAway,
+    InUse,
+    MoveCancelled,
+    MoveUnderWay,
+    Refused,
+    StaleEpoch,
+)
 from flocker.etcd_wire import (
     Entry,
     Json,
@@ -191,7 +199,8 @@ class EtcdOwnership:
         while True:
             record, move = self._look(volume_key(volume.name), move_key(volume.id))
             _check_current(record, volume)
-            _check_unmoved(move, volume)
+            if _is_locked(move):
+                _check_unmoved(move, volume)
             value = {"id": volume.id, "node": volume.owner, "name": volume.name}
             if self._commit([record, move], [put(mount_key(volume.id), value, lease)]):
                 return
@@ -204,10 +213,17 @@ class EtcdOwnership:
             if self._commit([mount], [delete(mount.key)]):
                 return
 
+    def begin_move(self, volume: Volume, target: str) -> Move:
+        return self._reserve(volume, target, is_locked=False)
+
     def start_move(self, volume: Volume, target: str) -> Move:
+        return self._reserve(volume, target, is_locked=True)
+
+    def _reserve(self, volume: Volume, target: str, *, is_locked: bool) -> Move:
         # The lease that is alive now is part of the move: a later one is another move.
         lease = self._current_lease()
-        move = Move(volume.id, volume.owner, target, token=str(uuid.uuid4()))
+        token = str(uuid.uuid4())
+        move = Move(volume.id, volume.owner, target, token, is_locked=is_locked)
         while True:
             record, mount, current = self._look(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
@@ -215,16 +231,36 @@ class EtcdOwnership:
             if _is_of(current, move):
                 return move
             _check_current(record, volume)
-            _check_unused(mount, volume)
+            if is_locked:
+                _check_unused(mount, volume)
             if current.value is None or current.value["target"] != target:
                 _check_unmoved(current, volume)
             if self._commit([record, mount, current], [put(current.key, move.to_json(), lease)]):
                 return move
 
-    def report_move(self, move: Move) -> None:
+    def lock_move(self, volume: Volume, move: Move) -> Move:
+        lease = self._current_lease()
+        locked = replace(move, is_locked=True)
+        while True:
+            record, mount, current = self._look(
+                volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
+            )
+            _check_current(record, volume)
+            if not _is_of(current, move):
+                raise MoveCancelled(volume.name, move.target)
+            if _is_locked(current):
+                return locked
+            _check_unused(mount, volume)
+            if self._commit([record, mount, current], [put(current.key, locked.to_json(), lease)]):
+                return locked
+
+    def report_move(self, move: Move) -> bool:
         [current] = self._look(move_key(move.volume_id))
-        if _is_of(current, move):
-            self._commit([current], [put(current.key, move.to_json(), self._current_lease())])
+        if not _is_of(current, move):
+            return False
+        said = replace(move, is_locked=_is_locked(current))
+        self._commit([current], [put(current.key, said.to_json(), self._current_lease())])
+        return True
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
         moved = volume.owned_by(move.target, base)
@@ -235,7 +271,8 @@ class EtcdOwnership:
             there = _as(Volume.from_json, record)
             if there == moved:
                 return moved
-            if there != volume or mount.value is not None or not _is_of(current, move):
+            is_current = _is_of(current, move) and _is_locked(current)
+            if there != volume or mount.value is not None or not is_current:
                 raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
             ends = [Copy(volume.id, node, base, event.at) for node in (move.source, move.target)]
             changes = [
@@ -492,6 +529,11 @@ def _put_copies(volume: Volume, *copies: Copy) -> list[Json]:
 def _is_of(current: Entry, move: Move) -> bool:
     there = _as(Move.from_json, current)
     return there is not None and there.token == move.token
+
+
+def _is_locked(current: Entry) -> bool:
+    there = _as(Move.from_json, current)
+    return there is not None and there.is_locked
 
 
 def _check_current(record: Entry, volume: Volume) -> None:

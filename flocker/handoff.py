@@ -20,6 +20,7 @@ from flocker.adoption import Adoption
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
+    MoveCancelled,
     PoolError,
     Refused,
     StillCopying,
@@ -43,6 +44,9 @@ class Owners(Protocol):
         Raises:
             Refused: something does; the message names the containers.
         """
+
+    def prepare(self, volume: Volume) -> Snapshot:
+        """Have the owner take a snapshot to be fetched before the volume is locked."""
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         """Have the owner take the last snapshot."""
@@ -105,13 +109,16 @@ class Handoff:
     def _bring(self, volume: Volume, why: str) -> Volume:
         started = time.monotonic()
         self._owners.check_unused(volume)
-        move = self._ownership.start_move(volume, self._node)
+        move = self._ownership.begin_move(volume, self._node)
         try:
             self._clear(volume)
+            publish = _Publisher(volume, move, self._ownership)
+            # Most of it, for as long as that takes, while the volume can still be mounted there.
+            first = self._owners.prepare(volume)
+            received = self._transfers.fetch(volume.id, volume.owner, [first], publish)
+            move = self._ownership.lock_move(volume, move)
             last = self._owners.release(volume, move)
-            received = self._transfers.fetch(
-                volume.id, volume.owner, [last], _Publisher(move, self._ownership)
-            )
+            received += self._transfers.fetch(volume.id, volume.owner, [last], publish)
             seconds = time.monotonic() - started
             event = Event(
                 volume.id, volume.name, now(), self._node, "moved",
@@ -220,13 +227,17 @@ class _Job:
             elapsed = time.monotonic() - self._started
             left = elapsed * (100 - progress.percent) / progress.percent
             text += f": {progress.percent} %, about {_duration(left)} left"
-        return f"{text}; it goes on, run the command again"
+        return (
+            f"{text}; it goes on, run the command again "
+            f"(`flocker move --cancel {self.volume.name}` ends it)"
+        )
 
 
 class _Publisher:
-    """Publishes the progress of a move now and then."""
+    """Publishes the progress of a move now and then, and ends one that was cancelled."""
 
-    def __init__(self, move: Move, ownership: Ownership) -> None:
+    def __init__(self, volume: Volume, move: Move, ownership: Ownership) -> None:
+        self._volume = volume
         self._move = move
         self._ownership = ownership
         self._published = time.monotonic()
@@ -236,7 +247,7 @@ class _Publisher:
             return
         self._published = time.monotonic()
         try:
-            self._ownership.report_move(
+            is_current = self._ownership.report_move(
                 replace(
                     self._move, bytes_done=progress.bytes_done, bytes_total=progress.bytes_total
                 )
@@ -244,6 +255,9 @@ class _Publisher:
         except ControlPlaneAway as error:
             # The copy may go on; whether it counts is decided when the move is finished.
             log.warning("progress of the copy not published: %s", error)
+        else:
+            if not is_current:
+                raise MoveCancelled(self._volume.name, self._move.target)
 
 
 def _duration(seconds: float) -> str:

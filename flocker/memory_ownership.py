@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from flocker.errors import InUse, MoveUnderWay, Refused, StaleEpoch
+from flocker.errors import InUse, MoveCancelled, MoveUnderWay, Refused, StaleEpoch
 from flocker.naming import not_admitted
 from flocker.ownership import is_news
 from flocker.records import (
@@ -140,7 +140,8 @@ class MemoryOwnership:
     def mount(self, volume: Volume) -> None:
         with self._changing() as state:
             self._check_current(volume)
-            self._check_unmoved(volume)
+            if (move := state.moves.get(volume.id)) and move.is_locked:
+                self._check_unmoved(volume)
             self._set(mounts={**state.mounts, volume.id: volume.owner})
 
     def unmount(self, volume: Volume) -> None:
@@ -148,21 +149,43 @@ class MemoryOwnership:
             if state.mounts.get(volume.id) == volume.owner:
                 self._set(mounts=_without(state.mounts, volume.id))
 
+    def begin_move(self, volume: Volume, target: str) -> Move:
+        return self._reserve(volume, target, is_locked=False)
+
     def start_move(self, volume: Volume, target: str) -> Move:
-        move = Move(volume.id, volume.owner, target, token=str(uuid.uuid4()))
+        return self._reserve(volume, target, is_locked=True)
+
+    def _reserve(self, volume: Volume, target: str, *, is_locked: bool) -> Move:
+        token = str(uuid.uuid4())
+        move = Move(volume.id, volume.owner, target, token, is_locked=is_locked)
         with self._changing() as state:
             self._check_current(volume)
-            self._check_unused(volume)
+            if is_locked:
+                self._check_unused(volume)
             left = state.moves.get(volume.id)
             if left is None or left.target != target:
                 self._check_unmoved(volume)
             self._set(moves={**state.moves, volume.id: move})
         return move
 
-    def report_move(self, move: Move) -> None:
+    def lock_move(self, volume: Volume, move: Move) -> Move:
+        locked = replace(move, is_locked=True)
         with self._changing() as state:
-            if self._is_current(move):
-                self._set(moves={**state.moves, move.volume_id: move})
+            self._check_current(volume)
+            if not self._is_current(move):
+                raise MoveCancelled(volume.name, move.target)
+            if not state.moves[volume.id].is_locked:
+                self._check_unused(volume)
+                self._set(moves={**state.moves, volume.id: locked})
+        return locked
+
+    def report_move(self, move: Move) -> bool:
+        with self._changing() as state:
+            if not self._is_current(move):
+                return False
+            said = replace(move, is_locked=state.moves[move.volume_id].is_locked)
+            self._set(moves={**state.moves, move.volume_id: said})
+        return True
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
         moved = volume.owned_by(move.target, base)
@@ -170,7 +193,8 @@ class MemoryOwnership:
             there = state.volumes.get(volume.name)
             if there == moved:
                 return moved
-            if there != volume or volume.id in state.mounts or not self._is_current(move):
+            is_current = self._is_current(move) and state.moves[volume.id].is_locked
+            if there != volume or volume.id in state.mounts or not is_current:
                 raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
             self._set(
                 volumes={**state.volumes, volume.name: moved},

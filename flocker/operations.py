@@ -129,6 +129,23 @@ class Operations:
                 raise lost(record, state) from error
         return {"volume": record.to_json()}
 
+    def cancel(self, volume: str) -> Answer:
+        """End the move that a volume is on, wherever it goes; its owner keeps it.
+
+        Raises:
+            Refused: it is on none, or has arrived.
+        """
+        record = self._existing(volume)
+        move = self._ownership.move(record.id)
+        if move is None:
+            raise Refused(f"volume '{volume}' is not on its way anywhere; it is on {record.owner}")
+        self._ownership.abandon_move(move)
+        now_known = self._existing(volume)
+        if now_known.epoch != record.epoch:
+            raise Refused(f"volume '{volume}' has arrived on {now_known.owner} already")
+        self._record(record, "move cancelled", f"to {move.target}: asked for by the operator")
+        return {"volume": record.to_json(), "target": move.target}
+
     def promote(self, volume: str, here: bool = False) -> Answer:
         """Make this node the owner in place of one that is away.
 

@@ -26,6 +26,9 @@ class Operations(Protocol):
     def move(self, volume: str, to: str | None) -> Answer:
         """Bring a volume to a node, or to this one; return when it has arrived."""
 
+    def cancel(self, volume: str) -> Answer:
+        """End the move that a volume is on."""
+
     def promote(self, volume: str, here: bool) -> Answer:
         """Make this node the owner in place of one that is away; `here`: from the newest copy
         that it can have, though there is a newer one."""
@@ -74,6 +77,10 @@ class MoveRequest(Asked):
     to: str | None = None
 
 
+class VolumeRequest(Asked):
+    volume: str
+
+
 class PromoteRequest(Asked):
     """`here` is for a newest copy that cannot be had."""
 
@@ -118,6 +125,10 @@ def add_operator_routes(app: FastAPI, operations: Operations) -> None:
     @app.post("/flocker/move")
     def move(asked: MoveRequest) -> Answer:
         return operations.move(asked.volume, asked.to)
+
+    @app.post("/flocker/cancel")
+    def cancel(asked: VolumeRequest) -> Answer:
+        return operations.cancel(asked.volume)
 
     @app.post("/flocker/promote")
     def promote(asked: PromoteRequest) -> Answer:

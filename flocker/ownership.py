@@ -104,20 +104,32 @@ class Ownership(Protocol):
     def unmount(self, volume: Volume) -> None:
         """Record that nothing on its owner uses the volume any more. Safe to repeat."""
 
-    def start_move(self, volume: Volume, target: str) -> Move:
-        """Reserve the volume for `target`; no node can mount it until the move ends.
+    def begin_move(self, volume: Volume, target: str) -> Move:
+        """Say that `target` fetches what there is of the volume; its owner can still mount it.
 
         A move that an earlier attempt of the same target left behind is replaced:
         a target makes one attempt at a time.
 
         Raises:
-            InUse: its owner has it mounted.
             MoveUnderWay: another move was first.
             StaleEpoch: the record is not the one given any more.
         """
 
-    def report_move(self, move: Move) -> None:
-        """Publish how far the copy is. Says nothing when the move is not current any more."""
+    def lock_move(self, volume: Volume, move: Move) -> Move:
+        """Reserve the volume for the target of a move that was begun; no node can mount it until
+        the move ends. Safe to repeat.
+
+        Raises:
+            InUse: its owner has it mounted.
+            MoveCancelled: the move is not current any more.
+            StaleEpoch: the record is not the one given any more.
+        """
+
+    def start_move(self, volume: Volume, target: str) -> Move:
+        """`begin_move` and `lock_move` in one step."""
+
+    def report_move(self, move: Move) -> bool:
+        """Publish how far the copy is; whether the move is still current."""
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
         """Make the move's target the owner, in one step with the end of the move, and with the
@@ -129,7 +141,8 @@ class Ownership(Protocol):
         """
 
     def abandon_move(self, move: Move) -> None:
-        """End a move without a change of owner. Safe to repeat."""
+        """End a move without a change of owner: for its target, and whoever cancels it. Safe to
+        repeat."""
 
     def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
         """Make the node of a copy, which it is to go on from, the owner: because the owner is

@@ -1,6 +1,7 @@
 """One node talking to another: HTTP over mutual TLS, on one port.
 
     POST /volumes/<name>/check-unused      anything using it? 409 names it
+    POST /volumes/<name>/prepare           take a snapshot before a move
     POST /volumes/<name>/release           take the last snapshot for a move
     POST /volumes/<name>/put-away          the volume has moved
     POST /volumes/<name>/create            create it; sent to the node that has what it is made from
@@ -125,6 +126,10 @@ def serve_peers(parts: Parts) -> FastAPI:
     def check_unused(name: str) -> dict[str, Any]:
         custody.refuse_if_used(name)
         return {}
+
+    @app.post("/volumes/{name}/prepare")
+    def prepare(name: str) -> dict[str, Any]:
+        return custody.prepare(name).to_json()
 
     @app.post("/volumes/{name}/release")
     def release(name: str, wanted: ReleaseRequest) -> dict[str, Any]:
@@ -251,6 +256,10 @@ class HttpPeers:
 
     def check_unused(self, volume: Volume) -> None:
         self._ask(volume, volume.owner, "check-unused")
+
+    def prepare(self, volume: Volume) -> Snapshot:
+        answer = self._ask(volume, volume.owner, "prepare", within=DISK_SECONDS)
+        return Snapshot.from_json(answer)
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         wanted = {"epoch": volume.epoch, "token": move.token}

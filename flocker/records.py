@@ -149,6 +149,7 @@ class Move(Record):
 
     `token` tells this move from an earlier one of the same volume: a node that
     was paused while its move expired must not finish a later one.
+    `is_locked` says that nobody can mount the volume: its last snapshot is being fetched.
     """
 
     volume_id: str
@@ -157,6 +158,7 @@ class Move(Record):
     token: str
     bytes_done: int = 0
     bytes_total: int | None = None  # not known before the source has counted
+    is_locked: bool = True
 
     @property
     def percent(self) -> int | None:

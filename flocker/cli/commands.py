@@ -86,12 +86,21 @@ def move(
         str | None,
         typer.Option(metavar="NODE", help="Target node; this node by default.", show_default=False),
     ] = None,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="End the move that the volume is on, at any node.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Move a volume to another node ahead of time.
 
     No container may use the volume meanwhile. Its next mount there has nothing left to fetch.
     """
+    if cancel and to is not None:
+        raise Failed("say --to NODE to move it, or --cancel to end its move", WRONGLY_TYPED)
+    if cancel:
+        body, title = {"volume": volume}, f"ending the move of {volume}"
+        _tell(_order(context, "cancel", body, title, as_json), as_json, wording.cancelled)
+        return
     daemon = _daemon(context)
     title = f"moving {volume} to {to or 'this node'}"
     with nullcontext() if as_json else moving(daemon, volume, title), _leaving_it_to_the_daemon():
@@ -364,7 +373,10 @@ def _leaving_it_to_the_daemon() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Failed("no longer waiting; the daemon continues: see `flocker status`") from None
+        raise Failed(
+            "no longer waiting; the daemon continues: see `flocker status` "
+            "(`flocker move --cancel VOLUME` ends a move)"
+        ) from None
 
 
 def _tell(answer: Answer, as_json: bool, say: Callable[[Answer], str]) -> None:

@@ -56,6 +56,14 @@ def moved(answer: Part) -> str:
     return f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']})."
 
 
+def cancelled(answer: Part) -> str:
+    volume = answer["volume"]
+    return (
+        f"The move of {volume['name']} to {answer['target']} is cancelled; "
+        f"it is on {volume['owner']}."
+    )
+
+
 def promoted(answer: Part, old_owner: str) -> str:
     volume = answer["volume"]
     return (

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from acceptance.waiting import eventually
-from flocker.errors import InUse, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
+from flocker.errors import InUse, MoveCancelled, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
 from flocker.ownership import Ownership
 from flocker.records import Copy, Cut, Event, Look, NamedSnapshot, Node, Snapshot, State, Volume
 
@@ -87,6 +87,42 @@ def test_what_an_owner_gives_up_can_be_promoted_once_it_is_not_mounted(join: Joi
     assert other.promote(auto, held(auto, "node2"), event(auto, "promoted")).owner == "node2"
     with pytest.raises(StaleEpoch):
         owner.mount(auto)
+
+
+def test_a_volume_is_locked_only_for_the_last_part_of_its_move(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    begun = node2.begin_move(volume, "node2")
+    node1.mount(volume)
+    with pytest.raises(InUse):
+        node2.lock_move(volume, begun)
+    node1.unmount(volume)
+    with pytest.raises(StaleEpoch):
+        node2.finish_move(volume, begun, BASE, event(volume, "moved"))
+    with pytest.raises(MoveUnderWay):
+        joined(join, "node3").begin_move(volume, "node3")
+    for _ in range(2):
+        locked = node2.lock_move(volume, begun)
+    assert node2.report_move(replace(begun, bytes_done=5))
+    assert node1.move(volume.id) == replace(locked, bytes_done=5)
+    with pytest.raises(MoveUnderWay):
+        node1.mount(volume)
+    assert node2.finish_move(volume, locked, BASE, event(volume, "moved")).owner == "node2"
+
+
+def test_a_move_that_somebody_ended_is_neither_locked_nor_finished(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = made(node1)
+    begun = node2.begin_move(volume, "node2")
+    node1.abandon_move(begun)
+    assert not node2.report_move(begun)
+    with pytest.raises(MoveCancelled):
+        node2.lock_move(volume, begun)
+    locked = node2.start_move(volume, "node2")
+    node1.abandon_move(locked)
+    with pytest.raises(StaleEpoch):
+        node2.finish_move(volume, locked, BASE, event(volume, "moved"))
+    node1.mount(volume)
 
 
 def test_a_volume_is_seen_by_all_nodes(join: Join) -> None:

@@ -479,6 +479,9 @@ class DirectPeers:
     def check_unused(self, volume: Volume) -> None:
         self._at(volume.owner, volume.name).custody.refuse_if_used(volume.name)
 
+    def prepare(self, volume: Volume) -> Snapshot:
+        return self._at(volume.owner, volume.name).custody.prepare(volume.name)
+
     def release(self, volume: Volume, move: Move) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
         return owner.custody.release(volume.name, volume.epoch, move.token)

@@ -37,6 +37,9 @@ class Operator:
     def move(self, volume: str, to: str | None) -> Answer:
         return self._called("move", volume, to)
 
+    def cancel(self, volume: str) -> Answer:
+        return self._called("cancel", volume)
+
     def promote(self, volume: str, here: bool) -> Answer:
         return self._called("promote", volume, here)
 

@@ -189,6 +189,7 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["status"], ("status",), status(volume("demo"))),
     (["move", "demo"], ("move", "demo", None), MOVED),
     (["move", "demo", "--to", "node2"], ("move", "demo", "node2"), MOVED),
+    (["move", "demo", "--cancel"], ("cancel", "demo"), {**MOVED, "target": "node3"}),
     (["promote", "demo", "--here"], ("promote", "demo", True), {**MOVED, "lost_after": LONG_AGO}),
     (["conflicts"], ("conflicts",), {"asides": [ASIDE], "silent": []}),
     (["trash"], ("trash",), {"removed": [REMOVED], "asides": [ASIDE], "silent": []}),
@@ -220,7 +221,7 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["history"], ("history", None), {"events": [EVENT]}),
     (["history", "demo"], ("history", "demo"), {"events": []}),
 ]
-ROUTES = sorted({call[0] for _, call, _ in COMMANDS})
+ROUTES = sorted({call[0] for _, call, _ in COMMANDS} - {"cancel"})  # `flocker move --cancel`
 
 
 @pytest.mark.parametrize(("typed", "call", "answer"), COMMANDS)
@@ -811,3 +812,9 @@ def test_problems_of_nodes_are_shown() -> None:
 def test_problems_that_a_node_could_not_announce_are_shown_by_itself() -> None:
     text = wording.status({**status(), "problems": ["this machine is not node1"]})
     assert "PROBLEMS\nnode1: this machine is not node1" in text
+
+
+def test_a_move_is_either_made_or_ended(operator: Operator, run: Run) -> None:
+    result = run("move", "demo", "--cancel", "--to", "node2")
+    assert result.exit_code == 2
+    assert operator.calls == []

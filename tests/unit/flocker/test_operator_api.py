@@ -51,6 +51,7 @@ def test_each_question_is_one_operation(
         ("move", {"volume": "demo"}, ("move", "demo", None)),
         ("move", {"volume": "demo", "to": None}, ("move", "demo", None)),
         ("move", {"volume": "demo", "to": "node2"}, ("move", "demo", "node2")),
+        ("cancel", {"volume": "demo"}, ("cancel", "demo")),
         ("promote", {"volume": "demo"}, ("promote", "demo", False)),
         ("promote", {"volume": "demo", "here": True}, ("promote", "demo", True)),
         ("snapshot", {"volumes": ["a", "b"]}, ("snapshot", ["a", "b"], "")),

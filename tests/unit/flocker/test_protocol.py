@@ -53,7 +53,7 @@ INNER = "layer.subvolume"  # the twin takes it for a subvolume inside the volume
 CONTAINER = "writer"
 EXAMPLES = 150  # about 15 s; tens of thousands were run before this was believed
 LONGEST_SECONDS = 20  # after which what a node does counts as waiting for ever
-LONGEST_OPERATION = 12  # calls that leave a node; a fuse longer than that never goes off
+LONGEST_OPERATION = 16  # calls that leave a node; a fuse longer than that never goes off
 
 
 class PowerCut(BaseException):
@@ -244,6 +244,10 @@ class Protocol(RuleBasedStateMachine):
                 self.stop_container(other)
         self.start_container(node)
 
+    @rule(node=st.sampled_from(NODES))
+    def cancel_move(self, node: str) -> None:
+        self._do(node, lambda machine: machine.operations.cancel(VOLUME))
+
     @rule()
     def replicate(self) -> None:
         for node in NODES:
@@ -319,7 +323,7 @@ class Protocol(RuleBasedStateMachine):
 
         Of a machine that has never joined and its copy, either may be the node.
         """
-        if Identity(self.folder / node / "machine.json").is_new:
+        if not self._has_joined(node):
             return
         copy = self.folder / "copy"
         shutil.copytree(self.folder / node, copy, symlinks=True)
@@ -330,7 +334,7 @@ class Protocol(RuleBasedStateMachine):
     def switch_on_a_former_machine(self, node: str) -> None:
         """The machine that the node was before it was replaced comes back with all it had."""
         former = self.folder / f"former-{node}"
-        if former.exists():
+        if former.exists() and self._has_joined(node):
             self._is_kept_out(Machine(node, self.cluster, former))
 
     @rule(node=st.sampled_from(NODES))
@@ -577,6 +581,9 @@ class Protocol(RuleBasedStateMachine):
             self.lost_epoch = self._volume().epoch
         self.all_lines = set(self.written)  # what was put aside may have been there
         self._boot(node)
+
+    def _has_joined(self, node: str) -> bool:
+        return not Identity(self.folder / node / "machine.json").is_new
 
     def _is_kept_out(self, second: Machine) -> None:
         """Assert that a second machine of a name does not join, and can have no volume."""

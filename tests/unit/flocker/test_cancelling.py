@@ -1,0 +1,100 @@
+"""A move fetches most of a volume before it locks it, and anybody can end it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flocker import handoff
+from flocker.errors import FlockerError, InUse, MoveCancelled, Refused
+from tests.unit.flocker.cluster import Machine, MemoryCluster
+
+
+@pytest.fixture
+def films(cluster: MemoryCluster) -> MemoryCluster:
+    """A volume on node1 that no other node has anything of."""
+    cluster["node1"].driver.create("films", {"replicas": "0"})
+    cluster["node1"].write("films", "a film")
+    return cluster
+
+
+@pytest.fixture(autouse=True)
+def _told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handoff, "REPORT_SECONDS", 0)
+
+
+def while_it_is_fetched(machine: Machine, monkeypatch: pytest.MonkeyPatch, happens: Any) -> None:
+    """Have something happen in the middle of the first stream to a machine."""
+    stream = machine.peers.stream
+
+    def watched(*arguments: Any) -> Iterator[bytes]:
+        monkeypatch.setattr(machine.peers, "stream", stream)
+        first, *others = stream(*arguments)
+        yield first
+        happens()
+        yield from others
+
+    monkeypatch.setattr(machine.peers, "stream", watched)
+
+
+def test_the_owner_may_use_the_volume_while_most_of_it_is_fetched(
+    films: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_it_is_fetched(
+        films["node2"], monkeypatch, lambda: films["node1"].write("films", "a longer film")
+    )
+    films["node2"].operations.move("films", None)
+    assert films.volume("films").owner == "node2"
+    assert films["node2"].read("films") == "a longer film"
+
+
+def test_a_volume_that_is_in_use_by_then_stays(
+    films: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_it_is_fetched(films["node2"], monkeypatch, lambda: films["node1"].run("films"))
+    with pytest.raises(InUse):
+        films["node2"].operations.move("films", None)
+    assert films.volume("films").owner == "node1"
+    assert films.state.moves == {}
+
+
+def test_a_move_can_be_ended_at_any_node(
+    films: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[dict[str, Any]] = []
+    while_it_is_fetched(
+        films["node2"],
+        monkeypatch,
+        lambda: answers.append(films["node3"].operations.cancel("films")),
+    )
+    with pytest.raises(MoveCancelled, match="the move of volume 'films' to node2 was cancelled"):
+        films["node2"].operations.move("films", None)
+    assert [answer["target"] for answer in answers] == ["node2"]
+    assert films.volume("films").owner == "node1"
+    history = films.ownership.history(films.volume("films").id)
+    assert history[-1].what == "move cancelled"
+    assert films["node3"].read("films") == "a film", "it can be moved elsewhere"
+
+
+def test_who_is_refused_because_of_a_move_is_told_how_to_end_it(films: MemoryCluster) -> None:
+    films.ownership.begin_move(films.volume("films"), "node2")
+    with pytest.raises(FlockerError, match="`flocker move --cancel films` ends the move"):
+        films["node3"].driver.mount("films", "reader")
+    films["node3"].operations.cancel("films")
+    assert films["node3"].read("films") == "a film"
+
+
+def test_there_must_be_a_move_to_end(films: MemoryCluster) -> None:
+    with pytest.raises(Refused, match="'films' is not on its way anywhere; it is on node1"):
+        films["node2"].operations.cancel("films")
+
+
+def test_a_move_that_was_faster_is_not_ended(films: MemoryCluster) -> None:
+    node2, node3 = films["node2"], films["node3"]
+    films.ownership.begin_move(films.volume("films"), "node2")
+    node3.etcd.before["abandon_move"] = lambda: node2.operations.move("films", None)
+    with pytest.raises(Refused, match="has arrived on node2 already"):
+        node3.operations.cancel("films")
+    assert films.volume("films").owner == "node2"
