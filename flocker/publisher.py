@@ -77,6 +77,7 @@ class Publisher:
         self._retention = retention
         self._look: Look | None = None  # of the last round that is complete
         self._freezing: dict[str, _Freezing] = {}  # by volume id
+        self._is_any_held = False  # whether a volume waits for a replica to have its last snapshot
         self._begun: dict[str, float] = {}  # volume id -> when its last snapshot was begun
         self._failing: dict[str, str] = {}  # volume id -> why no snapshot of it could be taken
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
@@ -93,7 +94,9 @@ class Publisher:
             look = partial(self.publish_changes, is_paced=True)
             if attempt(log, "changes could not be looked for", look):
                 self._round = (time.monotonic(), now())
-            stopping.wait(max(PAUSE_SECONDS, began + ROUND_SECONDS - time.monotonic()))
+            # What waits for a replica shall not wait for a whole round after that.
+            seconds = ROUND_SECONDS / 2 if self._is_any_held else ROUND_SECONDS
+            stopping.wait(max(PAUSE_SECONDS, began + seconds - time.monotonic()))
 
     def last_look(self) -> Look | None:
         """Up to when all volumes here were looked at; None before the first round."""
@@ -120,12 +123,9 @@ class Publisher:
         due = [own[claim] for claim in own if claim in changed or not self._is_said(claim, state)]
         behind = self._behind(due, mine)
         self._begun = {each: begun for each, begun in self._begun.items() if each in mine}
-        new = [
-            volume
-            for volume in due
-            if volume.id not in self._freezing
-            and not (is_paced and self._is_unfetched(volume, state))
-        ]
+        due = [volume for volume in due if volume.id not in self._freezing]
+        new = [volume for volume in due if not (is_paced and self._is_unfetched(volume, state))]
+        self._is_any_held = len(new) < len(due)
         # Not for those of earlier rounds: what takes long must not hold up the others.
         wait([self._begin(volume) for volume in new], PATIENCE_SECONDS)
         self._tell(self._complete(), Look(self._node, began, behind))
