@@ -430,13 +430,14 @@ class BtrfsPool:
     def record(self, volume_id: str) -> Volume | None:
         return self._folder(volume_id).record()
 
-    def drop_if_empty(self, volume_id: str) -> bool:
+    def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         with self._locked(volume_id) as folder:
             if folder.next.is_dir() or folder.has_snapshots:
                 return False
+            if folder.live.is_dir() and any(folder.live.iterdir()):
+                return False
+            confirm()
             if folder.live.is_dir():
-                if any(folder.live.iterdir()):
-                    return False
                 subvolume.delete(folder.live)
             shutil.rmtree(folder.path)
             return True

@@ -5,6 +5,11 @@ change is made only if none of it has changed since. If something has, all of th
 again, and so it is when an answer got lost on the way: a change that was made already is
 then found to be made.
 
+A transaction may be executed twice, or long after it was asked: a member that gave no answer
+continues when it can. So each transaction changes something that it compares, and cannot succeed
+again after that. Mounts and moves come and go, so their absence is not enough: the volume's record
+is then written again unchanged.
+
 Longer than 300 lines because it implements the whole interface of ownership.py.
 """
 
@@ -28,19 +33,23 @@ from flocker.errors import (
     StaleEpoch,
 )
 from flocker.etcd_wire import (
+    LEASE_OVER,
     Entry,
     Json,
     Members,
+    bound_to,
     delete,
     delete_below,
     key_of,
     newest_keys,
+    none_newer,
     put,
     read,
     read_below,
     voters,
 )
 from flocker.keyspace import (
+    CREATIONS,
     copy_key,
     event_key,
     look_key,
@@ -97,6 +106,7 @@ class EtcdOwnership:
         self._announced: int | None = None  # the lease of the last announcement
         self._name: Entry | None = None  # says that the node's name belongs to this machine
         self._announcing = threading.Lock()
+        self._creating = threading.Lock()  # each creation makes all others look again
 
     def state(self) -> State:
         return etcd_watch.read_tables(self._members)[0].state()
@@ -117,13 +127,34 @@ class EtcdOwnership:
         return _as(Move.from_json, record)
 
     def create(self, volume: Volume, event: Event) -> Volume:
-        while True:
-            [record] = self._look(volume_key(volume.name))
-            there = _as(Volume.from_json, record)
-            if there is not None:
-                return there
-            if self._commit([record], [put(record.key, volume.to_json())], event):
-                return volume
+        with self._creating:
+            while True:
+                record, left, last = self._look(
+                    volume_key(volume.name), removed_key(volume.id), CREATIONS
+                )
+                there = _as(Volume.from_json, record) or self._twin(volume)
+                if there is not None:
+                    return there
+                if left.value is not None:
+                    raise Refused(f"volume '{volume.name}' was removed; `flocker trash` lists it")
+                changes = [put(record.key, volume.to_json()), put(last.key, {"id": volume.id})]
+                if self._commit([record, left, last], changes, event):
+                    return volume
+
+    def end_creations(self) -> None:
+        with self._creating:
+            ended = {"token": str(uuid.uuid4())}
+            while True:
+                [last] = self._look(CREATIONS)
+                if last.value == ended or self._commit([last], [put(last.key, ended)]):
+                    return
+
+    def _twin(self, volume: Volume) -> Volume | None:
+        """The record that the volume has under another name; a new volume has none."""
+        if volume.epoch == 1:
+            return None
+        volumes = self.state().volumes.values()
+        return next((each for each in volumes if each.id == volume.id), None)
 
     def change(self, volume: Volume, changed: Volume, event: Event) -> None:
         while True:
@@ -196,13 +227,26 @@ class EtcdOwnership:
 
     def mount(self, volume: Volume) -> None:
         lease = self._current_lease()
+        alive = bound_to(node_key(volume.owner), lease)
+        # Each call makes another mount of it, which a late unmount of an earlier one does not end.
+        token = str(uuid.uuid4())
+        value = {"id": volume.id, "node": volume.owner, "name": volume.name, "token": token}
         while True:
-            record, move = self._look(volume_key(volume.name), move_key(volume.id))
+            record, mount, move, node = self._look(
+                volume_key(volume.name),
+                mount_key(volume.id),
+                move_key(volume.id),
+                node_key(volume.owner),
+            )
+            if mount.value == value:
+                return
             _check_current(record, volume)
             if _is_locked(move):
                 _check_unmoved(move, volume)
-            value = {"id": volume.id, "node": volume.owner, "name": volume.name}
-            if self._commit([record, move], [put(mount_key(volume.id), value, lease)]):
+            if node.lease != lease:  # others take this node for lost
+                raise ControlPlaneAway(LEASE_OVER)
+            changes = [put(mount.key, value, lease), _again(record)]
+            if self._commit([record, mount, move], changes, also=[alive]):
                 return
 
     def unmount(self, volume: Volume) -> None:
@@ -235,7 +279,8 @@ class EtcdOwnership:
                 _check_unused(mount, volume)
             if current.value is None or current.value["target"] != target:
                 _check_unmoved(current, volume)
-            if self._commit([record, mount, current], [put(current.key, move.to_json(), lease)]):
+            changes = [put(current.key, move.to_json(), lease), _again(record)]
+            if self._commit([record, mount, current], changes):
                 return move
 
     def lock_move(self, volume: Volume, move: Move) -> Move:
@@ -304,12 +349,11 @@ class EtcdOwnership:
                     f"volume '{volume.name}' is owned by {volume.owner}, which is there; "
                     f"`flocker move {volume.name}` brings it without losing anything"
                 )
-            is_owners = mount.value is not None and mount.value["node"] == volume.owner
-            if not is_owners or (owner.value is not None and volume.owner != copy.node):
-                _check_unused(mount, volume)  # also by an owner that gave it up and has it again
+            if mount.value is not None and mount.value["node"] != copy.node:
+                _check_unused(mount, volume)  # so the lease that it ends with is alive
             changes = [
                 put(record.key, promoted.to_json()),
-                delete(mount.key),  # the owner's, of the lease before its last one
+                delete(mount.key),  # of an owner that lost its copy
                 delete(move_key(volume.id)),
                 *_put_copies(volume, copy),
             ]
@@ -355,13 +399,29 @@ class EtcdOwnership:
                 ]
                 is_made = not gone or self._commit(gone, [delete(each.key) for each in gone])
 
-    def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
-        key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
-        self._commit([], [put(key, snapshot.to_json())], event)
+    def keep_snapshot(self, volume: Volume, snapshot: NamedSnapshot, event: Event) -> None:
+        while True:
+            record, kept = self._look(
+                volume_key(volume.name), snapshot_key(volume.id, snapshot.snapshot)
+            )
+            there = _as(NamedSnapshot.from_json, kept)
+            if there == snapshot:
+                return
+            _check_same(record, volume)
+            if there is not None and there.snapshot != snapshot.snapshot:
+                raise StaleEpoch(f"volume '{volume.name}' has another such snapshot; try again")
+            changes = [put(kept.key, snapshot.to_json()), _again(record)]
+            if self._commit([record, kept], changes, event):
+                return
 
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
-        key = snapshot_key(snapshot.volume_id, snapshot.snapshot.number)
-        self._commit([], [delete(key)], event)
+        while True:
+            [kept] = self._look(snapshot_key(snapshot.volume_id, snapshot.snapshot))
+            there = _as(NamedSnapshot.from_json, kept)
+            if there is None or there.snapshot != snapshot.snapshot:
+                return
+            if self._commit([kept], [delete(kept.key)], event):
+                return
 
     def voters(self) -> int:
         answer = self._members.ask("/cluster/member/list", {})
@@ -374,7 +434,16 @@ class EtcdOwnership:
         return sorted((event for event in events if event), key=lambda event: event.at)
 
     def record(self, event: Event) -> None:
-        self._commit([], [], event)
+        while True:
+            record, left, told = self._look(
+                volume_key(event.volume), removed_key(event.volume_id), event_key(event)
+            )
+            is_removed = record.value is None or record.value["id"] != event.volume_id
+            its = left if is_removed else record
+            if told.value is not None or its.value is None:
+                return  # nothing is told of a volume that was purged
+            if self._commit([record, left, told], [_again(its)], event):
+                return
 
     def forget_volume(self, volume: Volume, event: Event) -> None:
         while True:
@@ -382,7 +451,7 @@ class EtcdOwnership:
             if record.value is None:
                 return
             _check_current(record, volume)
-            held = self._copies(volume.id)
+            held, revision = self._copies(volume.id)
             if owner.value is not None or any(it.node != volume.owner for _, it in held):
                 raise Refused(f"volume '{volume.name}' may still be had; nothing was forgotten")
             changes = [
@@ -391,8 +460,8 @@ class EtcdOwnership:
                 delete(move_key(volume.id)),
                 *(delete_below(f"{kind}/{volume.id}/") for kind in ("copies", "snapshots")),
             ]
-            seen = [record, owner, *(entry for entry, _ in held)]
-            if self._commit(seen, changes, event):
+            no_other = none_newer(f"copies/{volume.id}/", revision)
+            if self._commit([record, owner], changes, event, also=[no_other]):
                 return
 
     def forget_node(self, name: str) -> None:
@@ -400,20 +469,23 @@ class EtcdOwnership:
             alive, seen = self._look(node_key(name), seen_key(name))
             if alive.value is not None:
                 raise Refused(f"{name} is up; only a node that is gone can be forgotten")
-            held = [entry for entry, copy in self._copies() if copy.node == name]
-            changes = [delete(entry.key) for entry in held[:COPIES_AT_ONCE]]
+            held = [entry for entry, copy in self._copies()[0] if copy.node == name]
+            now_gone = held[:COPIES_AT_ONCE]
+            changes = [delete(entry.key) for entry in now_gone]
             if not held[COPIES_AT_ONCE:]:  # last: until then a repetition finds the rest
                 changes += [delete(key) for key in (seen.key, machine_key(name), look_key(name))]
-            is_made = self._commit([alive, seen], changes)
+            is_made = self._commit([alive, seen, *now_gone], changes)
             if is_made and not held[COPIES_AT_ONCE:]:
                 return
 
-    def _copies(self, volume_id: str = "") -> list[tuple[Entry, Copy]]:
-        """The copies of one volume or of all."""
+    def _copies(self, volume_id: str = "") -> tuple[list[tuple[Entry, Copy]], int]:
+        """The copies of one volume or of all, and the revision they are of."""
         below = f"copies/{volume_id}/" if volume_id else "copies/"
-        _, [found] = self._transact([], [read_below(below)])
-        entries = [Entry.of(stored) for stored in _stored(found)]
-        return [(entry, copy) for entry in entries if (copy := _as(Copy.from_json, entry))]
+        question = {"compare": [], "success": [read_below(below)]}
+        answer = self._members.ask("/kv/txn", question)
+        entries = [Entry.of(stored) for stored in _stored(answer["responses"][0])]
+        copies = [(entry, copy) for entry in entries if (copy := _as(Copy.from_json, entry))]
+        return copies, int(answer["header"]["revision"])
 
     def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         with self._announcing:
@@ -469,24 +541,34 @@ class EtcdOwnership:
         ]
 
     def _commit(
-        self, seen: Sequence[Entry], changes: Sequence[Json], event: Event | None = None
+        self,
+        seen: Sequence[Entry],
+        changes: Sequence[Json],
+        event: Event | None = None,
+        *,
+        also: Sequence[Json] = (),
     ) -> bool:
-        """Make all changes if what was seen is still so; whether it was."""
-        conditions = [entry.unchanged for entry in seen]
+        """Make all changes if what was seen is still so; whether it was.
+
+        Args:
+            also: more conditions.
+        """
+        conditions = [*(entry.unchanged for entry in seen), *also]
         if event is None:
             return self._transact(conditions, changes)[0]
         below = f"history/{event.volume_id}/"
         told = [put(event_key(event), event.to_json()), newest_keys(below, EVENTS_KEPT + 1)]
         is_made, answers = self._transact(conditions, [*changes, *told])
         if is_made:
-            self._trim(below, [key_of(stored) for stored in _stored(answers[-1])])
+            self._trim(below, _stored(answers[-1]))
         return is_made
 
-    def _trim(self, below: str, newest: list[str]) -> None:
+    def _trim(self, below: str, newest: list[Json]) -> None:
         """Delete events that are too many; `newest` are those to keep, and one more."""
         if len(newest) > EVENTS_KEPT:
+            last = Entry(key_of(newest[-1]), None, int(newest[-1]["mod_revision"]))
             try:
-                self._commit([], [delete_below(below, up_to=newest[-1])])
+                self._commit([last], [delete_below(below, up_to=last.key)])
             except ControlPlaneAway as error:
                 # The change itself is made; the next one trims.
                 log.info("old events were not deleted: %s", error)
@@ -517,6 +599,11 @@ def _as(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
         ) from error
 
 
+def _again(record: Entry) -> Json:
+    """The same record, so that its revision is another."""
+    return put(record.key, record.value)
+
+
 def _put_copy(copy: Copy) -> Json:
     return put(copy_key(copy.volume_id, copy.node), copy.to_json())
 
@@ -538,6 +625,13 @@ def _is_locked(current: Entry) -> bool:
 
 def _check_current(record: Entry, volume: Volume) -> None:
     if _as(Volume.from_json, record) != volume:
+        raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
+
+
+def _check_same(record: Entry, volume: Volume) -> None:
+    """That the volume is there and has the same owner."""
+    there = _as(Volume.from_json, record)
+    if there is None or (there.id, there.epoch) != (volume.id, volume.epoch):
         raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
 
 

@@ -45,6 +45,10 @@ UNAVAILABLE = 14  # gRPC's code for what may pass, such as having no leader
 # 7 s, and ends its watches. Source: etcd's WithRequireLeader, which sets this metadata.
 NEEDS_LEADER = {"Grpc-Metadata-hasleader": "true"}
 
+LEASE_OVER = (
+    "this node was not heard of for so long that its lease ran out; try again in a few seconds"
+)
+
 Json = dict[str, Any]
 
 
@@ -167,11 +171,13 @@ class Entry:
         key: without ROOT.
         value: what was stored as JSON; None when there is no such key.
         revision: of its last change; 0 when there is no such key.
+        lease: that it ends with; 0 for none.
     """
 
     key: str
     value: Any
     revision: int
+    lease: int = 0
 
     @classmethod
     def of(cls, stored: Mapping[str, str]) -> Entry:
@@ -181,7 +187,7 @@ class Entry:
         except ValueError:
             log.warning("%s%s in etcd is not JSON", ROOT, key)
             value = None
-        return cls(key, value, int(stored["mod_revision"]))
+        return cls(key, value, int(stored["mod_revision"]), int(stored.get("lease", 0)))
 
     @property
     def unchanged(self) -> Json:
@@ -197,6 +203,23 @@ class Entry:
 def voters(answer: Json) -> int:
     """How many members decide, by etcd's list of members; learners only listen."""
     return sum(not member.get("isLearner", False) for member in answer["members"])
+
+
+def bound_to(key: str, lease: int) -> Json:
+    """The condition that the key is there and ends with that lease."""
+    return {"key": _base64(ROOT + key), "result": "EQUAL", "target": "LEASE", "lease": lease}
+
+
+def none_newer(prefix: str, revision: int) -> Json:
+    """The condition that no key that begins with `prefix` was made or changed since."""
+    first, end = _span(prefix)
+    return {
+        "key": first,
+        "range_end": end,
+        "result": "LESS",
+        "target": "MOD",
+        "mod_revision": revision + 1,
+    }
 
 
 def put(key: str, value: Mapping[str, Any], lease: int | None = None) -> Json:
@@ -277,10 +300,7 @@ def ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> J
         return _result(_post(client, path, question))
     except NoAnswer as failure:
         if "lease not found" in failure.reason:
-            raise ControlPlaneAway(
-                "this node was not heard of for so long that its lease ran out; "
-                "try again in a few seconds"
-            ) from failure
+            raise ControlPlaneAway(LEASE_OVER) from failure
         reason = f"{client.host}: {failure.reason}"
         raise NoAnswer(reason, has_no_leader=failure.has_no_leader) from None
     except (Etcd3Exception, OSError, ValueError) as error:  # the last: an answer that was cut off

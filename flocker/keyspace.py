@@ -8,9 +8,10 @@
     machines/<node>       id, address      until the node is forgotten; not part of a State
     looks/<node>          a Look           for good
     copies/<id>/<node>    a Copy           until withdrawn or purged
-    snapshots/<id>/<n>    a NamedSnapshot  until purged
+    snapshots/<id>/<epoch>-<n>   a NamedSnapshot   until purged
     removed/<id>          a Removed        until undeleted or purged
     history/<id>/...      an Event         until purged; not part of a State
+    creations             the last one     for good; not part of a State
 
 Records keep what a newer version has added to them: nodes are updated one after the other.
 """
@@ -29,6 +30,7 @@ from flocker.records import (
     NamedSnapshot,
     Node,
     Removed,
+    Snapshot,
     State,
     Volume,
 )
@@ -70,8 +72,13 @@ def copy_key(volume_id: str, node: str) -> str:
     return f"copies/{volume_id}/{node}"
 
 
-def snapshot_key(volume_id: str, number: int) -> str:
-    return f"snapshots/{volume_id}/{number}"
+def snapshot_key(volume_id: str, snapshot: Snapshot) -> str:
+    """With the epoch: after a promotion numbers come again."""
+    return f"snapshots/{volume_id}/{snapshot.epoch}-{snapshot.number}"
+
+
+# Each creation changes it, so that none is made that was asked for before another one.
+CREATIONS = "creations"
 
 
 def removed_key(volume_id: str) -> str:
@@ -136,7 +143,7 @@ class Tables:
             seen=dict(tables["seen"]),
             looks=dict(tables["looks"]),
             copies=self._grouped("copies", lambda copy: copy.node),
-            snapshots=self._grouped("snapshots", lambda named: named.snapshot.number),
+            snapshots=self._grouped("snapshots", lambda named: named.key),
             removed=dict(tables["removed"]),
         )
 
@@ -163,6 +170,6 @@ def keyed(state: State) -> dict[str, Json]:
         keys |= {copy_key(copy.volume_id, copy.node): copy.to_json() for copy in copies.values()}
     for snapshots in state.snapshots.values():
         for named in snapshots.values():
-            keys[snapshot_key(named.volume_id, named.snapshot.number)] = named.to_json()
+            keys[snapshot_key(named.volume_id, named.snapshot)] = named.to_json()
     keys |= {removed_key(volume_id): each.to_json() for volume_id, each in state.removed.items()}
     return keys

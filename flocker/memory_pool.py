@@ -326,11 +326,12 @@ class MemoryPool:
     def record(self, volume_id: str) -> Volume | None:
         return self._records.get(volume_id)
 
-    def drop_if_empty(self, volume_id: str) -> bool:
+    def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         with self._lock:
             live = self._live(volume_id)
             if self.snapshots(volume_id) or (live.is_dir() and any(live.iterdir())):
                 return False
+            confirm()
             if live.is_dir():
                 live.rmdir()
             self._volumes.pop(volume_id, None)

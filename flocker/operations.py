@@ -372,7 +372,7 @@ class Operations:
         named = NamedSnapshot(volume.id, snapshot, taken_at, label)
         why = f"as {volume.name}@{snapshot.number}" + (f": {label}" if label else "")
         event = Event(volume.id, volume.name, now(), self._node, "snapshot", why)
-        self._ownership.keep_snapshot(named, event)
+        self._ownership.keep_snapshot(volume, named, event)
         if volume.replicas:
             self._publisher.publish(volume)
         return _snapshot(volume, named, [self._node])

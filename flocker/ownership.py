@@ -53,7 +53,17 @@ class Ownership(Protocol):
         """The move that volume is on, if any."""
 
     def create(self, volume: Volume, event: Event) -> Volume:
-        """Record a volume unless the name is taken; return the one that has the name now."""
+        """Record a volume unless the name is taken or it has a record; return the one there is.
+
+        Raises:
+            Refused: it was removed.
+        """
+
+    def end_creations(self) -> None:
+        """Have no creation be made any more that was asked for before, and whose answer was lost.
+
+        For whoever frees data that has no record.
+        """
 
     def change(self, volume: Volume, changed: Volume, event: Event) -> None:
         """Replace a volume's record; neither name, id, owner nor epoch differ.
@@ -99,6 +109,7 @@ class Ownership(Protocol):
         Raises:
             MoveUnderWay: the volume is being fetched by another node.
             StaleEpoch: the record is not the one given any more.
+            ControlPlaneAway: the owner has not announced itself since its lease began.
         """
 
     def unmount(self, volume: Volume) -> None:
@@ -155,6 +166,7 @@ class Ownership(Protocol):
         Raises:
             InUse: the owner, which is there, has it mounted, or another node has.
             Refused: the owner is another node, whose lease has not run out.
+            InUse: it is mounted, so the lease that mount was recorded with has not run out.
             StaleEpoch: the record is not the one given any more.
         """
 
@@ -172,8 +184,12 @@ class Ownership(Protocol):
     def withdraw(self, copies: Sequence[Copy]) -> None:
         """Record that nodes do not hold these copies any more; newer ones stay. Safe to repeat."""
 
-    def keep_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
-        """Record a snapshot a person asked for. Safe to repeat."""
+    def keep_snapshot(self, volume: Volume, snapshot: NamedSnapshot, event: Event) -> None:
+        """Record a snapshot a person asked for. Safe to repeat.
+
+        Raises:
+            StaleEpoch: the volume is gone or has another owner, or another snapshot is kept there.
+        """
 
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         """Record that nobody wants to keep a snapshot any more. Safe to repeat."""
@@ -185,7 +201,7 @@ class Ownership(Protocol):
         """What happened to one volume or to all, oldest first."""
 
     def record(self, event: Event) -> None:
-        """Record something that changed no volume's record."""
+        """Record something that changed no volume's record; nothing of one that was purged."""
 
     def forget_volume(self, volume: Volume, event: Event) -> None:
         """Take the record of a volume away whose owner has been forgotten. Safe to repeat.

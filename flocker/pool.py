@@ -6,7 +6,7 @@ every node that has it, and `identity` proves it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -271,9 +271,13 @@ class Pool(Protocol):
     def record(self, volume_id: str) -> Volume | None:
         """The record beside a volume's data, as it was when it was last kept."""
 
-    def drop_if_empty(self, volume_id: str) -> bool:
+    def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         """Delete for good what is here of a volume that nobody has ever written to; return False
-        and leave it if it has a snapshot or any content."""
+        and leave it if it has a snapshot or any content.
+
+        Args:
+            confirm: called when it is empty, with the volume locked; raises if it has a record.
+        """
 
     def await_deletions(self, seconds: float) -> None:
         """Wait until the room of what was deleted can be used again, at most so long."""

@@ -237,6 +237,11 @@ class NamedSnapshot(Record):
     taken_at: str
     label: str = ""
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """Number and epoch: numbers alone come again after a promotion."""
+        return self.snapshot.number, self.snapshot.epoch
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         return super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
@@ -278,7 +283,7 @@ class State:
         seen: node -> when it was last heard of; also of nodes that are away.
         looks: by node; also of nodes that are away.
         copies: volume id -> node -> copy.
-        snapshots: volume id -> number -> snapshot.
+        snapshots: volume id -> number and epoch -> snapshot.
         removed: by volume id.
     """
 
@@ -289,7 +294,7 @@ class State:
     seen: Mapping[str, str] = field(default_factory=dict)
     looks: Mapping[str, Look] = field(default_factory=dict)
     copies: Mapping[str, Mapping[str, Copy]] = field(default_factory=dict)
-    snapshots: Mapping[str, Mapping[int, NamedSnapshot]] = field(default_factory=dict)
+    snapshots: Mapping[str, Mapping[tuple[int, int], NamedSnapshot]] = field(default_factory=dict)
     removed: Mapping[str, Removed] = field(default_factory=dict)
 
     def volume_ids(self) -> set[str]:
@@ -311,10 +316,12 @@ class State:
         None: there is none, or the one people asked for was another, left behind by a
         promotion.
         """
-        meant = self.snapshots.get(volume.id, {}).get(number)
+        kept = self.snapshots.get(volume.id, {}).values()
+        # What is agreed says more of a snapshot than the pool.
+        meant = [named.snapshot for named in kept if named.snapshot.number == number]
         for snapshot in here:
-            if snapshot.number == number and (meant is None or meant.snapshot == snapshot):
-                return meant.snapshot if meant else snapshot  # what is agreed says more of it
+            if snapshot.number == number and (not meant or snapshot in meant):
+                return meant[meant.index(snapshot)] if meant else snapshot
         return None
 
 

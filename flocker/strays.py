@@ -143,8 +143,11 @@ class Strays:
         event = Event(volume.id, volume.name, now(), self._node, "imported", f"from {stray.id}")
         if present is not None:
             self._ownership.advance(present, volume, event)
-        elif self._ownership.create(volume, event).id != volume.id:
-            raise Refused(f"there is a volume '{volume.name}' by now; choose another name")
+        elif (there := self._ownership.create(volume, event)) != volume:
+            raise Refused(
+                f"there is a volume '{there.name}' on {there.owner} by now, which "
+                + ("is this one" if there.id == volume.id else "is another; choose another name")
+            )
         self._catalog.settle(lambda known: known.volumes.get(volume.name) == volume)
         return volume
 
@@ -156,6 +159,12 @@ class Strays:
             if newer_record(self._node, self._pool, volume)
         }
         return sorted(filter(None, map(self._stray, unknown | newer)))
+
+    def _end_its_creation(self, volume_id: str) -> None:
+        """Have the record never come that a creation may still be about to make."""
+        self._ownership.end_creations()
+        if volume_id in self._ownership.state().volume_ids():
+            raise Refused(f"the record of volume {volume_id} has come this moment")
 
     def _stray(self, volume_id: str) -> Stray | None:
         record = self._pool.record(volume_id)
@@ -207,7 +216,8 @@ class Strays:
                 return  # its record has come
             # An empty volume may be about to be written to: its record can have been lost with etcd
             # while its container goes on.
-            if not self._use.any_of(volume_id) and self._pool.drop_if_empty(volume_id):
+            confirm = partial(self._end_its_creation, volume_id)
+            if not self._use.any_of(volume_id) and self._pool.drop_if_empty(volume_id, confirm):
                 log.info("volume %s was never used and has no record: its data is freed", volume_id)
                 return
         record = self._pool.record(volume_id)

@@ -22,6 +22,7 @@ from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of thi
     members,
     session_etcd,
 )
+from tests.contract.flocker.late_etcd import way  # noqa: F401
 
 POOL_BYTES = 512 << 20
 

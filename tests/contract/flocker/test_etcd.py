@@ -242,7 +242,8 @@ def forgetful(session_etcd: Etcd) -> Iterator[EtcdOwnership]:
 
 
 def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOwnership) -> None:
-    forgetful.announce(THIS_NODE)
+    for name in ("node1", THIS_NODE.name):
+        forgetful.announce(replace(THIS_NODE, name=name))
     volume = made(forgetful)
     resized = replace(volume, size_bytes=5)
     forgetful.change(volume, resized, event(volume, "resized"))
@@ -258,7 +259,7 @@ def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOw
     assert volume.id not in state.mounts
     copy = Copy(volume.id, "node1", BASE, AT)
     forgetful.publish([(moved, copy)])
-    forgetful.keep_snapshot(NamedSnapshot(volume.id, BASE, AT), event(volume, "snapshot"))
+    forgetful.keep_snapshot(moved, NamedSnapshot(volume.id, BASE, AT), event(volume, "snapshot"))
     forgetful.remove(moved, event(volume, "removed"))
     removed = forgetful.state().removed[volume.id]
     back = replace(moved, owner="away", epoch=3)

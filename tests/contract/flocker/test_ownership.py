@@ -397,14 +397,71 @@ def test_a_promotion_says_what_the_new_owner_holds(join: Join, replicas: int) ->
     assert node2.state().copies_of(volume) == {"node2": kept}
 
 
-def test_a_mount_the_absent_owner_has_left_ends_with_its_promotion(join: Join) -> None:
-    """Its daemon was restarted: what it had mounted is bound to the lease before its last."""
-    node1, node2 = joined(join, "node1"), joined(join, "node2")
-    volume = made(node1, owner="long-gone")
-    node1.mount(volume)
-    promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
-    assert volume.id not in node2.state().mounts
-    node2.start_move(promoted, "node2")
+def test_of_two_imports_of_one_volume_one_is_refused(join: Join) -> None:
+    """Its record was lost, and nodes have its data: under another name it is the same volume."""
+    nodes = [joined(join, f"node{number}") for number in (1, 2, 3)]
+    lost = a_volume()
+    wishes = [
+        replace(lost, owner=f"node{number}", epoch=5, name=f"{lost.name}-{number}")
+        for number in (1, 2, 3)
+    ]
+    with ThreadPoolExecutor(3) as threads:
+        made_of = list(
+            threads.map(
+                lambda pair: pair[0].create(pair[1], event(pair[1], "imported")),
+                zip(nodes, wishes, strict=True),
+            )
+        )
+    assert len(set(made_of)) == 1
+    there = [each for each in nodes[0].state().volumes.values() if each.id == lost.id]
+    assert there == [made_of[0]]
+
+
+def test_a_removed_volume_is_not_created_again(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    node1.remove(volume, event(volume, "removed"))
+    with pytest.raises(Refused, match="was removed"):
+        node1.create(volume, event(volume, "created"))
+    assert node1.volume(volume.name) is None
+
+
+def test_a_snapshot_is_kept_beside_that_of_an_earlier_epoch(join: Join) -> None:
+    """A promotion left a snapshot behind that a person had asked for, and its number came again."""
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    left, new = (
+        NamedSnapshot(volume.id, Snapshot(3, f"identity-{epoch}", epoch), AT) for epoch in (1, 2)
+    )
+    node1.keep_snapshot(volume, left, event(volume, "snapshot"))
+    promoted = node1.promote(
+        volume, held(volume, "node1", Snapshot(2, "identity")), event(volume, "promoted")
+    )
+    node1.keep_snapshot(promoted, new, event(volume, "snapshot"))
+    state = node1.state()
+    assert state.named(promoted) == [new]
+    assert sorted(state.snapshots[volume.id].values(), key=lambda it: it.key) == [left, new]
+    node1.drop_snapshot(new, event(volume, "pruned"))
+    assert list(node1.state().snapshots[volume.id].values()) == [left]
+
+
+def test_a_snapshot_is_kept_only_for_the_owner_there_is(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    taken = NamedSnapshot(volume.id, Snapshot(3, "identity", 1), AT)
+    node1.promote(volume, held(volume, "node1"), event(volume, "promoted"))
+    with pytest.raises(StaleEpoch):
+        node1.keep_snapshot(volume, taken, event(volume, "snapshot"))
+    assert said(node1, volume) == ["created", "promoted"]
+
+
+def test_nothing_is_told_of_a_volume_that_is_purged(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volume = made(node1)
+    node1.remove(volume, event(volume, "removed"))
+    node1.purge(node1.state().removed[volume.id])
+    node1.record(event(volume, "conflict"))
+    assert said(node1, volume) == []
 
 
 def test_a_removed_volume_can_be_had_back(join: Join) -> None:
@@ -452,7 +509,7 @@ def test_a_purged_volume_leaves_nothing(join: Join) -> None:
     volume, other = made(node1), made(node1)
     for each in (volume, other):
         node1.publish([(each, Copy(each.id, "node1", BASE, AT))])
-        node1.keep_snapshot(NamedSnapshot(each.id, BASE, AT), event(each, "snapshot"))
+        node1.keep_snapshot(each, NamedSnapshot(each.id, BASE, AT), event(each, "snapshot"))
         node1.remove(each, event(each, "removed"))
     removed = node1.state().removed[volume.id]
     node1.purge(replace(removed, removed_at="another time"))
@@ -625,7 +682,7 @@ def test_named_snapshots_are_in_order_of_number(join: Join) -> None:
         for number in (10, 9)
     ]
     for each in named:
-        node1.keep_snapshot(each, event(volume, f"snapshot {each.snapshot.number}"))
+        node1.keep_snapshot(volume, each, event(volume, f"snapshot {each.snapshot.number}"))
     assert node1.state().named(volume) == named[::-1]
     assert sorted(said(node1, volume)) == ["created", "snapshot 10", "snapshot 9"]
 
@@ -637,7 +694,7 @@ def test_a_snapshot_nobody_wants_any_more_is_dropped(join: Join) -> None:
         NamedSnapshot(volume.id, Snapshot(number, f"identity-{number}"), AT) for number in (1, 2)
     )
     for each in (first, second):
-        node1.keep_snapshot(each, event(volume, "snapshot"))
+        node1.keep_snapshot(volume, each, event(volume, "snapshot"))
     for _ in range(2):  # its answer may have been lost
         node1.drop_snapshot(first, event(volume, "pruned"))
     assert node1.state().named(volume) == [second]

@@ -413,6 +413,6 @@ def test_only_a_volume_that_nobody_has_written_to_is_dropped(make_pool: MakePool
     (pool.open(written_to) / "file.txt").write_text("text")
     pool.take_snapshot(frozen)
     for claim, is_dropped in ((empty, True), (written_to, False), (frozen, False)):
-        assert pool.drop_if_empty(claim.volume_id) is is_dropped
+        assert pool.drop_if_empty(claim.volume_id, lambda: None) is is_dropped
     assert sorted(pool.volume_ids()) == sorted([written_to.volume_id, frozen.volume_id])
     assert text_of(pool, written_to) == "text"

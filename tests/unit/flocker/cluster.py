@@ -28,6 +28,7 @@ from flocker.increments import Increment, Increments, Wanted, decode, encode
 from flocker.lapse import Lapse
 from flocker.lease_file import AutoVolume
 from flocker.membership import Membership
+from flocker.memory_etcd import Stored
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
 from flocker.mount_counts import MountCounts
@@ -454,6 +455,12 @@ class MemoryCluster:
         machine.is_up = True
         machine.start()
         machine.custody.catch_up()
+
+    def go_back(self, backup: dict[str, Stored]) -> None:
+        """Restore a backup of etcd, in which all nodes then announce themselves."""
+        self.ownership.etcd.restore(backup)
+        for machine in self.machines.values():
+            machine.announce()
 
     def replace(self, name: str) -> None:
         """Start a new machine under a lost node's name: nothing of its disk is left."""

@@ -232,6 +232,7 @@ def test_mounts_are_recorded_again_after_a_lease_ran_out(demo: MemoryCluster) ->
     node1.run("demo")
     demo.ownership.expire("node1")
     assert demo.state.mounts == {}
+    node1.announce()
     node1.custody.catch_up()
     assert demo.state.mounts == {demo.volume("demo").id: "node1"}
 
@@ -288,6 +289,7 @@ def test_a_mount_that_a_move_is_in_the_way_of_is_recorded_later(demo: MemoryClus
         node1.run(name)
     demo.ownership.expire("node1")
     move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    node1.announce()
     assert not node1.custody.catch_up()
     assert node1.troubles.all()[0].startswith("volume 'demo': volume 'demo' is on its way")
     assert demo.state.mounts == {demo.volume("zulu").id: "node1"}
@@ -419,6 +421,7 @@ def test_containers_of_a_former_owner_are_stopped_first(
         (live / "file").write_text("written while it was stopped")
 
     overtaken.containers.on_stop = write_to_the_end
+    overtaken.announce()
     overtaken.custody.catch_up()
     assert overtaken.containers.stopped == ["app-redis-1"]
     assert overtaken.containers.mounts == set()

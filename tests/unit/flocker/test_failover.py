@@ -956,7 +956,7 @@ def test_the_loser_is_a_replica_from_then_on(demo: MemoryCluster) -> None:
 def powered_on(auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     """The power failed an hour ago for all nodes; the owner is not back yet."""
     with monkeypatch.context() as patch:
-        patch.setattr("flocker.memory_ownership.now", lambda: ago(3600))
+        patch.setattr("flocker.etcd.now", lambda: ago(3600))
         auto["node1"].announce()
     auto.lose("node1")
     return auto

@@ -235,6 +235,7 @@ def test_a_target_whose_lease_ran_out_does_not_become_the_owner(
     demo.ownership.expire("node2")
     demo["node1"].write("demo", "written meanwhile")
     gate.opened.set()
+    demo["node2"].announce()
     eventually(
         lambda: demo["node2"].read("demo"),
         is_="written meanwhile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,42 @@ def test_a_creation_that_failed_half_way_is_freed(
     assert node1.troubles.all() == []
 
 
+def test_a_creation_that_reaches_etcd_after_its_data_was_freed_is_not_made(
+    cluster: MemoryCluster,
+) -> None:
+    """Else node1 owned a volume without data."""
+    node1, etcd = cluster["node1"], cluster.ownership.etcd
+    late: list[dict[str, Any]] = []
+
+    def hold(_: str, question: dict[str, Any]) -> None:
+        if any("request_put" in each for each in question.get("success", ())):
+            late.append(question)
+            raise ControlPlaneAway("etcd does not answer")
+
+    etcd.before = hold
+    with pytest.raises(ControlPlaneAway):
+        node1.driver.create("demo", {})
+    etcd.before = None
+    node1.strays.look()
+    assert node1.pool.volume_ids() == []
+    for question in late:
+        etcd.execute(question)
+    assert cluster.state.volumes == {}
+
+
+def test_of_two_imports_of_one_volume_at_once_one_is_refused(lost: MemoryCluster) -> None:
+    """Each looked at the others before the other one began; a different name is no way around."""
+    node1, node3 = lost["node1"], lost["node3"]
+    lost["node2"].is_up = False
+    node1.etcd.before["create"] = lambda: node3.upkeep.bring_back("demo", "other")
+    with pytest.raises(Refused, match="there is a volume 'other' on node3 by now, which is this"):
+        node1.upkeep.bring_back("demo", None)
+    assert [each.owner for each in lost.state.volumes.values()] == ["node3"]
+    node1.custody.catch_up()
+    assert not node1.pool.is_open(lost.volume("other").id)
+    assert node1.read("other") == "second"
+
+
 @pytest.fixture
 def gone_back(cluster: MemoryCluster) -> MemoryCluster:
     """demo moved to node2 and is written to there; then a backup was restored that names node1."""
@@ -136,12 +173,12 @@ def gone_back(cluster: MemoryCluster) -> MemoryCluster:
     node1.driver.create("demo", {})
     node1.write("demo", "first")
     cluster.replicate()
-    backup = cluster.state
+    backup = cluster.ownership.etcd.backup()
     (node2.run("demo") / "file").write_text("second")
     cluster.replicate()
     look_everywhere(cluster)
     (node2.pool.open(cluster.volume("demo").claim) / "file").write_text("third")
-    cluster.ownership._set(**vars(backup))
+    cluster.go_back(backup)
     return cluster
 
 
@@ -207,11 +244,11 @@ def test_an_older_record_is_not_replaced_under_another_name_or_where_others_use_
 def test_what_a_container_has_is_not_freed_though_nothing_is_in_it_yet(
     lost: MemoryCluster,
 ) -> None:
-    node3 = lost["node3"]
+    node3, before = lost["node3"], lost.ownership.etcd.backup()
     node3.driver.create("empty", {})
     node3.run("empty")
     volume = lost.volume("empty")
-    lost.ownership._set(volumes={})  # etcd went back to an older backup
+    lost.go_back(before)
     node3.strays.look()
     assert node3.pool.is_open(volume.id)
     node3.containers.mounts.clear()
