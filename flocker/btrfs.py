@@ -29,6 +29,7 @@ from pathlib import Path
 
 from flocker import btrfs_stream, digest, holes, nested, subvolume, top_folder
 from flocker.backing import free_outside
+from flocker.belief import Belief
 from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
@@ -38,6 +39,7 @@ from flocker.errors import (
     LostWrites,
     PoolError,
     StaleEpoch,
+    StillWanted,
     StreamRefused,
     TransferFailed,
 )
@@ -62,10 +64,14 @@ class BtrfsPool:
 
     Safe for several threads. Each volume has a lock, which is never held while a
     stream is sent or received.
+
+    Args:
+        is_mounted: tells whether any process has the writable copy of a volume id mounted.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
         self.root = root
+        self._is_mounted = is_mounted
         self._volumes = root / "volumes"
         self._volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.reserve = Reserve(root / "reserve")
@@ -268,11 +274,12 @@ class BtrfsPool:
     def digest(self, volume_id: str, number: int, bytes_per_second: int) -> Digest:
         return digest.of(self._folder(volume_id).snapshot(number), bytes_per_second)
 
-    def prune(self, volume_id: str, keep: Collection[int]) -> None:
+    def prune(self, volume_id: str, keep: Callable[[], Collection[int]]) -> None:
         pruned = set()
         with self._locked(volume_id) as folder:
+            kept = keep()
             for snapshot, facts in folder.snapshots()[:-SNAPSHOTS_KEPT]:
-                if snapshot.number in keep:
+                if snapshot.number in kept:
                     continue
                 try:
                     folder.delete_snapshot(snapshot.number)
@@ -288,6 +295,7 @@ class BtrfsPool:
     @works_when_full
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
         with self._locked(claim.volume_id) as folder:
+            self._refuse_if_wanted(folder, claim.epoch)
             # Its content is no reason to refuse: it may be more here than where it was written,
             # and the volume must be writable somewhere.
             if size_bytes is not None:
@@ -300,7 +308,7 @@ class BtrfsPool:
             subvolume.sync(self._volumes)
 
     @works_when_full
-    def put_away(self, volume: Volume, node: str) -> Aside | None:
+    def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
         with self._locked(volume.id) as folder:
             try:
                 stored = folder.epoch() or 0
@@ -315,6 +323,8 @@ class BtrfsPool:
                 and self._is_part(folder, volume)
             ):
                 return None
+            self._refuse_if_wanted(folder, None)
+            confirm()
             folder.make()
             self._call_off(volume.id, lambda snapshot: not volume.includes(snapshot))
             aside = self._step_back(folder, volume, node)
@@ -373,10 +383,14 @@ class BtrfsPool:
         self._make(claim, source, size_bytes)
 
     @works_when_full
-    def discard(self, volume_id: str, volume: str, node: str, *, unless_open: bool = False) -> None:
+    def discard(
+        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+    ) -> None:
         with self._locked(volume_id) as folder:
             if not folder.path.is_dir() or (unless_open and folder.live.is_dir()):
                 return
+            self._refuse_if_wanted(folder, belief.epoch)
+            belief.confirm()
             self._call_off(volume_id, lambda _: True)
             if folder.has_data:
                 if folder.live.is_dir():
@@ -420,7 +434,9 @@ class BtrfsPool:
 
     @works_when_full
     def purge_aside(self, reference: str) -> None:
-        self._trash.drop(self._trash.find(reference))
+        volume_id = self._trash.find(reference).aside.volume_id
+        with self._locked(volume_id):  # not while a removed volume is taken back
+            self._trash.drop(self._trash.find(reference))
 
     def keep_record(self, volume: Volume) -> None:
         with self._locked(volume.id) as folder:
@@ -436,6 +452,7 @@ class BtrfsPool:
                 return False
             if folder.live.is_dir() and any(folder.live.iterdir()):
                 return False
+            self._refuse_if_wanted(folder, None)
             confirm()
             if folder.live.is_dir():
                 subvolume.delete(folder.live)
@@ -485,6 +502,21 @@ class BtrfsPool:
         folder = self._folder(volume_id)
         with self._locks.setdefault(volume_id, threading.RLock()):
             yield folder
+
+    def _refuse_if_wanted(self, folder: VolumeFolder, epoch: int | None) -> None:
+        """Take no writable copy away that is mounted, or at a later epoch than the caller knows."""
+        volume_id = folder.path.name
+        stored = folder.epoch() if epoch is not None else None
+        if epoch is not None and stored is not None and stored > epoch:
+            raise StillWanted(
+                f"volume {volume_id} is at epoch {stored} in this node's pool, later than {epoch}: "
+                "nothing of it is taken away"
+            )
+        if folder.live.is_dir() and self._is_mounted(volume_id):
+            raise StillWanted(
+                f"processes have volume {volume_id} mounted, which "
+                f"`grep -l {volume_id} /proc/[0-9]*/mountinfo` lists: nothing of it is taken away"
+            )
 
     def _flush(self, volume_id: str) -> None:
         """Have on disk what was written to a volume.

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from flocker.belief import Belief
 from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, LeavesBehind, Refused, StaleEpoch, VolumeNotFound
 from flocker.failover import missing
 from flocker.handoff import Arrivals
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Copy, Event, Snapshot, State, Volume, ago, now
+from flocker.records import Copy, Event, Removed, Snapshot, State, Volume, ago, now
 from flocker.replication import replicas_of
 from flocker.strays import newer_record
 from flocker.told import Told
@@ -110,7 +111,7 @@ class Custody:
             self._give_way(volume)
         else:
             with self._use.locked(volume):
-                aside = self._pool.put_away(volume, self._node)
+                aside = self._put_away(volume)
             self._tell(volume, aside)
 
     def catch_up(self) -> bool:
@@ -191,14 +192,41 @@ class Custody:
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside."""
         with self._use.locked_id(volume_id):  # not while it is being put away
-            removed = self._ownership.removed(volume_id)
-            # All of etcd is read only when it is not a volume that was just removed: of a hundred
-            # removals at once each would hold a copy of everything.
-            if removed is None and volume_id in self._ownership.state().volume_ids():
-                raise Refused(f"volume {volume_id} has not been removed")
-            self._pool.discard(volume_id, removed.volume.name if removed else volume_id, self._node)
+            removed = self._removed(volume_id)
+            name = removed.volume.name if removed else volume_id
+            # Its last owner may be taking it back: then the copy there is at a later epoch already.
+            is_own = removed is not None and removed.volume.owner == self._node
+            epoch = removed.volume.epoch if removed and is_own else None
+            belief = Belief(lambda: self._refuse_unless_same(removed, volume_id), epoch)
+            self._pool.discard(volume_id, name, self._node, belief)
         if removed is not None:
             self._told.removed(removed.volume)
+
+    def _removed(self, volume_id: str) -> Removed | None:
+        """The removed volume; None if it was even purged.
+
+        Raises:
+            Refused: it is there.
+        """
+        removed = self._ownership.removed(volume_id)
+        # All of etcd is read only when it is not a volume that was just removed: of a hundred
+        # removals at once each would hold a copy of everything.
+        if removed is None and volume_id in self._ownership.state().volume_ids():
+            raise Refused(f"volume {volume_id} has not been removed")
+        return removed
+
+    def _refuse_unless_same(self, removed: Removed | None, volume_id: str) -> None:
+        if self._removed(volume_id) != removed:
+            raise Refused(f"volume {volume_id} was had back, or purged, meanwhile; try again")
+
+    def _put_away(self, volume: Volume) -> Aside | None:
+        """To be called with the volume locked."""
+        return self._pool.put_away(volume, self._node, lambda: self._refuse_if_ours(volume))
+
+    def _refuse_if_ours(self, volume: Volume) -> None:
+        there = self._ownership.volume(volume.name)
+        if there is not None and there.id == volume.id and there.owner == self._node:
+            raise StaleEpoch(f"volume '{volume.name}' came to {self._node} meanwhile")
 
     def _give_way(self, volume: Volume) -> None:
         """Put the writable copy away for an owner elsewhere."""
@@ -208,7 +236,7 @@ class Custody:
         with self._use.locked(volume):
             if not self._pool.is_open(volume.id):
                 return  # it was put away or removed meanwhile
-            aside = self._pool.put_away(volume, self._node)
+            aside = self._put_away(volume)
         self._tell(volume, aside)
 
     def _end_lost_uses(self, state: State) -> None:
@@ -254,8 +282,16 @@ class Custody:
         """Put a copy aside for good; first the cluster is told not to count on it."""
         log.info("volume '%s': the copy here is out of date, and others are not", volume.name)
         self._ownership.withdraw([copy])
-        # It may have been brought here meanwhile, for a container that starts.
-        self._pool.discard(volume.id, volume.name, self._node, unless_open=True)
+        # It may be on its way here meanwhile, for a container that starts.
+        belief = Belief(lambda: self._refuse_if_coming(volume), volume.epoch)
+        with self._use.locked(volume):
+            self._pool.discard(volume.id, volume.name, self._node, belief, unless_open=True)
+
+    def _refuse_if_coming(self, volume: Volume) -> None:
+        move = self._ownership.move(volume.id)
+        is_coming = move is not None and move.target == self._node
+        if is_coming or self._ownership.volume(volume.name) != volume:
+            raise Refused(f"the copy of volume '{volume.name}' is needed after all")
 
     def _record_mount(self, volume: Volume) -> None:
         with self._use.locked(volume):

@@ -79,7 +79,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         OSError: a certificate cannot be read.
     """
     node = config.node
-    pool = BtrfsPool(config.pool)
+    pool = BtrfsPool(config.pool, lambda volume_id: bool(mounts.mounted([volume_id])))
+    mounts = PoolMounts(pool.live)
     membership = Membership(
         EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates),
         Identity(config.identity),
@@ -94,7 +95,6 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     )
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
-    mounts = PoolMounts(pool.live)
     use = VolumeUse(node, counts, engine, mounts)
     retention = Retention(config.retention_seconds)
     lease_file = LeaseFile(config.runtime)
@@ -161,7 +161,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     )
 
     def prune(volume: Volume) -> None:
-        pool.prune(volume.id, retention.numbers(volume, catalog.state))
+        pool.prune(volume.id, lambda: retention.numbers(volume, catalog.state))
 
     custody = Custody(
         node,

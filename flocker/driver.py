@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from flocker.belief import Belief
 from flocker.catalog import Catalog
 from flocker.engine import EngineUse
 from flocker.errors import (
@@ -176,7 +177,7 @@ class Driver:
         event = Event(volume.id, name, volume.created_at, self._node, "created", why)
         winner = self._ownership.create(volume, event)
         if winner.id != volume.id:  # another node was faster
-            self._pool.discard(volume.id, name, self._node)
+            self._pool.discard(volume.id, name, self._node, self._belief_that_gone(volume))
             _refuse_if_different(options, winner)
         self._catalog.settle(lambda state: name in state.volumes)
 
@@ -220,8 +221,9 @@ class Driver:
                 # There is no such volume any more, so this is no error of the removal: where
                 # the disk is in the way, tidying does it as soon as it can, and shows it until
                 # then.
-                with suppress(PoolError, OSError):
-                    self._pool.discard(volume.id, name, self._node)
+                with suppress(PoolError, OSError, ControlPlaneAway):
+                    belief = self._belief_that_gone(volume)
+                    self._pool.discard(volume.id, name, self._node, belief)
             self._peers.forget(volume)
             if is_for_peer:
                 self._told.removed(volume)
@@ -474,6 +476,14 @@ class Driver:
         if volume is None:
             raise VolumeNotFound(name)
         return volume
+
+    def _belief_that_gone(self, volume: Volume) -> Belief:
+        def confirm() -> None:
+            there = self._ownership.volume(volume.name)
+            if there is not None and there.id == volume.id:
+                raise PoolError(f"volume '{volume.name}' is there again")
+
+        return Belief(confirm, volume.epoch)
 
     def _open(self, volume: Volume) -> Path:
         try:

@@ -159,6 +159,10 @@ class PoolError(FlockerError):
     """The pool could not do what was asked."""
 
 
+class StillWanted(PoolError):
+    """Data was not taken away, as what its caller believed is not true any more."""
+
+
 class PoolFull(PoolError):
     """The file system has no room for what was asked."""
 

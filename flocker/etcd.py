@@ -376,6 +376,7 @@ class EtcdOwnership:
             entries = self._look(*keys, *own)
             # Those of the look, in order: an older one must not come after a newer.
             seen, changes = entries[len(keys) :], [put(key, look.to_json()) for key in own if look]
+            first_ones: dict[str, Json] = {}  # once withdrawn they could be told of again
             for (volume, copy), record, held in zip(
                 told, entries[: len(keys) : 2], entries[1 : len(keys) : 2], strict=True
             ):
@@ -383,7 +384,9 @@ class EtcdOwnership:
                 if is_news(volume, copy, present, known):
                     seen += [record, held]
                     changes.append(_put_copy(copy))
-            if not changes or self._commit(seen, changes):
+                    if held.revision == 0:
+                        first_ones[record.key] = _again(record)
+            if not changes or self._commit(seen, [*changes, *first_ones.values()]):
                 return
 
     def withdraw(self, copies: Sequence[Copy]) -> None:

@@ -188,7 +188,7 @@ class Follower:
             told.append((volume, Copy(volume.id, self._node, newest.snapshot, newest.taken_at)))
         self._ownership.publish(told)
         for volume in volumes:
-            self._pool.prune(volume.id, self._retention.numbers(volume, state))
+            self._pool.prune(volume.id, partial(self._retention.numbers, volume, state))
 
     def _begin(self, owner: str) -> None:
         with self._lock:

@@ -28,6 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from flocker.belief import Belief
 from flocker.digest import Digest
 from flocker.divergence import divergence
 from flocker.errors import (
@@ -38,6 +39,7 @@ from flocker.errors import (
     PoolError,
     PoolFull,
     StaleEpoch,
+    StillWanted,
     StreamRefused,
     TransferFailed,
 )
@@ -76,8 +78,9 @@ class MemoryPool:
         is_read_only: a test sets it, and nothing can be changed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
         self.root = root
+        self._is_mounted = is_mounted
         self._lock = threading.RLock()
         self._volumes: dict[str, _Volume] = {}
         self._trash: list[_Entry] = []
@@ -210,19 +213,21 @@ class MemoryPool:
         known = self._volumes[volume_id].snapshots
         known[max(known)] = (known[max(known)][0], content)
 
-    def prune(self, volume_id: str, keep: Collection[int]) -> None:
+    def prune(self, volume_id: str, keep: Callable[[], Collection[int]]) -> None:
         with self._lock:
+            kept = keep()
             for snapshot in self.snapshots(volume_id)[:-SNAPSHOTS_KEPT]:
-                if snapshot.number not in keep:
+                if snapshot.number not in kept:
                     del self._volumes[volume_id].snapshots[snapshot.number]
 
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:  # noqa: ARG002
         self._change()
         with self._lock:
+            self._refuse_if_wanted(claim.volume_id, claim.epoch)
             self._replace_live(claim.volume_id, snapshot, "conflict")
             self._volumes[claim.volume_id].epoch = claim.epoch
 
-    def put_away(self, volume: Volume, node: str) -> Aside | None:
+    def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
         self._change()
         with self._lock:
             known = self._volumes.setdefault(volume.id, _Volume())
@@ -230,6 +235,8 @@ class MemoryPool:
             is_there = known.epoch == volume.epoch and not self.is_open(volume.id) and is_part
             if known.epoch > volume.epoch or is_there:
                 return None
+            self._refuse_if_wanted(volume.id, None)
+            confirm()
             self._flush()
             aside = self._step_back(volume, node)
             known.epoch = volume.epoch
@@ -275,11 +282,16 @@ class MemoryPool:
         with self._lock:
             self._make(claim, _newest_of(self._entry(reference)), size_bytes)
 
-    def discard(self, volume_id: str, volume: str, node: str, *, unless_open: bool = False) -> None:
+    def discard(
+        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+    ) -> None:
         self._change()
         with self._lock:
             if unless_open and self.is_open(volume_id):
                 return
+            if volume_id in self._volumes:
+                self._refuse_if_wanted(volume_id, belief.epoch)
+                belief.confirm()
             removed = self._volumes.pop(volume_id, None)
             if removed is not None and (removed.snapshots or self.is_open(volume_id)):
                 content = self._take_live(volume_id) if self.is_open(volume_id) else None
@@ -331,6 +343,7 @@ class MemoryPool:
             live = self._live(volume_id)
             if self.snapshots(volume_id) or (live.is_dir() and any(live.iterdir())):
                 return False
+            self._refuse_if_wanted(volume_id, None)
             confirm()
             if live.is_dir():
                 live.rmdir()
@@ -374,6 +387,12 @@ class MemoryPool:
             if entry.aside.reference == reference:
                 return entry
         raise PoolError(f"no copy {reference} was put aside in this node's pool")
+
+    def _refuse_if_wanted(self, volume_id: str, epoch: int | None) -> None:
+        if epoch is not None and self._volume(volume_id).epoch > epoch:
+            raise StillWanted(f"volume {volume_id} is at a later epoch than {epoch}")
+        if self.is_open(volume_id) and self._is_mounted(volume_id):
+            raise StillWanted(f"processes have volume {volume_id} mounted")
 
     def _flush(self) -> None:
         if self.loses_writes:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from flocker.asking import ask_all
+from flocker.belief import Belief
 from flocker.catalog import Catalog
 from flocker.driver import Driver
 from flocker.errors import (
@@ -227,7 +229,7 @@ class Operations:
         self._ownership.drop_snapshot(kept[wanted.number], event)
         self._kept.not_wanted(volume.id, wanted.number)
         # The other nodes prune theirs when they fetch the next change.
-        self._pool.prune(volume.id, self._kept.numbers(volume, self._ownership.state()))
+        self._pool.prune(volume.id, lambda: self._kept.numbers(volume, self._ownership.state()))
         return {"reference": reference}
 
     def restore(self, reference: str) -> Answer:
@@ -309,9 +311,15 @@ class Operations:
         except Refused:
             there = self._ownership.volume(name)
             if there is None or there.id != volume_id:  # the name was taken meanwhile
-                self._pool.discard(volume_id, name, self._node)
+                belief = Belief(partial(self._refuse_if_recorded, volume), volume.epoch)
+                self._pool.discard(volume_id, name, self._node, belief)
             raise
         return volume
+
+    def _refuse_if_recorded(self, volume: Volume) -> None:
+        there = self._ownership.volume(volume.name)
+        if there is not None and there.id == volume.id:
+            raise Refused(f"volume '{volume.name}' is there again")
 
     def resize(self, volume: str, size_bytes: int | None) -> Answer:
         """Change what a volume may hold, containers running or not; None: no limit.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from flocker.belief import Belief
 from flocker.digest import Digest
 from flocker.errors import FlockerError
 from flocker.records import Claim, Record, Snapshot, Volume
@@ -64,7 +65,11 @@ class Staged:
 
 
 class Pool(Protocol):
-    """Volumes on this node, by volume id (a UUID, never a name)."""
+    """Volumes on this node, by volume id (a UUID, never a name).
+
+    A pool is made with a look at the kernel's mount tables. It takes away no writable copy that a
+    process has mounted, and none of a later epoch than its caller knows: it raises StillWanted.
+    """
 
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         """Make an empty, writable volume, already flushed to disk."""
@@ -171,18 +176,23 @@ class Pool(Protocol):
             PoolError: something in it cannot be read.
         """
 
-    def prune(self, volume_id: str, keep: Collection[int]) -> None:
-        """Delete all snapshots but the newest few and those in `keep`; one in use stays."""
+    def prune(self, volume_id: str, keep: Callable[[], Collection[int]]) -> None:
+        """Delete all snapshots but the newest few and those in `keep`; one in use stays.
+
+        Args:
+            keep: asked with the volume locked.
+        """
 
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
         """Make the writable volume from a snapshot, flushed; a writable one that holds more than
         the snapshots do is put aside as a conflict first.
 
         Raises:
+            StillWanted: the copy here is at a later epoch, or a process has it mounted.
             PoolError: there is no such snapshot.
         """
 
-    def put_away(self, volume: Volume, node: str) -> Aside | None:
+    def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
         """Stop being the owner: from now on only a claim of at least this epoch is honoured.
 
         Does nothing when a later epoch is there: the volume came back meanwhile.
@@ -194,6 +204,7 @@ class Pool(Protocol):
 
         Args:
             node: this one, for the name of what is put aside.
+            confirm: called if there is something to do, as that of a Belief.
         """
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
@@ -237,11 +248,16 @@ class Pool(Protocol):
             PoolError: there is no such copy here.
         """
 
-    def discard(self, volume_id: str, volume: str, node: str, *, unless_open: bool = False) -> None:
+    def discard(
+        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+    ) -> None:
         """Put everything of a volume aside as removed. Safe to repeat.
 
         Args:
             unless_open: leave it all if a writable copy is here.
+
+        Raises:
+            StillWanted: a process has it mounted, or its epoch is later than believed.
         """
 
     def reclaim(self, volume_id: str) -> bool:

@@ -256,6 +256,6 @@ class Publisher:
     def _prune(self, volumes: list[Volume]) -> None:
         state = self._catalog.state
         for volume in volumes:
-            keep = self._retention.numbers(volume, state)
+            keep = partial(self._retention.numbers, volume, state)
             failure = f"old snapshots of volume '{volume.name}' could not be deleted"
             attempt(log, failure, partial(self._pool.prune, volume.id, keep))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
+from flocker.belief import Belief
 from flocker.btrfs import BtrfsPool
 from flocker.memory_pool import MemoryPool
 from flocker.pool import Pool
@@ -25,9 +26,10 @@ from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of thi
 from tests.contract.flocker.late_etcd import way  # noqa: F401
 
 POOL_BYTES = 512 << 20
+SURE = Belief(lambda: None)  # a caller that cannot be wrong
 
-MakePool = Callable[[], Pool]
-MakeBtrfsPool = Callable[[], BtrfsPool]
+MakePool = Callable[..., Pool]  # with what a pool is made with
+MakeBtrfsPool = Callable[..., BtrfsPool]
 
 
 @contextmanager
@@ -55,13 +57,13 @@ def mounted_btrfs() -> Iterator[Path]:
 def make_btrfs_pool() -> Iterator[MakeBtrfsPool]:
     """Makes pools that are each a file system of their own, as on two nodes."""
     with ExitStack() as mounts:
-        yield lambda: BtrfsPool(mounts.enter_context(mounted_btrfs()))
+        yield lambda *args: BtrfsPool(mounts.enter_context(mounted_btrfs()), *args)
 
 
 @pytest.fixture(params=["memory", "btrfs"])
 def make_pool(request: pytest.FixtureRequest, tmp_path: Path) -> MakePool:
     """Makes pools of every kind there is: one suite for all of them."""
     if request.param == "memory":
-        return lambda: MemoryPool(tmp_path / str(uuid.uuid4()))
+        return lambda *args: MemoryPool(tmp_path / str(uuid.uuid4()), *args)
     make: MakePool = request.getfixturevalue("make_btrfs_pool")
     return make

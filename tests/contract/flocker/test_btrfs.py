@@ -16,7 +16,7 @@ from flocker import note, subvolume
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import moved, put_away, written
 
 pytestmark = pytest.mark.contract
@@ -91,9 +91,9 @@ def test_old_snapshots_are_pruned(make_btrfs_pool: MakeBtrfsPool, claim: Claim) 
     pool = make_btrfs_pool()
     pool.create(claim)
     taken = [written(pool, claim, f"text {number}") for number in range(SNAPSHOTS_KEPT + 2)]
-    pool.prune(claim.volume_id, keep={1})
+    pool.prune(claim.volume_id, keep=lambda: {1})
     assert pool.snapshots(claim.volume_id) == [taken[0], *taken[-SNAPSHOTS_KEPT:]]
-    pool.prune(claim.volume_id, keep=())
+    pool.prune(claim.volume_id, keep=tuple)
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
     names = {path.name for path in (pool.live(claim.volume_id).parent / "snapshots").iterdir()}
     kept = [each.number for each in taken[-SNAPSHOTS_KEPT:]]
@@ -261,10 +261,10 @@ def test_a_snapshot_that_is_being_sent_does_not_stop_the_next_ones(
     stream = pool.send(claim.volume_id, first.number, None)
     next(stream)
     taken = [written(pool, claim, f"text {number}") for number in range(SNAPSHOTS_KEPT + 1)]
-    pool.prune(claim.volume_id, keep=())
+    pool.prune(claim.volume_id, keep=tuple)
     assert pool.snapshots(claim.volume_id) == [first, *taken[-SNAPSHOTS_KEPT:]]
     stream.close()
-    pool.prune(claim.volume_id, keep=())
+    pool.prune(claim.volume_id, keep=tuple)
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
 
 
@@ -286,7 +286,7 @@ def test_a_removed_volume_lies_whole_in_the_trash(
     pool = make_btrfs_pool()
     pool.create(claim)
     written(pool, claim, "kept")
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     [kept] = (pool.root / "trash").iterdir()
     assert (kept / "volume" / "live" / "file.txt").read_text() == "kept"
 
@@ -294,7 +294,7 @@ def test_a_removed_volume_lies_whole_in_the_trash(
 def test_an_id_that_is_no_uuid_never_becomes_a_path(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool = make_btrfs_pool()
     with pytest.raises(ValueError, match="UUID"):
-        pool.discard("../../etc", "demo", "node1")
+        pool.discard("../../etc", "demo", "node1", SURE)
 
 
 def test_what_else_happens_in_the_pool_while_it_is_looked_at_hides_no_write(

@@ -17,7 +17,7 @@ from flocker.errors import PoolError
 from flocker.records import Claim, Cut, Snapshot
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, put_away, text_of, written
 from tests.contract.flocker.test_pool_asides import content_of
 
@@ -272,7 +272,7 @@ def test_a_place_that_was_never_filled_is_no_entry(
     claim, _ = volume_with_snapshot(pool)
     monkeypatch.setattr(Path, "rename", cut)
     with pytest.raises(PowerCut):
-        pool.discard(claim.volume_id, "demo", "node1")
+        pool.discard(claim.volume_id, "demo", "node1", SURE)
     monkeypatch.undo()
     [place] = (pool.root / "trash").iterdir()
     assert json.loads(note.read(place / "note"))["why"] == "removed"
@@ -311,7 +311,7 @@ def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
     claim, first = volume_with_snapshot(pool)
     written(pool, claim, "second")
     assert put_away(pool, Claim(claim.volume_id, 2), first)
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     for path in (pool.root / "trash").iterdir():
         note.write(path / "note", damaged)
     assert {aside.why for aside in pool.asides()} == {"conflict", "removed"}
@@ -328,7 +328,7 @@ def test_what_cannot_be_purged_stays_listed(make_btrfs_pool: MakeBtrfsPool) -> N
     subprocess.run(["btrfs", "-q", "subvolume", "create", str(folder / "inner")], check=True)
     subprocess.run(["chattr", "+i", str(folder)], check=True)
     for claim in (stuck, gone):
-        pool.discard(claim.volume_id, "demo", "node1")
+        pool.discard(claim.volume_id, "demo", "node1", SURE)
     for aside in pool.asides():
         with nullcontext() if aside.volume_id == gone.volume_id else pytest.raises(PoolError):
             pool.purge_aside(aside.reference)

@@ -14,7 +14,7 @@ from flocker.btrfs import BtrfsPool
 from flocker.errors import PoolFull
 from flocker.records import Claim, Snapshot, Volume
 from flocker.room import shortages
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, text_of, written
 
 pytestmark = pytest.mark.contract
@@ -91,18 +91,18 @@ def test_a_full_pool_can_be_emptied(pool: BtrfsPool, filler: Claim, fill: Fill) 
     restored, earlier = a_changed_volume(pool)
     gone, _ = a_changed_volume(pool)
     fill(pool.open(filler))
-    pool.prune(pruned.volume_id, keep=[])
-    aside = pool.put_away(taken_over(lost, base), "node1")
+    pool.prune(pruned.volume_id, keep=list)
+    aside = pool.put_away(taken_over(lost, base), "node1", SURE.confirm)
     assert aside is not None
     pool.adopt(Claim(adopted.volume_id, 3), snapshot)
     assert text_of(pool, Claim(adopted.volume_id, 3)) == "first"
     pool.restore(restored, earlier, None)
     assert text_of(pool, restored) == "first"
-    pool.discard(gone.volume_id, "gone", "node1")
+    pool.discard(gone.volume_id, "gone", "node1", SURE)
     assert pool.reclaim(gone.volume_id)
     pool.readmit(Claim(gone.volume_id, 4))
     assert text_of(pool, Claim(gone.volume_id, 4)) == "second"
-    pool.discard(filler.volume_id, "filler", "node1")
+    pool.discard(filler.volume_id, "filler", "node1", SURE)
     assert [each.why for each in pool.asides()] == ["conflict", "conflict", "restored", "removed"]
     for each in pool.asides():
         pool.purge_aside(each.reference)
@@ -129,7 +129,7 @@ def test_a_daemon_starts_on_a_full_pool_and_finishes_what_it_left(
     monkeypatch.undo()
     fill(pool.open(filler))
     again = BtrfsPool(pool.root)
-    again.discard(filler.volume_id, "filler", "node1")
+    again.discard(filler.volume_id, "filler", "node1", SURE)
     for each in again.asides():
         again.purge_aside(each.reference)
     again.await_deletions(30)

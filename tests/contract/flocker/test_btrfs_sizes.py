@@ -13,7 +13,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.records import Claim, Snapshot
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, moved, written
 
 pytestmark = pytest.mark.contract
@@ -116,7 +116,7 @@ def test_restores_and_clones_have_the_size_they_are_given(make_btrfs_pool: MakeB
     assert not is_refused(pool.open(large), "after", 40)
     pool.restore(claim, snapshot, 60 * MIB)
     assert is_refused(pool.open(claim), "after", 40)
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     [aside] = pool.asides()
     pool.clone_aside(aside.reference, again := a_claim(), 60 * MIB)
     assert is_refused(pool.open(again), "after", 40)
@@ -143,7 +143,7 @@ def test_the_count_stays_right_when_snapshots_go(make_btrfs_pool: MakeBtrfsPool)
     for number in range(8):
         fill(pool.open(claim), f"file{number % 4}", 4)
         pool.take_snapshot(claim)
-        pool.prune(claim.volume_id, keep=())
+        pool.prune(claim.volume_id, keep=tuple)
     wait_for_deletions(pool)
     groups = groups_of(pool)
     assert (groups / "inconsistent").read_text().strip() == "0"
@@ -162,13 +162,13 @@ def test_snapshots_do_not_come_faster_than_they_go(make_btrfs_pool: MakeBtrfsPoo
         (pool.open(claim) / f"file{number}").write_bytes(os.urandom(4096))
     for number in range(2 * SNAPSHOTS_KEPT):
         written(pool, claim, f"text {number}")
-    pool.prune(claim.volume_id, keep=())
+    pool.prune(claim.volume_id, keep=tuple)
     (pool.open(claim) / "file.txt").write_text("one more")
     assert pool.changed_volumes([claim]) == []
     eventually(lambda: pool.changed_volumes([claim]), is_=[claim], within=30)
     # What is asked for is taken in any case.
     written(pool, claim, "the last")
-    pool.prune(claim.volume_id, keep=())
+    pool.prune(claim.volume_id, keep=tuple)
     (pool.open(claim) / "file.txt").write_text("and another")
     assert pool.take_snapshot(claim) == pool.snapshots(claim.volume_id)[-1]
 
@@ -189,7 +189,7 @@ def test_a_count_the_kernel_gave_up_is_made_anew(
     groups = groups_of(pool)
     # With trees of so many levels the kernel does not count what goes with a subvolume.
     (groups / "drop_subtree_threshold").write_text("0")
-    pool.discard(other.volume_id, "demo", "node1")
+    pool.discard(other.volume_id, "demo", "node1", SURE)
     for aside in pool.asides():
         pool.purge_aside(aside.reference)
     wait_for_deletions(pool)
@@ -197,7 +197,7 @@ def test_a_count_the_kernel_gave_up_is_made_anew(
     eventually(lambda: inconsistent.read_text().strip(), is_="1", within=10)
     if remedy == "prune":
         for _ in range(3):  # the first begins to count, the others find that under way
-            pool.prune(claim.volume_id, keep=())
+            pool.prune(claim.volume_id, keep=tuple)
     else:
         pool.prepare_sizes()
     eventually(lambda: inconsistent.read_text().strip(), is_="0", within=10)

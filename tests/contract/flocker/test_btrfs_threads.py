@@ -13,7 +13,7 @@ import pytest
 from flocker.btrfs import BtrfsPool
 from flocker.errors import PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
@@ -78,7 +78,7 @@ def test_a_stream_holds_up_nothing_else(pools: Pools) -> None:
         # The number that is on its way is not given to anything else.
         third = written(target, later, "third")
         assert third.number == 3
-        target.prune(claim.volume_id, keep=())
+        target.prune(claim.volume_id, keep=tuple)
         target.restore(later, first, None)
         assert target.snapshots(claim.volume_id) == [first, third]
     received.result()
@@ -118,7 +118,7 @@ def test_a_stream_goes_on_over_a_change_of_owner_that_it_is_part_of(pools: Pools
 def test_what_arrives_of_a_removed_volume_is_not_kept(pools: Pools) -> None:
     source, target, claim, [first, second] = pools
     with Slow(source, target, claim, second).under_way() as received:
-        target.discard(claim.volume_id, "demo", "node2")
+        target.discard(claim.volume_id, "demo", "node2", SURE)
     with pytest.raises(TransferFailed):
         received.result()
     assert target.volume_ids() == []
@@ -144,7 +144,7 @@ def test_many_calls_at_once_leave_a_volume_whole(pools: Pools) -> None:
         source.snapshots(claim.volume_id)
 
     calls: list[Callable[[int], None]] = [
-        write, restore, ask, lambda _: source.prune(claim.volume_id, keep=()),
+        write, restore, ask, lambda _: source.prune(claim.volume_id, keep=tuple),
     ]  # fmt: skip
     with ThreadPoolExecutor(8) as threads:
         done = [threads.submit(call, number) for number in range(10) for call in calls]

@@ -75,6 +75,17 @@ class Life:
         self.node1.keep_snapshot(self.volume, other, event(self.volume, "snapshot", LATER))
         self.node1.drop_snapshot(other, event(self.volume, "pruned", LATER))
 
+    def tell_of_copies(self) -> None:
+        for number in (4, 5):
+            copy = held(self.volume, "node2", Snapshot(number, f"identity-{number}"))
+            self.node2.publish([(self.volume, copy)])
+
+    def withdraw_and_tell_anew(self) -> None:
+        copy = held(self.volume, "node2", Snapshot(5, "identity-5"))
+        self.node2.withdraw([copy])
+        self.node2.publish([(self.volume, copy)])
+        self.node2.withdraw([copy])
+
     def resize_there_and_back(self) -> None:
         larger = replace(self.volume, size_bytes=5)
         self.node1.change(self.volume, larger, event(self.volume, "resized"))
@@ -210,7 +221,7 @@ def test_a_copy_that_appears_while_a_volume_is_forgotten_keeps_it(way: Way) -> N
     with pytest.raises(ControlPlaneAway):
         node1.forget_volume(volume, event(volume, "forgotten"))
     way.is_held = lambda _: False
-    node1.publish(Copy(volume.id, "node1", BASE, AT))
+    node1.publish([(volume, Copy(volume.id, "node1", BASE, AT))])
     for question in way.held:
         way.execute(question)
     assert node1.volume(volume.name) == volume

@@ -12,7 +12,7 @@ from flocker import nested, subvolume
 from flocker.btrfs import BtrfsPool
 from flocker.errors import LeavesBehind
 from flocker.records import Claim, Snapshot
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import a_claim, moved, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
@@ -136,7 +136,7 @@ def test_they_are_purged_with_what_was_put_aside(pool: BtrfsPool, how: str) -> N
     if how == "put away":
         put_away(pool, Claim(claim.volume_id, 2), first)
     else:
-        pool.discard(claim.volume_id, "demo", "node1")
+        pool.discard(claim.volume_id, "demo", "node1", SURE)
     [aside] = pool.asides()
     pool.purge_aside(aside.reference)
     assert list((pool.root / "trash").iterdir()) == []
@@ -144,7 +144,7 @@ def test_they_are_purged_with_what_was_put_aside(pool: BtrfsPool, how: str) -> N
 
 def test_a_removed_volume_comes_back_with_them(pool: BtrfsPool) -> None:
     claim, _ = volume_with_subvolumes(pool)
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert pool.reclaim(claim.volume_id)
     assert (pool.open(claim) / "var/lib/layer/file").read_text() == "inside"
 
@@ -192,7 +192,7 @@ def test_nothing_users_do_to_a_volume_as_a_whole_keeps_it_in_place(
         pool.adopt(Claim(claim.volume_id, 2), first)
         assert text_of(pool, Claim(claim.volume_id, 2)) == "saved"
     else:
-        pool.discard(claim.volume_id, "demo", "node1")
+        pool.discard(claim.volume_id, "demo", "node1", SURE)
         [aside] = pool.asides()
         pool.purge_aside(aside.reference)
         assert pool.asides() == []

@@ -11,7 +11,7 @@ import pytest
 from flocker.errors import PoolError, Refused, StaleEpoch, TransferFailed
 from flocker.pool import Aside, Pool
 from flocker.records import Claim, Cut, Snapshot, Volume
-from tests.contract.flocker.conftest import MakePool
+from tests.contract.flocker.conftest import SURE, MakePool
 
 pytestmark = pytest.mark.contract
 
@@ -35,7 +35,7 @@ def put_away(pool: Pool, claim: Claim, base: Snapshot | None, *cuts: Cut) -> Asi
     owned = Volume(
         "demo", claim.volume_id, "elsewhere", claim.epoch, "2026-01-01", base=base, cuts=cuts
     )
-    return pool.put_away(owned, "node1")
+    return pool.put_away(owned, "node1", SURE.confirm)
 
 
 def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = None) -> Claim:
@@ -205,8 +205,8 @@ def test_a_discarded_volume_is_gone_twice(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
     written(pool, claim, "text")
-    pool.discard(claim.volume_id, "demo", "node1")
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert pool.volume_ids() == []
     with pytest.raises(PoolError):
         pool.open(claim)
@@ -247,9 +247,9 @@ def test_the_newest_snapshots_and_those_to_be_kept_stay(make_pool: MakePool) -> 
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
     taken = [written(pool, claim, f"text {number}") for number in range(6)]
-    pool.prune(claim.volume_id, keep={1, 5})
+    pool.prune(claim.volume_id, keep=lambda: {1, 5})
     assert pool.snapshots(claim.volume_id) == [taken[0], *taken[3:]]
-    pool.prune(claim.volume_id, keep=())
+    pool.prune(claim.volume_id, keep=tuple)
     assert pool.snapshots(claim.volume_id) == taken[3:]
 
 
@@ -342,7 +342,7 @@ def test_a_clone_is_a_volume_of_its_own(make_pool: MakePool) -> None:
     assert pool.changed_volumes([copy]) == [copy]  # nobody else has it yet
     written(pool, copy, "third")
     assert text_of(pool, claim) == "second"
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert text_of(pool, copy) == "third"
 
 

@@ -11,7 +11,7 @@ import pytest
 from flocker.errors import PoolError, StaleEpoch
 from flocker.pool import Aside, Pool
 from flocker.records import Claim, Cut, Snapshot
-from tests.contract.flocker.conftest import MakePool
+from tests.contract.flocker.conftest import SURE, MakePool
 from tests.contract.flocker.test_pool import a_claim, moved, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
@@ -242,7 +242,7 @@ def test_what_is_put_aside_in_one_second_has_different_references(make_pool: Mak
     pool = make_pool()
     for number in range(3):
         claim, _ = a_volume(pool, f"text {number}")
-        pool.discard(claim.volume_id, "de.mo_-1", "node-1")
+        pool.discard(claim.volume_id, "de.mo_-1", "node-1", SURE)
     asides = pool.asides()
     assert len({aside.reference for aside in asides}) == 3
     for aside in asides:
@@ -254,7 +254,7 @@ def test_a_removed_volume_comes_back_whole(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, taken = a_volume(pool, "first", "second")
     (pool.open(claim) / "file.txt").write_text("unsaved")
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     [aside] = pool.asides()
     assert (aside.volume, aside.why) == ("demo", "removed")
     assert content_of(pool, aside) == "unsaved"
@@ -274,7 +274,7 @@ def test_a_removed_replica_is_its_newest_snapshot(make_pool: MakePool) -> None:
     owner, replica = make_pool(), make_pool()
     claim, taken = a_volume(owner, "first", "second")
     copied(owner, replica, claim, *taken)
-    replica.discard(claim.volume_id, "demo", "node2")
+    replica.discard(claim.volume_id, "demo", "node2", SURE)
     [aside] = replica.asides()
     assert content_of(replica, aside) == "second"
     assert replica.reclaim(claim.volume_id)
@@ -287,7 +287,7 @@ def test_what_is_there_is_not_replaced_by_what_was_removed(make_pool: MakePool) 
     pool = make_pool()
     assert not pool.reclaim(a_claim().volume_id)
     claim, _ = a_volume(pool, "removed")
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     pool.create(claim)
     written(pool, claim, "new")
     assert not pool.reclaim(claim.volume_id)
@@ -299,9 +299,9 @@ def test_what_arrived_after_the_removal_is_not_taken_for_the_volume(make_pool: M
     claim, [first] = a_volume(owner, "first")
     copied(owner, pool, claim, first)
     pool.adopt(later(claim), first)
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     copied(owner, pool, claim, first)
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert pool.reclaim(claim.volume_id)
     assert text_of(pool, later(claim)) == "first"
 
@@ -309,7 +309,7 @@ def test_what_arrived_after_the_removal_is_not_taken_for_the_volume(make_pool: M
 def test_an_epoch_without_data_is_not_worth_keeping(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     assert put_away(pool, claim, base=None) is None
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert pool.volume_ids() == []
     assert pool.asides() == []
 
@@ -318,7 +318,7 @@ def test_what_is_purged_is_deleted_for_good(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, [first, _] = a_volume(pool, "first", "second")
     conflict = put_away(pool, later(claim), base=first)
-    pool.discard(claim.volume_id, "demo", "node1")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
     [one, other] = pool.asides()
     assert one == conflict
     pool.purge_aside(other.reference)

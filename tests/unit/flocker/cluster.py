@@ -181,7 +181,7 @@ class Machine:
         self.hardware = hardware
         self.etcd = Etcd(cluster.ownership)
         self.folder = folder
-        self.pool: Pool = MemoryPool(folder / "pool")
+        self.pool: Pool = self.new_pool()
         self.peers: Any = DirectPeers(cluster)
         self.answer_seconds: float = ANSWER_SECONDS
         self.start()
@@ -338,8 +338,12 @@ class Machine:
         known = [each for each in self.state.volumes.values() if each.failover == "auto"]
         return [AutoVolume(volume.name, volume.id, "") for volume in known]
 
+    def new_pool(self) -> MemoryPool:
+        """An empty disk."""
+        return MemoryPool(self.folder / "pool", lambda id_: id_ in self.containers.mounts)
+
     def _prune(self, volume: Volume) -> None:
-        self.pool.prune(volume.id, self.retention.numbers(volume, self.catalog.state))
+        self.pool.prune(volume.id, lambda: self.retention.numbers(volume, self.catalog.state))
 
     def announce(self) -> None:
         stuck = self.follower.stuck()
@@ -467,7 +471,7 @@ class MemoryCluster:
         machine = self[name]
         shutil.rmtree(machine.folder)
         machine.folder.mkdir()
-        machine.pool = MemoryPool(machine.folder / "pool")
+        machine.pool = machine.new_pool()
         self.bring_back(name)
 
 

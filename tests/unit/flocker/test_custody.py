@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from flocker.belief import Belief
 from flocker.errors import (
     ControlPlaneAway,
     EngineAway,
@@ -173,11 +175,11 @@ def test_a_removal_waits_for_a_copy_that_is_being_put_away(
     forgetting = threading.Thread(target=node1.custody.forget, args=(volume.id,))
     put_away = node1.pool.put_away
 
-    def while_it_is_removed(record: Volume, node: str) -> object:
+    def while_it_is_removed(record: Volume, node: str, confirm: Callable[[], None]) -> object:
         deaf.ownership.remove(volume, replace(deaf.ownership.history(volume.id)[0], what="removed"))
         forgetting.start()
         forgetting.join(0.2)  # it waits, or is done by then
-        return put_away(record, node)
+        return put_away(record, node, confirm)
 
     monkeypatch.setattr(node1.pool, "put_away", while_it_is_removed)
     node1.custody.put_away("demo")
@@ -342,9 +344,9 @@ def test_what_is_said_already_keeps_its_time(demo: MemoryCluster) -> None:
 @pytest.mark.parametrize("leaves", ["an empty pool", "an empty volume"])
 def test_a_node_that_lost_its_copy_says_so(demo: MemoryCluster, leaves: str) -> None:
     volume = demo.volume("demo")
-    demo["node2"].pool.discard(volume.id, "demo", "node2")
+    demo["node2"].pool.discard(volume.id, "demo", "node2", Belief(lambda: None))
     if leaves == "an empty volume":
-        demo["node2"].pool.put_away(volume, "node2")
+        demo["node2"].pool.put_away(volume, "node2", lambda: None)
     demo["node2"].custody.catch_up()
     assert "node2" not in demo.state.copies[volume.id]
     demo.replicate()
@@ -363,10 +365,10 @@ def test_one_volume_that_cannot_be_put_away_does_not_stop_the_others(
     put_away = node1.pool.put_away
     bad = deaf.volume("demo").id
 
-    def fail_once(volume: Volume, node: str) -> object:
+    def fail_once(volume: Volume, node: str, confirm: Callable[[], None]) -> object:
         if volume.id == bad:
             raise PoolError("the disk is bad")
-        return put_away(volume, node)
+        return put_away(volume, node, confirm)
 
     with monkeypatch.context() as patch:
         patch.setattr(node1.pool, "put_away", fail_once)
@@ -511,6 +513,28 @@ def test_tidying_costs_nothing_when_nothing_is_lost(demo: MemoryCluster) -> None
 # Copies that are not kept up any more
 
 
+def test_a_volume_that_is_had_back_while_it_is_taken_for_removed_stays(
+    demo: MemoryCluster,
+) -> None:
+    """Its node works through a list in which it is still removed, and a container starts."""
+    node1 = demo["node1"]
+    node1.write("demo", "first")
+    volume = demo.volume("demo")
+    demo.ownership.remove(volume, Event(volume.id, "demo", now(), "node1", "removed"))
+
+    def start() -> None:
+        node1.operations.undelete("demo")
+        (node1.run("demo") / "file").write_text("second")
+
+    starting = threading.Thread(target=start)
+    node1.etcd.after["removed"] = starting.start
+    node1.custody.tidy()
+    starting.join(10)
+    again = demo.volume("demo")
+    assert (node1.pool.open(again.claim) / "file").read_text() == "second"
+    assert node1.pool.asides() == []
+
+
 @pytest.fixture
 def surplus(cluster: MemoryCluster) -> MemoryCluster:
     """node2 had the one replica and was away for long; node3 has it now."""
@@ -553,6 +577,16 @@ def test_a_copy_that_comes_back_into_use_is_not_given_up(surplus: MemoryCluster)
     node2.custody.tidy()
     assert surplus.volume("demo").owner == "node2"
     assert node2.read("demo") == "two"
+
+
+def test_a_copy_that_is_asked_for_again_is_not_given_up(surplus: MemoryCluster) -> None:
+    """A container starts here, and the move has begun before the pool is asked."""
+    node2, volume = surplus["node2"], surplus.volume("demo")
+    before = node2.pool.snapshots(volume.id)
+    node2.etcd.before["move"] = lambda: surplus.ownership.start_move(volume, "node2")
+    node2.custody.tidy()
+    assert node2.pool.snapshots(volume.id) == before != []
+    assert "is needed after all" in node2.troubles.all()[0]
 
 
 def test_a_copy_that_was_given_up_is_not_lost_yet(surplus: MemoryCluster) -> None:

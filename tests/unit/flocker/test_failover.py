@@ -464,8 +464,8 @@ def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(
     demo.lose("node2")
     put_away = node3.pool.put_away
 
-    def arrives_after(record: Volume, node: str) -> object:
-        aside = put_away(record, node)
+    def arrives_after(record: Volume, node: str, confirm: Callable[[], None]) -> object:
+        aside = put_away(record, node, confirm)
         node3.pool.receive(volume.id, late, None, node1.pool.send(volume.id, late.number, None))
         return aside
 

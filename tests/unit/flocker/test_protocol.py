@@ -575,7 +575,7 @@ class Protocol(RuleBasedStateMachine):
         shutil.rmtree(former := self.folder / f"former-{node}", ignore_errors=True)
         shutil.move(machine.folder, former)
         machine.folder.mkdir()
-        self.pools[node] = MemoryPool(machine.folder / "pool")
+        self.pools[node] = machine.new_pool()
         machine.pool = cast(Pool, Wired("pool", self.pools[node], self.wires[node]))
         if self._volume().owner == node:
             self.lost_epoch = self._volume().epoch

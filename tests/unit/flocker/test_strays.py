@@ -157,7 +157,13 @@ def test_of_two_imports_of_one_volume_at_once_one_is_refused(lost: MemoryCluster
     """Each looked at the others before the other one began; a different name is no way around."""
     node1, node3 = lost["node1"], lost["node3"]
     lost["node2"].is_up = False
-    node1.etcd.before["create"] = lambda: node3.upkeep.bring_back("demo", "other")
+
+    def import_there() -> None:
+        node1.is_up = False
+        node3.upkeep.bring_back("demo", "other")
+        node1.is_up = True
+
+    node1.etcd.before["create"] = import_there
     with pytest.raises(Refused, match="there is a volume 'other' on node3 by now, which is this"):
         node1.upkeep.bring_back("demo", None)
     assert [each.owner for each in lost.state.volumes.values()] == ["node3"]

@@ -184,7 +184,7 @@ def test_one_that_is_gone_there_is_left_out(
     transfers: Transfers, peer: Peer, here: MemoryPool
 ) -> None:
     first, _, _, newest = (peer.write(text) for text in ("one", "two", "three", "four"))
-    peer.pool.prune(VOLUME, [])
+    peer.pool.prune(VOLUME, list)
     transfers.fetch(VOLUME, "there", [first, newest])
     assert here.snapshots(VOLUME) == [newest]
 
