@@ -11,11 +11,12 @@ from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, LeavesBehind, Refused, StaleEpoch, VolumeNotFound
 from flocker.failover import missing
 from flocker.handoff import Arrivals
+from flocker.observed import Observed
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Copy, Event, Removed, Snapshot, State, Volume, ago, now
-from flocker.replication import replicas_of
+from flocker.records import Copy, Event, Removed, Snapshot, State, Volume, now
 from flocker.strays import newer_record
+from flocker.surplus import Surplus
 from flocker.told import Told
 from flocker.troubles import Troubles
 from flocker.volume_use import VolumeUse
@@ -38,12 +39,14 @@ class Custody:
         told: Told,
         prune: Callable[[Volume], None],
         troubles: Troubles,
+        observed: Observed,
         retention_seconds: float,
     ) -> None:
         """Args:
         prune: deletes the snapshots here that nothing can build on any more.
         troubles: takes what goes wrong with single volumes, which stops no other volume.
-        retention_seconds: how old a copy gets that is not kept up any more.
+        observed: counts the time that retentions are measured in.
+        retention_seconds: for how long a copy is kept that is not kept up any more.
         """
         self._node = node
         self._ownership = ownership
@@ -54,7 +57,14 @@ class Custody:
         self._told = told
         self._prune = prune
         self._troubles = troubles
-        self._retention_seconds = retention_seconds
+        self._surplus = Surplus(
+            node,
+            ownership=ownership,
+            pool=pool,
+            use=use,
+            observed=observed,
+            retention_seconds=retention_seconds,
+        )
 
     def refuse_if_used(self, name: str) -> None:
         """Answer a peer that wants the volume.
@@ -147,7 +157,7 @@ class Custody:
     def tidy(self) -> None:
         """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
         state = self._catalog.state
-        former = self._use.former()
+        former, surplus = self._use.former(), self._surplus.old(state)
         for move in state.moves.values():
             # Moves to this node that nobody here works on.
             if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
@@ -160,8 +170,8 @@ class Custody:
                 return
             elif self._pool.is_open(volume.id):
                 self._give_way(volume)
-            elif self._is_surplus(volume, state):
-                self._give_up_copy(volume, state.copies_of(volume)[self._node])
+            elif copy := surplus.get(volume.id):
+                self._surplus.give_up(volume, copy)
 
         with self._troubles.round("tidying") as round_:
             for volume in state.volumes.values():
@@ -261,37 +271,6 @@ class Custody:
             with self._use.locked(volume):
                 if not self._use.any(volume):
                     self._ownership.unmount(volume)
-
-    def _is_surplus(self, volume: Volume, state: State) -> bool:
-        """Whether the copy here has long not been kept up, and as many as wanted are newer.
-
-        It would make all other nodes keep its last snapshot, and all that changed since. Of a
-        volume without replicas it stays: should the owner be lost, there is no other.
-        """
-        copies = state.copies_of(volume)
-        mine = copies.get(self._node)
-        if mine is None or mine.taken_at >= ago(self._retention_seconds):
-            return False
-        replicas = replicas_of(volume, state)
-        newer = [
-            node for node, copy in copies.items() if copy.snapshot.number > mine.snapshot.number
-        ]
-        return 0 < volume.replicas == len(replicas) and set(replicas) <= set(newer)
-
-    def _give_up_copy(self, volume: Volume, copy: Copy) -> None:
-        """Put a copy aside for good; first the cluster is told not to count on it."""
-        log.info("volume '%s': the copy here is out of date, and others are not", volume.name)
-        self._ownership.withdraw([copy])
-        # It may be on its way here meanwhile, for a container that starts.
-        belief = Belief(lambda: self._refuse_if_coming(volume), volume.epoch)
-        with self._use.locked(volume):
-            self._pool.discard(volume.id, volume.name, self._node, belief, unless_open=True)
-
-    def _refuse_if_coming(self, volume: Volume) -> None:
-        move = self._ownership.move(volume.id)
-        is_coming = move is not None and move.target == self._node
-        if is_coming or self._ownership.volume(volume.name) != volume:
-            raise Refused(f"the copy of volume '{volume.name}' is needed after all")
 
     def _record_mount(self, volume: Volume) -> None:
         with self._use.locked(volume):

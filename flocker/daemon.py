@@ -32,6 +32,7 @@ from flocker.lease_file import LeaseFile
 from flocker.membership import Guarded, Membership
 from flocker.metrics import Metrics, health
 from flocker.mount_counts import MountCounts
+from flocker.observed import Observed
 from flocker.operations import Operations
 from flocker.operator_api import add_operator_routes, add_watching_routes
 from flocker.peer import HttpPeers, Parts, serve_peers
@@ -96,7 +97,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
     use = VolumeUse(node, counts, engine, mounts)
-    retention = Retention(config.retention_seconds)
+    observed = Observed(config.pool / "observed.json")
+    retention = Retention(config.retention_seconds, observed)
     lease_file = LeaseFile(config.runtime)
     root = config.pool.resolve()  # once: the fence must never wait for its disk
     troubles = Troubles()
@@ -111,7 +113,9 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         }
 
     def problems() -> list[str]:
+        doubt = observed.doubt(catalog.state) if catalog.is_connected else None
         return [
+            *([doubt] if doubt else []),
             *membership.problems(),
             *guard.problems(),
             *giving_up.problems(),
@@ -173,6 +177,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         told=told,
         prune=prune,
         troubles=troubles,
+        observed=observed,
         retention_seconds=config.retention_seconds,
     )
     membership.expel = custody.expel
@@ -247,6 +252,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         ownership=ownership,
         pool=pool,
         troubles=troubles,
+        observed=observed,
         retention_seconds=config.retention_seconds,
     )
     keeper = Keeper(
@@ -259,6 +265,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         stop_taken=lapse.stop_taken,
         tell_fence=guard.refresh,
         resume=engine.resume,
+        see_time_pass=observed.look,
         purge=cast(Purging, Guarded(purging, membership.check_known)).purge_old,
         look_for_strays=cast(Strays, Guarded(strays, membership.check_known)).look,
         problems=problems,

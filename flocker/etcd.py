@@ -498,7 +498,7 @@ class EtcdOwnership:
                     question = {"TTL": self._lease_seconds}
                     self._lease = int(self._members.ask("/lease/grant", question)["ID"])
                 alive = put(node_key(node.name), node.to_json(), self._lease)
-                seen = put(seen_key(node.name), {"at": now()})
+                seen = put(seen_key(node.name), {"at": self._now()})
                 # A look that comes late says less than the newest, and nothing that is not so.
                 looked = [] if look is None else [put(look_key(look.node), look.to_json())]
                 if self._commit([name], [alive, seen, *looked]):
@@ -508,6 +508,10 @@ class EtcdOwnership:
             is_new = self._lease != self._announced
             self._announced = self._lease
             return is_new
+
+    def _now(self) -> str:
+        """This node's time."""
+        return now()
 
     def _take_name(self, node: Node, *, may_replace: bool) -> Entry:
         """The record by which the node's name belongs to this machine; made if it may be."""

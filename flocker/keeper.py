@@ -47,6 +47,7 @@ class Keeper:
         tell_fence: Callable[[], object],
         resume: Callable[[], object],
         purge: Callable[[], object],
+        see_time_pass: Callable[[], object],
         look_for_strays: Callable[[], object],
         problems: Callable[[], list[str]],
         stuck: Callable[[], dict[str, str]],
@@ -59,6 +60,7 @@ class Keeper:
             then, for uses that only the kernel knew of.
         resume: has containers go on that were left paused.
         purge: deletes what was put aside longer ago than the retention.
+        see_time_pass: counts the time that retentions are measured in.
         look_for_strays: frees or shows data without a record.
         problems, stuck: what does not work on this node, and the volumes whose copies
             here are stuck; announced with it.
@@ -75,6 +77,7 @@ class Keeper:
         self._tell_fence = tell_fence
         self._resume = resume
         self._purge = purge
+        self._see_time_pass = see_time_pass
         self._look_for_strays = look_for_strays
         self._problems = problems
         self._stuck = stuck
@@ -151,6 +154,7 @@ class Keeper:
         tasks: dict[str, Callable[[], object]] = {
             "containers could not be resumed": self._resume,
             "room to work on a full pool could not be kept": self._pool.make_reserve,
+            "time could not be counted": self._see_time_pass,
             "what was put aside could not be purged": partial(self._if_connected, self._purge_old),
             "this node could not catch up": partial(self._if_connected, self._catch_up),
             "strays could not be looked for": partial(self._if_connected, self._look_for_strays),

@@ -7,11 +7,12 @@ target moves.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 
 from flocker.etcd import EtcdOwnership
 from flocker.memory_etcd import MemoryEtcd
-from flocker.records import Look, Move, Node, State, Volume
+from flocker.records import Look, Move, Node, State, Volume, ago
 
 POLL_SECONDS = 0.1
 
@@ -19,13 +20,17 @@ POLL_SECONDS = 0.1
 class View(EtcdOwnership):
     """The view of one node, with its own lease."""
 
-    def __init__(self, etcd: MemoryEtcd) -> None:
+    def __init__(self, etcd: MemoryEtcd, seconds_ahead: Callable[[], float] = lambda: 0) -> None:
         super().__init__([], 1, None)
         self._members = etcd
+        self._seconds_ahead = seconds_ahead
 
     @property
     def lease(self) -> int | None:
         return self._lease
+
+    def _now(self) -> str:
+        return ago(-self._seconds_ahead())
 
 
 class MemoryOwnership(View):
@@ -33,6 +38,7 @@ class MemoryOwnership(View):
 
     Attributes:
         members: that decide, as if there were several.
+        ahead: node -> seconds by which its clock is ahead of this machine's.
     """
 
     def __init__(self) -> None:
@@ -40,6 +46,7 @@ class MemoryOwnership(View):
         super().__init__(self.etcd)
         self.members = 3
         self._nodes: dict[str, View] = {}
+        self.ahead: dict[str, float] = defaultdict(float)
         self._machines: dict[str, str] = {}  # node -> the machine whose view that is
 
     def state(self) -> State:
@@ -72,7 +79,7 @@ class MemoryOwnership(View):
 
     def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         is_same = self._machines.get(node.name, node.machine) == node.machine
-        view = self._of(node.name) if is_same else View(self.etcd)
+        view = self._of(node.name) if is_same else self._view(node.name)
         is_new = view.announce(node, look, may_replace=may_replace)
         self._nodes[node.name], self._machines[node.name] = view, node.machine
         return is_new
@@ -87,4 +94,7 @@ class MemoryOwnership(View):
             self.etcd.end_lease(lease)
 
     def _of(self, node: str) -> View:
-        return self._nodes.setdefault(node, View(self.etcd))
+        return self._nodes.setdefault(node, self._view(node))
+
+    def _view(self, node: str) -> View:
+        return View(self.etcd, lambda: self.ahead[node])

@@ -1,21 +1,25 @@
-"""Delete for good what was removed or put aside, when the retention has ended or a person asks."""
+"""Delete for good what was removed or put aside, when the retention has ended."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
 from functools import partial
 
+from flocker.observed import Observed, seen_away
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import ago
+from flocker.records import Removed
 from flocker.troubles import Troubles
+
+APART_SECONDS = 3600.0  # between the two looks that a deletion needs, however short the retention
 
 
 class Purging:
     """Purges one node's pool, and the records of the volumes it owned last.
 
     Args:
-        retention_seconds: how long everything can be had back.
+        retention_seconds: how long everything can be had back, by the time this node has observed
+            since it first saw it.
     """
 
     def __init__(
@@ -25,30 +29,45 @@ class Purging:
         ownership: Ownership,
         pool: Pool,
         troubles: Troubles,
+        observed: Observed,
         retention_seconds: float,
     ) -> None:
         self._node = node
         self._ownership = ownership
         self._pool = pool
         self._troubles = troubles
-        self._retention_seconds = retention_seconds
+        self._observed = observed
+        self._oldest_seconds = max(retention_seconds, APART_SECONDS)
 
     def purge_old(self) -> None:
         """Purge what the retention is over for; one that cannot be purged stops no other.
 
+        Nothing is purged while clocks disagree: who put it aside, and when, cannot be judged then.
+
         Raises:
-            ControlPlaneAway: the data is purged, the records are not.
+            ControlPlaneAway: nothing is purged.
         """
-        oldest = ago(self._retention_seconds)
+        state = self._ownership.state()
+        asides = {aside.reference: aside for aside in self._pool.asides()}
+        removed = {
+            _key(each): each for each in state.removed.values() if each.volume.owner == self._node
+        }
+        self._observed.ages("away", seen_away(state).values())
+        old_asides = self._old("aside", asides)
+        old_removed = self._old("removed", removed)
+        if self._observed.doubt(state) is not None:
+            return
         with self._troubles.round("purging") as round_:
-            for aside in self._pool.asides():
-                if _is_before(aside.at, oldest):
-                    purge = partial(self._pool.purge_aside, aside.reference)
-                    round_.attempt(f"copy {aside.reference}", purge)
-            for removed in self._ownership.state().removed.values():
-                if removed.volume.owner == self._node and _is_before(removed.removed_at, oldest):
-                    self._ownership.purge(removed)
+            for reference in old_asides:
+                purge = partial(self._pool.purge_aside, reference)
+                round_.attempt(f"copy {reference}", purge)
+            for key in old_removed:
+                self._ownership.purge(removed[key])
+
+    def _old(self, kind: str, there: Collection[str]) -> list[str]:
+        ages = self._observed.ages(kind, there)
+        return [key for key, seconds in ages.items() if seconds >= self._oldest_seconds]
 
 
-def _is_before(at: str, limit: str) -> bool:
-    return datetime.fromisoformat(at) < datetime.fromisoformat(limit)
+def _key(removed: Removed) -> str:
+    return f"{removed.volume.id} {removed.removed_at}"

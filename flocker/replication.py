@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flocker.records import State, Volume, ago
+from flocker.observed import Observed, seen_away
+from flocker.records import State, Volume
 
 
 def replicas_of(volume: Volume, state: State, *, stuck_last: bool = True) -> list[str]:
@@ -39,10 +40,12 @@ class Retention:
 
     Args:
         seconds: how long a node may be away and still find the snapshot its copies end with.
+        observed: counts that time.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, observed: Observed) -> None:
         self._seconds = seconds
+        self._observed = observed
         self._lock = threading.Lock()
         self._sent: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._asked_for: defaultdict[str, set[int]] = defaultdict(set)
@@ -76,11 +79,11 @@ class Retention:
 
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
-        unheard_since = ago(self._seconds)
+        away = seen_away(state)
         kept = {
             copy.snapshot.number
             for node, copy in state.copies_of(volume).items()
-            if node in state.nodes or state.seen.get(node, unheard_since) >= unheard_since
+            if node not in away or self._observed.age("away", away[node]) < self._seconds
         }
         kept |= {named.snapshot.number for named in state.named(volume)}
         with self._lock:

@@ -19,7 +19,7 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.records import Event, Volume, ago, now
+from flocker.records import Event, Volume, now
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
@@ -536,8 +536,8 @@ def test_a_volume_that_is_had_back_while_it_is_taken_for_removed_stays(
 
 
 @pytest.fixture
-def surplus(cluster: MemoryCluster) -> MemoryCluster:
-    """node2 had the one replica and was away for long; node3 has it now."""
+def left_behind(cluster: MemoryCluster) -> MemoryCluster:
+    """node2 had the one replica and was away; node3 has it now."""
     cluster["node1"].driver.create("demo", {"replicas": "1"})
     cluster["node1"].write("demo", "one")
     cluster.replicate()
@@ -545,14 +545,15 @@ def surplus(cluster: MemoryCluster) -> MemoryCluster:
     cluster["node1"].write("demo", "two")
     cluster.replicate()
     cluster.bring_back("node2")
-    age_copy(cluster, "node2", RETENTION_SECONDS + 60)
+    cluster["node2"].custody.tidy()
     return cluster
 
 
-def age_copy(cluster: MemoryCluster, node: str, seconds: float) -> None:
-    volume = cluster.volume("demo")
-    copy = cluster.state.copies_of(volume)[node]
-    cluster.ownership.publish([(volume, replace(copy, taken_at=ago(seconds)))])
+@pytest.fixture
+def surplus(left_behind: MemoryCluster) -> MemoryCluster:
+    """That was long ago."""
+    left_behind.live(RETENTION_SECONDS + 60)
+    return left_behind
 
 
 def holders_of_copies(cluster: MemoryCluster) -> set[str]:
@@ -597,8 +598,19 @@ def test_a_copy_that_was_given_up_is_not_lost_yet(surplus: MemoryCluster) -> Non
     assert surplus["node2"].read("demo") == "two"
 
 
-def test_a_copy_that_may_still_shorten_a_move_is_kept(surplus: MemoryCluster) -> None:
-    age_copy(surplus, "node2", RETENTION_SECONDS - 60)
+@pytest.mark.parametrize("clock_steps_by", [0.0, 30 * 86400])
+def test_a_copy_that_may_still_shorten_a_move_is_kept(
+    left_behind: MemoryCluster, clock_steps_by: float
+) -> None:
+    left_behind.ownership.ahead["node2"] += clock_steps_by
+    left_behind.live(RETENTION_SECONDS - 60)
+    left_behind["node2"].custody.tidy()
+    assert holders_of_copies(left_behind) == {"node1", "node2", "node3"}
+
+
+def test_no_copy_is_given_up_while_clocks_disagree(surplus: MemoryCluster) -> None:
+    surplus.ownership.ahead["node3"] -= 3600
+    surplus["node3"].announce()
     surplus["node2"].custody.tidy()
     assert holders_of_copies(surplus) == {"node1", "node2", "node3"}
 
@@ -614,7 +626,8 @@ def test_a_former_owner_keeps_the_only_other_copy(cluster: MemoryCluster) -> Non
     cluster["node1"].write("demo", "one")
     assert cluster["node2"].read("demo") == "one"
     cluster["node1"].custody.catch_up()  # says what it has
-    age_copy(cluster, "node1", RETENTION_SECONDS + 60)
+    cluster["node1"].custody.tidy()
+    cluster.live(RETENTION_SECONDS + 60)
     cluster["node1"].custody.tidy()
     assert cluster["node1"].pool.snapshots(cluster.volume("demo").id)
 

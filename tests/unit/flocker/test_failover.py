@@ -22,7 +22,7 @@ from flocker.errors import (
     VolumeNotFound,
 )
 from flocker.failover import BOOT_GRACE_SECONDS, complete_until, is_current, newest_copy
-from flocker.records import Copy, Look, Snapshot, State, Volume, ago
+from flocker.records import Copy, Look, Snapshot, State, Volume
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -953,11 +953,10 @@ def test_the_loser_is_a_replica_from_then_on(demo: MemoryCluster) -> None:
 
 
 @pytest.fixture
-def powered_on(auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
+def powered_on(auto: MemoryCluster) -> MemoryCluster:
     """The power failed an hour ago for all nodes; the owner is not back yet."""
-    with monkeypatch.context() as patch:
-        patch.setattr("flocker.etcd.now", lambda: ago(3600))
-        auto["node1"].announce()
+    auto.ownership.ahead["node1"] = -3600
+    auto["node1"].announce()
     auto.lose("node1")
     return auto
 

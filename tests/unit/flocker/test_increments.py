@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from acceptance.waiting import eventually
+from flocker.belief import Belief
 from flocker.errors import ControlPlaneAway, PoolError, TransferFailed
 from flocker.increments import SMALL_BYTES, Increment, Wanted, decode, encode
 from flocker.memory_pool import MemoryPool
@@ -190,7 +191,7 @@ def test_large_and_new_ones_are_left_to_be_fetched_alone(cluster: MemoryCluster)
     change(cluster, *NAMES)
     change(cluster, "v3", text="x" * (2 * SMALL_BYTES))
     pool = cluster["node2"].pool
-    pool.discard(cluster.volume("v1").id, "v1", "node2")
+    pool.discard(cluster.volume("v1").id, "v1", "node2", Belief(lambda: None))
     pool.purge_aside(pool.asides()[0].reference)
     assert alone(cluster) == ["v1", "v3"]
     assert held(cluster) == [2, 1, 2, 1, 2]

@@ -140,6 +140,7 @@ def start_keeper(paused: Paused, files: LeaseFile, stopping: threading.Event) ->
         tell_fence=lambda: None,
         resume=lambda: None,
         purge=lambda: None,
+        see_time_pass=lambda: None,
         look_for_strays=lambda: None,
         problems=list,
         stuck=dict,

@@ -15,7 +15,7 @@ from acceptance.waiting import eventually
 from flocker import follower, publisher
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
 from flocker.records import Copy, Cut, Node, Snapshot, State, Volume, ago
-from flocker.replication import Retention, replicas_of
+from flocker.replication import replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 GIB = 1 << 30
@@ -366,7 +366,7 @@ def test_a_parent_of_a_lost_owner_is_kept_for_its_way_back(demo: MemoryCluster) 
 
 def test_what_is_being_sent_is_the_next_parent(demo: MemoryCluster) -> None:
     """The peer that fetches it may be cut off before it can say that it has it."""
-    retention, volume = Retention(RETENTION_SECONDS), demo.volume("demo")
+    retention, volume = demo["node1"].retention, demo.volume("demo")
     assert retention.numbers(volume, demo.state) == set()
     retention.sending(volume.id, "node2", 3)
     retention.sending("another", "node2", 4)
@@ -376,26 +376,27 @@ def test_what_is_being_sent_is_the_next_parent(demo: MemoryCluster) -> None:
     assert retention.numbers(volume, demo.state) == {4, 5}
 
 
-def test_a_node_that_is_away_finds_the_snapshot_its_copy_ends_with(demo: MemoryCluster) -> None:
-    demo.replicate()
-    volume, retention = demo.volume("demo"), Retention(RETENTION_SECONDS)
+@pytest.mark.parametrize("clock_steps_by", [0.0, 30 * 86400])
+def test_a_node_that_is_away_finds_the_snapshot_its_copy_ends_with(
+    demo: MemoryCluster, clock_steps_by: float
+) -> None:
+    """For as long as node1 has seen it away, whatever the clocks say."""
+    node1, volume = demo["node1"], demo.volume("demo")
     copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(4, "identity"), "")}}
-    away = State(copies=copies, seen={"node2": ago(RETENTION_SECONDS - 60)})
-    assert retention.numbers(volume, away) == {4}
+    away = State(copies=copies, seen={"node2": ago(clock_steps_by)})
+    assert node1.retention.numbers(volume, away) == {4}
+    demo.ownership.ahead["node1"] += clock_steps_by
+    node1.live(RETENTION_SECONDS - 60)
+    assert node1.retention.numbers(volume, away) == {4}
     # Nothing is known of when it was heard of while the control plane is away.
-    assert retention.numbers(volume, State(copies=copies)) == {4}
-
-
-def test_a_node_that_is_gone_for_good_keeps_nothing_from_being_pruned(demo: MemoryCluster) -> None:
-    volume, retention = demo.volume("demo"), Retention(RETENTION_SECONDS)
-    copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(4, "identity"), "")}}
-    gone = State(copies=copies, seen={"node2": ago(RETENTION_SECONDS + 60)})
-    assert retention.numbers(volume, gone) == set()
+    assert node1.retention.numbers(volume, State(copies=copies)) == {4}
+    node1.live(120)
+    assert node1.retention.numbers(volume, away) == set()
 
 
 def test_what_must_be_kept_can_be_asked_while_peers_fetch(demo: MemoryCluster) -> None:
     """Many volumes are sent at once, and each of their publications asks what to prune."""
-    retention, volume = Retention(RETENTION_SECONDS), demo.volume("demo")
+    retention, volume = demo["node1"].retention, demo.volume("demo")
     retention.sending(volume.id, "node2", 3)
     has_asked = threading.Event()
 

@@ -1,0 +1,114 @@
+"""What was put aside under a wrong clock is not deleted early; run on memory and on real btrfs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+import pytest
+
+from flocker.memory_ownership import MemoryOwnership
+from flocker.observed import Observed
+from flocker.pool import Pool
+from flocker.purging import Purging
+from flocker.records import Node
+from flocker.troubles import Troubles
+from tests.contract.flocker.conftest import SURE, MakePool
+from tests.contract.flocker.test_pool_asides import a_volume, content_of
+
+pytestmark = pytest.mark.contract
+
+RETENTION_SECONDS = 7 * 86400.0
+MONTH = timedelta(days=30)
+
+
+class Clock:
+    """A node's clocks: the one that never steps, and how far the wall's is from it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.ahead = timedelta()
+
+    def wall(self) -> float:
+        return datetime.now().timestamp() + self.seconds + self.ahead.total_seconds()
+
+
+class Daemon:
+    """What purges on one node, with a clock of its own."""
+
+    def __init__(self, pool: Pool, file: Path) -> None:
+        self.pool, self.clock, self._file = pool, Clock(), file
+        self._ownership = MemoryOwnership()
+        self.start()
+
+    def start(self) -> None:
+        clock = self.clock
+        self._observed = Observed(self._file, lambda: clock.seconds, clock.wall)
+        self._purging = Purging(
+            "node1",
+            ownership=self._ownership,
+            pool=self.pool,
+            troubles=Troubles(),
+            observed=self._observed,
+            retention_seconds=RETENTION_SECONDS,
+        )
+
+    def live(self, seconds: float) -> None:
+        for _ in range(int(seconds / 30)):
+            self.clock.seconds += 30
+            self._observed.look()
+
+    def purge(self) -> int:
+        """Purge, and count what is left."""
+        self._ownership.ahead["node1"] = self.clock.wall() - datetime.now().timestamp()
+        self._ownership.announce(Node("node1", "127.0.0.1", "0", 0, 1))
+        self._purging.purge_old()
+        return len(self.pool.asides())
+
+
+@pytest.fixture
+def daemon(make_pool: MakePool, tmp_path: Path) -> Daemon:
+    return Daemon(make_pool(), tmp_path / "observed.json")
+
+
+def put_aside(pool: Pool, monkeypatch: pytest.MonkeyPatch, clock_is: timedelta) -> None:
+    """Remove a volume while the clock is wrong by that much."""
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Wrong:
+            return cls.fromtimestamp((datetime.now(tz) + clock_is).timestamp(), tz)
+
+    claim, _ = a_volume(pool, "text")
+    with monkeypatch.context() as patch:
+        patch.setattr("flocker.trash.datetime", Wrong)
+        patch.setattr("flocker.memory_pool.datetime", Wrong)
+        pool.discard(claim.volume_id, "demo", "node1", SURE)
+
+
+@pytest.mark.parametrize("clock_was", [-MONTH, timedelta(), MONTH])
+def test_data_is_kept_for_the_retention_whatever_the_clock_said(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, clock_was: timedelta
+) -> None:
+    put_aside(daemon.pool, monkeypatch, clock_was)
+    assert daemon.purge() == 1
+    daemon.live(RETENTION_SECONDS - 60)
+    assert daemon.purge() == 1
+    daemon.live(120)
+    assert daemon.purge() == 0
+
+
+def test_a_clock_that_is_a_month_ahead_for_a_moment_empties_no_trash(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_aside(daemon.pool, monkeypatch, timedelta())
+    assert daemon.purge() == 1
+    for ahead in (MONTH, timedelta()):
+        daemon.clock.ahead = ahead
+        assert daemon.purge() == 1
+        daemon.start()
+        assert daemon.purge() == 1
+    daemon.live(RETENTION_SECONDS - 60)
+    assert daemon.purge() == 1
+    [aside] = daemon.pool.asides()
+    assert content_of(daemon.pool, aside) == "text"
