@@ -45,7 +45,7 @@ class MemoryEtcd(Members):
     """One table of keys; any number of threads may ask.
 
     Attributes:
-        executed: every transaction so far, to be executed again.
+        executed: every transaction so far that may change something, to be executed again.
         before: called with a question's path and content before it is executed; a test has it
             fail, or lets other things happen first.
     """
@@ -73,7 +73,8 @@ class MemoryEtcd(Members):
                 case "/lease/keepalive":
                     return {"TTL": "1"} if question["ID"] in self._leases else {}
                 case _:
-                    self.executed.append(question)
+                    if _is_change(question):
+                        self.executed.append(question)
                     return self.execute(question)
 
     def execute(self, question: Json) -> Json:
@@ -82,7 +83,7 @@ class MemoryEtcd(Members):
             operations = question["success"]
             _check_leases(operations, self._leases)
             is_so = all(self._holds(each) for each in question.get("compare", ()))
-            changes = is_so and any("request_range" not in each for each in operations)
+            changes = is_so and _is_change(question)
             self._revision += changes
             responses = [self._do(each) for each in operations] if is_so else []
             if changes:
@@ -164,6 +165,10 @@ class MemoryEtcd(Members):
             return [self._keys[first]] if first in self._keys else []
         end = _text(wanted["range_end"])
         return [self._keys[key] for key in sorted(self._keys) if first <= key < end]
+
+
+def _is_change(question: Json) -> bool:
+    return any("request_range" not in each for each in question["success"])
 
 
 def _check_leases(operations: list[Json], alive: set[int]) -> None:

@@ -8,7 +8,8 @@ whose disks were replaced, and second machines of a node's name. Disks refuse
 what was written to them, pools refuse increments or become read-only, and the
 engine's Unmount may never come. Whatever happens:
 
-- one writer: no two nodes ever have the volume at the same epoch;
+- one writer: no two nodes ever have the volume at the same epoch; with failover=auto, never at
+  the same time either;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
   what no snapshot does;
 - a promotion loses nothing that its replica held, and what it does not have is
@@ -23,6 +24,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -67,7 +69,7 @@ class Wire:
         fuse: calls until something goes wrong; None for never.
         fault: what then goes wrong: "before" or "after" for a power cut on that side of the
             call, "lost" for an answer that does not arrive, "pause" for a node that stands still
-            until it is told to go on.
+            until it is told to go on; "late" for changes in etcd that may be made much later.
         is_cut_off: neither etcd nor peers can be reached.
         is_working: the node does something of its own accord; what it is doing for a peer is the
             peer's work, and only that stands still.
@@ -77,6 +79,7 @@ class Wire:
     def __init__(self) -> None:
         self.fuse: int | None = None
         self.fault = ""
+        self.held = threading.local()  # `is_on` while this thread's changes are held back
         self.is_dead = False
         self.is_cut_off = False
         self.is_paused = False
@@ -96,6 +99,7 @@ class Wire:
             raise PowerCut
         if self.is_cut_off and target != "pool":
             raise _silence(target)
+        self.held.is_on = is_now and self.fault == "late" and target == "ownership"
         result = self._reach(target, function, *args, **kwargs)
         if is_now and self.fault == "after":
             self.is_dead = True
@@ -176,6 +180,8 @@ class Protocol(RuleBasedStateMachine):
             machine.peers = DeafToMoves(Wired("peers", machine.peers, wire))
             self._start(machine)
             machine.containers.on_stop = partial(self._engine_stops, machine)
+        self.late: list[dict[str, Any]] = []
+        self.cluster.ownership.etcd.before = self._hold_back
         self.failover = failover
         self.counter = 0
         self.writers: dict[int, str] = {}  # epoch -> the node that had the volume mounted
@@ -345,12 +351,24 @@ class Protocol(RuleBasedStateMachine):
     def notice_lost_owner(self, node: str) -> None:
         self._do(node, lambda machine: machine.failover.take_over_lost(machine.state))
 
+    @rule(back=st.integers(0, LONGEST_OPERATION))
+    def etcd_executes_again(self, back: int) -> None:
+        """A member that was asked in vain goes on, after another has executed the same."""
+        etcd = self.cluster.ownership.etcd
+        self._execute(etcd.executed[-1 - back % len(etcd.executed)])
+
+    @rule()
+    def etcd_executes_late(self) -> None:
+        """Nobody has executed it before, and the node that asked was told that etcd is away."""
+        while self.late:
+            self._execute(self.late.pop())
+
     # What goes wrong. One rule, so that most of what happens is still work.
 
     @rule(
         node=st.sampled_from(NODES),
         fuse=st.integers(0, LONGEST_OPERATION),
-        fault=st.sampled_from(["before", "after", "lost", "pause"]),
+        fault=st.sampled_from(["before", "after", "lost", "late", "pause"]),
     )
     def something_will_go_wrong(self, node: str, fuse: int, fault: str) -> None:
         self.wires[node].fuse, self.wires[node].fault = fuse, fault
@@ -460,6 +478,18 @@ class Protocol(RuleBasedStateMachine):
         if failures:
             raise failures[0]
 
+    def _hold_back(self, _: str, question: dict[str, Any]) -> None:
+        is_change = any("request_range" not in each for each in question.get("success", ()))
+        if is_change and any(getattr(it.held, "is_on", False) for it in self.wires.values()):
+            self.late.append(question)
+            raise _silence("ownership")
+
+    def _execute(self, question: dict[str, Any]) -> None:
+        before = self._volume()
+        with suppress(ControlPlaneAway):  # its lease is over
+            self.cluster.ownership.etcd.execute(question)
+        self._see_change(before)
+
     def _await_rest(self, node: str, before: Volume) -> None:
         assert self.wires[node].is_at_rest.wait(LONGEST_SECONDS), f"{node} waits for ever"
         self.cluster[node].is_up = not (self.wires[node].is_paused or self.wires[node].is_dead)
@@ -528,6 +558,9 @@ class Protocol(RuleBasedStateMachine):
         assert volume.owner == machine.name
         other = self.writers.setdefault(volume.epoch, machine.name)
         assert other == machine.name, "one writer per epoch"
+        if self.failover == "auto":  # of others a person promotes, whatever the owner still does
+            writing = [node for node in self.epochs if not self.wires[node].is_paused]
+            assert writing in ([], [machine.name]), "one writer at a time, whatever its epoch"
         self.epochs[machine.name] = volume.epoch
 
     def _unmount(self, machine: Machine) -> None:
