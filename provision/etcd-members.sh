@@ -18,12 +18,23 @@ etcd_endpoints() {
             END { list = own others; sub(/^,/, "", list); print list }'
 }
 
+# Which member is asked, chance decides; one without a vote refuses, so another is to be asked.
 etcdctl_elsewhere() {
-    local others
+    local others complaints tries=20 status
     others=$(etcd_endpoints | tr , '\n' | grep -vF "https://$address:" | paste -sd,)
     [ -n "$others" ] || return 1
-    etcdctl --endpoints="$others" --dial-timeout=1s --command-timeout=2s \
-        --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" "$@"
+    complaints=$(mktemp)
+    while true; do
+        status=0
+        etcdctl --endpoints="$others" --dial-timeout=1s --command-timeout=2s \
+            --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" \
+            "$@" 2>"$complaints" || status=$?
+        grep --quiet "not supported for learner" "$complaints" || break
+        [ $((tries -= 1)) -gt 0 ] || break
+    done
+    cat "$complaints" >&2
+    rm "$complaints"
+    return "$status"
 }
 
 # The members that a new cluster begins with, as etcd's settings name them.
@@ -32,14 +43,18 @@ first_members() { sed -E 's|=([^,]+)|=https://\1:2380|g' <<<"$members"; }
 # The members that etcd has now, this one included: it starts a member only if that names neither
 # more nor fewer. One that was added and never started has not told its name yet.
 present_members() {
-    local list
-    if ! list=$(etcdctl_elsewhere member list 2>&1); then
-        echo "$name: etcd does not list its members; try again. It said: $(tail -n 1 <<<"$list")" >&2
-        exit 1
-    fi
+    local list deadline=$((SECONDS + quorum_seconds))
+    until list=$(etcdctl_elsewhere member list 2>&1); do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            echo "$name: etcd does not list its members; try again." \
+                "It said: $(tail -n 1 <<<"$list")" >&2
+            exit 1
+        fi
+        sleep 1
+    done
     awk -F', ' -v first="$(first_members)" '
         BEGIN { for (i = split(first, pairs, ","); i; i--) { split(pairs[i], p, "="); names[p[2]] = p[1] } }
-        { print ($3 == "" ? names[$4] : $3) "=" $4 }' <<<"$list" | paste -sd,
+        /^[0-9a-f]+, / { print ($3 == "" ? names[$4] : $3) "=" $4 }' <<<"$list" | paste -sd,
 }
 
 etcd_settings() { # CLUSTER STATE
@@ -74,27 +89,38 @@ EOF
 # A node that was made anew comes back with an empty disk, maybe at another address, and etcd refuses
 # a member that has forgotten what it voted for: the old one leaves the cluster, a new one is added.
 # That has no vote until it runs and has the records: so mounts go on, whatever becomes of this node.
+#
+# Members change one at a time and only while all are healthy, so a change may be refused for some
+# seconds; without an answer it may have been made all the same. What is listed then tells. Nobody goes
+# on without knowing: this node would make a cluster of its own.
+#
 # Exit status 1 when this is no such node: the cluster is only being made.
 join_etcd() {
-    local peer_url=https://$address:2380 list known deadline=$((SECONDS + quorum_seconds))
-    until list=$(etcdctl_elsewhere member list 2>/dev/null); do
-        cluster_was_made || return 1
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "$name: the other nodes' etcd has no quorum; start them, then try again" >&2
-            exit 1
+    local peer_url=https://$address:2380 list known said deadline=$((SECONDS + quorum_seconds))
+    while true; do
+        if list=$(etcdctl_elsewhere member list 2>&1); then
+            # id, status, name, peer URL, client URLs: those come once it has been started
+            known=$(awk -F', ' -v name="$name" -v url="$peer_url" \
+                '$3 == name || $4 == url { print $1, $2, $5 == "" ? "new" : "old"; exit }' <<<"$list")
+            case $known in
+                *" unstarted new") return ;; # added, but provisioning did not get further
+                *" started old") said=$(change_members remove "${known%% *}") && continue ;;
+                ?*) return 1 ;; # known since the cluster was made, and never started
+                *) said=$(change_members add "$name" --learner --peer-urls="$peer_url") && return ;;
+            esac
+        else
+            cluster_was_made || return 1
+            said=$list
         fi
+        [ "$SECONDS" -lt "$deadline" ] || break
         sleep 1
     done
-    # id, status, name, peer URL, client URLs: those come once it has been started
-    known=$(awk -F', ' -v name="$name" -v url="$peer_url" \
-        '$3 == name || $4 == url { print $1, $2, $5 == "" ? "new" : "old"; exit }' <<<"$list")
-    case $known in
-        *" unstarted new") return ;; # added, but provisioning did not get further
-        *" started old") change_members remove "${known%% *}" ;;
-        ?*) return 1 ;; # known since the cluster was made, and never started
-    esac
-    change_members add "$name" --learner --peer-urls="$peer_url"
+    echo "$name: etcd does not take this node in; start the other nodes' etcd, then try again." \
+        "It said: $(tail -n 1 <<<"$said")" >&2
+    exit 1
 }
+
+change_members() { etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1; }
 
 # A member that has told where its clients find it was part of a quorum; etcd refuses to make a second
 # cluster then. The port for peers answers this also while there is no quorum.
@@ -127,21 +153,5 @@ give_vote() { # yes|no: whether it has just joined
     done
     echo "$name: etcd does not give this member a vote; see journalctl -u etcd, then try again." \
         "It said: $(tail -n 1 <<<"$said")" >&2
-    exit 1
-}
-
-# Without an answer it may have been done all the same. Going on as if it had not would make a cluster
-# of its own of this node; the next try finds out.
-change_members() {
-    local said deadline=$((SECONDS + quorum_seconds))
-    while true; do
-        said=$(etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1) && return
-        # Refused for certain: members that have just come back count as healthy after some seconds,
-        # and one joins at a time.
-        [[ $said == *"unhealthy cluster"* || $said == *"too many learner"* ]] || break
-        [ "$SECONDS" -lt "$deadline" ] || break
-        sleep 1
-    done
-    echo "$name: etcd does not $1 a member; try again. It said: $(tail -n 1 <<<"$said")" >&2
     exit 1
 }

@@ -92,10 +92,14 @@ class Server:
         listed = (line.split(", ") for line in self.etcdctl("member", "list").splitlines())
         return sorted(f"{each[2]} {each[1]} {each[5]}" for each in listed)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send its etcd a signal."""
+        os.kill(int(Path(f"{self._data}.pid").read_text()), number)
+
     def end(self) -> None:
         """Its power is cut."""
         with suppress(FileNotFoundError, ProcessLookupError):
-            os.kill(int(Path(f"{self._data}.pid").read_text()), signal.SIGKILL)
+            self.signal(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -190,3 +194,25 @@ def test_who_has_a_vote_is_given_none_and_waits_for_nobody(servers: list[Server]
     two.run("give_vote no")
     one.end()
     two.run("give_vote no")  # its daemon says that there is no quorum
+
+
+def test_the_refusal_of_a_member_without_a_vote_is_no_answer(servers: list[Server]) -> None:
+    one, two, three = servers
+    two.run(JOIN.replace("give_vote yes", ""))
+    eventually(lambda: "not supported for learner" in _refusal(two), is_=True, within=30)
+    with ThreadPoolExecutor() as threads:
+        one.signal(signal.SIGSTOP)
+        listing = threads.submit(three.run, "present_members")
+        try:
+            with pytest.raises(TimeoutError):
+                listing.result(timeout=5)
+        finally:
+            one.signal(signal.SIGCONT)
+        assert listing.result(timeout=60).startswith("node1=https://")
+
+
+def _refusal(server: Server) -> str:
+    try:
+        return server.etcdctl("member", "list")
+    except AssertionError as error:
+        return str(error)
