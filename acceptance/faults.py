@@ -115,7 +115,7 @@ class Faults:
 
     def make_read_only(self, node: Node) -> None:
         """Have a node's pool refuse writes, as after an error of its disk."""
-        self._begin("pool", node, partial(node.ask, f"sudo mount -o remount,rw {POOL}"))
+        self._begin("pool", node, partial(_make_writable, node))
         node.is_well = False
         remount = f"sudo mount -o remount,ro {POOL}"
         # Refused at a moment in which something is being written.
@@ -226,6 +226,18 @@ def _rename(node: Node, name: str) -> None:
         f"sudo sed -i 's/^FLOCKER_NODE=.*/FLOCKER_NODE={name}/' /etc/flocker/flocker.env"
         " && sudo systemctl restart flocker"
     )
+
+
+def _make_writable(node: Node) -> None:
+    """Have its pool take writes again, and wait until its driver has noticed."""
+    node.ask(f"sudo mount -o remount,rw {POOL}")
+    eventually(lambda: _pool_problems(node), is_=[], within=RESTART_SECONDS)
+
+
+def _pool_problems(node: Node) -> list[str]:
+    """What its driver says of writes to its pool."""
+    known = {each["name"]: each["problems"] for each in node.flocker("status")["nodes"]}
+    return [each for each in known[node.name] if "cannot be written to" in each]
 
 
 def _version(node: Node) -> str:

@@ -468,6 +468,11 @@ class BtrfsPool:
     def volume_ids(self) -> list[str]:
         return sorted(path.name for path in self._volumes.iterdir())
 
+    def open_ids(self) -> set[str]:
+        # Without a Path for each: of hundreds of volumes that takes 1 ms instead of 10.
+        with os.scandir(self._volumes) as found:
+            return {each.name for each in found if os.path.isdir(f"{each.path}/live")}  # noqa: PTH112
+
     def usage(self) -> Usage:
         usage = shutil.disk_usage(self._volumes)
         room = metadata(self._volumes)

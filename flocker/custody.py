@@ -158,6 +158,7 @@ class Custody:
         """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
         state = self._catalog.state
         former, surplus = self._use.former(), self._surplus.old(state)
+        open_here = self._pool.open_ids()
         for move in state.moves.values():
             # Moves to this node that nobody here works on.
             if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
@@ -168,7 +169,7 @@ class Custody:
                 self._drop_former_uses(volume, former, is_recorded=volume.id in state.mounts)
             elif self._arrivals.is_bringing(volume.id):
                 return
-            elif self._pool.is_open(volume.id):
+            elif volume.id in open_here:
                 self._give_way(volume)
             elif copy := surplus.get(volume.id):
                 self._surplus.give_up(volume, copy)

@@ -360,6 +360,9 @@ class MemoryPool:
         with self._lock:
             return sorted(self._volumes)
 
+    def open_ids(self) -> set[str]:
+        return {each for each in self.volume_ids() if self.is_open(each)}
+
     def usage(self) -> Usage:
         total = 1 << 30
         free = total if self.room == "plenty" else 0

@@ -304,6 +304,9 @@ class Pool(Protocol):
     def volume_ids(self) -> list[str]:
         """Every volume that has anything here."""
 
+    def open_ids(self) -> set[str]:
+        """Select the volumes that are writable here; cheap enough to ask every second."""
+
     def usage(self) -> Usage:
         """How full the pool is."""
 

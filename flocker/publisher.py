@@ -199,8 +199,7 @@ class Publisher:
         behind = {volume.id for volume in due} | self._freezing.keys()
         behind |= {each for each in mine if self._pool.is_held_back(each)}
         found = {each: known.get(each, before) for each in behind}
-        open_here = {each for each in self._pool.volume_ids() if self._pool.is_open(each)}
-        return found | dict.fromkeys(open_here ^ set(mine), "")
+        return found | dict.fromkeys(self._pool.open_ids() ^ set(mine), "")
 
     def _begin(self, volume: Volume) -> Future[_Frozen]:
         result = self._workers.submit(self._freeze, volume)

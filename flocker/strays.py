@@ -29,6 +29,8 @@ Answer = dict[str, Any]
 
 # A volume that is being created has no record yet; etcd is waited for much shorter than that.
 STRAY_SECONDS = 60
+# Data may have been put aside and fetched again without its record.
+RECORD_SECONDS = 60
 
 
 class Others(Protocol):
@@ -80,6 +82,7 @@ class Strays:
         self._use = use
         self._troubles = troubles
         self._since: dict[str, float] = {}
+        self._kept: dict[str, tuple[Volume, float]] = {}  # by id: the record last kept, and when
 
     def look(self) -> None:
         """Write each volume's record beside its data; free or show what has none in etcd."""
@@ -88,9 +91,10 @@ class Strays:
         unknown = set(here) - state.volume_ids() - state.removed.keys()
         at = time.monotonic()
         self._since = {each: self._since.get(each, at) for each in unknown}
+        self._kept = {each: kept for each, kept in self._kept.items() if each in here}
         with self._troubles.round("looking for strays") as round_:
             for volume in state.volumes.values():
-                if volume.id in here:
+                if volume.id in here and self._is_due(volume, at):
                     keep = partial(self._keep_record, volume)
                     round_.attempt(f"the record of volume '{volume.name}'", keep)
             for volume_id, since in self._since.items():
@@ -209,6 +213,12 @@ class Strays:
                 f"`flocker import {volume.name}` typed there goes on from what is there"
             )
         self._pool.keep_record(volume)
+        self._kept[volume.id] = (volume, time.monotonic())
+
+    def _is_due(self, volume: Volume, at: float) -> bool:
+        """Tell whether its record has to be looked at: a node with hundreds must cost nothing."""
+        kept, looked_at = self._kept.get(volume.id, (None, 0.0))
+        return (kept is not volume and kept != volume) or at - looked_at >= RECORD_SECONDS
 
     def _free_or_show(self, volume_id: str) -> None:
         with self._use.locked_id(volume_id):  # not while it is being brought back

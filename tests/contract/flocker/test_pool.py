@@ -67,6 +67,7 @@ def test_a_new_volume_is_empty_and_writable(make_pool: MakePool) -> None:
     assert list(pool.open(claim).iterdir()) == []
     assert pool.is_open(claim.volume_id)
     assert pool.volume_ids() == [claim.volume_id]
+    assert pool.open_ids() == {claim.volume_id}
 
 
 def test_an_unknown_volume_cannot_be_opened(make_pool: MakePool) -> None:
@@ -98,6 +99,7 @@ def test_a_move_there_and_back_sends_only_what_changed(make_pool: MakePool) -> N
     first = written(here, claim, "from here")
     on_there = moved(here, there, claim)
     assert not here.is_open(claim.volume_id)
+    assert here.open_ids() == set()
     assert there.snapshots(claim.volume_id) == here.snapshots(claim.volume_id) == [first]
 
     second = written(there, on_there, "from there")

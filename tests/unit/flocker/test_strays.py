@@ -277,3 +277,18 @@ def test_a_creation_whose_answer_was_lost_is_not_freed(cluster: MemoryCluster) -
         node1.driver.create("demo", {})
     node1.strays.look()
     assert node1.pool.is_open(cluster.volume("demo").id)
+
+
+def test_a_record_that_is_kept_is_looked_at_again_after_a_minute(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    looked_at: list[str] = []
+    monkeypatch.setattr(node1.pool, "keep_record", lambda volume: looked_at.append(volume.name))
+    node1.strays.look()
+    node1.strays.look()
+    assert looked_at == ["demo"]
+    monkeypatch.setattr(strays, "RECORD_SECONDS", 0)
+    node1.strays.look()
+    assert looked_at == ["demo", "demo"]
