@@ -31,9 +31,9 @@ def main() -> int:
         cluster = Cluster(VagrantMachines(), keeps_nodes=True)
         cluster.up()
         try:
+            facts = machine.facts(cluster)  # first: what cannot be asked costs no measurement
             with Run(cluster) as run:
                 run.measure(PARTS if only is None else (only,))
-            facts = machine.facts(cluster)
         finally:
             cluster.down()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

@@ -25,16 +25,12 @@ def facts(cluster: Cluster) -> dict[str, str]:
         "Kernel": platform.release(),
         "Nodes": f"{len(cluster.nodes)}, provider {environment['Provider']}",
         "Docker engine": environment["Docker engine"],
-        "flocker": node.ask(f"{_python('import flocker; print(flocker.VERSION)')}").strip(),
+        "flocker": node.ask("dpkg-query --show --showformat '${Version}' flocker").strip(),
         "btrfs-progs": node.ask("btrfs --version").split("\n")[0].removeprefix("btrfs-progs "),
         "OpenSSH": node.ask("ssh -V 2>&1").split(",")[0],
         "rsync": node.ask("rsync --version").split("\n")[0],
         "fio": node.ask("fio --version").strip(),
     }
-
-
-def _python(code: str) -> str:
-    return f"python3 -c '{code}'"
 
 
 def _memory_bytes() -> int:
