@@ -469,9 +469,16 @@ class BtrfsPool:
         return sorted(path.name for path in self._volumes.iterdir())
 
     def open_ids(self) -> set[str]:
-        # Without a Path for each: of hundreds of volumes that takes 1 ms instead of 10.
-        with os.scandir(self._volumes) as found:
-            return {each.name for each in found if os.path.isdir(f"{each.path}/live")}  # noqa: PTH112
+        # Without a Path for each: of 300 volumes that takes 0.6 ms instead of 8.
+        volumes = os.open(self._volumes, os.O_RDONLY)
+        try:
+            return {
+                each
+                for each in os.listdir(volumes)  # noqa: PTH208
+                if os.access(f"{each}/live", os.F_OK, dir_fd=volumes)
+            }
+        finally:
+            os.close(volumes)
 
     def usage(self) -> Usage:
         usage = shutil.disk_usage(self._volumes)

@@ -174,8 +174,13 @@ class Custody:
             elif copy := surplus.get(volume.id):
                 self._surplus.give_up(volume, copy)
 
+        # Of hundreds of volumes only those that there may be something to do about.
+        own_due = former | state.mounts.keys()
+        others_due = open_here | surplus.keys()
         with self._troubles.round("tidying") as round_:
             for volume in state.volumes.values():
+                if volume.id not in (own_due if volume.owner == self._node else others_due):
+                    continue
                 round_.attempt(f"volume '{volume.name}'", partial(put_right, volume))
             for volume_id in set(self._pool.volume_ids()) - state.volume_ids():
                 if removed := state.removed.get(volume_id):
