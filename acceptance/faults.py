@@ -235,7 +235,7 @@ def _make_writable(node: Node) -> None:
 
 
 def _pool_problems(node: Node) -> list[str]:
-    """What its driver says of writes to its pool."""
+    """Its driver's problems with writes to its pool."""
     known = {each["name"]: each["problems"] for each in node.flocker("status")["nodes"]}
     return [each for each in known[node.name] if "cannot be written to" in each]
 

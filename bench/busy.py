@@ -41,6 +41,7 @@ def measure(nodes: list[Node], number: int, results: Results) -> None:
         ids = [known[name] for name in names]
         with ThreadPoolExecutor(len(nodes)) as threads:
             writing = threads.submit(_append, owner, ids)
+            # No state to wait for: the load has to be an even one before it is measured.
             time.sleep(SETTLE_SECONDS)
             before = _spent(nodes)
             looks = [threads.submit(_ages, node, ids) for node in others]

@@ -162,6 +162,7 @@ def append(pool: Path, seconds: float, *volume_ids: str) -> int:
     while time.monotonic() < began + seconds:
         for number, log in enumerate(logs):
             due = began + (rounds + number / len(logs)) / WRITES_PER_SECOND
+            # The pace of the load is what is measured, so it is kept by the clock.
             time.sleep(max(0, due - time.monotonic()))
             with log.open("a") as file:
                 file.write(f"{time.time()}\n")
@@ -178,7 +179,7 @@ def ages(pool: Path, seconds: float, *volume_ids: str) -> list[float]:
         for volume_id in volume_ids:
             lines = _newest(pool / "volumes" / volume_id / "snapshots")
             found += [time.time() - float(line) for line in lines[-1:]]
-        time.sleep(1 / AGES_PER_SECOND)
+        time.sleep(1 / AGES_PER_SECOND)  # looks at an even pace, until the time is over
     return found
 
 

@@ -1,4 +1,4 @@
-"""What must still be true at the moment a pool takes data away."""
+"""A caller's belief, which must still be true at the moment a pool takes data away."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Config:
 
     @property
     def identity(self) -> Path:
-        """What tells this machine from others; not in the pool, whose disk may be replaced."""
+        """File with this machine's identity; not in the pool, whose disk may be replaced."""
         return self.pool.with_name(f"{self.pool.name}-node") / "machine.json"
 
     @classmethod

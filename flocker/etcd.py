@@ -374,7 +374,7 @@ class EtcdOwnership:
         own = [] if look is None else [look_key(look.node)]
         while True:
             entries = self._look(*keys, *own)
-            # Those of the look, in order: an older one must not come after a newer.
+            # The look's own entry is compared too: an older one must not come after a newer.
             seen, changes = entries[len(keys) :], [put(key, look.to_json()) for key in own if look]
             first_ones: dict[str, Json] = {}  # once withdrawn they could be told of again
             for (volume, copy), record, held in zip(

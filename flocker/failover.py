@@ -43,8 +43,8 @@ def newest_copy(volume: Volume, state: State) -> Copy | None:
 
 
 def is_current(volume: Volume, copy: Copy, state: State) -> bool:
-    """Whether a copy holds all that the owner had written CURRENT_WITHIN before it was last heard
-    of; both times are by the owner's clock."""
+    """Tell whether a copy holds all that the owner wrote up to CURRENT_WITHIN before it was last
+    heard of; both times are by the owner's clock."""
     seen = state.seen.get(volume.owner)
     if not _is_newest(volume, copy, state) or seen is None:
         return False
@@ -53,7 +53,7 @@ def is_current(volume: Volume, copy: Copy, state: State) -> bool:
 
 
 def _is_newest(volume: Volume, copy: Copy, state: State) -> bool:
-    """Whether a copy holds what the owner has published; of a volume without replicas it
+    """Tell whether a copy holds what the owner has published; of a volume without replicas it
     publishes nothing."""
     published = state.copies_of(volume).get(volume.owner)
     return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
@@ -236,7 +236,7 @@ class Failover:
         return promoted, until
 
     def _newest_here(self, volume: Volume, copy: Copy, state: State, *, may_be_older: bool) -> Copy:
-        """What to go on from, as this node's copy: `copy`, or the newest that can be had."""
+        """Choose what to go on from, as this node's copy: `copy`, or the newest to be had."""
         failure = (
             f"{copy.node} does not hold snapshot {copy.snapshot.number} of volume "
             f"'{volume.name}' any more"

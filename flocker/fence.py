@@ -212,7 +212,7 @@ class Fence:
             )  # fmt: skip
 
     def _tell_of_engine(self) -> None:
-        """What the engine has done of late, and once why it has not done more."""
+        """Log what the engine has done of late, and once why it has not done more."""
         asking = self._asking
         if asking is None:
             return

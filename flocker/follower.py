@@ -91,7 +91,7 @@ class Follower:
             self._begin(owner)
 
     def lacks(self, volume: Volume, state: State) -> bool:
-        """Whether this node shall have a replica, and it is not the newest."""
+        """Tell whether this node shall have a replica, and it is not the newest."""
         return self._is_behind(volume, state) and self._node in replicas_of(volume, state)
 
     def _is_behind(self, volume: Volume, state: State) -> bool:
@@ -104,7 +104,7 @@ class Follower:
         return volume.owner in state.nodes and not is_current
 
     def _due(self, state: State) -> list[Volume]:
-        """What is to be fetched now, the copy that is the oldest first."""
+        """List what is to be fetched now, the oldest copy first."""
         due = [
             volume
             for volume in state.volumes.values()

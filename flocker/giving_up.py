@@ -91,7 +91,7 @@ class GivingUp:
             )
 
     def problems(self) -> list[str]:
-        """What is given up and why, for people."""
+        """Describe what is given up and why, for people."""
         why = self._why or self._problem()
         if why is None:
             return []

@@ -140,7 +140,7 @@ class LeaseFile:
 
 
 def _read(kind: type[Made], file: Path) -> Made | None:
-    """What the file holds; None if there is no such file.
+    """Read the file; None if there is no such file.
 
     Raises:
         ValueError: it holds something else.

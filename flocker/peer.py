@@ -93,7 +93,7 @@ class ReleaseRequest(BaseModel):
 
 
 class IncrementsRequest(BaseModel):
-    """What a node lacks (increments.Wanted)."""
+    """Everything that a node lacks (increments.Wanted)."""
 
     to: str
     wanted: list[dict[str, Any]]

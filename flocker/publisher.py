@@ -94,7 +94,7 @@ class Publisher:
             look = partial(self.publish_changes, is_paced=True)
             if attempt(log, "changes could not be looked for", look):
                 self._round = (time.monotonic(), now())
-            # What waits for a replica shall not wait for a whole round after that.
+            # A volume that waits for a replica shall not wait for a whole round after that.
             seconds = ROUND_SECONDS / 2 if self._is_any_held else ROUND_SECONDS
             stopping.wait(max(PAUSE_SECONDS, began + seconds - time.monotonic()))
 

@@ -156,7 +156,7 @@ def _changed_at(folder: Path) -> str:
 
 
 def _is_time(text: object) -> bool:
-    """Whether it names a moment, which takes a zone."""
+    """Tell whether it names a moment, which takes a zone."""
     try:
         return isinstance(text, str) and _time(text).tzinfo is not None
     except ValueError:

@@ -96,7 +96,7 @@ class HttpWay:
         }
 
     def hand_on(self, path: str, body: bytes) -> requests.Response | None:
-        """What etcd answers; None if it is not asked."""
+        """Etcd's answer; None if it is not asked."""
         if path == "/v3/kv/txn":
             question = json.loads(body)
             if self.is_held(question):

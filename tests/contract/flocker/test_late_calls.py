@@ -25,7 +25,7 @@ LATER = "2026-01-01T00:00:01.000+00:00"
 
 
 def writes(question: Question, kind: str) -> bool:
-    """Whether a transaction puts a key of that kind."""
+    """Tell whether a transaction puts a key of that kind."""
     begin = b64encode(f"flocker/{kind}".encode()).decode()[:-4]
     return any(
         each["request_put"]["key"].startswith(begin)
@@ -44,7 +44,7 @@ def agreed(way: Way) -> dict[str, Any]:
 
 
 class Life:
-    """What happens to a volume, one step after the other."""
+    """The events of a volume's life, one step after the other."""
 
     def __init__(self, node1: Ownership, node2: Ownership) -> None:
         self.node1, self.node2 = node1, node2

@@ -1,4 +1,4 @@
-"""What was put aside under a wrong clock is not deleted early; run on memory and on real btrfs."""
+"""Data put aside under a wrong clock is not deleted early; run on memory and on real btrfs."""
 
 from __future__ import annotations
 

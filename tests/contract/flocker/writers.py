@@ -14,7 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from acceptance.waiting import eventually
+
 BEAT = struct.Struct("d")
+START_SECONDS = 120  # two hundred of them on a busy machine
 PAUSE_SECONDS = 0.1
 # Source: linux, include/uapi/linux/sched.h and mount.h, and prctl.h.
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE, PR_SET_PDEATHSIG = 0x20000, 0x1000, 0x4000, 1 << 18, 1
@@ -57,7 +60,7 @@ def _write(target: bytes, live: bytes) -> None:
     file = os.open(target + b"/beat", os.O_CREAT | os.O_WRONLY)
     while True:
         os.pwrite(file, BEAT.pack(boottime()), 0)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # until it is killed
 
 
 def main(target: str, *lives: str) -> None:
@@ -67,8 +70,8 @@ def main(target: str, *lives: str) -> None:
                 _write(target.encode(), live.encode())
             finally:
                 os._exit(1)
-    while not all((Path(live) / "beat").exists() for live in lives):
-        time.sleep(PAUSE_SECONDS)
+    beats = [Path(live) / "beat" for live in lives]
+    eventually(lambda: all(beat.exists() for beat in beats), is_=True, within=START_SECONDS)
     print("ready", flush=True)
     signal.pause()
 

@@ -1,4 +1,4 @@
-"""What makes a machine another one than a machine that looks the same."""
+"""A machine is told from another one that looks the same."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_nothing_is_stopped_when_nobody_has_taken_anything(paused: Paused) -> No
 
 
 def test_a_volume_that_came_back_at_a_later_epoch_is_another_one(paused: Paused) -> None:
-    """What runs here has the copy of an epoch that is over."""
+    """A container here has the copy of an epoch that is over."""
     demo = paused.cluster.volume("demo")
     later = replace(demo, epoch=demo.epoch + 2)
     event = Event(demo.id, "demo", now(), "node1", "changed")

@@ -13,7 +13,7 @@ from flocker.pool_health import FAILURES, HANG_SECONDS, PoolHealth
 
 
 class Disk:
-    """What a write does, and the time."""
+    """The outcome of a write, and the time."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None

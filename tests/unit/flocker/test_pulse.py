@@ -42,7 +42,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 
 def heard(systemd: socket.socket) -> list[str]:
-    """What systemd was told since the last call."""
+    """Read what systemd was told since the last call."""
     told = []
     while True:
         try:

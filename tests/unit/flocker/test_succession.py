@@ -1,4 +1,4 @@
-"""Who goes on when an owner is lost: one after the other, or the node that a person chooses."""
+"""Nodes go on when an owner is lost: one after the other, or the node that a person chooses."""
 
 from __future__ import annotations
 
