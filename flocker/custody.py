@@ -1,6 +1,7 @@
 """A node looks after its copies for others, and catches up when the cluster changed without it.
 
-Longer than 300 lines because what peers ask for and what the node sees itself end in the same steps.
+Longer than 300 lines because what peers ask for and what the node sees itself end in the same
+steps.
 """
 
 from __future__ import annotations
