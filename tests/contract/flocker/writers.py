@@ -44,7 +44,7 @@ def writers(target: Path, lives: Sequence[Path]) -> Iterator[subprocess.Popen[st
             assert first.stdout.readline() == "ready\n"
             yield first
         finally:
-            first.kill()
+            first.terminate()
 
 
 def _call(result: int) -> None:
@@ -64,16 +64,29 @@ def _write(target: bytes, live: bytes) -> None:
 
 
 def main(target: str, *lives: str) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    children: list[int] = []
     for live in lives:
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             try:
                 _write(target.encode(), live.encode())
             finally:
                 os._exit(1)
+        children.append(child)
     beats = [Path(live) / "beat" for live in lives]
     eventually(lambda: all(beat.exists() for beat in beats), is_=True, within=START_SECONDS)
     print("ready", flush=True)
-    signal.pause()
+    signal.sigwait({signal.SIGTERM})
+    _end(children)
+
+
+def _end(children: Sequence[int]) -> None:
+    """Their mounts are in the kernel's tables until they have ended, not only been told to."""
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+    for child in children:
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
