@@ -85,7 +85,7 @@ check: tools ## format, lint, types
 	@.venv/bin/mypy
 
 unit: tools ## test the pure rules
-	@$(PYTEST) -m "not contract and not nodes and not servers and not vm" --junit-xml=build/junit/unit.xml
+	@$(PYTEST) -m "not contract and not nodes and not servers and not vm" --numprocesses 2 --dist loadfile --junit-xml=build/junit/unit.xml
 
 contract: tools ## test against real btrfs, etcd, Redis and engines
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of

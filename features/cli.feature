@@ -80,6 +80,28 @@ Feature: An operator types commands and reads the answers
       Then it prints "film"
       And it has received at most 5 MB
 
+    Scenario: A move can be ended at any node, and the volume is used where it was
+      Given the operator has typed on "node1"
+        """
+        docker volume create -d flocker -o replicas=0 films
+        """
+      And the operator has typed on "node1"
+        """
+        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 900000000 /dev/urandom > /data/film"
+        """
+      When "node2" has begun to copy the volume "films"
+      And the operator types on "node3"
+        """
+        sudo flocker move --cancel films
+        """
+      Then it prints "The move of films to node2 is cancelled; it is on node1."
+      When the operator types on "node1"
+        """
+        docker run --rm --volume-driver flocker -v films:/data busybox ls /data
+        """
+      Then it prints "film"
+      And "node1" owns the volume "films"
+
     Scenario: A volume in use is not moved
       Given a container on "node1" keeps writing to the volume "ledger"
       When the operator types on "node2"
