@@ -1,0 +1,44 @@
+"""Streams of `btrfs send` made by hand, also such as no kernel would send."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from pathlib import Path
+
+from flocker import subvolume
+from flocker.send_stream import Attribute, Kind
+
+Value = bytes | int | tuple[int, int]  # the latter: seconds and nanoseconds
+END = struct.pack("<IHI", 0, Kind.END, 0)
+
+
+def command(kind: int, path: bytes | None = None, **values: Value) -> bytes:
+    """One command; `values` are named as attributes are, in small letters."""
+    body = b"" if path is None else attribute(Attribute.PATH, path)
+    for name, value in values.items():
+        body += attribute(Attribute[name.upper()], value)
+    return struct.pack("<IHI", len(body), kind, 0) + body
+
+
+def attribute(kind: int, value: Value) -> bytes:
+    if isinstance(value, int):
+        value = struct.pack("<Q", value)
+    elif isinstance(value, tuple):
+        value = struct.pack("<qI", *value)
+    return struct.pack("<HH", kind, len(value)) + value
+
+
+def begin(
+    name: bytes, identity: bytes, parent: bytes, *, version: int = 1, transaction: int = 7
+) -> bytes:
+    """The header and the first command of an increment."""
+    header = struct.pack("<13sI", b"btrfs-stream\0", version)
+    values = {"ctransid": transaction, "clone_uuid": parent, "clone_ctransid": 1}
+    return header + command(Kind.SNAPSHOT, name, uuid=identity, **values)
+
+
+def begin_on(parent: Path, name: bytes, identity: str) -> bytes:
+    """The same, for one that builds on the subvolume at `parent`."""
+    facts = subvolume.look(parent)
+    return begin(name, uuid.UUID(identity).bytes, uuid.UUID(facts.identity).bytes)
