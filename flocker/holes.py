@@ -1,8 +1,8 @@
 """Holes that were punched into files, dug again in a snapshot that was received.
 
 A btrfs stream has no word for a hole in a file that had data there before: it carries zeros, and
-they take room. So a volume with a size could hold more on the node it comes to than where it was
-written, and be full there.
+written as such they take room. So a volume with a size could hold more on the node it comes to than
+where it was written, and be full there.
 
 Source: <linux/btrfs.h>, BTRFS_IOC_INO_LOOKUP; `btrfs subvolume find-new`.
 """
@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import os
 import re
+import stat
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -62,7 +63,9 @@ def dig(snapshot: Path) -> None:
         extents = list(_new_extents(snapshot))
         subvolume.set_readonly(snapshot, is_readonly=False)
         for inode, offset, length in extents:
-            _dig_in(snapshot / os.fsdecode(_path_of(snapshot, inode)), offset, length)
+            path = snapshot / os.fsdecode(_path_of(snapshot, inode))
+            if stat.S_ISREG(path.lstat().st_mode):  # a symbolic link has an extent, too
+                _dig_in(path, offset, length)
         subvolume.set_readonly(snapshot, is_readonly=True)
     except (OSError, PoolError) as error:
         raise StreamRefused(f"holes of {snapshot} could not be dug: {error}") from error
@@ -95,16 +98,15 @@ def _path_of(snapshot: Path, inode: int) -> bytes:
 def _dig_in(path: Path, offset: int, length: int) -> None:
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
-        runs = list(_zeros(file, offset, length))
-        if not runs:
+        zeros = list(_zeros(file, offset, length))
+        if not zeros:
             return
         facts = os.fstat(file)
         capability = None
         with suppress(OSError):  # most files have none
             capability = os.getxattr(file, _CAPABILITY)
-        for at, size in runs:
-            if _libc.fallocate(file, _PUNCH_HOLE, at, size) != 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+        for at, size in zeros:
+            _punch(file, at, size)
         if capability is not None:  # a write takes it away
             os.setxattr(file, _CAPABILITY, capability)
         os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
@@ -114,19 +116,45 @@ def _dig_in(path: Path, offset: int, length: int) -> None:
 
 def _zeros(file: int, offset: int, length: int) -> Iterator[tuple[int, int]]:
     """Where whole blocks of zeros are in a range, and how long each row of them is."""
-    begun = None
-    at = offset
-    while at < offset + length:
+    for at in range(offset, offset + length, AT_ONCE_BYTES):
         read = os.pread(file, min(AT_ONCE_BYTES, offset + length - at), at)
-        if not read:
-            break
-        for inner in range(0, len(read) - BLOCK_BYTES + 1, BLOCK_BYTES):
-            is_zero = read[inner : inner + BLOCK_BYTES] == _ZEROS
-            if is_zero and begun is None:
-                begun = at + inner
-            elif not is_zero and begun is not None:
-                yield begun, at + inner - begun
-                begun = None
-        at += len(read)
-    if begun is not None:
-        yield begun, at - at % BLOCK_BYTES - begun
+        for begin, end, is_zero in _rows(read, at):
+            if is_zero:
+                yield at + begin, end - begin
+
+
+def write(file: int, data: bytes, offset: int) -> None:
+    """Write into a file; whole blocks of zeros become holes."""
+    for begin, end, is_zero in _rows(data, offset):
+        if is_zero:
+            if os.fstat(file).st_size < offset + end:  # before: it fills up the last block
+                os.truncate(file, offset + end)
+            _punch(file, offset + begin, end - begin)
+        else:
+            _write_all(file, data[begin:end], offset + begin)
+
+
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(file, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _punch(file: int, offset: int, size: int) -> None:
+    if _libc.fallocate(file, _PUNCH_HOLE, offset, size) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _rows(data: bytes, offset: int) -> Iterator[tuple[int, int, bool]]:
+    """Rows of blocks in what a file has at `offset`, all of it; True: whole blocks of zeros."""
+    begun, is_zero = 0, False
+    if _ZEROS in data:
+        for at in range(-offset % BLOCK_BYTES, len(data), BLOCK_BYTES):
+            if (data[at : at + BLOCK_BYTES] == _ZEROS) == is_zero:
+                continue
+            if at > begun:
+                yield begun, at, is_zero
+            begun, is_zero = at, not is_zero
+    if begun < len(data):
+        yield begun, len(data), is_zero
