@@ -25,9 +25,19 @@ import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from flocker import btrfs_stream, digest, holes, nested, subvolume, top_folder
+from flocker import (
+    applier,
+    btrfs_stream,
+    digest,
+    holes,
+    nested,
+    send_stream,
+    subvolume,
+    top_folder,
+)
 from flocker.backing import free_outside
 from flocker.belief import Belief
 from flocker.digest import Digest
@@ -199,7 +209,8 @@ class BtrfsPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        [error] = self.settle([self.stage(volume_id, snapshot, parent, stream)])
+        staged = self._stage(volume_id, snapshot, parent, partial(_receive, stream))
+        [error] = self.settle([staged])
         if error is not None:
             raise error
 
@@ -210,22 +221,30 @@ class BtrfsPool:
         return btrfs_stream.small(folder.snapshot(number), folder.snapshot(parent), most_bytes)
 
     def stage(
-        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes
     ) -> Staged:
+        increment = send_stream.parse(stream)  # all of it, before anything is changed
+        if increment is None:
+            return self._stage(volume_id, snapshot, parent, partial(_receive, [stream]))
+        if parent is None or parent.identity != str(uuid.UUID(bytes=increment.parent_uuid)):
+            raise StreamRefused(f"snapshot {snapshot.number} was built on another parent")
+        return self._stage(volume_id, snapshot, parent, partial(applier.apply, increment))
+
+    def _stage(
+        self,
+        volume_id: str,
+        snapshot: Snapshot,
+        parent: Snapshot | None,
+        make: Callable[[Path, Path | None], None],
+    ) -> Staged:
+        """Have a snapshot made at a path, from what it builds on here."""
         with self._locked(volume_id) as folder:
             self._expect(folder, snapshot)
-        path = folder.snapshot(snapshot.number)
         begun = self._writeback.mark
         try:
             base = None if parent is None else self._base(volume_id, snapshot.number, parent)
             base_uuid = None if base is None else subvolume.look(base).uuid
-            told = top_folder.Watched(stream)
-            watched = holes.Watched(told)
-            btrfs_stream.receive(path.parent, watched)
-            if base is not None and path.is_dir():
-                if watched.has_zeros:
-                    holes.dig(path)
-                top_folder.set_time(path, told.mtime_ns or base.stat().st_mtime_ns)
+            make(folder.snapshot(snapshot.number), base)
         except BaseException:
             self._drop(Staged(volume_id, snapshot))
             raise
@@ -790,6 +809,18 @@ class BtrfsPool:
             subvolume.delete(folder.next)  # nobody has ever seen it
         else:
             self._retire(folder, "conflict")
+
+
+def _receive(stream: Iterable[bytes], path: Path, base: Path | None) -> None:
+    """Make a snapshot of a stream by the program, and then as it was where it was taken."""
+    told = top_folder.Watched(stream)
+    watched = holes.Watched(told)
+    btrfs_stream.receive(path.parent, watched)
+    if base is not None and path.is_dir():
+        if watched.has_zeros:
+            holes.dig(path)
+        said = told.mtime_ns
+        top_folder.set_time(path, base.stat().st_mtime_ns if said is None else said)
 
 
 def _more(size_bytes: int | None, excess: int) -> int | None:

@@ -161,7 +161,7 @@ class MemoryPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        [error] = self.settle([self.stage(volume_id, snapshot, parent, stream)])
+        [error] = self.settle([self.stage(volume_id, snapshot, parent, b"".join(stream))])
         if error is not None:
             raise error
 
@@ -172,7 +172,7 @@ class MemoryPool:
         return stream if len(stream) <= most_bytes else None
 
     def stage(
-        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes
     ) -> Staged:
         self._add()
         here = self.snapshots(volume_id)
@@ -180,7 +180,7 @@ class MemoryPool:
             raise TransferFailed(f"snapshot {snapshot.number} cannot be built: no such parent")
         if any(each.number == snapshot.number for each in here):
             raise TransferFailed(f"another snapshot {snapshot.number} is here already")
-        head, _, content = b"".join(stream).partition(b"\n")
+        head, _, content = stream.partition(b"\n")
         expected = f"{snapshot.identity} {parent.identity if parent else '-'} {len(content)}"
         if head.decode(errors="replace") != expected:
             raise TransferFailed(f"the stream is not snapshot {snapshot.number}")

@@ -154,9 +154,9 @@ class Pool(Protocol):
         """
 
     def stage(
-        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes
     ) -> Staged:
-        """Take a stream in, as `receive` does; it counts for nothing before it is settled.
+        """Take a whole stream in, as `receive` does; it counts for nothing before it is settled.
 
         Raises:
             StreamRefused, TransferFailed: as `receive` does.

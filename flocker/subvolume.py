@@ -39,9 +39,10 @@ _INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
 _GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
 _SYNC = request_code(_NO_DATA, 8, 0)
 _SET_FLAGS = request_code(_TO_KERNEL, 26, 8)
-# struct btrfs_ioctl_received_subvol_args: uuid, transaction numbers, times, flags, reserved words.
-_RECEIVED_BYTES = 200
-_SET_RECEIVED = request_code(_TO_KERNEL | _FROM_KERNEL, 37, _RECEIVED_BYTES)
+# struct btrfs_ioctl_received_subvol_args: uuid, the sender's transaction; what the kernel fills
+# in, flags, reserved words.
+_RECEIVED = struct.Struct("=16sQ176x")
+_SET_RECEIVED = request_code(_TO_KERNEL | _FROM_KERNEL, 37, _RECEIVED.size)
 # struct btrfs_ioctl_fs_info_args: 56 bytes with `flags`, in and out, at 48; generation; the rest.
 _FS_INFO_BYTES = 1024
 _FS_INFO = request_code(_FROM_KERNEL, 31, _FS_INFO_BYTES)
@@ -252,7 +253,7 @@ def make_ordinary(path: Path) -> bool:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if facts.received_uuid is not None:
-            fcntl.ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED_BYTES))
+            fcntl.ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.size))
         (attributes,) = struct.unpack("=i", fcntl.ioctl(folder, _GET_ATTRIBUTES, bytes(4)))
         is_kept = bool(attributes & _UNCHANGEABLE)
         if is_kept:
@@ -292,16 +293,23 @@ def snapshot_as_received(source: Path, path: Path) -> None:
     received."""
     facts = look(source)
     snapshot(source, path)
-    answer = bytearray(_RECEIVED_BYTES)
-    answer[:16] = uuid.UUID(facts.identity).bytes
+    set_received(path, uuid.UUID(facts.identity).bytes, 0)
+    set_readonly(path, is_readonly=True)
+
+
+def set_received(path: Path, identity: bytes, transaction: int) -> None:
+    """Give a writable subvolume the identity of the one that it was received from.
+
+    Args:
+        transaction: the number of the last one that changed it where it was sent.
+    """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.ioctl(folder, _SET_RECEIVED, answer)
+        fcntl.ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.pack(identity, transaction)))
     except OSError as error:
         raise failure(f"{path} could not be given its identity", error) from error
     finally:
         os.close(folder)
-    set_readonly(path, is_readonly=True)
 
 
 def delete(path: Path) -> None:

@@ -179,7 +179,7 @@ class Transfers:
                         each.volume_id,
                         snapshots[each.volume_id],
                         each.parent,
-                        [each.stream],
+                        each.stream,
                     )
                     result.add_done_callback(lambda _: room.release())
                     staging[each.volume_id] = result

@@ -14,6 +14,7 @@ snapshots/<n>.arriving   <n> is not known to be complete and on disk
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,12 +56,14 @@ class VolumeFolder:
         """Tell whether a snapshot is here, complete or not."""
         return any(name.isdecimal() for name in self._names())
 
-    def snapshots(self) -> list[tuple[Snapshot, Subvolume]]:
-        """The complete ones, oldest first."""
+    def snapshots(self, only: int | None = None) -> list[tuple[Snapshot, Subvolume]]:
+        """The complete ones, oldest first; or the one of that number."""
         names = self._names()
         numbers = [
             int(name) for name in names if name.isdecimal() and f"{name}.arriving" not in names
         ]
+        if only is not None:
+            numbers = [each for each in numbers if each == only]
         epochs = dict(_epochs(names))
         found = []
         for number in sorted(numbers):
@@ -85,7 +88,7 @@ class VolumeFolder:
         Raises:
             PoolError: it is not here.
         """
-        if snapshot not in [each for each, _ in self.snapshots()]:
+        if snapshot not in [each for each, _ in self.snapshots(snapshot.number)]:
             raise PoolError(
                 f"the pool has no snapshot {snapshot.number} of volume {self.path.name}"
             )
@@ -211,15 +214,17 @@ class VolumeFolder:
         self._mark(number).unlink(missing_ok=True)
 
     def _forget_snapshot_epoch(self, number: int) -> None:
-        for path in (self.path / "snapshots").glob(f"{number}.epoch-*"):
-            path.unlink()
+        for name in self._names():
+            if name.startswith(f"{number}.epoch-"):
+                (self.path / "snapshots" / name).unlink()
 
     def _mark(self, number: int) -> Path:
         return self.path / "snapshots" / f"{number}.arriving"
 
     def _names(self) -> set[str]:
         try:
-            return {path.name for path in (self.path / "snapshots").iterdir()}
+            # Without a Path for each: this is asked several times for each increment.
+            return set(os.listdir(self.path / "snapshots"))  # noqa: PTH208
         except FileNotFoundError:
             return set()
 

@@ -39,7 +39,7 @@ def test_what_is_staged_is_there_once_it_is_settled(make_pool: MakePool) -> None
     for number, (claim, first) in enumerate(known):
         second = written(source, claim, f"second {number}")
         stream = small(source, claim, second, first)
-        staged.append(target.stage(claim.volume_id, second, first, [stream]))
+        staged.append(target.stage(claim.volume_id, second, first, stream))
         newest.append(second)
         assert target.snapshots(claim.volume_id) == [first]
     assert target.settle(staged) == [None] * 3
@@ -60,8 +60,8 @@ def test_what_cannot_be_staged_leaves_nothing_behind(make_pool: MakePool) -> Non
     second = written(source, claim, "second")
     stream = small(source, claim, second, first)
     with pytest.raises(TransferFailed):
-        target.stage(claim.volume_id, second, first, [stream[: len(stream) // 2]])
-    assert target.settle([target.stage(claim.volume_id, second, first, [stream])]) == [None]
+        target.stage(claim.volume_id, second, first, stream[: len(stream) // 2])
+    assert target.settle([target.stage(claim.volume_id, second, first, stream)]) == [None]
     assert target.snapshots(claim.volume_id) == [first, second]
 
 
@@ -109,7 +109,7 @@ def test_one_that_was_built_on_something_else_is_not_kept(make_btrfs_pool: MakeB
     for claim, first in (good, bad):
         second = written(source, claim, "second")
         stream = small(source, claim, second, first)
-        staged.append(target.stage(claim.volume_id, second, first, [stream]))
+        staged.append(target.stage(claim.volume_id, second, first, stream))
     wrong = Snapshot(staged[1].snapshot.number, "another identity", 1)
     forged = [staged[0], type(staged[1])(bad[0].volume_id, wrong, 0, staged[1].parent_uuid)]
     [none, error] = target.settle(forged)
