@@ -577,6 +577,21 @@ def test_a_stream_reaches_nothing_outside(a_replica: MakeReplica, tmp_path: Path
     replica.follow()
 
 
+def test_content_goes_to_whoever_has_the_name_now(a_replica: MakeReplica) -> None:
+    replica = a_replica(lambda live: ((live / "a").touch(), (live / "b").touch()))
+    replica.accept(
+        Snapshot(2, str(uuid.UUID(int=2)), 1),
+        replica.forged(
+            command(Kind.WRITE, b"a", file_offset=0, data=b"one"),
+            command(Kind.RENAME, b"a", path_to=b"c"),
+            command(Kind.RENAME, b"b", path_to=b"a"),
+            command(Kind.WRITE, b"a", file_offset=0, data=b"two"),
+        ),
+    )
+    there = replica.folder / "2"
+    assert ((there / "c").read_text(), (there / "a").read_text()) == ("one", "two")
+
+
 def test_links_keep_their_own_owner_and_time(a_replica: MakeReplica, tmp_path: Path) -> None:
     outside = tmp_path / "kept"
     outside.touch()
