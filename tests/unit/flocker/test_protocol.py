@@ -8,8 +8,8 @@ whose disks were replaced, and second machines of a node's name. Disks refuse
 what was written to them, pools refuse increments or become read-only, and the
 engine's Unmount may never come. Whatever happens:
 
-- one writer: no two nodes ever have the volume at the same epoch; with failover=auto, never at
-  the same time either;
+- one writer: no two nodes ever have the volume at the same epoch. With failover=auto the times in
+  which nodes can write never meet, by one clock for all;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
   what no snapshot does;
 - a promotion loses nothing that its replica held, and what it does not have is
@@ -48,6 +48,7 @@ from flocker.pool import Pool
 from flocker.records import Claim, State, Volume
 from flocker.volume_use import START_SECONDS
 from tests.unit.flocker.cluster import Etcd, Machine, MemoryCluster
+from tests.unit.flocker.writers import Writers
 
 NODES = ("node1", "node2", "node3")
 VOLUME = "demo"
@@ -56,6 +57,9 @@ CONTAINER = "writer"
 EXAMPLES = 150  # about 15 s; tens of thousands were run before this was believed
 LONGEST_SECONDS = 20  # after which what a node does counts as waiting for ever
 LONGEST_OPERATION = 16  # calls that leave a node; a fuse longer than that never goes off
+LEASE_SECONDS = 15
+FENCE_SECONDS = 10  # without a renewal, until a node has stopped what writes to auto volumes
+CALL_SECONDS = 0.01
 
 
 class PowerCut(BaseException):
@@ -74,9 +78,11 @@ class Wire:
         is_working: the node does something of its own accord; what it is doing for a peer is the
             peer's work, and only that stands still.
         is_at_rest: set while nothing happens on the node: it is done, or it stands still.
+        tick: called at each call, for the time that it takes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tick: Callable[[], object]) -> None:
+        self.tick = tick
         self.fuse: int | None = None
         self.fault = ""
         self.held = threading.local()  # `is_on` while this thread's changes are held back
@@ -88,6 +94,7 @@ class Wire:
         self.may_go_on = threading.Event()
 
     def call(self, target: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self.tick()
         is_now = self.fuse == 0
         if self.fuse is not None:
             self.fuse -= 1
@@ -170,10 +177,12 @@ class Protocol(RuleBasedStateMachine):
     def begin(self, failover: str) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.cluster = MemoryCluster(self.folder, NODES)
+        self.seconds = 0.0  # the one clock that nothing steps
+        self.writing = Writers(lambda: self.seconds)
         self.wires: dict[str, Wire] = {}
         self.pools: dict[str, MemoryPool] = {}  # past the wires: what is on the disks
         for machine in self.cluster.machines.values():
-            wire = self.wires[machine.name] = Wire()
+            wire = self.wires[machine.name] = Wire(partial(self._pass, CALL_SECONDS))
             self.pools[machine.name] = cast(MemoryPool, machine.pool)
             machine.pool = cast(Pool, Wired("pool", machine.pool, wire))
             machine.etcd = cast(Etcd, Wired("ownership", machine.etcd, wire))
@@ -234,6 +243,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(node=st.sampled_from(NODES))
     def let_time_pass(self, node: str) -> None:
         """Longer than a start takes; then the node looks which uses nothing backs."""
+        self._pass(START_SECONDS)
         self.cluster[node].clock += START_SECONDS
         self._do(node, lambda machine: machine.custody.end_unbacked_uses())
 
@@ -313,10 +323,11 @@ class Protocol(RuleBasedStateMachine):
             return
         self.cluster[owner].is_up = False
         self.cluster.ownership.expire(owner)
+        self.writing.end(owner)
         self.notice_lost_owner(node)
         self.promote(node)
         self.cluster[owner].is_up = True
-        self.write(owner)
+        self.write(owner)  # until it has renewed its lease, as docs/architecture.md says
         self._announce(owner)
 
     @rule(node=st.sampled_from(NODES))
@@ -435,6 +446,12 @@ class Protocol(RuleBasedStateMachine):
     # What must be true all the time
 
     @invariant()
+    def one_node_writes_at_a_time(self) -> None:
+        """Not of volumes that a person promotes, whatever their owner still does."""
+        if hasattr(self, "cluster") and self.failover == "auto":
+            assert not self.writing.meetings()
+
+    @invariant()
     def the_owner_is_one_and_has_what_was_written(self) -> None:
         if hasattr(self, "cluster") and not self._owner_has_lost_it():
             assert self._lines_of_owner() == self.written
@@ -493,6 +510,8 @@ class Protocol(RuleBasedStateMachine):
     def _await_rest(self, node: str, before: Volume) -> None:
         assert self.wires[node].is_at_rest.wait(LONGEST_SECONDS), f"{node} waits for ever"
         self.cluster[node].is_up = not (self.wires[node].is_paused or self.wires[node].is_dead)
+        if self.wires[node].is_paused:
+            self.writing.end(node)
         for name, wire in self.wires.items():
             if wire.is_dead:
                 self._bury(name)
@@ -509,6 +528,8 @@ class Protocol(RuleBasedStateMachine):
         wire.may_go_on.set()
         self._await_rest(node, before)
         self._fence_if_due(node)
+        if node in self.epochs and not wire.is_paused:
+            self.writing.begin(node)
 
     def _announce(self, node: str) -> None:
         """Have a node renew its lease. From then on its fence stops nothing, so what another node
@@ -522,6 +543,8 @@ class Protocol(RuleBasedStateMachine):
         self._do(node, announce)
         if announced and self.failover == "auto" and node in self.epochs:
             assert self.epochs[node] == self._volume().epoch, "it writes to what was taken"
+        if announced and node in self.epochs:
+            self.writing.begin(node)
 
     def _fence_if_due(self, node: str) -> None:
         if node in self.to_be_fenced and not self.wires[node].is_paused:
@@ -558,10 +581,8 @@ class Protocol(RuleBasedStateMachine):
         assert volume.owner == machine.name
         other = self.writers.setdefault(volume.epoch, machine.name)
         assert other == machine.name, "one writer per epoch"
-        if self.failover == "auto":  # of others a person promotes, whatever the owner still does
-            writing = [node for node in self.epochs if not self.wires[node].is_paused]
-            assert writing in ([], [machine.name]), "one writer at a time, whatever its epoch"
         self.epochs[machine.name] = volume.epoch
+        self.writing.begin(machine.name)
 
     def _unmount(self, machine: Machine) -> None:
         self._end_container(machine.name)
@@ -591,6 +612,9 @@ class Protocol(RuleBasedStateMachine):
         folder = self._live(node) / INNER
         self.all_lines -= set(_lines(folder / "file"))
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _pass(self, seconds: float) -> None:
+        self.seconds += seconds
 
     def _live(self, node: str) -> Path:
         return self.folder / node / "pool" / self.volume_id / "live"
@@ -651,9 +675,11 @@ class Protocol(RuleBasedStateMachine):
         that stands still nothing writes, and the fence acts as soon as it goes on."""
         wire = self.wires[node]
         if wire.is_dead or wire.is_cut_off or wire.is_paused:
+            self._pass(FENCE_SECONDS)
             if self.failover == "auto" and node in self.epochs:
                 self.to_be_fenced.add(node)
                 self._fence_if_due(node)
+            self._pass(LEASE_SECONDS - FENCE_SECONDS)
             self.cluster.ownership.expire(node)
 
     def _bury(self, node: str) -> None:
@@ -664,6 +690,7 @@ class Protocol(RuleBasedStateMachine):
 
     def _end_container(self, node: str) -> None:
         self.epochs.pop(node, None)
+        self.writing.end(node)
         self.cluster[node].containers.running.clear()
         self.cluster[node].containers.mounts.clear()
 
