@@ -326,6 +326,11 @@ class MemoryPool:
                 raise PoolError(f"volume {claim.volume_id} is at a later epoch")
             volume.epoch = claim.epoch
 
+    def unpack_aside(self, reference: str, folder: Path) -> None:
+        """Have a test look into what was put aside."""
+        with self._lock:
+            _thaw(_newest_of(self._entry(reference)), folder)
+
     def purge_aside(self, reference: str) -> None:
         with self._lock:
             self._trash.remove(self._entry(reference))
