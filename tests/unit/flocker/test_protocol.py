@@ -7,13 +7,14 @@ leases run out, replicas are promoted, losers come back, and so do machines
 whose disks were replaced, and second machines of a node's name. Disks refuse
 what was written to them, pools refuse increments or become read-only, and the
 engine's Unmount may never come. There are several volumes at once, with failover=auto and manual.
-Whatever happens:
+Wall clocks step, and hours pass. Whatever happens:
 
 - one writer: no two nodes ever have the volume at the same epoch. With failover=auto the times in
   which nodes can write never meet, by one clock for all;
 - a planned move loses nothing that a container wrote; it is refused while the volume holds
   what no snapshot does;
 - trouble with one volume stops no work with another;
+- nothing is purged before the retention has ended, however wall clocks step;
 - a promotion loses nothing that its replica held, and what it does not have is
   kept aside on the node that wrote it, as long as that has its disk;
 - in the end each volume has exactly one owner, who has the data, and every node
@@ -27,6 +28,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -42,6 +44,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from flocker import observed
 from flocker.errors import ControlPlaneAway, FlockerError, NotAdmitted, Refused
 from flocker.failover import newest_copy
 from flocker.identity import Identity
@@ -50,7 +53,7 @@ from flocker.pool import Aside, Pool
 from flocker.records import Volume
 from flocker.replication import replicas_of
 from flocker.volume_use import START_SECONDS
-from tests.unit.flocker.cluster import Etcd, Machine, MemoryCluster
+from tests.unit.flocker.cluster import RETENTION_SECONDS, Etcd, Machine, MemoryCluster
 from tests.unit.flocker.wires import DeafToMoves, PowerCut, Wire, Wired, nothing_changes, silence
 from tests.unit.flocker.writers import Writers
 
@@ -58,12 +61,21 @@ NODES = ("node1", "node2", "node3")
 VOLUMES = {"first": "auto", "second": "manual"}  # name -> failover
 INNER = "layer.subvolume"  # the twin takes it for a subvolume inside the volume
 CONTAINER = "writer"
-EXAMPLES = 100  # about 20 s; tens of thousands were run before this was believed
+EXAMPLES = 80  # about 15 s; tens of thousands were run before this was believed
 LONGEST_SECONDS = 20  # after which what a node does counts as waiting for ever
 LONGEST_OPERATION = 16  # calls that leave a node; a fuse longer than that never goes off
 LEASE_SECONDS = 15
 FENCE_SECONDS = 10  # without a renewal, until a node has stopped what writes to auto volumes
 CALL_SECONDS = 0.01
+LOOKS_IN_AN_HOUR = 60  # of a daemon at the time that passes; rarer, and it has not seen it pass
+
+
+@dataclass(frozen=True)
+class PutAside:
+    """What a copy holds that a node has put aside, and when that was first known."""
+
+    lines: set[str]
+    at: float
 
 
 class Story:
@@ -116,6 +128,7 @@ class Protocol(RuleBasedStateMachine):
         self.cluster.ownership.etcd.before = self._hold_back
         self.counter = 0
         self.to_be_fenced: set[str] = set()
+        self.asides: dict[tuple[str, str], PutAside] = {}
         self.stories: dict[str, Story] = {}
         for name, failover in VOLUMES.items():
             self.cluster["node1"].driver.create(name, {"failover": failover})
@@ -163,6 +176,29 @@ class Protocol(RuleBasedStateMachine):
         self._pass(START_SECONDS)
         self.cluster[node].clock += START_SECONDS
         self._do(node, lambda machine: machine.custody.end_unbacked_uses())
+
+    @rule(hours=st.integers(1, 3))
+    def hours_pass(self, hours: int) -> None:
+        """Wall clocks go on from wherever they are; nodes that live see the time pass."""
+        for _ in range(hours * LOOKS_IN_AN_HOUR):
+            self._pass(3600 / LOOKS_IN_AN_HOUR)
+            for node in NODES:
+                self.cluster.ownership.ahead[node] += 3600 / LOOKS_IN_AN_HOUR
+                if not (self.wires[node].is_dead or self.wires[node].is_paused):
+                    self.cluster[node].lived += 3600 / LOOKS_IN_AN_HOUR
+                    self.cluster[node].observed.look()
+
+    @rule(node=SOME_NODE, hours=st.sampled_from([-9, -2, 2, 9, 24 * 365]))
+    def step_clock(self, node: str, hours: int) -> None:
+        """In between two looks for what is to be purged."""
+        self.purge(node)
+        self.cluster.ownership.ahead[node] += hours * 3600
+        self.purge(node)
+
+    @rule(node=SOME_NODE)
+    def purge(self, node: str) -> None:
+        self._note_asides()
+        self._do(node, lambda machine: machine.purging.purge_old())
 
     @rule(node=SOME_NODE)
     def look_at_pool(self, node: str) -> None:
@@ -229,6 +265,15 @@ class Protocol(RuleBasedStateMachine):
         self._end_lease(owner)
         self.notice_lost_owner(node)
         self.promote(node, volume)
+
+    @rule(node=SOME_NODE, volume=SOME_VOLUME)
+    def leave_something_behind(self, node: str, volume: str) -> None:
+        """The owner writes what no replica gets, falls silent, and comes back."""
+        owner = self._volume(volume).owner
+        self.replicate()
+        self.start_container(owner, volume)
+        self.take_over(node, volume, is_cut_off=True)
+        self.recover(owner)
 
     @rule(node=SOME_NODE, volume=SOME_VOLUME)
     def sleep_through_a_takeover(self, node: str, volume: str) -> None:
@@ -383,6 +428,18 @@ class Protocol(RuleBasedStateMachine):
         """Not of volumes that a person promotes, whatever their owner still does."""
         for story in getattr(self, "stories", {}).values():
             assert not (story.is_auto and story.writing.meetings())
+
+    @invariant()
+    def nothing_is_purged_early(self) -> None:
+        """By the one clock that nothing steps."""
+        if not hasattr(self, "asides"):
+            return
+        for (node, reference), aside in list(self.asides.items()):
+            if reference not in {each.reference for each in self.pools[node].asides()}:
+                del self.asides[node, reference]
+                assert self.seconds >= aside.at + RETENTION_SECONDS, f"{reference} is gone early"
+                for story in self.stories.values():
+                    story.all_lines -= aside.lines - set(story.written)
 
     @invariant()
     def the_owner_is_one_and_has_what_was_written(self) -> None:
@@ -599,6 +656,7 @@ class Protocol(RuleBasedStateMachine):
         shutil.move(machine.folder, former)
         machine.folder.mkdir()
         self.pools[node] = machine.new_pool()
+        self.asides = {key: it for key, it in self.asides.items() if key[0] != node}
         machine.pool = cast(Pool, Wired("pool", self.pools[node], self.wires[node]))
         for story in self.stories.values():
             volume = self._volume(story.name)
@@ -710,6 +768,15 @@ class Protocol(RuleBasedStateMachine):
                     kept |= self._lines_of_aside(pool, aside)
         assert story.all_lines <= kept, f"thrown away: {story.all_lines - kept}"
 
+    def _note_asides(self) -> None:
+        """Learn what was put aside, before a purge may take it away."""
+        for node, pool in self.pools.items():
+            for aside in pool.asides():
+                is_new = (node, aside.reference) not in self.asides
+                if is_new and aside.why == "conflict":
+                    lines = self._lines_of_aside(pool, aside)
+                    self.asides[node, aside.reference] = PutAside(lines, self.seconds)
+
     def _lines_of_aside(self, pool: MemoryPool, aside: Aside) -> set[str]:
         rescued = self.folder / "rescued"
         pool.unpack_aside(aside.reference, rescued)
@@ -733,7 +800,8 @@ def _lines(file: Path) -> list[str]:
     return file.read_text().split() if file.exists() else []
 
 
-def test_the_protocol_survives_whatever_happens() -> None:
+def test_the_protocol_survives_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observed, "SAVE_SECONDS", 3600)  # hours pass often here
     run_state_machine_as_test(
         Protocol,
         settings=settings(
