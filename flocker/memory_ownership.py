@@ -41,8 +41,8 @@ class MemoryOwnership(View):
         ahead: node -> seconds by which its clock is ahead of this machine's.
     """
 
-    def __init__(self) -> None:
-        self.etcd = MemoryEtcd()
+    def __init__(self, etcd: MemoryEtcd | None = None) -> None:
+        self.etcd = etcd or MemoryEtcd()
         super().__init__(self.etcd)
         self.members = 3
         self._nodes: dict[str, View] = {}

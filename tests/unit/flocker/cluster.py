@@ -179,7 +179,7 @@ class Machine:
         self.clock = 0.0  # seconds since its kernel was booted
         self.lived = 0.0  # seconds that a test has let pass on it, for the retentions
         self.uptime = 1e6  # seconds since it was started, for the failover
-        self.containers = Containers()
+        self.containers = self.new_containers()
         self.cluster = cluster
         self.hardware = hardware
         self.etcd = Etcd(cluster.ownership)
@@ -228,7 +228,7 @@ class Machine:
             problem=self.pool_health.problem,
         )
         self.told = Told(self.containers.options.get)
-        self.guard = WatchfulGuard(self.use)
+        self.guard = self.new_guard()
         self.driver = Driver(
             node,
             ownership=ownership,
@@ -338,16 +338,22 @@ class Machine:
             observed=self.observed,
             retention_seconds=RETENTION_SECONDS,
         )
-        self.lapse = Lapse(
-            node, ownership=ownership, pool=pool, use=self.use, listed=self._auto_volumes
-        )
+        self.lapse = Lapse(node, ownership=ownership, pool=pool, use=self.use, listed=self.listed)
         with suppress(ControlPlaneAway):  # it goes on trying
             self.announce()
 
-    def _auto_volumes(self) -> list[AutoVolume]:
+    def listed(self) -> list[AutoVolume]:
         """What the fence is told of: uses go on whoever owns the volume by now."""
         known = [each for each in self.state.volumes.values() if each.failover == "auto"]
         return [AutoVolume(volume.name, volume.id, "") for volume in known]
+
+    def new_containers(self) -> Containers:
+        """An engine without containers."""
+        return Containers()
+
+    def new_guard(self) -> Any:
+        """The daemon's side of a fence."""
+        return WatchfulGuard(self.use)
 
     def new_pool(self) -> MemoryPool:
         """An empty disk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, PoolError
 from flocker.records import Claim, State, Volume
@@ -108,10 +108,17 @@ def _volume_id(subject: object) -> str:
     return ""
 
 
+class Calls(Protocol):
+    """What calls go through."""
+
+    def call(self, target: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of "ownership", "peers" or "pool", or fail as that may."""
+
+
 class Wired:
     """Passes calls on to a part of the node, by its wire."""
 
-    def __init__(self, target: str, part: Any, wire: Wire) -> None:
+    def __init__(self, target: str, part: Any, wire: Calls) -> None:
         self._target = target
         self._part = part
         self._wire = wire

@@ -1,0 +1,1 @@
+"""The daemon's own threads on three twin nodes, under random work and random faults."""

@@ -1,0 +1,435 @@
+"""Three nodes in this process: each runs the threads of the daemon, and a fence, on the twins.
+
+Seconds that the driver waits for its own reasons are shorter here, so that more happens.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import Any, cast
+from unittest import mock
+
+from flocker import (
+    follower,
+    keeper,
+    pool_health,
+    setbacks,
+    succession,
+    volume_use,
+)
+from flocker.config import Certificates, Config
+from flocker.engine import Engine, Stopped
+from flocker.errors import FlockerError, Refused
+from flocker.fence import Fence
+from flocker.guard import Guard
+from flocker.keeper import Keeper
+from flocker.lease_file import AutoVolume, LeaseFile, boottime
+from flocker.memory_etcd import MemoryEtcd
+from flocker.memory_ownership import MemoryOwnership
+from flocker.memory_pool import MemoryPool
+from flocker.pool import Pool
+from flocker.pulse import Pulse
+from flocker.records import Volume
+from tests.soak.lines import Answers, Line, Weather, seeded
+from tests.unit.flocker.cluster import Containers, DirectPeers, Etcd, Machine, MemoryCluster
+from tests.unit.flocker.wires import PowerCut, Wired, silence
+from tests.unit.flocker.writers import Writers
+
+NAMES = ("node1", "node2", "node3")
+LEASE_SECONDS = 6
+MOUNT_SECONDS = 8.0  # what is 90 s on a node
+LOOK_SECONDS = 0.1
+CONTAINER = "writer"
+FIRST_PROCESS = 1 << 24  # of containers; no process has such a number
+HASTE = 5
+HURRIED: list[tuple[ModuleType, str]] = [
+    (keeper, "USES_SECONDS"),
+    (volume_use, "START_SECONDS"),
+    (pool_health, "LOOK_SECONDS"),
+    (pool_health, "HANG_SECONDS"),
+    (setbacks, "STUCK_AFTER_SECONDS"),
+    (setbacks, "LONGEST_PAUSE_SECONDS"),
+    (succession, "TURN_SECONDS"),
+    (follower, "RETRY_SECONDS"),
+]
+
+
+@contextmanager
+def in_haste() -> Iterator[None]:
+    with ExitStack() as stack:
+        for module, name in HURRIED:
+            seconds = getattr(module, name) / HASTE
+            stack.enter_context(mock.patch.object(module, name, seconds))
+        yield
+
+
+class LeasedEtcd(MemoryEtcd):
+    """Leases run out by themselves, when `expire` looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._renewed: dict[int, float] = {}
+
+    def ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+        answer = super().ask(path, question)
+        if path == "/lease/grant":
+            self._renewed[int(answer["ID"])] = boottime()
+        elif path == "/lease/keepalive" and answer:
+            self._renewed[question["ID"]] = boottime()
+        return answer
+
+    def expire(self) -> None:
+        with self.changed:
+            for lease, at in list(self._renewed.items()):
+                if boottime() - at > LEASE_SECONDS:
+                    del self._renewed[lease]
+                    self.end_lease(lease)
+            del self.executed[:-1000]
+
+
+class LivingContainers(Containers):
+    """Containers that write whenever they can; any number of threads may look and stop them.
+
+    Args:
+        node: theirs.
+        writing: by volume id.
+    """
+
+    def __init__(self, node: str, writing: Callable[[str], Writers]) -> None:
+        super().__init__()
+        self._node = node
+        self._writing = writing
+        self._lock = threading.RLock()
+        self._folders: dict[str, Path] = {}  # volume id -> mountpoint
+        self._ids: dict[str, str] = {}  # volume -> its id
+        self.ended: Callable[[str], None] = lambda _: None
+
+    def begin(self, volume: Volume, folder: Path) -> None:
+        with self._lock:
+            self.running[volume.name] = [CONTAINER]
+            self._folders[volume.id] = folder
+            self._ids[volume.name] = volume.id
+            self.mounts.add(volume.id)
+            self._writing(volume.id).begin(self._node)
+
+    def end(self, volume_id: str) -> bool:
+        """End the container without a word to the driver, and tell whether it ran."""
+        with self._lock:
+            did_run = volume_id in self.mounts
+            for name in [name for name, each in self._ids.items() if each == volume_id]:
+                self.running.pop(name, None)
+            self.mounts.discard(volume_id)
+            self._writing(volume_id).end(self._node)
+            return did_run
+
+    def end_all(self) -> None:
+        for volume_id in list(self.mounts):
+            self.end(volume_id)
+
+    def stand_still(self) -> None:
+        with self._lock:
+            for volume_id in self.mounts:
+                self._writing(volume_id).end(self._node)
+
+    def go_on(self) -> None:
+        with self._lock:
+            for volume_id in self.mounts:
+                self._writing(volume_id).begin(self._node)
+
+    def append(self, volume_id: str, line: str) -> bool:
+        """Write a line; True if that was acknowledged."""
+        with self._lock:
+            if volume_id not in self.mounts or not self._folders[volume_id].is_dir():
+                return False
+            with (self._folders[volume_id] / "file").open("a") as file:
+                file.write(f"{line}\n")
+            return True
+
+    def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
+        assert within > 0
+        for volume in volumes:
+            volume_id = self._ids.get(volume)
+            if volume_id is not None and self.end(volume_id):
+                self.ended(volume)
+                yield Stopped(CONTAINER, frozenset([volume]))
+
+    def mounted(self, volume_ids: Collection[str]) -> set[str]:
+        with self._lock:
+            return super().mounted(volume_ids)
+
+    def kill_users(self, volume_ids: Collection[str]) -> None:
+        by_id = {volume_id: name for name, volume_id in self._ids.items()}
+        for volume_id in volume_ids:
+            if self.end(volume_id):
+                self.ended(by_id[volume_id])
+
+    # As the fence sees them
+
+    def processes(self, paths: Collection[Path]) -> dict[Path, list[int]]:
+        with self._lock:
+            return {
+                path: [FIRST_PROCESS + sorted(self._folders).index(volume_id)]
+                for path in paths
+                if (volume_id := path.parent.name) in self.mounts
+            }
+
+    def kill(self, process: int, _: int) -> None:
+        with self._lock:
+            volume_id = sorted(self._folders)[process - FIRST_PROCESS]
+        self.kill_users([volume_id])
+
+
+class TwinNode(Machine):
+    """A node with a daemon that runs, and a fence that looks."""
+
+    def __init__(self, name: str, cluster: TwinNodes, folder: Path, random: Random) -> None:
+        self.weather = Weather(random)
+        self.disk: MemoryPool | None = None
+        self.boots = 0  # and pauses: what began before one of them does not go on
+        self._line: Line | None = None
+        self._stopping = threading.Event()
+        self._changing = threading.Lock()
+        self._twins = cluster
+        self._run = folder / "run"
+        self._new_fence()
+        super().__init__(name, cluster, folder)
+
+    @property
+    def memory_pool(self) -> MemoryPool:
+        assert self.disk is not None
+        return self.disk
+
+    def new_containers(self) -> Containers:
+        containers = LivingContainers(self.name, self._twins.writing)
+        containers.ended = self._engine_unmounts
+        return containers
+
+    @property
+    def living(self) -> LivingContainers:
+        return cast(LivingContainers, self.containers)
+
+    def new_guard(self) -> Any:
+        return Guard(
+            self.name,
+            LeaseFile(self._run),
+            self.catalog,
+            self.use.volumes,
+            self.containers.mounted,
+            live=lambda volume_id: str(self.memory_pool.root / volume_id / "live"),
+        )
+
+    def listed(self) -> list[AutoVolume]:
+        return cast(Guard, self.guard).listed()
+
+    def announce(self) -> None:
+        """Left to the keeper."""
+
+    def start(self) -> None:
+        """Start the daemon: all parts, and their threads."""
+        if self.disk is None:
+            self.disk = cast(MemoryPool, self.pool)
+        self._line = line = Line(self.weather, self._twins.held)
+        self._stopping = stopping = threading.Event()
+        self.pool = cast(Pool, Wired("pool", self.disk, line))
+        self.etcd = cast(Etcd, Wired("ownership", self._twins.ownership, line))
+        peers = Answers(DirectPeers(self._twins), self.weather)
+        self.peers = Wired("peers", peers, line)
+        self.answer_seconds = MOUNT_SECONDS
+        self._twins.table.forget_view(self.name)
+        super().start()
+        self.catalog.start(stopping)
+        pulse = Pulse()
+        self._new_keeper().start(stopping, pulse)
+        self.publisher.start(stopping, lambda: None)
+        for part in (self.pool_health, self.giving_up, self.follower, self.failover):
+            part.start(stopping)
+        self.is_up = True
+
+    def kill_daemon(self) -> None:
+        """Containers run on."""
+        self.is_up = False
+        self._stopping.set()
+        if self._line is not None:
+            self._line.cut()
+
+    def cut_power(self) -> None:
+        with self._changing:
+            self.boots += 1
+            self.kill_daemon()
+            self.living.end_all()
+
+    def boot(self) -> None:
+        with self._changing:
+            (self.folder / "mounts.json").unlink(missing_ok=True)
+            shutil.rmtree(self._run, ignore_errors=True)
+            self._new_fence()
+        self.start()
+
+    def pause(self) -> None:
+        with self._changing:
+            self.boots += 1
+            self.weather.set(is_paused=True)
+            self.living.stand_still()
+
+    def wake(self) -> None:
+        """Go on; the first look of the fence comes before anything is written."""
+        with self._changing:
+            if not self.weather.is_paused:
+                return
+            self.fence.check()
+            self.living.go_on()
+            self.weather.set(is_paused=False)
+
+    def look(self) -> None:
+        """Let time pass, and have the fence look if the node is there."""
+        self.clock = boottime()
+        with self._changing:
+            if self._line is not None and not self.weather.is_paused:
+                self.fence.check()
+
+    def run_container(self, volume: str) -> None:
+        """Raises FlockerError: it did not start."""
+        boots = self.boots
+        folder = self.driver.mount(volume, CONTAINER)
+        self.driver.answered(volume, CONTAINER)
+        with self._changing:
+            if boots != self.boots or self.weather.is_paused:
+                raise Refused(f"{self.name} was away while the container was about to start")
+            self.living.begin(self.cluster.volume(volume), folder)
+
+    def end_container(self, volume: str, *, is_heard: bool) -> None:
+        """Stop a container; the driver may not hear of it."""
+        if self.living.end(self.cluster.volume(volume).id) and is_heard:
+            self.driver.unmount(volume, CONTAINER)
+
+    def write_all(self, line: str) -> dict[str, str]:
+        """Have each container write a line; those that could, by volume id."""
+        pool = self.memory_pool
+        if pool.room != "plenty" or pool.is_read_only or self.weather.pool_hangs:
+            return {}
+        with self._changing:
+            if self.weather.is_paused:
+                return {}
+            return {
+                each: line for each in list(self.living.mounts) if self.living.append(each, line)
+            }
+
+    def _engine_unmounts(self, volume: str) -> None:
+        """As the engine does when a container has ended, whoever ended it."""
+
+        def unmount() -> None:
+            with suppress(FlockerError, PowerCut):
+                self.driver.unmount(volume, CONTAINER)
+
+        threading.Thread(target=unmount, name="unmount", daemon=True).start()
+
+    def _new_fence(self) -> None:
+        self.fence = Fence(
+            self._run.parent.name,
+            LeaseFile(self._run),
+            cast(Engine, _Later(lambda: self.living)),
+            look=lambda paths: self.living.processes(paths),
+            kill=lambda process, signal: self.living.kill(process, signal),
+        )
+
+    def _new_keeper(self) -> Keeper:
+        nowhere = Path("/nonexistent")
+        return Keeper(
+            Config(
+                self.name,
+                "127.0.0.1",
+                [],
+                Certificates.within(nowhere),
+                pool=self.memory_pool.root,
+                lease_seconds=LEASE_SECONDS,
+            ),
+            ownership=self.ownership,
+            catalog=self.catalog,
+            pool=self.pool,
+            custody=self.custody,
+            lease_file=LeaseFile(self._run),
+            stop_taken=self.lapse.stop_taken,
+            tell_fence=cast(Guard, self.guard).refresh,
+            resume=lambda: None,
+            purge=self.purging.purge_old,
+            see_time_pass=self.observed.look,
+            look_for_strays=self.strays.look,
+            problems=self.giving_up.problems,
+            stuck=self.follower.stuck,
+            last_look=self.publisher.last_look,
+            gives_up=partial(getattr, self.giving_up, "is_done"),
+        )
+
+
+class _Later:
+    """A part that is made after the one that uses it."""
+
+    def __init__(self, part: Callable[[], object]) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part(), name)
+
+
+class TwinOwnership(MemoryOwnership):
+    def forget_view(self, node: str) -> None:
+        """Have a new daemon begin with no lease, as a process does."""
+        self._nodes.pop(node, None)
+        self._machines.pop(node, None)
+
+
+class TwinNodes(MemoryCluster):
+    """The nodes, and the time that passes for all of them."""
+
+    def __init__(self, folder: Path, seed: int, writing: Callable[[str], Writers]) -> None:
+        self.held = threading.local()
+        self.late: list[dict[str, Any]] = []
+        self.writing = writing
+        self.etcd = LeasedEtcd()
+        self.etcd.before = self._hold_back
+        self.ownership = self.table = TwinOwnership(self.etcd)
+        self.machines: dict[str, Machine] = {}
+        self.nodes: dict[str, TwinNode] = {}
+        self._over = threading.Event()
+        self._keeper = threading.Thread(target=self._let_time_pass, name="time", daemon=True)
+        for name in NAMES:
+            (folder / name).mkdir()
+            node = TwinNode(name, self, folder / name, seeded(seed, name))
+            self.machines[name] = self.nodes[name] = node
+        self._keeper.start()
+
+    def execute_late(self) -> None:
+        """Have etcd make the changes that were held back."""
+        while self.late:
+            with suppress(FlockerError):  # its lease is over
+                self.etcd.execute(self.late.pop())
+
+    def execute_again(self, random: Random) -> None:
+        with self.etcd.changed, suppress(FlockerError):
+            self.etcd.execute(random.choice(self.etcd.executed))
+
+    def stop(self) -> None:
+        for node in self.nodes.values():
+            node.cut_power()
+        self._over.set()
+        self._keeper.join()
+
+    def _let_time_pass(self) -> None:
+        """First every fence, then etcd: whatever this thread waits for, it waits for both."""
+        while not self._over.wait(LOOK_SECONDS):
+            for node in self.nodes.values():
+                node.look()
+            self.etcd.expire()
+
+    def _hold_back(self, _: str, question: dict[str, Any]) -> None:
+        is_change = any("request_range" not in each for each in question.get("success", ()))
+        if is_change and getattr(self.held, "is_on", False):
+            self.late.append(question)
+            raise silence("ownership")

@@ -1,0 +1,245 @@
+"""One run: work and faults for a time, and then the proof that nothing was lost or is stuck."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from acceptance.waiting import NeverCame, eventually
+from flocker.errors import FlockerError
+from flocker.memory_pool import MemoryPool
+from tests.soak.nodes import NAMES, TwinNodes, in_haste
+from tests.soak.work import Apps, Fate, Operated, People, TwinOperated
+from tests.unit.flocker.wires import PowerCut
+from tests.unit.flocker.writers import Writers
+
+VOLUMES = {"first": "auto", "second": "manual", "third": "auto"}
+PEOPLE = 6
+CALL_SECONDS = 60  # within which each call of a person is answered, once nothing is wrong any more
+SETTLE_SECONDS = 60
+
+
+@dataclass
+class Outcome:
+    """What a run has done, and what was wrong in the end; nothing if all is well."""
+
+    seed: int
+    seconds: float
+    operations: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+    faulty_calls: int = 0
+    lines: int = 0
+    put_aside: int = 0
+    epochs: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Defects(logging.Handler):
+    """What the driver logs that nobody foresaw."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, (FlockerError, OSError, PowerCut)):
+            self.found.append("".join(traceback.format_exception(error)))
+
+
+def soak(seconds: float, seed: int) -> Outcome:
+    """Work on three nodes for so long, with faults, and look at everything afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="soak"))
+    outcome = Outcome(seed, seconds)
+    with in_haste(), _watching() as defects:
+        before = set(threading.enumerate())
+        _work(folder, outcome)
+        outcome.wrong += _threads_left(before) + defects.found
+    shutil.rmtree(folder)
+    return outcome
+
+
+def _work(folder: Path, outcome: Outcome) -> None:
+    writing: dict[str, Writers] = {}
+    twins = TwinNodes(
+        folder,
+        outcome.seed,
+        lambda volume_id: writing.setdefault(volume_id, Writers(time.monotonic)),
+    )
+    try:
+        _Run(twins, outcome, writing).go()
+    finally:
+        twins.stop()
+
+
+class _Run:
+    def __init__(self, twins: TwinNodes, outcome: Outcome, writing: dict[str, Writers]) -> None:
+        self._twins = twins
+        self._outcome = outcome
+        self._writing = writing
+        self._nodes: Operated = TwinOperated(twins)
+
+    def go(self) -> None:
+        twins, outcome = self._twins, self._outcome
+        eventually(lambda: len(twins.state.nodes), is_=len(NAMES), within=SETTLE_SECONDS)
+        for name, failover in VOLUMES.items():
+            twins["node1"].driver.create(name, {"failover": failover})
+        people = People(self._nodes, list(VOLUMES), outcome.seed, PEOPLE)
+        apps, fate = Apps(twins), Fate(twins, outcome.seed)
+        for each in (people, apps, fate):
+            each.start()
+        self._wait(people)
+        fate.stop()
+        hung = people.stop(CALL_SECONDS)
+        apps.stop()
+        outcome.operations, outcome.faults = dict(people.done), dict(fate.done)
+        outcome.calls = sum(node.weather.calls for node in twins.nodes.values())
+        outcome.faulty_calls = sum(node.weather.faults for node in twins.nodes.values())
+        outcome.lines = sum(map(len, apps.acknowledged.values()))
+        outcome.wrong += [f"a person waits for ever:\n{_stack(each)}" for each in hung]
+        outcome.wrong += ["".join(traceback.format_exception(each)) for each in people.defects]
+        self._settle()
+        outcome.wrong += self._meetings()
+        self._check_lines(apps)
+
+    def _wait(self, people: People) -> None:
+        """Until the time is over, or nothing more can be learned."""
+        until = time.monotonic() + self._outcome.seconds
+        waiting = threading.Event()
+        while time.monotonic() < until and not people.defects and not self._meetings():
+            waiting.wait(1)
+
+    def _settle(self) -> None:
+        """Stop all containers; then each node can have each volume, and nothing else goes on."""
+        for volume in VOLUMES:
+            for name in NAMES:
+                self._await(
+                    f"{volume} stopped on {name}", "done", partial(self._stop, name, volume)
+                )
+        for volume in VOLUMES:
+            for name in NAMES:
+                self._await(
+                    f"{volume} mounted on {name}", "done", partial(self._read, name, volume)
+                )
+            owner = self._twins.volume(volume).owner
+            self._await(f"{volume} put away", [owner], partial(self._open_on, volume))
+        self._await("moves ended", {}, lambda: dict(self._twins.state.moves))
+
+    def _await(self, what: str, wanted: object, look: Callable[[], object]) -> None:
+        try:
+            eventually(look, is_=wanted, within=SETTLE_SECONDS)
+        except NeverCame as error:
+            self._outcome.wrong.append(f"{what}: {error}")
+
+    def _stop(self, node: str, volume: str) -> str:
+        try:
+            self._nodes.end_container(node, volume, is_heard=True)
+        except FlockerError as error:
+            return str(error)
+        return "done"
+
+    def _read(self, node: str, volume: str) -> str:
+        """The lines are the owner's, which a planned move brings along."""
+        try:
+            before = _lines(self._opened(volume))
+            after = _lines(self._twins[node].driver.mount(volume, "reader"))
+            self._twins[node].driver.unmount(volume, "reader")
+        except FlockerError as error:
+            return str(error)
+        return "done" if after == before else "other lines than before"
+
+    def _opened(self, name: str) -> Path:
+        volume = self._twins.volume(name)
+        return self._twins.nodes[volume.owner].memory_pool.open(volume.claim)
+
+    def _open_on(self, name: str) -> list[str]:
+        volume_id, nodes = self._twins.volume(name).id, self._twins.nodes
+        return [each for each, node in nodes.items() if node.memory_pool.is_open(volume_id)]
+
+    def _meetings(self) -> list[str]:
+        """Tell when several nodes could write to an auto volume at the same time."""
+        return [
+            f"several writers of {name}: {meetings}"
+            for name, failover in VOLUMES.items()
+            if failover == "auto"
+            and (writers := self._writing.get(self._twins.volume(name).id))
+            and (meetings := writers.meetings())
+        ]
+
+    def _check_lines(self, apps: Apps) -> None:
+        for name in VOLUMES:
+            volume = self._twins.volume(name)
+            self._outcome.epochs[name] = volume.epoch
+            kept = _lines(self._opened(name))
+            for node in self._twins.nodes.values():
+                pool = node.memory_pool
+                for aside in pool.asides():
+                    if aside.volume_id == volume.id:
+                        self._outcome.put_aside += 1
+                        kept |= _rescued(pool, aside.reference)
+            if lost := apps.acknowledged[volume.id] - kept:
+                some = sorted(lost)[:10]
+                self._outcome.wrong.append(f"{len(lost)} lines of {name} are lost: {some}")
+
+
+def _rescued(pool: MemoryPool, reference: str) -> set[str]:
+    folder = Path(tempfile.mkdtemp()) / "rescued"
+    pool.unpack_aside(reference, folder)
+    found = _lines(folder)
+    shutil.rmtree(folder.parent)
+    return found
+
+
+def _lines(folder: Path) -> set[str]:
+    file = folder / "file"
+    return set(file.read_text().split()) if file.exists() else set()
+
+
+def _threads_left(before: set[threading.Thread]) -> list[str]:
+    def left() -> list[str]:
+        gc.collect()  # the daemons' pools of threads end with them
+        return [each.name for each in set(threading.enumerate()) - before]
+
+    try:
+        eventually(left, is_=[], within=30)
+    except NeverCame:
+        return [f"thread left:\n{_stack(each)}" for each in set(threading.enumerate()) - before]
+    return []
+
+
+def _stack(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return f"{thread.name}\n" + "".join(traceback.format_stack(frame) if frame else [])
+
+
+@contextmanager
+def _watching() -> Iterator[Defects]:
+    """Collect what nobody foresaw, of all threads; that a node lost its power ends its own."""
+    defects, log, hook = Defects(), logging.getLogger("flocker"), threading.excepthook
+
+    def end(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, PowerCut):
+            defects.found.append("".join(traceback.format_exception(args.exc_value)))
+
+    propagates, level = log.propagate, log.level
+    log.addHandler(defects)
+    log.propagate = False
+    threading.excepthook = end
+    try:
+        yield defects
+    finally:
+        threading.excepthook = hook
+        log.removeHandler(defects)
+        log.propagate, log.level = propagates, level

@@ -1,0 +1,278 @@
+"""What people and containers do on nodes, and what goes wrong with these, at random."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from flocker.errors import FlockerError
+from tests.soak.lines import seeded
+from tests.soak.nodes import TwinNode, TwinNodes
+from tests.unit.flocker.wires import PowerCut
+
+PAUSE_SECONDS = 0.3  # at most, between two things that one person does
+WRITE_SECONDS = 0.05
+CALM_SECONDS = 3.0  # at most, between two faults
+FAULT_SECONDS = 10.0  # at most; a lease is 6 s, and a pool that hangs for 6 s is given up
+
+
+class Operated(Protocol):
+    """Nodes as their operators and engines see them. Every call may raise FlockerError."""
+
+    names: list[str]
+
+    def run_container(self, node: str, volume: str) -> None:
+        """Start the container that writes to a volume there."""
+
+    def end_container(self, node: str, volume: str, *, is_heard: bool) -> None:
+        """Stop it, if it runs there; the driver may not hear of it."""
+
+    def promote(self, node: str, volume: str, *, here: bool) -> None:
+        """Have a replica go on without the owner."""
+
+    def cancel_move(self, node: str, volume: str) -> None:
+        """End the move a volume is on."""
+
+    def snapshot(self, node: str, volumes: list[str]) -> None:
+        """Take a snapshot of each, at one instant."""
+
+
+class TwinOperated:
+    """The twins, as operators see them."""
+
+    def __init__(self, twins: TwinNodes) -> None:
+        self._twins = twins
+        self.names = list(twins.nodes)
+
+    def run_container(self, node: str, volume: str) -> None:
+        self._twins.nodes[node].run_container(volume)
+
+    def end_container(self, node: str, volume: str, *, is_heard: bool) -> None:
+        self._twins.nodes[node].end_container(volume, is_heard=is_heard)
+
+    def promote(self, node: str, volume: str, *, here: bool) -> None:
+        self._twins.nodes[node].failover.promote(volume, here=here)
+
+    def cancel_move(self, node: str, volume: str) -> None:
+        self._twins.nodes[node].operations.cancel(volume)
+
+    def snapshot(self, node: str, volumes: list[str]) -> None:
+        self._twins.nodes[node].operations.snapshot(volumes, "soak")
+
+
+class People:
+    """One thread for each person, who does one thing after the other.
+
+    Attributes:
+        done: what was asked for, and how often that was done, or refused.
+    """
+
+    def __init__(self, nodes: Operated, volumes: list[str], seed: int, count: int) -> None:
+        self._nodes = nodes
+        self._volumes = volumes
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self.done: Counter[str] = Counter()
+        self.defects: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._live, args=(seeded(seed, each),), daemon=True)
+            for each in range(count)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, within: float) -> list[threading.Thread]:
+        """End their work; the threads that do not end."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join(within)
+        return [thread for thread in self._threads if thread.is_alive()]
+
+    def _live(self, random: Random) -> None:
+        while not self._over.wait(random.uniform(0, PAUSE_SECONDS)):
+            name, work = self._something(random)
+            outcome = "done"
+            try:
+                work()
+            except (FlockerError, PowerCut):
+                outcome = "refused"
+            except BaseException as error:  # nobody else would see it
+                self.defects.append(error)
+            with self._lock:
+                self.done[f"{name} {outcome}"] += 1
+
+    def _something(self, random: Random) -> tuple[str, Callable[[], object]]:
+        nodes, node, volume = (
+            self._nodes,
+            random.choice(self._nodes.names),
+            random.choice(self._volumes),
+        )
+        match random.choices(
+            ["move", "start", "stop", "lose", "promote", "choose", "cancel", "snapshot"],
+            [8, 8, 8, 0.5, 1, 1, 0.5, 1],
+        ):
+            case ["move"]:
+                return "move", lambda: self._move(node, volume)
+            case ["start"]:
+                return "start", lambda: nodes.run_container(node, volume)
+            case ["stop"]:
+                return "stop", lambda: nodes.end_container(node, volume, is_heard=True)
+            case ["lose"]:
+                return "lose", lambda: nodes.end_container(node, volume, is_heard=False)
+            case ["promote"]:
+                return "promote", lambda: nodes.promote(node, volume, here=False)
+            case ["choose"]:
+                return "choose", lambda: nodes.promote(node, volume, here=True)
+            case ["cancel"]:
+                return "cancel", lambda: nodes.cancel_move(node, volume)
+            case _:
+                return "snapshot", lambda: nodes.snapshot(node, [volume])
+
+    def _move(self, node: str, volume: str) -> None:
+        for other in self._nodes.names:
+            if other != node:
+                with suppress(FlockerError, PowerCut):
+                    self._nodes.end_container(other, volume, is_heard=True)
+        self._nodes.run_container(node, volume)
+
+
+class Apps:
+    """What runs in the containers of twin nodes: each writes line after line.
+
+    Attributes:
+        acknowledged: volume id -> the lines whose write has succeeded.
+    """
+
+    def __init__(self, twins: TwinNodes) -> None:
+        self._twins = twins
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self.acknowledged: defaultdict[str, set[str]] = defaultdict(set)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        number = 0
+        while not self._over.wait(WRITE_SECONDS):
+            for node in self._twins.nodes.values():
+                number += 1
+                for volume_id, line in node.write_all(f"{node.name}-{number}").items():
+                    self.acknowledged[volume_id].add(line)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong with a node, and how that ends."""
+
+    name: str
+    begin: Callable[[TwinNode], object]
+    end: Callable[[TwinNode], object] = lambda _: None
+
+
+def _set(name: str, bad: object, good: object) -> Fault:
+    return Fault(
+        name,
+        lambda node: setattr(node.memory_pool, name, bad),
+        lambda node: setattr(node.memory_pool, name, good),
+    )
+
+
+def _restart(node: TwinNode) -> None:
+    if not node.weather.is_paused:
+        node.kill_daemon()
+        node.start()
+
+
+FAULTS = [
+    Fault("power cut", TwinNode.cut_power, TwinNode.boot),
+    Fault("daemon killed", _restart),
+    Fault("paused", TwinNode.pause, TwinNode.wake),
+    Fault(
+        "cut off",
+        lambda node: node.weather.set(is_cut_off=True),
+        lambda node: node.weather.set(is_cut_off=False),
+    ),
+    Fault(
+        "pool hangs",
+        lambda node: node.weather.set(pool_hangs=True),
+        lambda node: node.weather.set(pool_hangs=False),
+    ),
+    _set("room", "none", "plenty"),
+    _set("room", "not even a reserve", "plenty"),
+    _set("is_read_only", bad=True, good=False),
+    _set("loses_writes", bad=True, good=False),
+    _set("refuses_increments", bad=True, good=False),
+]
+
+
+class Fate:
+    """Has one fault after the other come and go on each node, and etcd make changes late or again.
+
+    Attributes:
+        done: how often what went wrong.
+    """
+
+    def __init__(self, twins: TwinNodes, seed: int) -> None:
+        self._twins = twins
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self.done: Counter[str] = Counter()
+        works: list[Callable[[Random], object]] = [
+            self._trouble_etcd,
+            *(
+                lambda random, node=node: self._trouble(node, random)
+                for node in twins.nodes.values()
+            ),
+        ]
+        self._threads = [
+            threading.Thread(target=work, args=(seeded(seed, "fate", each),), daemon=True)
+            for each, work in enumerate(works)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let all faults end."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        for node in self._twins.nodes.values():
+            node.weather.is_fair = True
+
+    def _trouble(self, node: TwinNode, random: Random) -> None:
+        while not self._over.wait(random.uniform(0, CALM_SECONDS)):
+            fault = random.choice(FAULTS)
+            self._count(fault.name)
+            self._step_clock(node, random)
+            fault.begin(node)
+            self._over.wait(random.uniform(0, FAULT_SECONDS))
+            fault.end(node)
+
+    def _step_clock(self, node: TwinNode, random: Random) -> None:
+        self._twins.ownership.ahead[node.name] += random.choice([0, 0, -7200, 7200, 100 * 3600])
+
+    def _trouble_etcd(self, random: Random) -> None:
+        while not self._over.wait(random.uniform(0, CALM_SECONDS / 3)):
+            self._count("executed again")
+            self._twins.execute_again(random)
+            if random.random() < 0.3:
+                self._twins.execute_late()
+        self._twins.execute_late()
+
+    def _count(self, name: str) -> None:
+        with self._lock:
+            self.done[name] += 1
