@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import shutil
 import threading
+import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -25,7 +27,7 @@ from flocker import (
     volume_use,
 )
 from flocker.config import Certificates, Config
-from flocker.engine import Engine, Stopped
+from flocker.engine import Engine, EngineUse, Stopped
 from flocker.errors import FlockerError, Refused
 from flocker.fence import Fence
 from flocker.guard import Guard
@@ -46,7 +48,6 @@ NAMES = ("node1", "node2", "node3")
 LEASE_SECONDS = 6
 MOUNT_SECONDS = 8.0  # what is 90 s on a node
 LOOK_SECONDS = 0.1
-CONTAINER = "writer"
 FIRST_PROCESS = 1 << 24  # of containers; no process has such a number
 HASTE = 5
 HURRIED: list[tuple[ModuleType, str]] = [
@@ -100,6 +101,9 @@ class LivingContainers(Containers):
     Args:
         node: theirs.
         writing: by volume id.
+
+    Attributes:
+        unmounts: called with volume and mount id of each that is ended by somebody else.
     """
 
     def __init__(self, node: str, writing: Callable[[str], Writers]) -> None:
@@ -107,27 +111,40 @@ class LivingContainers(Containers):
         self._node = node
         self._writing = writing
         self._lock = threading.RLock()
-        self._folders: dict[str, Path] = {}  # volume id -> mountpoint
-        self._ids: dict[str, str] = {}  # volume -> its id
-        self.ended: Callable[[str], None] = lambda _: None
+        self._starting: Counter[str] = Counter()
+        self._volumes: dict[str, tuple[str, Path]] = {}  # id -> name and mountpoint, of all so far
+        self.unmounts: Callable[[str, str], None] = lambda *_: None
 
-    def begin(self, volume: Volume, folder: Path) -> None:
+    @contextmanager
+    def starting(self, volume: str) -> Iterator[None]:
+        """Have the engine say that it starts a container with the volume."""
         with self._lock:
-            self.running[volume.name] = [CONTAINER]
-            self._folders[volume.id] = folder
-            self._ids[volume.name] = volume.id
+            self._starting[volume] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._starting[volume] -= 1
+
+    def begin(self, volume: Volume, mount_id: str, folder: Path) -> bool:
+        """Have a container run; False if one with the volume runs already."""
+        with self._lock:
+            if volume.id in self.mounts:
+                return False
+            self.running[volume.name] = [mount_id]
+            self._volumes[volume.id] = (volume.name, folder)
             self.mounts.add(volume.id)
             self._writing(volume.id).begin(self._node)
+            return True
 
-    def end(self, volume_id: str) -> bool:
-        """End the container without a word to the driver, and tell whether it ran."""
+    def end(self, volume_id: str) -> str | None:
+        """End the container without a word to the driver; its mount id, if there was one."""
         with self._lock:
-            did_run = volume_id in self.mounts
-            for name in [name for name, each in self._ids.items() if each == volume_id]:
-                self.running.pop(name, None)
+            if volume_id not in self.mounts:
+                return None
             self.mounts.discard(volume_id)
             self._writing(volume_id).end(self._node)
-            return did_run
+            return self.running.pop(self._volumes[volume_id][0])[0]
 
     def end_all(self) -> None:
         for volume_id in list(self.mounts):
@@ -146,43 +163,51 @@ class LivingContainers(Containers):
     def append(self, volume_id: str, line: str) -> bool:
         """Write a line; True if that was acknowledged."""
         with self._lock:
-            if volume_id not in self.mounts or not self._folders[volume_id].is_dir():
+            if volume_id not in self.mounts or not self._volumes[volume_id][1].is_dir():
                 return False
-            with (self._folders[volume_id] / "file").open("a") as file:
+            with (self._volumes[volume_id][1] / "file").open("a") as file:
                 file.write(f"{line}\n")
             return True
 
     def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
         assert within > 0
-        for volume in volumes:
-            volume_id = self._ids.get(volume)
-            if volume_id is not None and self.end(volume_id):
-                self.ended(volume)
-                yield Stopped(CONTAINER, frozenset([volume]))
+        by_name = {name: volume_id for volume_id, (name, _) in list(self._volumes.items())}
+        for volume in by_name.keys() & set(volumes):
+            if self._stop(by_name[volume]):
+                yield Stopped("writer", frozenset([volume]))
+
+    def use_of(self, volume: str) -> EngineUse:
+        with self._lock:
+            return EngineUse.BUSY if self._starting[volume] else super().use_of(volume)
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         with self._lock:
             return super().mounted(volume_ids)
 
     def kill_users(self, volume_ids: Collection[str]) -> None:
-        by_id = {volume_id: name for name, volume_id in self._ids.items()}
         for volume_id in volume_ids:
-            if self.end(volume_id):
-                self.ended(by_id[volume_id])
+            self._stop(volume_id)
+
+    def _stop(self, volume_id: str) -> bool:
+        mount_id = self.end(volume_id)
+        if mount_id is None:
+            return False
+        self.unmounts(self._volumes[volume_id][0], mount_id)
+        return True
 
     # As the fence sees them
 
     def processes(self, paths: Collection[Path]) -> dict[Path, list[int]]:
         with self._lock:
             return {
-                path: [FIRST_PROCESS + sorted(self._folders).index(volume_id)]
+                path: [FIRST_PROCESS + sorted(self._volumes).index(volume_id)]
                 for path in paths
                 if (volume_id := path.parent.name) in self.mounts
             }
 
     def kill(self, process: int, _: int) -> None:
         with self._lock:
-            volume_id = sorted(self._folders)[process - FIRST_PROCESS]
+            volume_id = sorted(self._volumes)[process - FIRST_PROCESS]
         self.kill_users([volume_id])
 
 
@@ -208,7 +233,7 @@ class TwinNode(Machine):
 
     def new_containers(self) -> Containers:
         containers = LivingContainers(self.name, self._twins.writing)
-        containers.ended = self._engine_unmounts
+        containers.unmounts = self._engine_unmounts
         return containers
 
     @property
@@ -240,7 +265,7 @@ class TwinNode(Machine):
         self.pool = cast(Pool, Wired("pool", self.disk, line))
         self.etcd = cast(Etcd, Wired("ownership", self._twins.ownership, line))
         peers = Answers(DirectPeers(self._twins), self.weather)
-        self.peers = Wired("peers", peers, line)
+        self.peers = Told(Wired("peers", peers, line))
         self.answer_seconds = MOUNT_SECONDS
         self._twins.table.forget_view(self.name)
         super().start()
@@ -296,18 +321,22 @@ class TwinNode(Machine):
 
     def run_container(self, volume: str) -> None:
         """Raises FlockerError: it did not start."""
-        boots = self.boots
-        folder = self.driver.mount(volume, CONTAINER)
-        self.driver.answered(volume, CONTAINER)
-        with self._changing:
-            if boots != self.boots or self.weather.is_paused:
-                raise Refused(f"{self.name} was away while the container was about to start")
-            self.living.begin(self.cluster.volume(volume), folder)
+        boots, mount_id = self.boots, str(uuid.uuid4())
+        with self.living.starting(volume):
+            folder = self.driver.mount(volume, mount_id)
+            self.driver.answered(volume, mount_id)
+            with self._changing:
+                if boots != self.boots or self.weather.is_paused:
+                    raise Refused(f"{self.name} was away while the container was about to start")
+                is_first = self.living.begin(self.cluster.volume(volume), mount_id, folder)
+        if not is_first:
+            self.driver.unmount(volume, mount_id)
 
     def end_container(self, volume: str, *, is_heard: bool) -> None:
         """Stop a container; the driver may not hear of it."""
-        if self.living.end(self.cluster.volume(volume).id) and is_heard:
-            self.driver.unmount(volume, CONTAINER)
+        mount_id = self.living.end(self.cluster.volume(volume).id)
+        if mount_id is not None and is_heard:
+            self.driver.unmount(volume, mount_id)
 
     def write_all(self, line: str) -> dict[str, str]:
         """Have each container write a line; those that could, by volume id."""
@@ -321,12 +350,12 @@ class TwinNode(Machine):
                 each: line for each in list(self.living.mounts) if self.living.append(each, line)
             }
 
-    def _engine_unmounts(self, volume: str) -> None:
+    def _engine_unmounts(self, volume: str, mount_id: str) -> None:
         """As the engine does when a container has ended, whoever ended it."""
 
         def unmount() -> None:
             with suppress(FlockerError, PowerCut):
-                self.driver.unmount(volume, CONTAINER)
+                self.driver.unmount(volume, mount_id)
 
         threading.Thread(target=unmount, name="unmount", daemon=True).start()
 
@@ -366,6 +395,24 @@ class TwinNode(Machine):
             last_look=self.publisher.last_look,
             gives_up=partial(getattr, self.giving_up, "is_done"),
         )
+
+
+class Told:
+    """Peers whose answer nobody waits for where nothing depends on it."""
+
+    def __init__(self, peers: Any) -> None:
+        self._peers = peers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peers, name)
+
+    def tell_moved(self, volume: Volume, source: str) -> None:
+        with suppress(FlockerError):
+            self._peers.tell_moved(volume, source)
+
+    def forget(self, volume: Volume) -> None:
+        with suppress(FlockerError):
+            self._peers.forget(volume)
 
 
 class _Later:
