@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from flocker.errors import OwnerAway, TransferFailed
-from tests.unit.flocker.wires import PowerCut, silence
+from tests.unit.flocker.wires import LOST_WITHIN, PowerCut, silence
 
 ANSWER_SECONDS = 5.0  # for which a peer is waited for, or the next piece of its stream
 LOST, LATE, BROKEN = 0.005, 0.0025, 0.002  # of all calls: answers, changes in etcd, streams
@@ -59,7 +59,8 @@ class Line:
     """The way out of one run of a daemon; when that ends, nobody gets any further.
 
     Args:
-        held: `is_on` while this thread's changes in etcd are to be made late.
+        held: `is_on` while this thread's changes in etcd are to be made late, `is_deaf` while it
+            does not hear of those it makes.
     """
 
     def __init__(self, weather: Weather, held: threading.local) -> None:
@@ -81,12 +82,14 @@ class Line:
         weather.calls += 1
         weather.faults += chance < LOST + LATE
         self._held.is_on = LOST <= chance < LOST + LATE and target == "ownership"
+        is_within = function.__name__ in LOST_WITHIN
+        self._held.is_deaf = chance < LOST and is_within
         try:
             answer = function(*args, **kwargs)
         finally:
-            self._held.is_on = False
+            self._held.is_on = self._held.is_deaf = False
         self._wait(target)
-        if chance < LOST:
+        if chance < LOST and not is_within:
             raise silence(target)
         return self._each(target, answer) if isinstance(answer, Iterator) else answer
 

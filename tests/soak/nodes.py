@@ -480,3 +480,6 @@ class TwinNodes(MemoryCluster):
         if is_change and getattr(self.held, "is_on", False):
             self.late.append(question)
             raise silence("ownership")
+        if is_change and getattr(self.held, "is_deaf", False):
+            self.etcd.execute(question)
+            raise silence("ownership")

@@ -113,6 +113,12 @@ class _Run:
         self._settle()
         outcome.wrong += self._meetings()
         self._check_lines(apps)
+        if outcome.wrong:
+            outcome.wrong += [
+                f"{event.at} {event.node} {event.what} {event.volume}: {event.why}"
+                for name in VOLUMES
+                for event in twins.ownership.history(twins.volume(name).id)[-30:]
+            ]
 
     def _wait(self, people: People) -> None:
         """Until the time is over, or nothing more can be learned."""

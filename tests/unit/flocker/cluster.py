@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any, cast
 
@@ -121,6 +122,7 @@ class Etcd:
     def __getattr__(self, call: str) -> Callable[..., Any]:
         reach = getattr(self._shared, call)
 
+        @wraps(reach)
         def through(*arguments: Any, **named: Any) -> Any:
             if self.is_away or call in self.away_for:
                 raise ControlPlaneAway("etcd does not answer")

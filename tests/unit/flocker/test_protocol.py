@@ -491,6 +491,9 @@ class Protocol(RuleBasedStateMachine):
         if is_change and any(getattr(it.held, "is_on", False) for it in self.wires.values()):
             self.late.append(question)
             raise silence("ownership")
+        if is_change and any(getattr(it.held, "is_deaf", False) for it in self.wires.values()):
+            self.cluster.ownership.etcd.execute(question)
+            raise silence("ownership")
 
     def _execute(self, question: dict[str, Any]) -> None:
         before = self._volumes()

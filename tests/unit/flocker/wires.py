@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, PoolError
 from flocker.records import Claim, State, Volume
 
+# Calls that tell what etcd did not say, but their node knows: that its lease is a new one.
+LOST_WITHIN = ("announce",)
 IN_MEMORY = ("holder", "is_held_back", "is_open")  # calls of a pool that no disk can fail
 
 
@@ -37,7 +39,9 @@ class Wire:
         self.spoilt = ""
         self.fuse: int | None = None
         self.fault = ""
-        self.held = threading.local()  # `is_on` while this thread's changes are held back
+        # `is_on` while this thread's changes in etcd are held back, `is_deaf` while it does not
+        # hear of those it makes.
+        self.held = threading.local()
         self.is_dead = False
         self.is_cut_off = False
         self.is_paused = False
@@ -61,11 +65,13 @@ class Wire:
         if target == "pool" and self._is_spoilt(function, *args):
             raise PoolError(f"volume {self.spoilt}: Input/output error")
         self.held.is_on = is_now and self.fault == "late" and target == "ownership"
+        is_lost = is_now and self.fault == "lost" and target != "pool"
+        self.held.is_deaf = is_lost and function.__name__ in LOST_WITHIN
         result = self._reach(target, function, *args, **kwargs)
         if is_now and self.fault == "after":
             self.is_dead = True
             raise PowerCut
-        if is_now and self.fault == "lost" and target != "pool":
+        if is_lost and function.__name__ not in LOST_WITHIN:
             raise silence(target)
         return result
 
