@@ -1,7 +1,8 @@
 """Files between the daemon and the fence, which must not depend on it: see flocker/fence.py.
 
 Three small files, each replaced as a whole. The daemon says how long the node's lease is good for,
-and which volumes others take over once it is not; the fence says that it looks.
+and which volumes others take over once it is not; the fence says that it looks. During an upgrade
+one of them may be newer: fields that the other does not know are passed over.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import json
 import threading
 import time
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-Made = TypeVar("Made")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Made = TypeVar("Made", bound="DataclassInstance")
 
 
 def boottime() -> float:
@@ -153,7 +157,8 @@ def _read(kind: type[Made], file: Path) -> Made | None:
 
 
 def _made(kind: type[Made], content: Any) -> Made:
+    names = [each.name for each in fields(kind)]
     try:
-        return kind(**content)
+        return kind(**{name: content[name] for name in names if name in content})
     except TypeError as error:
         raise ValueError(f"no {kind.__name__}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import subprocess
@@ -354,6 +355,22 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert after.read_heartbeat() == Heartbeat(12.5, version)
     assert after.write_auto([]) > version
     assert files.read_auto().volumes == ()
+
+
+def test_what_a_newer_version_has_added_is_passed_over(tmp_path: Path) -> None:
+    """During an upgrade the fence may still be the old one, or already the new one."""
+    files = LeaseFile(tmp_path)
+    added = {"added": [1]}
+    demo = {"name": DEMO.name, "id": DEMO.id, "path": DEMO.path}
+    for name, content in {
+        "lease": {"renewed_at": 12.5, "lease_seconds": 15, **added},
+        "auto": {"version": 3, "volumes": [{**demo, **added}], **added},
+        "fence": {"looked_at": 12.5, "version": 3, **added},
+    }.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    assert files.read_lease() == Lease(12.5, 15)
+    assert files.read_auto() == AutoList(3, (DEMO,))
+    assert files.read_heartbeat() == Heartbeat(12.5, 3)
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
