@@ -62,6 +62,20 @@ class Life:
     def abandon_a_move(self) -> None:
         self.node2.abandon_move(self.node2.start_move(self.volume, "node2"))
 
+    def lock_a_move_and_abandon_it(self) -> None:
+        begun = self.node2.begin_move(self.volume, "node2")
+        self.node2.abandon_move(self.node2.lock_move(self.volume, begun))
+
+    def begin_a_move_that_is_not_locked(self) -> None:
+        """So that it can still be mounted, whatever was asked about the one before."""
+        begun = self.node2.begin_move(self.volume, "node2")
+        self.node1.mount(self.volume)
+        self.node1.unmount(self.volume)
+        self.begun = begun
+
+    def end_it(self) -> None:
+        self.node2.abandon_move(self.begun)
+
     def write(self) -> None:
         self.node1.mount(self.volume)
         self.node1.unmount(self.volume)
@@ -198,6 +212,20 @@ def test_a_mount_whose_node_is_not_seen_keeps_the_volume(way: Way) -> None:
     with pytest.raises(InUse, match="node1"):
         node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
     assert node2.state().mounts == {volume.id: "node1"}
+
+
+def test_a_late_lock_does_not_keep_the_owner_from_what_it_has_mounted(way: Way) -> None:
+    node1, node2 = joined(way.join, "node1"), joined(way.join, "node2")
+    volume = made(node1)
+    move = node2.begin_move(volume, "node2")
+    way.is_held = lambda question: writes(question, "moves/")
+    with pytest.raises(ControlPlaneAway):
+        node2.lock_move(volume, move)
+    way.is_held = lambda _: False
+    node1.mount(volume)
+    for question in way.held:
+        way.execute(question)
+    assert not node1.state().moves[volume.id].is_locked
 
 
 def test_a_late_unmount_does_not_end_the_next_mount(way: Way) -> None:
