@@ -236,7 +236,13 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         troubles=troubles,
     )
     upkeep = Upkeep(
-        node, ownership=ownership, pool=pool, custody=custody, others=peers, strays=strays
+        node,
+        ownership=ownership,
+        pool=pool,
+        custody=custody,
+        others=peers,
+        strays=strays,
+        observed=observed,
     )
     verification = Verification(
         node,
@@ -265,7 +271,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         stop_taken=lapse.stop_taken,
         tell_fence=guard.refresh,
         resume=engine.resume,
-        see_time_pass=observed.look,
+        see_time_pass=lambda: observed.look(catalog.state),
         purge=cast(Purging, Guarded(purging, membership.check_known)).purge_old,
         look_for_strays=cast(Strays, Guarded(strays, membership.check_known)).look,
         problems=problems,

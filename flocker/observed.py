@@ -53,12 +53,16 @@ class Observed:
         self._stepped_at: float | None = None
         self._step = 0.0
 
-    def look(self) -> None:
-        """See time pass, and keep the count; to be called every few seconds."""
+    def look(self, state: State) -> None:
+        """See time pass, and who is away, and keep the count; to be called every few seconds."""
+        self.ages("away", seen_away(state).values())
         with self._lock:
-            self._pass()
             if self._seconds - self._saved_at >= SAVE_SECONDS:
                 self._save()
+
+    def away_seconds(self, node: str, state: State) -> float:
+        """For how long this node has missed another one since that was last heard of."""
+        return self.age("away", seen_away(state)[node])
 
     def age(self, kind: str, key: str) -> float:
         """For how many seconds this has been known; 0 the first time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from flocker.observed import Observed, seen_away
+from flocker.observed import Observed
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Removed
@@ -52,7 +52,6 @@ class Purging:
         removed = {
             _key(each): each for each in state.removed.values() if each.volume.owner == self._node
         }
-        self._observed.ages("away", seen_away(state).values())
         old_asides = self._old("aside", asides)
         old_removed = self._old("removed", removed)
         if self._observed.doubt(state) is not None:

@@ -79,11 +79,10 @@ class Retention:
 
     def numbers(self, volume: Volume, state: State) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
-        away = seen_away(state)
         kept = {
             copy.snapshot.number
             for node, copy in state.copies_of(volume).items()
-            if node not in away or self._observed.age("away", away[node]) < self._seconds
+            if not self._is_gone(node, state)
         }
         kept |= {named.snapshot.number for named in state.named(volume)}
         with self._lock:
@@ -91,3 +90,7 @@ class Retention:
             kept |= set(+self._read.get(volume.id, Counter()))
             kept |= set(self._sent.get(volume.id, {}).values())
         return kept
+
+    def _is_gone(self, node: str, state: State) -> bool:
+        is_away = node in seen_away(state)
+        return is_away and self._observed.away_seconds(node, state) >= self._seconds

@@ -9,16 +9,17 @@ from typing import Any, Protocol
 from flocker.asking import ask_all
 from flocker.custody import Custody
 from flocker.errors import FlockerError, PoolError, Refused
+from flocker.observed import Observed
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Event, Removed, State, Volume, ago, now
+from flocker.records import Event, Removed, State, Volume, now
 from flocker.strays import Strays
 
 log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
-GONE_SECONDS = 600  # longer than a reboot takes
+GONE_SECONDS = 600  # longer than a reboot takes; by no wall clock: see observed.py
 DELETION_SECONDS = 30  # the kernel deletes in the background; an answer waits so long for it
 
 
@@ -44,6 +45,7 @@ class Upkeep:
         custody: Custody,
         others: Others,
         strays: Strays,
+        observed: Observed,
     ) -> None:
         self._node = node
         self._ownership = ownership
@@ -51,6 +53,7 @@ class Upkeep:
         self._custody = custody
         self._others = others
         self._strays = strays
+        self._observed = observed
 
     def purge(self, reference: str | None) -> Answer:
         """Delete what was removed or put aside, on all nodes, and tell how much room it made.
@@ -127,6 +130,7 @@ class Upkeep:
             return {"volume": name, "node": None}
         if name not in state.seen and name not in state.nodes:
             raise Refused(f"no volume and no node '{name}'; `flocker status` lists those there are")
+        self._refuse_if_it_may_come_back(name, state)
         _refuse_if_it_is_needed(name, state)
         self._ownership.forget_node(name)
         return {"volume": None, "node": name}
@@ -138,6 +142,16 @@ class Upkeep:
     def strays_here(self) -> list[Answer]:
         """See Strays.strays."""
         return self._strays.strays()
+
+    def _refuse_if_it_may_come_back(self, node: str, state: State) -> None:
+        if node in state.nodes:
+            raise Refused(f"{node} is up; only a node that is gone can be forgotten")
+        missed = self._observed.away_seconds(node, state)
+        if missed < GONE_SECONDS:
+            raise Refused(
+                f"{node} was heard of at {state.seen[node]}, and may come back: {self._node} has "
+                f"missed it for {missed:.0f} of {GONE_SECONDS} s; try again after that"
+            )
 
     def _purge_on(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
         if node == self._node:
@@ -198,13 +212,6 @@ def _refuse_if_it_can_be_had(volume: Volume, state: State) -> None:
 
 
 def _refuse_if_it_is_needed(node: str, state: State) -> None:
-    if node in state.nodes:
-        raise Refused(f"{node} is up; only a node that is gone can be forgotten")
-    heard = state.seen.get(node, "")
-    if heard > ago(GONE_SECONDS):
-        raise Refused(
-            f"{node} was heard of at {heard}, and may come back; try again ten minutes after that"
-        )
     can_be_promoted = sorted(
         volume.name
         for volume in state.volumes.values()

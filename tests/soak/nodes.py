@@ -388,7 +388,7 @@ class TwinNode(Machine):
             tell_fence=cast(Guard, self.guard).refresh,
             resume=lambda: None,
             purge=self.purging.purge_old,
-            see_time_pass=self.observed.look,
+            see_time_pass=lambda: self.observed.look(self.catalog.state),
             look_for_strays=self.strays.look,
             problems=self.giving_up.problems,
             stuck=self.follower.stuck,

@@ -56,7 +56,7 @@ class Daemon:
     def live(self, seconds: float) -> None:
         for _ in range(int(seconds / 30)):
             self.clock.seconds += 30
-            self._observed.look()
+            self._observed.look(self._ownership.state())
 
     def purge(self) -> int:
         """Purge, and count what is left."""

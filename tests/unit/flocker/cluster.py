@@ -322,6 +322,7 @@ class Machine:
             custody=self.custody,
             others=peers,
             strays=self.strays,
+            observed=self.observed,
         )
         self.verification = Verification(
             node,
@@ -370,7 +371,7 @@ class Machine:
         while self.lived < until:
             self.lived += 30
             self.cluster.ownership.ahead[self.name] += 30
-            self.observed.look()
+            self.observed.look(self.state)
         self.announce()
 
     def announce(self) -> None:

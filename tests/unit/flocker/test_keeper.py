@@ -83,7 +83,7 @@ def start(
             tell_fence=housework.told.set,
             resume=housework.resumed.set,
             purge=housework.purged.set,
-            see_time_pass=node1.observed.look,
+            see_time_pass=lambda: node1.observed.look(node1.catalog.state),
             look_for_strays=lambda: None,
             problems=lambda: ["volume 'demo': stuck"],
             stuck=lambda: {"id": "its pool is full"},

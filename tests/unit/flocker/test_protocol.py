@@ -186,7 +186,7 @@ class Protocol(RuleBasedStateMachine):
                 self.cluster.ownership.ahead[node] += 3600 / LOOKS_IN_AN_HOUR
                 if not (self.wires[node].is_dead or self.wires[node].is_paused):
                     self.cluster[node].lived += 3600 / LOOKS_IN_AN_HOUR
-                    self.cluster[node].observed.look()
+                    self.cluster[node].observed.look(self.cluster.state)
 
     @rule(node=SOME_NODE, hours=st.sampled_from([-9, -2, 2, 9, 24 * 365]))
     def step_clock(self, node: str, hours: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker import follower, publisher
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
-from flocker.records import Copy, Cut, Node, Snapshot, State, Volume, ago
+from flocker.records import Copy, Cut, Node, Snapshot, State, Volume
 from flocker.replication import replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
@@ -383,7 +383,10 @@ def test_a_node_that_is_away_finds_the_snapshot_its_copy_ends_with(
     """For as long as node1 has seen it away, whatever the clocks say."""
     node1, volume = demo["node1"], demo.volume("demo")
     copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(4, "identity"), "")}}
-    away = State(copies=copies, seen={"node2": ago(clock_steps_by)})
+    demo.ownership.ahead["node2"] -= clock_steps_by
+    demo["node2"].announce()
+    demo.lose("node2")
+    away = State(copies=copies, seen=demo.state.seen, nodes=demo.state.nodes)
     assert node1.retention.numbers(volume, away) == {4}
     demo.ownership.ahead["node1"] += clock_steps_by
     node1.live(RETENTION_SECONDS - 60)

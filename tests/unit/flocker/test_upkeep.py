@@ -171,5 +171,37 @@ def test_a_node_that_may_only_be_booting_is_not_forgotten(
 ) -> None:
     gone["node1"].failover.promote("copied")
     monkeypatch.setattr(upkeep, "GONE_SECONDS", 600)
-    with pytest.raises(Refused, match="may come back; try again ten minutes after"):
+    with pytest.raises(Refused, match="may come back: node1 has missed it for 0 of 600 s"):
         gone["node1"].upkeep.forget("node3")
+
+
+def test_no_clock_that_is_wrong_has_a_node_forgotten(cluster: MemoryCluster) -> None:
+    """node3's was hours behind, and node1's steps forward."""
+    node1 = cluster["node1"]
+    cluster.ownership.ahead["node3"] -= 10000
+    cluster["node3"].announce()
+    cluster.lose("node3")
+    cluster.ownership.ahead["node1"] += 10000
+    with pytest.raises(Refused, match="may come back"):
+        node1.upkeep.forget("node3")
+    node1.live(540)
+    with pytest.raises(Refused, match=r"may come back: node1 has missed it for 5[0-9]* of 600 s"):
+        node1.upkeep.forget("node3")
+    node1.live(90)
+    node1.upkeep.forget("node3")
+    assert "node3" not in cluster.state.seen
+
+
+def test_an_absence_counts_from_when_it_was_first_noticed(cluster: MemoryCluster) -> None:
+    """Not from the question, and a node that was heard of meanwhile is another absence."""
+    node1 = cluster["node1"]
+    cluster.lose("node3")
+    node1.live(700)
+    cluster.bring_back("node3")
+    cluster.live(60)
+    cluster.lose("node3")
+    with pytest.raises(Refused, match="may come back"):
+        node1.upkeep.forget("node3")
+    node1.live(700)
+    node1.upkeep.forget("node3")
+    assert "node3" not in cluster.state.seen
