@@ -421,11 +421,12 @@ class BtrfsPool:
                 shutil.rmtree(folder.path)
 
     @works_when_full
-    def reclaim(self, volume_id: str) -> bool:
+    def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         with self._locked(volume_id) as folder:
             # Asked of each volume that is followed, so what costs less comes first.
             if folder.has_data or not (removed := self._trash.removed(volume_id)):
                 return False
+            confirm()
             # The newest; but what arrived of the volume after it was removed, and so has no
             # epoch, lies there as well.
             entry = max(removed, key=lambda each: VolumeFolder(each.content).epoch() or 0)

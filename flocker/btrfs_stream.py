@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import logging
 import os
 import re
 import signal
@@ -12,17 +13,22 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from flocker import subvolume
+from flocker import liveness, subvolume
 from flocker.errors import PoolError, StreamRefused, TransferFailed
+from flocker.liveness import Watch, of_process, of_thread
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 # struct btrfs_ioctl_send_args: where to, number of subvolumes to share data with and where their
 # ids are, the parent's id, flags, reserved words.
 _SEND_ARGUMENTS = struct.Struct("=qQQQQ32x")
 _SEND = subvolume.request_code(1, 38, _SEND_ARGUMENTS.size)
+END_SECONDS = 5.0  # what hangs in the kernel cannot be killed, and nobody waits for it
 EXTENT = re.compile(r"update_extent .*\blen=(\d+)\s*$")
 # What `btrfs receive` says of a stream that was cut or damaged on its way, and of a pool that is
 # full or broken. Everything else it would say again of the same stream.
@@ -35,8 +41,10 @@ PASSING = re.compile(
 def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
     """A snapshot, whole or what differs from `parent`.
 
+    An empty chunk is a sign of life: there is nothing to send yet, and the kernel is at work.
+
     Raises:
-        PoolError: while iterating, when the stream cannot be completed.
+        PoolError: while iterating, when the stream cannot be completed, or hangs.
     """
     with tempfile.TemporaryFile() as complaints:
         program = subprocess.Popen(
@@ -44,15 +52,28 @@ def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
         )
         assert program.stdout is not None
         try:
-            # What there is, not a whole chunk: a long walk over unchanged files sends little.
-            while chunk := os.read(program.stdout.fileno(), CHUNK_BYTES):
-                yield chunk
+            yield from _read(
+                program.stdout.fileno(), Watch("btrfs send", [of_process(program.pid)])
+            )
             if program.wait() != 0:
                 raise PoolError(f"btrfs send failed: {_text_of(complaints)}")
         finally:  # also when the receiver went away in the middle
             program.stdout.close()
-            program.kill()
-            program.wait()
+            _end(program)
+
+
+def _read(pipe: int, watch: Watch) -> Generator[bytes, None, None]:
+    """What comes through a pipe; while nothing comes, an empty chunk is a sign of life."""
+    while True:
+        if liveness.can_read(pipe):
+            # What there is, not a whole chunk: a long walk over unchanged files sends little.
+            chunk = os.read(pipe, CHUNK_BYTES)
+            if not chunk:
+                return
+            yield chunk
+            watch.progressed()
+        elif watch.is_alive():
+            yield b""
 
 
 def small(snapshot: Path, parent: Path, most_bytes: int) -> bytes | None:
@@ -62,7 +83,7 @@ def small(snapshot: Path, parent: Path, most_bytes: int) -> bytes | None:
     most of what a stream costs.
 
     Raises:
-        PoolError: the stream cannot be completed.
+        PoolError: the stream cannot be completed, or hangs.
     """
     reader, writer = os.pipe()
     failures: list[PoolError] = []
@@ -80,11 +101,13 @@ def small(snapshot: Path, parent: Path, most_bytes: int) -> bytes | None:
     writing.start()
     stream = bytearray()
     try:
-        while len(stream) <= most_bytes and (chunk := os.read(reader, CHUNK_BYTES)):
+        for chunk in _read(reader, Watch("btrfs send", [of_thread(writing.native_id)])):
             stream += chunk
+            if len(stream) > most_bytes:
+                break
     finally:
         os.close(reader)  # then the kernel writes no more
-        writing.join()
+        writing.join(END_SECONDS)
     if len(stream) > most_bytes:
         return None
     if failures:
@@ -143,8 +166,8 @@ def receive(folder: Path, stream: Iterable[bytes]) -> None:
 
     Raises:
         StreamRefused: the program does not take it, whoever sends it again.
-        TransferFailed: it is broken, or there is no room; what came of it is left for the caller
-            to delete.
+        TransferFailed: it is broken, there is no room, or the disk hangs; what came of it is left
+            for the caller to delete.
     """
     with tempfile.TemporaryFile() as complaints:
         # -e: end at the stream's own end mark, so that a stream cut short is an error.
@@ -155,21 +178,42 @@ def receive(folder: Path, stream: Iterable[bytes]) -> None:
             env={**os.environ, "LC_ALL": "C"},
         )
         assert program.stdin is not None
+        watch = Watch("btrfs receive", [of_process(program.pid)], TransferFailed)
+        pipe = program.stdin.fileno()
+        os.set_blocking(pipe, False)
         try:
-            for chunk in stream:
-                program.stdin.write(chunk)
+            with suppress(BrokenPipeError):  # its own complaint says more
+                for chunk in stream:
+                    liveness.write(pipe, chunk, watch)
             program.stdin.close()
-            program.wait()
-        except BrokenPipeError:
-            program.wait()  # its own complaint says more
+            _outlast(program, watch)
         finally:
-            program.kill()
-            program.wait()
+            _end(program)
         if program.returncode != 0:
             why = _text_of(complaints)
             was_ended = program.returncode < 0
             kind = TransferFailed if was_ended or PASSING.search(why) else StreamRefused
             raise kind(f"btrfs receive failed: {why}")
+
+
+def _outlast(program: subprocess.Popen[bytes], watch: Watch) -> None:
+    """Wait for a program that has all it needs, unless it hangs."""
+    watch.progressed()
+    while True:
+        try:
+            program.wait(liveness.SIGN_SECONDS)
+        except subprocess.TimeoutExpired:
+            watch.is_alive()
+        else:
+            return
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    program.kill()
+    try:
+        program.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("process %d hangs in the kernel and does not end", program.pid)
 
 
 def _command(snapshot: Path, parent: Path | None, *options: str) -> list[str]:

@@ -16,7 +16,8 @@ FlockerError
 │   ├── LeavesBehind    a volume holds what no snapshot of it does
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
-│   └── StreamRefused   it arrived whole and cannot be applied here, now or later
+│   ├── StreamRefused   it arrived whole and cannot be applied here, now or later
+│   └── Stalled         the other node sends no more of it, and no sign of life
 ├── PoolError           btrfs said no
 │   ├── PoolFull        there is no room left
 │   └── LostWrites      the disk below it refused writes that had been accepted
@@ -153,6 +154,17 @@ class StreamRefused(TransferFailed):
 
     Its parent here lacks or has something that the sender does not know of.
     """
+
+
+class Stalled(TransferFailed):
+    """Nothing came from a node for so long that its stream is given up; it may be tried again."""
+
+    def __init__(self, node: str, seconds: float) -> None:
+        super().__init__(
+            f"{node} has sent nothing for {seconds:g} s, not even a sign of life, so its daemon, "
+            f"its disk or the network hangs; `dmesg` and `systemctl status flocker` on {node} tell "
+            "more"
+        )
 
 
 class PoolError(FlockerError):

@@ -2,7 +2,8 @@
 
 The owners' nodes are followed side by side. One request names what all volumes of an owner lack
 here, and one stream brings it; what arrived is flushed at once and told in one write. A volume
-whose changes are large, or that is new here, is fetched alone while the small ones go on.
+whose changes are large, or that is new here, is fetched alone while the small ones go on. Each
+owner has workers of its own for that, so an owner that hangs holds up no other's volumes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 
 from flocker.background import attempt
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, FlockerError
+from flocker.errors import ControlPlaneAway, FlockerError, Refused
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Copy, State, Volume
@@ -25,7 +26,7 @@ from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4  # volumes fetched alone at the same time
+AT_ONCE = 4  # volumes of one owner fetched alone at the same time
 BATCH = 50  # volumes in one request: what is in it counts only when all of it is on disk
 RETRY_SECONDS = 5.0
 
@@ -59,7 +60,7 @@ class Follower:
         self._alone: set[str] = set()  # volumes that are fetched alone now
         self._followed: dict[str, bool] = {}  # owner -> whether to look once more when done
         self._setbacks = Setbacks()
-        self._workers = ThreadPoolExecutor(AT_ONCE, "follow")
+        self._workers: dict[str, ThreadPoolExecutor] = {}  # by owner
 
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
@@ -155,11 +156,16 @@ class Follower:
         return [volume for volume in ready if volume.id not in outcomes]
 
     def _make_ready(self, volume: Volume) -> None:
-        if self._pool.reclaim(volume.id):
+        if self._pool.reclaim(volume.id, partial(self._refuse_if_gone, volume)):
             log.info("volume '%s' is back; its removed copy here is used again", volume.name)
         if volume.size_bytes is not None:
             self._pool.prepare_sizes()
         self._clear(volume)
+
+    def _refuse_if_gone(self, volume: Volume) -> None:
+        there = self._ownership.volume(volume.name)
+        if there is None or there.id != volume.id:
+            raise Refused(f"volume '{volume.name}' was removed this moment")
 
     def _is_made_ready(self, volume: Volume) -> bool:
         try:
@@ -228,7 +234,10 @@ class Follower:
             if volume.id in self._alone:
                 return
             self._alone.add(volume.id)
-        self._workers.submit(self._work, volume)
+            if volume.owner not in self._workers:
+                self._workers[volume.owner] = ThreadPoolExecutor(AT_ONCE, f"from-{volume.owner}")
+            workers = self._workers[volume.owner]
+        workers.submit(self._work, volume)
 
     def _work(self, volume: Volume) -> None:
         failure = f"replica of volume '{volume.name}' falls behind"

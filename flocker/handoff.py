@@ -223,6 +223,8 @@ class _Job:
     def describe(self, progress: Progress | None) -> str:
         """How far the copy is, for the person who has to type the command again."""
         text = f"copying volume '{self.volume.name}' from {self.volume.owner}"
+        if progress is not None and progress.waits_for:
+            text += f", as soon as the copy from {progress.waits_for} that is under way has come"
         if progress is not None and progress.percent:
             elapsed = time.monotonic() - self._started
             left = elapsed * (100 - progress.percent) / progress.percent
@@ -249,7 +251,10 @@ class _Publisher:
         try:
             is_current = self._ownership.report_move(
                 replace(
-                    self._move, bytes_done=progress.bytes_done, bytes_total=progress.bytes_total
+                    self._move,
+                    bytes_done=progress.bytes_done,
+                    bytes_total=progress.bytes_total,
+                    waits_for=progress.waits_for,
                 )
             )
         except ControlPlaneAway as error:

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Self
 
+from flocker import liveness
 from flocker.errors import PoolError, TransferFailed
+from flocker.liveness import Watch, of_thread
 from flocker.pool import Pool
 from flocker.records import Record, Snapshot
 from flocker.replication import Retention
@@ -65,18 +68,29 @@ class Increments:
         self._pool = pool
         self._retention = retention
 
-    def send(self, to: str, wanted: Sequence[Wanted]) -> Generator[Increment, None, None]:
-        """The increments, in the order they were asked for."""
+    def send(self, to: str, wanted: Sequence[Wanted]) -> Generator[Increment | None, None, None]:
+        """The increments, in the order they were asked for; None is a sign of life meanwhile.
+
+        Raises:
+            PoolError: while iterating, when the pool hangs.
+        """
         for each in wanted:  # before the first one is made: the last must not be pruned meanwhile
             self._retention.sending(each.volume_id, to, each.snapshot.number)
         ahead: deque[Future[Increment]] = deque()
-        with ThreadPoolExecutor(AT_ONCE, "send") as workers:
+        threads: list[str] = []
+        workers = ThreadPoolExecutor(
+            AT_ONCE, "send", lambda: threads.append(of_thread(threading.get_native_id()))
+        )
+        watch = Watch("making increments ready", threads)
+        try:
             for each in wanted:
                 ahead.append(workers.submit(self._send, each))
                 if len(ahead) >= AT_ONCE:
-                    yield ahead.popleft().result()
+                    yield from _made(ahead.popleft(), watch)
             while ahead:
-                yield ahead.popleft().result()
+                yield from _made(ahead.popleft(), watch)
+        finally:  # without those that hang
+            workers.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, wanted: Wanted) -> Increment:
         volume_id, snapshot = wanted.volume_id, wanted.snapshot
@@ -93,10 +107,21 @@ class Increments:
         return Increment(volume_id, common[-1], stream)
 
 
-def encode(increments: Iterable[Increment]) -> Generator[bytes, None, None]:
-    """The frames of some increments."""
+def _made(increment: Future[Increment], watch: Watch) -> Generator[Increment | None, None, None]:
+    watch.progressed()
+    while not wait([increment], liveness.SIGN_SECONDS).done:
+        if watch.is_alive():
+            yield None
+    yield increment.result()
+
+
+def encode(increments: Iterable[Increment | None]) -> Generator[bytes, None, None]:
+    """The frames of some increments; an empty chunk is a sign of life meanwhile."""
     number = 0
     for each in increments:
+        if each is None:
+            yield b""
+            continue
         number += 1
         head = {
             "volume_id": each.volume_id,

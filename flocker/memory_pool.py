@@ -297,7 +297,7 @@ class MemoryPool:
                 content = self._take_live(volume_id) if self.is_open(volume_id) else None
                 self._put_aside(volume_id, volume, node, "removed", content, removed)
 
-    def reclaim(self, volume_id: str) -> bool:
+    def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         self._change()
         with self._lock:
             here = self._volumes.get(volume_id)
@@ -308,6 +308,7 @@ class MemoryPool:
             ]
             if not removed or self.is_open(volume_id) or (here and here.snapshots):
                 return False
+            confirm()
             entry = max(removed, key=lambda each: each.volume.epoch if each.volume else 0)
             self._trash.remove(entry)
             assert entry.volume is not None

@@ -299,7 +299,8 @@ class Operations:
 
     def _have_back(self, removed: Removed) -> Volume:
         name, volume_id = removed.volume.name, removed.volume.id
-        if not self._pool.reclaim(volume_id) and not self._pool.is_open(volume_id):
+        is_reclaimed = self._pool.reclaim(volume_id, partial(self._refuse_if_not_removed, removed))
+        if not is_reclaimed and not self._pool.is_open(volume_id):
             raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
         # Replicas that kept a copy have nothing but what was the owner's, however far they came.
         held = self._pool.snapshots(volume_id)
@@ -315,6 +316,13 @@ class Operations:
                 self._pool.discard(volume_id, name, self._node, belief)
             raise
         return volume
+
+    def _refuse_if_not_removed(self, removed: Removed) -> None:
+        if self._ownership.removed(removed.volume.id) != removed:
+            raise Refused(
+                f"volume '{removed.volume.name}' was brought back or purged this moment; "
+                "`flocker status` and `flocker trash` tell which"
+            )
 
     def _refuse_if_recorded(self, volume: Volume) -> None:
         there = self._ownership.volume(volume.name)

@@ -17,7 +17,9 @@
     GET  /upkeep/strays                    likewise
     POST /verification/...                 see verification_api.py
 
-A stream has no length: it is chunked, so one that breaks off cannot pass for whole.
+A stream has no length: it is chunked, so one that breaks off cannot pass for whole. To whom asks
+for it `framed`, it comes with signs of life (frames.py); nodes of older versions neither ask for
+that nor send it.
 
 Longer than 300 lines because both ends of each route are here.
 """
@@ -28,7 +30,8 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -40,8 +43,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from flocker import frames, liveness
 from flocker.config import Certificates
 from flocker.custody import Custody
 from flocker.digest import Digest
@@ -53,6 +57,7 @@ from flocker.errors import (
     PeerAway,
     PoolError,
     Refused,
+    Stalled,
     TransferFailed,
     VolumeNotFound,
 )
@@ -67,14 +72,15 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 20
 LIST_SECONDS = 5  # a person waits for it, and is told which nodes are not on the list
 CONNECT_SECONDS = 5  # and for TLS, which a node takes its time for when fifty volumes move at once
-# A snapshot waits until the disk has all that was written; a stream is silent, and its size
-# unknown, for as long as btrfs walks over files that did not change.
+# A snapshot waits until the disk has all that was written, and the size of a stream is unknown as
+# long as btrfs walks over files that did not change. As long is waited for a node to take more of
+# a stream: it gives up sooner if its disk hangs, and nobody else can tell that from a slow disk.
 DISK_SECONDS = 600
 # A move that an operator asks for elsewhere takes as long as its data.
 OPERATION_SECONDS = 24 * 3600
 # uvicorn closes idle connections after 5 s; one that is being closed is no sign of a dead node.
 IDLE_SECONDS = 1
-# A node that loses its power says no goodbye: without these, who waits for its stream would do so
+# A node that loses its power says no goodbye: without these, who waits for its answer would do so
 # for DISK_SECONDS.
 KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -97,6 +103,7 @@ class IncrementsRequest(BaseModel):
 
     to: str
     wanted: list[dict[str, Any]]
+    framed: bool = False
 
 
 class CreateRequest(BaseModel):
@@ -167,12 +174,14 @@ def serve_peers(parts: Parts) -> FastAPI:
         return [snapshot.to_json() for snapshot in pool.snapshots(volume_id)]
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
-    async def stream(volume_id: str, number: int, to: str, parent: int | None = None) -> _Outgoing:
+    async def stream(
+        volume_id: str, number: int, to: str, parent: int | None = None, *, framed: bool = False
+    ) -> _Outgoing:
         parts.retention.sending(volume_id, to, number)
         chunks = pool.send(volume_id, number, parent)
         # Asked for the first one here, so that what cannot be sent is refused with its reason.
         first = await run_in_threadpool(next, chunks, b"")
-        return _Outgoing(first, chunks, parts.count_sent)
+        return _Outgoing(first, chunks, parts.count_sent, to, is_framed=framed)
 
     @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
     def stream_bytes(volume_id: str, number: int, parent: int | None = None) -> dict[str, int]:
@@ -182,7 +191,8 @@ def serve_peers(parts: Parts) -> FastAPI:
     def increments(asked: IncrementsRequest) -> _Outgoing:
         wanted = [Wanted.from_json(each) for each in asked.wanted]
         found = Increments(pool, parts.retention).send(asked.to, wanted)
-        return _Outgoing(b"", encode(found), parts.count_sent)
+        chunks = encode(found)
+        return _Outgoing(b"", chunks, parts.count_sent, asked.to, is_framed=asked.framed)
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
@@ -200,17 +210,37 @@ class _Outgoing(StreamingResponse):
     """A stream that ends with its answer: read to the end, broken off or never begun.
 
     When the other node hangs up, Starlette cancels the sending, wherever it is at that moment.
+    One that stays and takes nothing is hung up on.
     """
 
     def __init__(
-        self, first: bytes, chunks: Generator[bytes, None, None], count_sent: Callable[[int], None]
+        self,
+        first: bytes,
+        chunks: Generator[bytes, None, None],
+        count_sent: Callable[[int], None],
+        to: str,
+        *,
+        is_framed: bool,
     ) -> None:
-        super().__init__(_counted(first, chunks, count_sent), media_type="application/octet-stream")
+        counted = _counted(first, chunks, count_sent)
+        content = frames.encode(counted) if is_framed else filter(None, counted)
+        kind = frames.MEDIA_TYPE if is_framed else "application/octet-stream"
+        super().__init__(content, media_type=kind)
         self._chunks = chunks
+        self._to = to
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                with anyio.fail_after(DISK_SECONDS):
+                    await send(message)
+            except TimeoutError as error:
+                raise TransferFailed(
+                    f"{self._to} has taken nothing of a stream for {DISK_SECONDS:g} s; it is ended"
+                ) from error
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
         finally:
             with anyio.CancelScope(shield=True):  # a cancelled answer could not wait for it
                 await run_in_threadpool(self._chunks.close)
@@ -329,33 +359,31 @@ class HttpPeers:
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> Iterator[bytes]:
-        url = f"{self._url(node)}/copies/{volume_id}/snapshots/{wanted.number}"
-        params: dict[str, str | int] = {"to": self._node, **_against(parent)}
-        try:
-            with self._client.stream(
-                "GET", url, params=params, timeout=_patient(DISK_SECONDS)
-            ) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise TransferFailed(f"{node} cannot send: {answer.text}")
-                yield from answer.iter_raw()
-        except httpx2.HTTPError as error:
-            raise TransferFailed(
-                f"the stream from {node} broke off ({error!r}); try again"
-            ) from error
+        path = f"/copies/{volume_id}/snapshots/{wanted.number}"
+        params = {"to": self._node, "framed": True, **_against(parent)}
+        with self._streaming(node, "GET", path, params=params) as answer:
+            yield from _content(answer, node)
 
     def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
-        body = {"to": self._node, "wanted": [each.to_json() for each in wanted]}
+        body = {"to": self._node, "wanted": [each.to_json() for each in wanted], "framed": True}
+        with self._streaming(node, "POST", "/increments", json=body) as answer:
+            if answer.status_code == httpx2.codes.NOT_FOUND:
+                return  # an older version: all of them are fetched alone
+            yield from decode(_content(answer, node))
+
+    @contextmanager
+    def _streaming(
+        self, node: str, method: str, path: str, **asked: Any
+    ) -> Iterator[httpx2.Response]:
+        """Open a stream, and explain what ends it too early."""
+        patience = _patient(liveness.STALL_SECONDS)
         try:
             with self._client.stream(
-                "POST", f"{self._url(node)}/increments", json=body, timeout=_patient(DISK_SECONDS)
+                method, self._url(node) + path, timeout=patience, **asked
             ) as answer:
-                if answer.status_code == httpx2.codes.NOT_FOUND:
-                    return  # an older version: all of them are fetched alone
-                if not answer.is_success:
-                    answer.read()
-                    raise TransferFailed(f"{node} cannot send: {answer.text}")
-                yield from decode(answer.iter_raw())
+                yield answer
+        except httpx2.ReadTimeout as error:
+            raise Stalled(node, liveness.STALL_SECONDS) from error
         except httpx2.HTTPError as error:
             raise TransferFailed(
                 f"the stream from {node} broke off ({error!r}); try again"
@@ -421,6 +449,15 @@ class HttpPeers:
         if known := self._nodes().get(node):
             return f"https://{known.address}:{self._port}"
         raise PeerAway(node, "its lease has run out")
+
+
+def _content(answer: httpx2.Response, node: str) -> Iterable[bytes]:
+    if not answer.is_success:
+        answer.read()
+        raise TransferFailed(f"{node} cannot send: {answer.text}")
+    if answer.headers.get("content-type") == frames.MEDIA_TYPE:
+        return frames.decode(answer.iter_raw(), node)
+    return answer.iter_raw()  # an older version
 
 
 def _against(parent: Snapshot | None) -> dict[str, int]:

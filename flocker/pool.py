@@ -260,14 +260,21 @@ class Pool(Protocol):
             StillWanted: a process has it mounted, or its epoch is later than believed.
         """
 
-    def reclaim(self, volume_id: str) -> bool:
+    def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         """Take a removed volume back whole: snapshots and writable copy; whether there was one.
 
         The epoch stored with it stays; `readmit` makes it writable again.
+
+        Args:
+            confirm: called when there is one, with the volume locked; raises if it is not wanted,
+                as of one that was removed since the caller looked.
         """
 
     def readmit(self, claim: Claim) -> None:
         """Let the writable volume that is here be opened at a later epoch than before.
+
+        On an old look this takes nothing away and brings nothing back, so nobody is asked again:
+        who opens a volume goes by etcd's record, and that has another epoch then.
 
         Raises:
             PoolError: there is no writable volume here, or its epoch is later.

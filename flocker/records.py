@@ -150,6 +150,8 @@ class Move(Record):
     `token` tells this move from an earlier one of the same volume: a node that
     was paused while its move expired must not finish a later one.
     `is_locked` says that nobody can mount the volume: its last snapshot is being fetched.
+    `waits_for` is the node that the target still fetches the volume from for something else; or
+    empty.
     """
 
     volume_id: str
@@ -159,6 +161,7 @@ class Move(Record):
     bytes_done: int = 0
     bytes_total: int | None = None  # not known before the source has counted
     is_locked: bool = True
+    waits_for: str = ""
 
     @property
     def percent(self) -> int | None:

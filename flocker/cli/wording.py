@@ -311,6 +311,8 @@ def _state(volume: Part) -> str:
     if move := volume["move"]:
         percent = "" if move["percent"] is None else f" {move['percent']} %"
         state = f"on its way to {move['target']}{percent}"
+        if move["waits_for"]:
+            state += f", after the copy from {move['waits_for']} that is under way"
     else:
         state = f"mounted on {volume['mounted_on']}" if volume["mounted_on"] else "not mounted"
     return f"{state}; {volume['problem']}" if volume["problem"] else state

@@ -87,6 +87,24 @@ def test_the_stream_size_is_that_of_what_changed(
     assert sent < 1.2 * (1 << 20)
 
 
+def test_signs_of_life_are_no_part_of_a_snapshot(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
+) -> None:
+    """Wherever in a stream they come."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    parent = None
+    for text in ("first", "second"):
+        snapshot = written(source, claim, text)
+        number = parent and parent.number
+        whole = b"".join(source.send(claim.volume_id, snapshot.number, number))
+        pieces = [whole[at : at + 3] for at in range(0, len(whole), 3)]
+        slow = [each for piece in pieces for each in (b"", piece)]
+        target.receive(claim.volume_id, snapshot, parent, slow)
+        parent = snapshot
+    assert target.snapshots(claim.volume_id) == source.snapshots(claim.volume_id)
+
+
 def test_old_snapshots_are_pruned(make_btrfs_pool: MakeBtrfsPool, claim: Claim) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)

@@ -277,7 +277,7 @@ def test_a_place_that_was_never_filled_is_no_entry(
     [place] = (pool.root / "trash").iterdir()
     assert json.loads(note.read(place / "note"))["why"] == "removed"
     assert pool.asides() == []
-    assert not pool.reclaim(claim.volume_id)
+    assert not pool.reclaim(claim.volume_id, SURE.confirm)
     assert text_of(pool, claim) == "saved"
     BtrfsPool(pool.root)  # as the daemon does when it starts
     assert list((pool.root / "trash").iterdir()) == []
@@ -297,7 +297,7 @@ def test_what_an_older_version_put_aside_is_listed(make_btrfs_pool: MakeBtrfsPoo
     )  # fmt: skip
     assert (other.volume_id, other.why) == (gone.volume_id, "removed")
     assert [content_of(pool, each) for each in (one, other)] == ["lost", "gone"]
-    assert pool.reclaim(gone.volume_id)
+    assert pool.reclaim(gone.volume_id, SURE.confirm)
     assert text_of(pool, gone) == "gone"
     pool.purge_aside(one.reference)
     assert [path.name for path in trash.iterdir()] == ["notes-of-the-operator"]
@@ -316,7 +316,7 @@ def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
         note.write(path / "note", damaged)
     assert {aside.why for aside in pool.asides()} == {"conflict", "removed"}
     assert {content_of(pool, aside) for aside in pool.asides()} == {"second", "saved"}
-    assert pool.reclaim(claim.volume_id)
+    assert pool.reclaim(claim.volume_id, SURE.confirm)
 
 
 def test_what_cannot_be_purged_stays_listed(make_btrfs_pool: MakeBtrfsPool) -> None:

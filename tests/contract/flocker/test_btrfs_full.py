@@ -99,7 +99,7 @@ def test_a_full_pool_can_be_emptied(pool: BtrfsPool, filler: Claim, fill: Fill) 
     pool.restore(restored, earlier, None)
     assert text_of(pool, restored) == "first"
     pool.discard(gone.volume_id, "gone", "node1", SURE)
-    assert pool.reclaim(gone.volume_id)
+    assert pool.reclaim(gone.volume_id, SURE.confirm)
     pool.readmit(Claim(gone.volume_id, 4))
     assert text_of(pool, Claim(gone.volume_id, 4)) == "second"
     pool.discard(filler.volume_id, "filler", "node1", SURE)

@@ -120,7 +120,7 @@ def test_restores_and_clones_have_the_size_they_are_given(make_btrfs_pool: MakeB
     [aside] = pool.asides()
     pool.clone_aside(aside.reference, again := a_claim(), 60 * MIB)
     assert is_refused(pool.open(again), "after", 40)
-    assert pool.reclaim(claim.volume_id)
+    assert pool.reclaim(claim.volume_id, SURE.confirm)
     assert is_refused(pool.open(claim), "after", 40)
 
 

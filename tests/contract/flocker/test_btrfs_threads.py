@@ -122,7 +122,7 @@ def test_what_arrives_of_a_removed_volume_is_not_kept(pools: Pools) -> None:
     with pytest.raises(TransferFailed):
         received.result()
     assert target.volume_ids() == []
-    assert target.reclaim(claim.volume_id)
+    assert target.reclaim(claim.volume_id, SURE.confirm)
     assert target.snapshots(claim.volume_id) == [first]
     target.receive(claim.volume_id, second, None, source.send(claim.volume_id, 2, None))
     assert target.snapshots(claim.volume_id) == [first, second]

@@ -145,7 +145,7 @@ def test_they_are_purged_with_what_was_put_aside(pool: BtrfsPool, how: str) -> N
 def test_a_removed_volume_comes_back_with_them(pool: BtrfsPool) -> None:
     claim, _ = volume_with_subvolumes(pool)
     pool.discard(claim.volume_id, "demo", "node1", SURE)
-    assert pool.reclaim(claim.volume_id)
+    assert pool.reclaim(claim.volume_id, SURE.confirm)
     assert (pool.open(claim) / "var/lib/layer/file").read_text() == "inside"
 
 

@@ -7,14 +7,18 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import Response
 
 from acceptance.waiting import eventually
-from flocker import peer
+from flocker import liveness, peer, setbacks
 from flocker.config import Certificates
 from flocker.errors import (
     ControlPlaneAway,
@@ -27,7 +31,7 @@ from flocker.errors import (
 )
 from flocker.peer import HttpPeers, Parts, serve_peers
 from flocker.pool import Aside
-from flocker.records import Node, Snapshot, State
+from flocker.records import Event, Node, Snapshot, State
 from flocker.upkeep_api import add_peer_upkeep_routes
 from flocker.verification_api import add_peer_verification_routes
 from tests.contract.flocker.nobody import port_of_nobody
@@ -66,13 +70,19 @@ def sent() -> list[int]:
 def port(cluster: MemoryCluster, certificates: Path, sent: list[int]) -> Iterator[int]:
     """node1 serves its peers on a port of its own."""
     node1 = cluster["node1"]
-    files = Certificates.within(certificates / "node1")
     parts = Parts(
         node1.driver, node1.custody, node1.operations, node1.pool, node1.retention, sent.append
     )
     app = serve_peers(parts)
     add_peer_upkeep_routes(app, node1.upkeep)
     add_peer_verification_routes(app, node1.verification)
+    with served(app, certificates) as port:
+        yield port
+
+
+@contextmanager
+def served(app: FastAPI, certificates: Path) -> Iterator[int]:
+    files = Certificates.within(certificates / "node1")
     config = uvicorn.Config(
         app,
         host=ADDRESS,
@@ -327,21 +337,167 @@ def test_an_owner_that_takes_too_long_is_away(
     assert demo.state.moves == {}
 
 
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (PoolError("btrfs send failed"), "node1 cannot send: btrfs send failed"),
+        (KeyError("surprise"), "the stream from node1 broke off"),
+    ],
+)
 def test_a_stream_that_breaks_off_is_an_error(
-    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
 ) -> None:
     pool = demo["node1"].pool
     send = pool.send
 
     def cut(*arguments: object) -> Iterator[bytes]:
         yield next(send(*arguments))  # type: ignore[arg-type]
-        raise PoolError("btrfs send failed")
+        raise failure
 
     with monkeypatch.context() as patch:
         patch.setattr(pool, "send", cut)
-        with pytest.raises(TransferFailed, match="the stream from node1 broke off"):
+        with pytest.raises(TransferFailed, match=told):
             demo["node2"].driver.mount("demo", "container")
     assert demo["node2"].read("demo") == "hello"
+
+
+@contextmanager
+def a_hung_source(demo: MemoryCluster) -> Iterator[None]:
+    """Within, node1 sends the beginning of a stream and then nothing more."""
+    over, pool = threading.Event(), demo["node1"].pool
+    send = pool.send
+
+    def silent(*arguments: object) -> Iterator[bytes]:
+        yield next(send(*arguments))  # type: ignore[arg-type]
+        assert over.wait(60)
+
+    def nothing(*_: object) -> None:
+        assert over.wait(60)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(liveness, "STALL_SECONDS", 0.5)
+        patch.setattr(pool, "send", silent)
+        patch.setattr(pool, "small_stream", nothing)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+STALLED = "node1 has sent nothing for 0.5 s, not even a sign of life"
+
+
+def test_a_move_from_a_source_that_hangs_ends_and_may_be_tried_again(demo: MemoryCluster) -> None:
+    move = demo["node2"].operations.move
+    failed = f"volume 'demo' did not come from node1 to node2: {STALLED}"
+    with a_hung_source(demo), pytest.raises(TransferFailed, match=failed):
+        move("demo", None)
+    assert demo.volume("demo").owner == "node1"
+    assert demo.state.moves == {}
+    move("demo", None)
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_replica_of_a_source_that_hangs_is_told_of_and_tried_again(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setbacks, "STUCK_AFTER_SECONDS", 0)
+    node2 = demo["node2"]
+    demo["node1"].publish()
+    told = f"the replica of volume 'demo' here is stuck: {STALLED}"
+    with a_hung_source(demo):
+        node2.follower.look(demo.state)
+        eventually(
+            lambda: [told in each for each in node2.follower.problems()], is_=[True], within=10
+        )
+    node2.follow()
+    assert "node2" in demo.state.copies_of(demo.volume("demo"))
+
+
+def test_a_promotion_from_a_copy_that_hangs_names_the_way_on(demo: MemoryCluster) -> None:
+    """The owner, node3, is gone, and node1 has the newest copy."""
+    volume = demo.volume("demo")
+    demo["node1"].publish()
+    lost = replace(volume, owner="node3", epoch=2, base=demo["node1"].pool.snapshots(volume.id)[0])
+    demo.ownership.advance(volume, lost, Event(volume.id, "demo", "2026", "node3", "moved"))
+    failed = f"node2 has no copy of volume 'demo' and cannot fetch the newest one: {STALLED}"
+    with a_hung_source(demo), pytest.raises(Refused, match=failed):
+        demo["node2"].failover.promote("demo")
+
+
+def test_small_changes_of_a_source_that_hangs_are_given_up(demo: MemoryCluster) -> None:
+    node1, node2, volume = demo["node1"], demo["node2"], demo.volume("demo")
+    node1.publish()
+    node2.follow()
+    first = node2.pool.snapshots(volume.id)
+    node1.write("demo", "more")
+    node1.publish()
+    with a_hung_source(demo):
+        assert node2.follower.follow_many("node1", [volume], demo.state) == []
+    assert node2.pool.snapshots(volume.id) == first
+    node2.follow()
+    assert node2.pool.snapshots(volume.id) == node1.pool.snapshots(volume.id)
+
+
+def test_a_source_that_works_in_silence_is_waited_for(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when btrfs walks over files that did not change."""
+    send = demo["node1"].pool.send
+    pause = threading.Event()
+
+    def quiet(*arguments: object) -> Iterator[bytes]:
+        for chunk in send(*arguments):  # type: ignore[arg-type]
+            yield chunk
+            for _ in range(10):
+                pause.wait(0.2)
+                yield b""
+
+    monkeypatch.setattr(liveness, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(demo["node1"].pool, "send", quiet)
+    assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_receiver_that_takes_nothing_is_hung_up_on(
+    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def endless(*_: object) -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(1 << 16)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(peer, "DISK_SECONDS", 0.5)
+    monkeypatch.setattr(demo["node1"].pool, "send", endless)
+    peers = peers_of_node2(demo, port, certificates)
+    stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
+    next(stream)
+    eventually(ended.is_set, is_=True, within=10)
+    with pytest.raises(TransferFailed, match="the stream from node1 broke off"):
+        list(stream)
+
+
+def test_nodes_of_an_older_version_are_sent_and_send_the_bare_stream(
+    demo: MemoryCluster, port: int, certificates: Path
+) -> None:
+    node1, volume = demo["node1"], demo.volume("demo")
+    node1.publish()
+    [snapshot] = node1.pool.snapshots(volume.id)
+    whole = b"".join(node1.pool.send(volume.id, snapshot.number, None))
+    files = Certificates.within(certificates / "node2")
+    tls = ssl.create_default_context(cafile=str(files.ca))
+    tls.load_cert_chain(files.cert, files.key)
+    path = f"/copies/{volume.id}/snapshots/{snapshot.number}"
+    asked = httpx2.get(f"https://{ADDRESS}:{port}{path}?to=node2", verify=tls)
+    assert asked.content == whole
+    old = FastAPI()
+    old.get(path)(lambda: Response(whole, media_type="application/octet-stream"))
+    with served(old, certificates) as older:
+        peers = peers_of_node2(demo, older, certificates)
+        assert b"".join(peers.stream(volume.id, "node1", snapshot, None)) == whole
 
 
 def test_a_receiver_that_hangs_up_ends_the_stream(

@@ -259,8 +259,8 @@ def test_a_removed_volume_comes_back_whole(make_pool: MakePool) -> None:
     assert (aside.volume, aside.why) == ("demo", "removed")
     assert content_of(pool, aside) == "unsaved"
 
-    assert pool.reclaim(claim.volume_id)
-    assert not pool.reclaim(claim.volume_id)
+    assert pool.reclaim(claim.volume_id, SURE.confirm)
+    assert not pool.reclaim(claim.volume_id, SURE.confirm)
     assert pool.asides() == []
     assert pool.snapshots(claim.volume_id) == taken
     assert text_of(pool, claim) == "unsaved"
@@ -277,7 +277,7 @@ def test_a_removed_replica_is_its_newest_snapshot(make_pool: MakePool) -> None:
     replica.discard(claim.volume_id, "demo", "node2", SURE)
     [aside] = replica.asides()
     assert content_of(replica, aside) == "second"
-    assert replica.reclaim(claim.volume_id)
+    assert replica.reclaim(claim.volume_id, SURE.confirm)
     assert replica.snapshots(claim.volume_id) == taken
     with pytest.raises(PoolError):
         replica.readmit(claim)
@@ -285,12 +285,12 @@ def test_a_removed_replica_is_its_newest_snapshot(make_pool: MakePool) -> None:
 
 def test_what_is_there_is_not_replaced_by_what_was_removed(make_pool: MakePool) -> None:
     pool = make_pool()
-    assert not pool.reclaim(a_claim().volume_id)
+    assert not pool.reclaim(a_claim().volume_id, SURE.confirm)
     claim, _ = a_volume(pool, "removed")
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     pool.create(claim)
     written(pool, claim, "new")
-    assert not pool.reclaim(claim.volume_id)
+    assert not pool.reclaim(claim.volume_id, SURE.confirm)
     assert text_of(pool, claim) == "new"
 
 
@@ -302,7 +302,7 @@ def test_what_arrived_after_the_removal_is_not_taken_for_the_volume(make_pool: M
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     copied(owner, pool, claim, first)
     pool.discard(claim.volume_id, "demo", "node1", SURE)
-    assert pool.reclaim(claim.volume_id)
+    assert pool.reclaim(claim.volume_id, SURE.confirm)
     assert text_of(pool, later(claim)) == "first"
 
 
@@ -327,4 +327,4 @@ def test_what_is_purged_is_deleted_for_good(make_pool: MakePool) -> None:
     assert pool.asides() == []
     with pytest.raises(PoolError, match=one.reference):
         pool.purge_aside(one.reference)
-    assert not pool.reclaim(claim.volume_id)
+    assert not pool.reclaim(claim.volume_id, SURE.confirm)

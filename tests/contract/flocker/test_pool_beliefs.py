@@ -91,6 +91,18 @@ def test_a_later_epoch_than_believed_is_not_taken_away(used: Used) -> None:
     assert text_of(used.pool, later(used.claim)) == "second"
 
 
+def test_what_was_removed_after_all_is_not_brought_back(used: Used) -> None:
+    """By who looked before, as a node that follows the volume."""
+    used.pool.discard(used.claim.volume_id, "demo", "node1", SURE)
+    with pytest.raises(Refused, match="after all"):
+        used.pool.reclaim(used.claim.volume_id, refuse)
+    assert used.pool.volume_ids() == []
+    assert [aside.why for aside in used.pool.asides()] == ["removed"]
+    assert used.pool.reclaim(used.claim.volume_id, SURE.confirm)
+    assert used.is_untouched()
+    assert not used.pool.reclaim(used.claim.volume_id, refuse), "nobody is asked for nothing"
+
+
 def test_an_epoch_that_comes_again_from_an_older_etcd_replaces_nothing(make_pool: MakePool) -> None:
     """A backup was restored: the cluster is at epoch 2 again, this node was told of 5."""
     owner, pool, claim = make_pool(), make_pool(), a_claim()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from flocker import handoff
-from flocker.errors import FlockerError, InUse, MoveCancelled, Refused
+from acceptance.waiting import eventually
+from flocker import handoff, transfer
+from flocker.errors import FlockerError, InUse, MoveCancelled, Refused, StillCopying
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -98,3 +102,46 @@ def test_a_move_that_was_faster_is_not_ended(films: MemoryCluster) -> None:
     with pytest.raises(Refused, match="has arrived on node2 already"):
         node3.operations.cancel("films")
     assert films.volume("films").owner == "node2"
+
+
+@contextmanager
+def a_replica_being_fetched(cluster: MemoryCluster) -> Iterator[None]:
+    """Within, node2 fetches a replica of films, and nothing of it comes."""
+    node2, begun, over = cluster["node2"], threading.Event(), threading.Event()
+    volume, stream = cluster.volume("films"), node2.peers.stream
+    snapshot = cluster["node1"].custody.prepare("films")
+
+    def silent(*arguments: Any) -> Iterator[bytes]:
+        begun.set()
+        assert over.wait(20)
+        yield from stream(*arguments)
+
+    node2.peers.stream = silent
+    with ThreadPoolExecutor(1) as replica:
+        coming = replica.submit(node2.transfers.fetch, volume.id, "node1", [snapshot])
+        assert begun.wait(10)
+        try:
+            yield
+        finally:
+            over.set()
+            coming.result(10)
+
+
+def test_a_move_that_waits_for_a_replica_says_so_and_can_be_ended(
+    films: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "WAIT_SECONDS", 0.01)
+    with a_replica_being_fetched(films), ThreadPoolExecutor(1) as threads:
+        moving = threads.submit(films["node2"].operations.move, "films", None)
+
+        def waits_for() -> list[str]:
+            return [move.waits_for for move in films.state.moves.values()]
+
+        eventually(waits_for, is_=["node1"], within=10)
+        with pytest.raises(StillCopying, match=r"as soon as the copy from node1 .* has come"):
+            films["node2"].arrivals.bring(films.volume("films"), "asked for", within=0)
+        films["node3"].operations.cancel("films")
+        with pytest.raises(MoveCancelled):
+            moving.result(10)
+    assert films.volume("films").owner == "node1"
+    assert films["node2"].read("films") == "a film"

@@ -134,13 +134,16 @@ def copy(node: str, holds_until: str | None) -> dict[str, Any]:
     }
 
 
-def move(percent: int | None, done: int = 0, total: int | None = None) -> dict[str, Any]:
+def move(
+    percent: int | None, done: int = 0, total: int | None = None, waits_for: str = ""
+) -> dict[str, Any]:
     return {
         "source": "node1",
         "target": "node2",
         "percent": percent,
         "bytes_done": done,
         "bytes_total": total,
+        "waits_for": waits_for,
     }
 
 
@@ -435,6 +438,7 @@ def test_status_shows_each_node_and_each_volume_in_one_line(operator: Operator, 
         ),
         volume("moving", move=move(34, 34, 100), used_bytes=0),
         volume("starting", move=move(None), size_bytes=GIB),
+        volume("next", move=move(8, 8, 100, waits_for="node3")),
         volume("few", replicas=2, copies=[copy("node2", None)]),
         volume("lost", owner="node3", replicas=1, copies=[copy("node2", LONG_AGO)]),
         volume("broken", mounted_on="node1", problem="node2 has no room for a replica"),
@@ -451,6 +455,7 @@ def test_status_shows_each_node_and_each_volume_in_one_line(operator: Operator, 
         "demo node1 3 512 MiB of 2 GiB node2 current, node3 4 s behind (stuck) mounted on node1",
         "moving node1 1 0 B none on its way to node2 34 %",
         "starting node1 1 ? of 1 GiB none on its way to node2",
+        "next node1 1 - none on its way to node2 8 %, after the copy from node3 that is under way",
         "few node1 1 - node2 current, 1 missing not mounted",
         f"lost node3 (away) 1 - node2 up to {LONG_AGO_TEXT} not mounted",
         "broken node1 1 - none mounted on node1; node2 has no room for a replica",

@@ -487,6 +487,20 @@ def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
     assert node1.read("demo") == "hello"
 
 
+@pytest.mark.parametrize("call", ["removed", "undelete"])
+def test_what_is_purged_meanwhile_does_not_come_back(demo: MemoryCluster, call: str) -> None:
+    """Before its data is taken from the trash, and after its epoch was raised."""
+    node1, volume = demo["node1"], demo.volume("demo")
+    node1.driver.remove("demo")
+    removed = demo.state.removed[volume.id]
+    node1.etcd.before[call] = lambda: demo.ownership.purge(removed)
+    with pytest.raises(Refused):
+        node1.operations.undelete("demo")
+    assert "demo" not in demo.state.volumes
+    assert node1.pool.volume_ids() == []
+    assert [aside.why for aside in node1.pool.asides()] == ["removed"]
+
+
 def test_tidying_does_not_take_away_what_is_just_coming_back(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.driver.remove("demo")

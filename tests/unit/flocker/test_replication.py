@@ -13,7 +13,7 @@ import pytest
 
 from acceptance.waiting import eventually
 from flocker import follower, publisher
-from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, TransferFailed
+from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, Refused, TransferFailed
 from flocker.records import Copy, Cut, Node, Snapshot, State, Volume
 from flocker.replication import replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
@@ -323,6 +323,20 @@ def test_a_removed_copy_is_used_again_when_the_volume_is_back(demo: MemoryCluste
     assert node2.pool.asides() == []
 
 
+def test_a_removed_copy_is_not_brought_back_by_who_looked_before(demo: MemoryCluster) -> None:
+    demo.replicate()
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.write("demo", "two")
+    node1.publish()
+    volume, before = demo.volume("demo"), demo.state
+    node1.driver.remove("demo")
+    assert [each.why for each in node2.pool.asides()] == ["removed"]
+    with pytest.raises(Refused, match="was removed this moment"):
+        node2.follower.follow(volume, before)
+    assert node2.pool.volume_ids() == []
+    assert [each.why for each in node2.pool.asides()] == ["removed"]
+
+
 def test_a_volume_with_a_size_is_counted_where_it_arrives(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("demo", {"size": "1GiB"})
     cluster.replicate()
@@ -524,6 +538,44 @@ def test_one_volume_is_fetched_by_one_worker(
     opened.set()
     eventually(lambda: said(demo).get("node2"), is_=1, within=10)
     assert len(calls) == 1
+
+
+def test_a_source_that_hangs_holds_up_no_other_sources_volumes(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = [f"v{number}" for number in range(follower.AT_ONCE)]
+    for name in hanging:
+        cluster["node1"].driver.create(name, {})
+    cluster["node2"].driver.create("other", {})
+    for node in ("node1", "node2"):
+        cluster[node].publish()
+    node3, hung, over = cluster["node3"], threading.Semaphore(0), threading.Event()
+    stream = node3.peers.stream
+
+    def hangs(volume_id: str, node: str, *snapshots: object) -> Iterator[bytes]:
+        if node == "node1":
+            hung.release()
+            assert over.wait(10)
+        return stream(volume_id, node, *snapshots)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(node3.peers, "stream", hangs)
+    for each in hanging:
+        node3.follower.look(only(cluster, each))
+        assert hung.acquire(timeout=10)
+    node3.follower.look(cluster.state)
+    eventually(lambda: has_copy(cluster, "other", "node3"), is_=True, within=5)
+    over.set()
+    eventually(
+        lambda: all(has_copy(cluster, each, "node3") for each in hanging), is_=True, within=10
+    )
+
+
+def has_copy(cluster: MemoryCluster, name: str, node: str) -> bool:
+    return node in cluster.state.copies_of(cluster.volume(name))
+
+
+def only(cluster: MemoryCluster, name: str) -> State:
+    return replace(cluster.state, volumes={name: cluster.volume(name)})
 
 
 def test_replicas_start_from_what_is_there(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,47 @@ def test_who_wants_what_is_coming_already_waits_for_it(transfers: Transfers, pee
         counts = sorted(each.result(10) for each in both)
     assert len(peer.streams) == 1
     assert counts[0] == 0 < counts[1]
+
+
+def test_who_waits_for_another_fetch_is_told_whom_for(
+    transfers: Transfers, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "WAIT_SECONDS", 0.01)
+    first = peer.write("one")
+    peer.before_stream.clear()
+    told: queue.Queue[Progress] = queue.Queue()
+    with ThreadPoolExecutor(2) as threads:
+        coming = threads.submit(transfers.fetch, VOLUME, "there", [first])
+        waiting = threads.submit(transfers.fetch, VOLUME, "there", [first], told.put)
+        assert told.get(timeout=10).waits_for == "there"
+        seen = transfers.progress(VOLUME)
+        assert seen is not None
+        assert seen.waits_for == "there"
+        peer.before_stream.set()
+        assert coming.result(10) + waiting.result(10) > 0
+    assert transfers.progress(VOLUME) is None
+
+
+def test_who_waits_for_another_fetch_may_give_up(
+    transfers: Transfers, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "WAIT_SECONDS", 0.01)
+    first = peer.write("one")
+    peer.before_stream.clear()
+
+    def give_up(progress: Progress) -> None:
+        if progress.waits_for:
+            raise TransferFailed("enough")
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [
+            threads.submit(transfers.fetch, VOLUME, "there", [first], give_up) for _ in range(2)
+        ]
+        [ended], [coming] = wait(both, timeout=10, return_when=FIRST_COMPLETED)
+        with pytest.raises(TransferFailed, match="enough"):
+            ended.result()
+        peer.before_stream.set()
+        assert coming.result(10) > 0
 
 
 def test_progress_is_told_while_it_comes(

@@ -1,0 +1,86 @@
+"""A program that hangs in the kernel is given up; one that works in silence is waited for.
+
+In the place of btrfs is a program that does one or the other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from flocker import btrfs_stream, liveness
+from flocker.errors import PoolError, TransferFailed
+
+HANGS = "exec sleep 60"
+WORKS = "until [ -e {folder}/done ]; do :; done"
+WORKS_FOR_LONG = "end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done"
+MORE_THAN_A_PIPE_HOLDS = bytes(1 << 20)
+
+
+class Btrfs(Protocol):
+    """Puts a shell script in the place of btrfs."""
+
+    def __call__(self, script: str) -> None: ...
+
+
+@pytest.fixture
+def btrfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Btrfs:
+    monkeypatch.setattr(liveness, "SIGN_SECONDS", 0.05)
+    monkeypatch.setattr(liveness, "STALL_SECONDS", 1.0)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def put(script: str) -> None:
+        program = tmp_path / "btrfs"
+        program.write_text(f"#!/bin/sh\n{script.format(folder=tmp_path)}\n")
+        program.chmod(0o755)
+
+    return put
+
+
+def test_a_send_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
+    btrfs(f"printf some; {HANGS}")
+    stream = btrfs_stream.send(tmp_path, None)
+    assert next(stream) == b"some"
+    with pytest.raises(PoolError, match="btrfs send has made no progress for 1 s; `dmesg`"):
+        list(stream)
+
+
+def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Btrfs, tmp_path: Path) -> None:
+    btrfs(f"printf some; {WORKS}; printf more")
+    arrived = [b""]
+    for chunk in btrfs_stream.send(tmp_path, None):
+        arrived.append(chunk)
+        if arrived.count(b"") * liveness.SIGN_SECONDS > 2 * liveness.STALL_SECONDS:
+            (tmp_path / "done").touch()
+    assert b"".join(arrived) == b"somemore"
+    assert (tmp_path / "done").exists()
+
+
+def test_a_receive_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
+    btrfs(HANGS)
+    with pytest.raises(TransferFailed, match="btrfs receive has made no progress for 1 s"):
+        btrfs_stream.receive(tmp_path, [MORE_THAN_A_PIPE_HOLDS])
+
+
+def test_a_receive_that_hangs_at_its_end_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
+    btrfs(f"cat > /dev/null; {HANGS}")
+    with pytest.raises(TransferFailed, match="btrfs receive has made no progress for 1 s"):
+        btrfs_stream.receive(tmp_path, [MORE_THAN_A_PIPE_HOLDS])
+
+
+@pytest.mark.parametrize(
+    "script", [f"{WORKS_FOR_LONG}; cat > /dev/null", f"cat > /dev/null; {WORKS_FOR_LONG}"]
+)
+def test_a_receive_that_works_for_long_is_waited_for(
+    btrfs: Btrfs, tmp_path: Path, script: str
+) -> None:
+    btrfs(script)
+    btrfs_stream.receive(tmp_path, [MORE_THAN_A_PIPE_HOLDS])
+
+
+def test_signs_of_life_are_no_part_of_a_stream(btrfs: Btrfs, tmp_path: Path) -> None:
+    btrfs("cat > {folder}/arrived")
+    btrfs_stream.receive(tmp_path, [b"some", b"", b"more"])
+    assert (tmp_path / "arrived").read_bytes() == b"somemore"

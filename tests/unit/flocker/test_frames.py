@@ -1,0 +1,72 @@
+"""A framed stream cannot pass for whole before its end, and is told apart from one that hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flocker import liveness
+from flocker.errors import PoolError, Stalled, TransferFailed
+from flocker.frames import FRAME_BYTES, decode, encode
+
+CHUNKS = [b"first", b"", b"x" * (2 * FRAME_BYTES + 1), b"", b"last"]
+
+
+def cut(whole: bytes, size: int) -> list[bytes]:
+    return [whole[at : at + size] for at in range(0, len(whole), size)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_stream_arrives_however_it_is_cut(size: int) -> None:
+    arrived = list(decode(cut(b"".join(encode(CHUNKS)), size), "node1"))
+    assert b"".join(arrived) == b"".join(CHUNKS)
+    assert arrived.count(b"") == 2
+
+
+def test_a_stream_that_breaks_off_is_never_whole() -> None:
+    whole = b"".join(encode([b"some", b"", b"more"]))
+    for length in range(len(whole)):
+        with pytest.raises(TransferFailed, match="the stream from node1 broke off"):
+            list(decode([whole[:length]], "node1"))
+
+
+def test_why_the_source_gave_up_is_told() -> None:
+    def failing() -> Iterator[bytes]:
+        yield b"some"
+        raise PoolError("btrfs send failed: no reason given")
+
+    arriving = decode(encode(failing()), "node1")
+    assert next(arriving) == b"some"
+    with pytest.raises(TransferFailed, match="node1 cannot send: btrfs send failed"):
+        next(arriving)
+
+
+@pytest.mark.parametrize("damaged", [b"\x09" * 99, b"\x00\xff" + bytes(99)])
+def test_what_is_no_frame_is_a_failed_transfer(damaged: bytes) -> None:
+    with pytest.raises(TransferFailed, match="a frame from node1 cannot be read"):
+        list(decode([damaged], "node1"))
+
+
+def test_nothing_comes_after_the_end() -> None:
+    whole = b"".join(encode([b"some"]))
+    for chunks in ([whole + b"x"], [whole, b"x"]):
+        with pytest.raises(TransferFailed, match="more than the stream came from node1"):
+            list(decode(chunks, "node1"))
+
+
+def test_a_frame_that_trickles_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "STALL_SECONDS", 0)
+    with pytest.raises(Stalled, match="node1 has sent nothing for 0 s"):
+        list(decode(cut(b"".join(encode([b"some"])), 1), "node1"))
+
+
+def test_the_time_that_the_receiver_takes_is_not_the_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: at)
+    arriving = decode(encode([b"some", b"more"]), "node1")
+    assert next(arriving) == b"some"
+    at += 10 * liveness.STALL_SECONDS
+    assert list(arriving) == [b"more"]
