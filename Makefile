@@ -36,7 +36,7 @@ else
 HOST := python3 -m host
 PYTEST := .venv/bin/python -m pytest
 # Contract tests mostly wait. A file's tests share what its fixtures make, so one worker has them all.
-SIDE_BY_SIDE := --tx '3*popen//python=tests/contract/worker' --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --tx '4*popen//python=tests/contract/worker' --dist loadfile --no-loadscope-reorder
 BEHAVE := .venv/bin/python -m behave --junit --junit-directory build/junit \
 	$(if $(INVENTORY),-D inventory='$(INVENTORY)')
 TOLD := the app now: http://172.16.78.251 (node2); node1, where it came from: \

@@ -16,6 +16,9 @@ LONG_FILES = (
     "test_etcd.py",
     "test_etcd_care.py",
     "test_fence.py",
+    "test_etcd_members.py",
+    "test_plugin.py",
+    "test_app_page.py",
 )
 """They begin first, so that no worker is busy with one when the others have nothing left to do."""
 
