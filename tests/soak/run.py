@@ -5,45 +5,38 @@ from __future__ import annotations
 import gc
 import logging
 import shutil
-import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from acceptance.waiting import NeverCame, eventually
-from flocker.errors import FlockerError
+from flocker.errors import FlockerError, Refused
 from flocker.memory_pool import MemoryPool
 from tests.soak.nodes import NAMES, TwinNodes, in_haste
-from tests.soak.work import Apps, Fate, Operated, People, TwinOperated
+from tests.soak.outcome import DONE, SETTLE_SECONDS, Outcome, answer
+from tests.soak.people import People, Work, everyday, stack
+from tests.soak.work import Apps, Fate, TwinOperated
 from tests.unit.flocker.wires import PowerCut
 from tests.unit.flocker.writers import Writers
 
 VOLUMES = {"first": "auto", "second": "manual", "third": "auto"}
 PEOPLE = 6
+PAUSE_SECONDS = 0.3  # at most, between two things that one person does
 CALL_SECONDS = 60  # within which each call of a person is answered, once nothing is wrong any more
-SETTLE_SECONDS = 60
 
 
 @dataclass
-class Outcome:
-    """What a run has done, and what was wrong in the end; nothing if all is well."""
+class TwinOutcome(Outcome):
+    """`calls`: of nodes to pool, etcd and peers; `faulty_calls`: those that went wrong."""
 
-    seed: int
-    seconds: float
-    operations: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
     calls: int = 0
     faulty_calls: int = 0
-    lines: int = 0
-    put_aside: int = 0
-    epochs: dict[str, int] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
 
 
 class Defects(logging.Handler):
@@ -59,10 +52,10 @@ class Defects(logging.Handler):
             self.found.append("".join(traceback.format_exception(error)))
 
 
-def soak(seconds: float, seed: int) -> Outcome:
+def soak(seconds: float, seed: int) -> TwinOutcome:
     """Work on three nodes for so long, with faults, and look at everything afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="soak"))
-    outcome = Outcome(seed, seconds)
+    outcome = TwinOutcome(seed, seconds)
     with in_haste(), _watching() as defects:
         before = set(threading.enumerate())
         _work(folder, outcome)
@@ -71,7 +64,7 @@ def soak(seconds: float, seed: int) -> Outcome:
     return outcome
 
 
-def _work(folder: Path, outcome: Outcome) -> None:
+def _work(folder: Path, outcome: TwinOutcome) -> None:
     writing: dict[str, Writers] = {}
     twins = TwinNodes(
         folder,
@@ -85,31 +78,33 @@ def _work(folder: Path, outcome: Outcome) -> None:
 
 
 class _Run:
-    def __init__(self, twins: TwinNodes, outcome: Outcome, writing: dict[str, Writers]) -> None:
+    def __init__(self, twins: TwinNodes, outcome: TwinOutcome, writing: dict[str, Writers]) -> None:
         self._twins = twins
         self._outcome = outcome
         self._writing = writing
-        self._nodes: Operated = TwinOperated(twins)
+        self._nodes = TwinOperated(twins)
 
     def go(self) -> None:
         twins, outcome = self._twins, self._outcome
         eventually(lambda: len(twins.state.nodes), is_=len(NAMES), within=SETTLE_SECONDS)
         for name, failover in VOLUMES.items():
             twins["node1"].driver.create(name, {"failover": failover})
-        people = People(self._nodes, list(VOLUMES), outcome.seed, PEOPLE)
+        works = [*everyday(self._nodes), Work("lose", 0.5, self._nodes.lose_container)]
+        people = People(
+            NAMES, list(VOLUMES), works,
+            seed=outcome.seed, count=PEOPLE, pause_seconds=PAUSE_SECONDS,
+        )  # fmt: skip
         apps, fate = Apps(twins), Fate(twins, outcome.seed)
         for each in (people, apps, fate):
             each.start()
         self._wait(people)
         fate.stop()
-        hung = people.stop(CALL_SECONDS)
+        outcome.wrong += people.stop(CALL_SECONDS)
         apps.stop()
         outcome.operations, outcome.faults = dict(people.done), dict(fate.done)
         outcome.calls = sum(node.weather.calls for node in twins.nodes.values())
         outcome.faulty_calls = sum(node.weather.faults for node in twins.nodes.values())
         outcome.lines = sum(map(len, apps.acknowledged.values()))
-        outcome.wrong += [f"a person waits for ever:\n{_stack(each)}" for each in hung]
-        outcome.wrong += ["".join(traceback.format_exception(each)) for each in people.defects]
         self._settle()
         outcome.wrong += self._meetings()
         self._check_lines(apps)
@@ -129,42 +124,29 @@ class _Run:
 
     def _settle(self) -> None:
         """Stop all containers; then each node can have each volume, and nothing else goes on."""
+        expect = self._outcome.expect
         for volume in VOLUMES:
             for name in NAMES:
-                self._await(
-                    f"{volume} stopped on {name}", "done", partial(self._stop, name, volume)
-                )
+                stop = partial(self._nodes.end_container, name, volume)
+                expect(f"{volume} stopped on {name}", DONE, partial(answer, stop))
         for volume in VOLUMES:
             for name in NAMES:
-                self._await(
-                    f"{volume} mounted on {name}", "done", partial(self._read, name, volume)
-                )
+                expect(f"{volume} mounted on {name}", DONE, partial(self._read, name, volume))
             owner = self._twins.volume(volume).owner
-            self._await(f"{volume} put away", [owner], partial(self._open_on, volume))
-        self._await("moves ended", {}, lambda: dict(self._twins.state.moves))
-
-    def _await(self, what: str, wanted: object, look: Callable[[], object]) -> None:
-        try:
-            eventually(look, is_=wanted, within=SETTLE_SECONDS)
-        except NeverCame as error:
-            self._outcome.wrong.append(f"{what}: {error}")
-
-    def _stop(self, node: str, volume: str) -> str:
-        try:
-            self._nodes.end_container(node, volume, is_heard=True)
-        except FlockerError as error:
-            return str(error)
-        return "done"
+            expect(f"{volume} put away", [owner], partial(self._open_on, volume))
+        expect("moves ended", {}, lambda: dict(self._twins.state.moves))
 
     def _read(self, node: str, volume: str) -> str:
         """The lines are the owner's, which a planned move brings along."""
-        try:
+
+        def read() -> None:
             before = _lines(self._opened(volume))
             after = _lines(self._twins[node].driver.mount(volume, "reader"))
             self._twins[node].driver.unmount(volume, "reader")
-        except FlockerError as error:
-            return str(error)
-        return "done" if after == before else "other lines than before"
+            if after != before:
+                raise Refused("other lines than before")
+
+        return answer(read)
 
     def _opened(self, name: str) -> Path:
         volume = self._twins.volume(name)
@@ -221,13 +203,8 @@ def _threads_left(before: set[threading.Thread]) -> list[str]:
     try:
         eventually(left, is_=[], within=30)
     except NeverCame:
-        return [f"thread left:\n{_stack(each)}" for each in set(threading.enumerate()) - before]
+        return [f"thread left:\n{stack(each)}" for each in set(threading.enumerate()) - before]
     return []
-
-
-def _stack(thread: threading.Thread) -> str:
-    frame = sys._current_frames().get(thread.ident or 0)
-    return f"{thread.name}\n" + "".join(traceback.format_stack(frame) if frame else [])
 
 
 @contextmanager

@@ -1,45 +1,19 @@
-"""What people and containers do on nodes, and what goes wrong with these, at random."""
+"""What containers do on twin nodes, and what goes wrong with these, at random."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
-from flocker.errors import FlockerError
 from tests.soak.lines import seeded
 from tests.soak.nodes import TwinNode, TwinNodes
-from tests.unit.flocker.wires import PowerCut
 
-PAUSE_SECONDS = 0.3  # at most, between two things that one person does
 WRITE_SECONDS = 0.05
 CALM_SECONDS = 3.0  # at most, between two faults
 FAULT_SECONDS = 10.0  # at most; a lease is 6 s, and a pool that hangs for 6 s is given up
-
-
-class Operated(Protocol):
-    """Nodes as their operators and engines see them. Every call may raise FlockerError."""
-
-    names: list[str]
-
-    def run_container(self, node: str, volume: str) -> None:
-        """Start the container that writes to a volume there."""
-
-    def end_container(self, node: str, volume: str, *, is_heard: bool) -> None:
-        """Stop it, if it runs there; the driver may not hear of it."""
-
-    def promote(self, node: str, volume: str, *, here: bool) -> None:
-        """Have a replica go on without the owner."""
-
-    def cancel_move(self, node: str, volume: str) -> None:
-        """End the move a volume is on."""
-
-    def snapshot(self, node: str, volumes: list[str]) -> None:
-        """Take a snapshot of each, at one instant."""
 
 
 class TwinOperated:
@@ -52,8 +26,12 @@ class TwinOperated:
     def run_container(self, node: str, volume: str) -> None:
         self._twins.nodes[node].run_container(volume)
 
-    def end_container(self, node: str, volume: str, *, is_heard: bool) -> None:
-        self._twins.nodes[node].end_container(volume, is_heard=is_heard)
+    def end_container(self, node: str, volume: str) -> None:
+        self._twins.nodes[node].end_container(volume, is_heard=True)
+
+    def lose_container(self, node: str, volume: str) -> None:
+        """Stop it without a word to the driver."""
+        self._twins.nodes[node].end_container(volume, is_heard=False)
 
     def promote(self, node: str, volume: str, *, here: bool) -> None:
         self._twins.nodes[node].failover.promote(volume, here=here)
@@ -61,86 +39,8 @@ class TwinOperated:
     def cancel_move(self, node: str, volume: str) -> None:
         self._twins.nodes[node].operations.cancel(volume)
 
-    def snapshot(self, node: str, volumes: list[str]) -> None:
-        self._twins.nodes[node].operations.snapshot(volumes, "soak")
-
-
-class People:
-    """One thread for each person, who does one thing after the other.
-
-    Attributes:
-        done: what was asked for, and how often that was done, or refused.
-    """
-
-    def __init__(self, nodes: Operated, volumes: list[str], seed: int, count: int) -> None:
-        self._nodes = nodes
-        self._volumes = volumes
-        self._lock = threading.Lock()
-        self._over = threading.Event()
-        self.done: Counter[str] = Counter()
-        self.defects: list[BaseException] = []
-        self._threads = [
-            threading.Thread(target=self._live, args=(seeded(seed, each),), daemon=True)
-            for each in range(count)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self, within: float) -> list[threading.Thread]:
-        """End their work; the threads that do not end."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join(within)
-        return [thread for thread in self._threads if thread.is_alive()]
-
-    def _live(self, random: Random) -> None:
-        while not self._over.wait(random.uniform(0, PAUSE_SECONDS)):
-            name, work = self._something(random)
-            outcome = "done"
-            try:
-                work()
-            except (FlockerError, PowerCut):
-                outcome = "refused"
-            except BaseException as error:  # nobody else would see it
-                self.defects.append(error)
-            with self._lock:
-                self.done[f"{name} {outcome}"] += 1
-
-    def _something(self, random: Random) -> tuple[str, Callable[[], object]]:
-        nodes, node, volume = (
-            self._nodes,
-            random.choice(self._nodes.names),
-            random.choice(self._volumes),
-        )
-        match random.choices(
-            ["move", "start", "stop", "lose", "promote", "choose", "cancel", "snapshot"],
-            [8, 8, 8, 0.5, 1, 1, 0.5, 1],
-        ):
-            case ["move"]:
-                return "move", lambda: self._move(node, volume)
-            case ["start"]:
-                return "start", lambda: nodes.run_container(node, volume)
-            case ["stop"]:
-                return "stop", lambda: nodes.end_container(node, volume, is_heard=True)
-            case ["lose"]:
-                return "lose", lambda: nodes.end_container(node, volume, is_heard=False)
-            case ["promote"]:
-                return "promote", lambda: nodes.promote(node, volume, here=False)
-            case ["choose"]:
-                return "choose", lambda: nodes.promote(node, volume, here=True)
-            case ["cancel"]:
-                return "cancel", lambda: nodes.cancel_move(node, volume)
-            case _:
-                return "snapshot", lambda: nodes.snapshot(node, [volume])
-
-    def _move(self, node: str, volume: str) -> None:
-        for other in self._nodes.names:
-            if other != node:
-                with suppress(FlockerError, PowerCut):
-                    self._nodes.end_container(other, volume, is_heard=True)
-        self._nodes.run_container(node, volume)
+    def snapshot(self, node: str, volume: str) -> None:
+        self._twins.nodes[node].operations.snapshot([volume], "soak")
 
 
 class Apps:
