@@ -1,4 +1,5 @@
-"""`python -m tests.soak --minutes 30 --seed 1`: random work and faults on three twin nodes."""
+"""`python -m tests.soak --minutes 30 --seed 1`: random work and faults on three twin nodes;
+with `--nodes` on real ones."""
 
 from __future__ import annotations
 
@@ -7,16 +8,27 @@ import json
 import sys
 from dataclasses import asdict
 
-from tests.soak.run import soak
+from acceptance.cluster import NodeAway
+from acceptance.machines import NodesNotUp
+from acceptance.made import NotOurs
+from host.problem import Problem
+from tests.soak import run as on_twins
+from tests.soak.on_nodes import run as on_nodes
 
 
 def main() -> int:
     """Exit status 0: nothing was lost or stuck; 1: something was; 2: usage."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--nodes", action="store_true", help="on the nodes, which are brought up")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1, help="of what is done and what goes wrong")
     asked = parser.parse_args()
-    outcome = soak(asked.minutes * 60, asked.seed)
+    soak = on_nodes.soak if asked.nodes else on_twins.soak
+    try:
+        outcome = soak(asked.minutes * 60, asked.seed)
+    except (NodesNotUp, NodeAway, NotOurs, Problem) as error:
+        print(error, file=sys.stderr)
+        return 1
     print(json.dumps({**asdict(outcome), "wrong": len(outcome.wrong)}, indent=2))
     for each in outcome.wrong:
         print(each, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Random work and random faults on real nodes."""
