@@ -321,10 +321,13 @@ class TwinNode(Machine):
 
     def run_container(self, volume: str) -> None:
         """Raises FlockerError: it did not start."""
-        boots, mount_id = self.boots, str(uuid.uuid4())
+        boots, line, driver = self.boots, self._line, self.driver
+        mount_id = str(uuid.uuid4())
         with self.living.starting(volume):
-            folder = self.driver.mount(volume, mount_id)
-            self.driver.answered(volume, mount_id)
+            folder = driver.mount(volume, mount_id)
+            driver.answered(volume, mount_id)
+            if line is None or line.is_dead:
+                raise Refused(f"the daemon of {self.name} has not answered")
             with self._changing:
                 if boots != self.boots or self.weather.is_paused:
                     raise Refused(f"{self.name} was away while the container was about to start")
