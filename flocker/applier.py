@@ -25,7 +25,8 @@ from flocker.errors import PoolError, StreamRefused, TransferFailed
 from flocker.send_stream import Attribute, Command, Increment, Kind
 
 _CAPABILITY = b"security.capability"
-_ACCESS_LISTS = "system.posix_acl_"
+# Access lists, and `btrfs.compression`.
+_INHERITED = ("system.posix_acl_", "btrfs.")
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 # What the node refuses, now. Everything else it would refuse again of the same stream.
 _PASSING = {
@@ -123,10 +124,10 @@ class _Target:
         self._disinherit(path)
 
     def _disinherit(self, path: bytes) -> None:
-        """Take away the access lists that a new entry has from its folder: the stream says all."""
+        """Take away the attributes that a new entry has from its folder: the stream says all."""
         with self._address(path) as address:
             for each in os.listxattr(address, follow_symlinks=False):
-                if each.startswith(_ACCESS_LISTS):
+                if each.startswith(_INHERITED):
                     os.removexattr(address, each, follow_symlinks=False)
 
     def _make_symlink(self, path: bytes, values: dict[int, Any]) -> None:

@@ -238,16 +238,21 @@ class BtrfsPool:
         make: Callable[[Path, Path | None], None],
     ) -> Staged:
         """Have a snapshot made at a path, from what it builds on here."""
-        with self._locked(volume_id) as folder:
-            self._expect(folder, snapshot)
-        begun = self._writeback.mark
         try:
-            base = None if parent is None else self._base(volume_id, snapshot.number, parent)
-            base_uuid = None if base is None else subvolume.look(base).uuid
-            make(folder.snapshot(snapshot.number), base)
-        except BaseException:
-            self._drop(Staged(volume_id, snapshot))
-            raise
+            with self._locked(volume_id) as folder:
+                self._expect(folder, snapshot)
+            begun = self._writeback.mark
+            try:
+                base = None if parent is None else self._base(volume_id, snapshot.number, parent)
+                base_uuid = None if base is None else subvolume.look(base).uuid
+                make(folder.snapshot(snapshot.number), base)
+            except BaseException:
+                self._drop(Staged(volume_id, snapshot))
+                raise
+        except OSError as error:
+            raise subvolume.failure(
+                f"snapshot {snapshot.number} could not be taken in", error
+            ) from error
         return Staged(volume_id, snapshot, begun, base_uuid)
 
     def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
@@ -275,12 +280,18 @@ class BtrfsPool:
         except FlockerError as error:
             self._drop(staged)
             return error
+        except OSError as error:
+            self._drop(staged)
+            return subvolume.failure(f"snapshot {number} could not be finished", error)
         return None
 
     def _drop(self, staged: Staged) -> None:
+        """Delete what came of it; what cannot be deleted now, the next attempt or start clears."""
         with self._locked(staged.volume_id) as folder:
             try:
                 folder.drop_unfinished(staged.snapshot.number)
+            except (PoolError, OSError) as error:  # the others must be dropped, too
+                log.warning("%s", error)
             finally:
                 self._forget_arrival(staged)
 

@@ -20,6 +20,7 @@ FlockerError
 │   └── Stalled         the other node sends no more of it, and no sign of life
 ├── PoolError           btrfs said no
 │   ├── PoolFull        there is no room left
+│   ├── PoolHangs       its disk or the kernel has done nothing for too long
 │   └── LostWrites      the disk below it refused writes that had been accepted
 ├── ControlPlaneAway    etcd does not answer
 │   └── NotAdmitted     another machine has this node's name
@@ -183,6 +184,10 @@ class PoolFull(PoolError):
             f"{reason}; the pool of this node is full: `flocker trash` lists what was removed, "
             "`flocker purge` frees its room now"
         )
+
+
+class PoolHangs(PoolError):
+    """What works on the file system has made no progress for so long that it is given up."""
 
 
 class LostWrites(PoolError):

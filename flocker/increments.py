@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from flocker import liveness
-from flocker.errors import PoolError, TransferFailed
+from flocker.errors import PoolError, PoolHangs, TransferFailed
 from flocker.liveness import Watch, of_thread
 from flocker.pool import Pool
 from flocker.records import Record, Snapshot
@@ -53,12 +53,14 @@ class Increment:
         parent: what the stream builds on.
         stream: None if it has to be fetched alone.
         error: why it cannot be sent; else empty.
+        hangs: the pool did nothing for it for too long; said only where it is made.
     """
 
     volume_id: str
     parent: Snapshot | None = None
     stream: bytes | None = None
     error: str = ""
+    hangs: bool = False
 
 
 class Increments:
@@ -72,25 +74,38 @@ class Increments:
         """The increments, in the order they were asked for; None is a sign of life meanwhile.
 
         Raises:
-            PoolError: while iterating, when the pool hangs.
+            PoolHangs: while iterating, when the pool hangs; with one volume alone, only that
+                fails.
         """
         for each in wanted:  # before the first one is made: the last must not be pruned meanwhile
             self._retention.sending(each.volume_id, to, each.snapshot.number)
-        ahead: deque[Future[Increment]] = deque()
         threads: list[str] = []
         workers = ThreadPoolExecutor(
             AT_ONCE, "send", lambda: threads.append(of_thread(threading.get_native_id()))
         )
         watch = Watch("making increments ready", threads)
+        hung = 0  # in a row
         try:
-            for each in wanted:
-                ahead.append(workers.submit(self._send, each))
-                if len(ahead) >= AT_ONCE:
-                    yield from _made(ahead.popleft(), watch)
-            while ahead:
-                yield from _made(ahead.popleft(), watch)
+            for made in self._begun(wanted, workers):
+                yield from _signs(made, watch)
+                increment = made.result()
+                hung = hung + 1 if increment.hangs else 0
+                if hung == AT_ONCE:  # or the others would take as long, by so many at a time
+                    raise PoolHangs(increment.error)
+                yield increment
         finally:  # without those that hang
             workers.shutdown(wait=False, cancel_futures=True)
+
+    def _begun(
+        self, wanted: Sequence[Wanted], workers: ThreadPoolExecutor
+    ) -> Iterator[Future[Increment]]:
+        """What is made ready, in order; at any time some more than is asked for."""
+        ahead: deque[Future[Increment]] = deque()
+        for each in wanted:
+            ahead.append(workers.submit(self._send, each))
+            if len(ahead) >= AT_ONCE:
+                yield ahead.popleft()
+        yield from ahead
 
     def _send(self, wanted: Wanted) -> Increment:
         volume_id, snapshot = wanted.volume_id, wanted.snapshot
@@ -103,16 +118,16 @@ class Increments:
                 volume_id, snapshot.number, common[-1].number, SMALL_BYTES
             )
         except (PoolError, ValueError) as error:  # the latter: no volume has such an id
-            return Increment(volume_id, error=str(error))
+            return Increment(volume_id, error=str(error), hangs=isinstance(error, PoolHangs))
         return Increment(volume_id, common[-1], stream)
 
 
-def _made(increment: Future[Increment], watch: Watch) -> Generator[Increment | None, None, None]:
+def _signs(increment: Future[Increment], watch: Watch) -> Iterator[None]:
+    """Signs of life until an increment is ready."""
     watch.progressed()
     while not wait([increment], liveness.SIGN_SECONDS).done:
         if watch.is_alive():
             yield None
-    yield increment.result()
 
 
 def encode(increments: Iterable[Increment | None]) -> Generator[bytes, None, None]:

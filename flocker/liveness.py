@@ -14,7 +14,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from flocker.errors import FlockerError, PoolError
+from flocker.errors import FlockerError, PoolHangs
 
 # Twice what the kernel gives a disk to answer (30 s) before it resets the disk and asks again.
 STALL_SECONDS = 60.0
@@ -31,7 +31,7 @@ class Watch:
     """
 
     def __init__(
-        self, what: str, threads: Collection[str], failure: type[FlockerError] = PoolError
+        self, what: str, threads: Collection[str], failure: type[FlockerError] = PoolHangs
     ) -> None:
         self._what = what
         self._threads = threads

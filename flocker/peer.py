@@ -358,7 +358,7 @@ class HttpPeers:
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         path = f"/copies/{volume_id}/snapshots/{wanted.number}"
         params = {"to": self._node, "framed": True, **_against(parent)}
         with self._streaming(node, "GET", path, params=params) as answer:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class Sources(Protocol):
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The stream itself; an empty chunk is a sign of life.
 
         Raises:
@@ -206,10 +206,12 @@ class Transfers:
         unheard = set(snapshots)
         try:
             for each in self._sources.increments(node, asked):
+                if each.volume_id not in unheard:
+                    continue  # not asked for, or had already
                 unheard.discard(each.volume_id)
                 if each.error:
                     outcomes[each.volume_id] = TransferFailed(f"{node} cannot send: {each.error}")
-                elif each.stream is not None and each.volume_id in snapshots:
+                elif each.stream is not None:
                     self._count_received(len(each.stream))
                     room.acquire()
                     result = self._staging.submit(
@@ -221,14 +223,14 @@ class Transfers:
                     )
                     result.add_done_callback(lambda _: room.release())
                     staging[each.volume_id] = result
-        except FlockerError as error:
-            outcomes |= dict.fromkeys(unheard, error)
+        except Exception as error:
+            outcomes |= dict.fromkeys(unheard, _failure(error))
         staged = []
         for volume_id, result in staging.items():
             try:
                 staged.append(result.result())
-            except FlockerError as error:
-                outcomes[volume_id] = error
+            except Exception as error:
+                outcomes[volume_id] = _failure(error)
         return staged
 
     def _fetch_one(
@@ -263,21 +265,32 @@ class Transfers:
         parent: Snapshot | None,
         report: Report,
     ) -> int:
-        counted = _Counted(
-            self._sources.stream(volume_id, node, wanted, parent),
-            ask_total=lambda: self._sources.stream_bytes(volume_id, node, wanted, parent),
-            report=lambda progress: self._report(volume_id, progress, report),
-        )
-        try:
-            self._pool.receive(volume_id, wanted, parent, counted)
-        finally:
-            self._progress.pop(volume_id, None)
-            self._count_received(counted.bytes_done)
+        # Closed at once when nobody reads on, or else the source would keep it ready for as long as
+        # the error is known here: for example while the same snapshot comes whole.
+        with closing(self._sources.stream(volume_id, node, wanted, parent)) as stream:
+            counted = _Counted(
+                stream,
+                ask_total=lambda: self._sources.stream_bytes(volume_id, node, wanted, parent),
+                report=lambda progress: self._report(volume_id, progress, report),
+            )
+            try:
+                self._pool.receive(volume_id, wanted, parent, counted)
+            finally:
+                self._progress.pop(volume_id, None)
+                self._count_received(counted.bytes_done)
         return counted.bytes_done
 
     def _report(self, volume_id: str, progress: Progress, report: Report) -> None:
         self._progress[volume_id] = progress
         report(progress)
+
+
+def _failure(error: Exception) -> FlockerError:
+    """A failure that is told of; a defect is one of its increment only, and the others go on."""
+    if isinstance(error, FlockerError):
+        return error
+    log.error("an increment was not taken in", exc_info=error)
+    return TransferFailed(f"an increment was not taken in: {error!r}")
 
 
 ASK_TOTAL_AFTER_SECONDS = 1.0  # a stream that is over sooner needs no progress told

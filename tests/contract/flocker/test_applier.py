@@ -387,16 +387,17 @@ def test_a_mode_outlives_a_new_owner(a_replica: MakeReplica) -> None:
 
 
 @pytest.mark.usefixtures("no_program")
-def test_what_is_new_inherits_no_access_list(a_replica: MakeReplica) -> None:
+def test_what_is_new_inherits_no_attribute(a_replica: MakeReplica) -> None:
     """New entries begin in the top folder, which may have a default for them by then."""
     replica = a_replica(lambda live: (live / "a").touch())
     (replica.live / "file").touch()
     (replica.live / "folder").mkdir()
     os.setxattr(replica.live, "system.posix_acl_default", ACL)
+    os.setxattr(replica.live, "btrfs.compression", b"zstd")
     (replica.live / "heir").touch()
     there = replica.follow()
     assert os.listxattr(there / "file") == os.listxattr(there / "folder") == []
-    assert os.listxattr(there / "heir") == ["system.posix_acl_access"]
+    assert sorted(os.listxattr(there / "heir")) == ["btrfs.compression", "system.posix_acl_access"]
 
 
 @pytest.mark.usefixtures("no_program")

@@ -10,7 +10,7 @@ import socket
 import stat
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -169,7 +169,7 @@ class OtherPool:
 
     def stream(
         self, volume_id: str, _node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         self.parents.append(parent and parent.number)
         return self._pool.send(volume_id, wanted.number, parent and parent.number)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import pytest
 
-from flocker.errors import PoolError, StreamRefused, TransferFailed
+from flocker.errors import PoolError, PoolFull, StreamRefused, TransferFailed
+from flocker.increments import Increment, Wanted
 from flocker.pool import Pool
 from flocker.records import Claim, Snapshot
+from flocker.transfer import Sources, Transfers
+from flocker.volume_folder import VolumeFolder
+from flocker.writeback import Writeback
 from tests.contract.flocker.conftest import MakeBtrfsPool, MakePool
 from tests.contract.flocker.test_pool import a_claim, text_of, written
 
@@ -30,6 +37,20 @@ def small(pool: Pool, claim: Claim, snapshot: Snapshot, parent: Snapshot) -> byt
     stream = pool.small_stream(claim.volume_id, snapshot.number, parent.number, ENOUGH_BYTES)
     assert stream is not None
     return stream
+
+
+class Small:
+    """The small increments of a pool that is reached directly."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
+        assert node == "source"
+        for each in wanted:
+            parent, numbers = each.here[-1], (each.snapshot.number, each.here[-1].number)
+            stream = self._pool.small_stream(each.volume_id, *numbers, ENOUGH_BYTES)
+            yield Increment(each.volume_id, parent, stream)
 
 
 def test_what_is_staged_is_there_once_it_is_settled(make_pool: MakePool) -> None:
@@ -118,3 +139,52 @@ def test_one_that_was_built_on_something_else_is_not_kept(make_btrfs_pool: MakeB
     assert not isinstance(error, StreamRefused)
     assert len(target.snapshots(good[0].volume_id)) == 2
     assert target.snapshots(bad[0].volume_id) == [bad[1]]
+
+
+@pytest.mark.parametrize("step", ["mark_arriving", "mark_complete"])
+def test_what_the_disk_does_not_take_is_that_ones_failure(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """It may be had later, and the others at once."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    known = [both_hold(source, target) for _ in range(3)]
+    newest = {claim.volume_id: written(source, claim, "second") for claim, _ in known}
+    real = getattr(VolumeFolder, step)
+
+    def refuse(folder: VolumeFolder, *arguments: Any) -> None:
+        if folder.path.name == known[1][0].volume_id:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(folder, *arguments)
+
+    transfers = Transfers(target, cast(Sources, Small(source)), lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(VolumeFolder, step, refuse)
+        outcomes = transfers.fetch_small("source", newest)
+    assert [type(outcomes[claim.volume_id]) for claim, _ in known] == [
+        type(None), PoolFull, type(None),
+    ]  # fmt: skip
+    assert set(transfers.fetch_small("source", newest).values()) == {None}
+    for claim, first in known:
+        assert target.snapshots(claim.volume_id) == [first, newest[claim.volume_id]]
+
+
+def test_what_cannot_be_cleared_away_keeps_no_other_from_being_received(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    known = [both_hold(source, target) for _ in range(2)]
+    newest = {claim.volume_id: written(source, claim, "second") for claim, _ in known}
+
+    def hang(_: Writeback) -> None:
+        raise PoolError("no progress")
+
+    def refuse(folder: VolumeFolder, number: int) -> None:
+        raise PoolError(f"{folder.snapshot(number)} could not be deleted")
+
+    transfers = Transfers(target, cast(Sources, Small(source)), lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Writeback, "write_out", hang)
+        patch.setattr(VolumeFolder, "delete_snapshot", refuse)
+        with pytest.raises(PoolError, match="no progress"):
+            transfers.fetch_small("source", newest)
+    assert set(transfers.fetch_small("source", newest).values()) == {None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -585,7 +585,7 @@ class DirectPeers:
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         machine = self._at(node, volume_id)
         number = parent.number if parent else None
         for chunk in machine.pool.send(volume_id, wanted.number, number):

@@ -5,13 +5,14 @@ In the place of btrfs is a program that does one or the other.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from flocker import btrfs_stream, liveness
-from flocker.errors import PoolError, TransferFailed
+from flocker.errors import PoolHangs, TransferFailed
 
 HANGS = "exec sleep 60"
 WORKS = "until [ -e {folder}/done ]; do :; done"
@@ -43,7 +44,7 @@ def test_a_send_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
     btrfs(f"printf some; {HANGS}")
     stream = btrfs_stream.send(tmp_path, None)
     assert next(stream) == b"some"
-    with pytest.raises(PoolError, match="btrfs send has made no progress for 1 s; `dmesg`"):
+    with pytest.raises(PoolHangs, match="btrfs send has made no progress for 1 s; `dmesg`"):
         list(stream)
 
 
@@ -56,6 +57,21 @@ def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Btrfs, tmp_path
             (tmp_path / "done").touch()
     assert b"".join(arrived) == b"somemore"
     assert (tmp_path / "done").exists()
+
+
+def test_a_small_one_that_hangs_is_given_up(
+    btrfs: Btrfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the thread that waits for the kernel wakes up now and then."""
+    btrfs("exit 1")
+    over = threading.Event()
+    monkeypatch.setattr(btrfs_stream, "_send", lambda *_: over.wait())
+    monkeypatch.setattr(btrfs_stream, "END_SECONDS", 0.1)
+    try:
+        with pytest.raises(PoolHangs, match="btrfs send has made no progress for 1 s"):
+            btrfs_stream.small(tmp_path, tmp_path, 1)
+    finally:
+        over.set()
 
 
 def test_a_receive_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from acceptance.waiting import eventually
+from flocker import increments
 from flocker.belief import Belief
-from flocker.errors import ControlPlaneAway, PoolError, TransferFailed
-from flocker.increments import SMALL_BYTES, Increment, Wanted, decode, encode
+from flocker.errors import ControlPlaneAway, PoolError, PoolHangs, TransferFailed
+from flocker.increments import SMALL_BYTES, Increment, Increments, Wanted, decode, encode
 from flocker.memory_pool import MemoryPool
+from flocker.pool import Staged
 from flocker.records import Snapshot, State
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
@@ -111,25 +113,43 @@ def test_many_volumes_are_one_request_and_one_write(
         assert node2.pool.snapshots(volume_id) == cluster["node1"].pool.snapshots(volume_id)
 
 
-def broken(machine: Machine, volume_id: str, patch: pytest.MonkeyPatch, call: str) -> None:
+def broken(
+    machine: Machine,
+    volume_id: str,
+    patch: pytest.MonkeyPatch,
+    call: str,
+    error: Exception,
+) -> None:
     """Have a call of the pool fail for one volume."""
     real = getattr(machine.pool, call)
 
     def failing(each: str, *arguments: object) -> object:
         if each == volume_id:
-            raise PoolError("the disk is full")
+            raise error
         return real(each, *arguments)
 
     patch.setattr(machine.pool, call, failing)
 
 
-@pytest.mark.parametrize(("node", "call"), [("node1", "small_stream"), ("node2", "stage")])
+@pytest.mark.parametrize(
+    ("node", "call", "error"),
+    [
+        ("node1", "small_stream", PoolError("the disk is full")),
+        ("node1", "small_stream", PoolHangs("no progress")),
+        ("node2", "stage", PoolError("the disk is full")),
+        ("node2", "stage", RuntimeError("a defect")),
+    ],
+)
 def test_one_that_cannot_be_had_holds_up_no_other(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, node: str, call: str
+    cluster: MemoryCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    node: str,
+    call: str,
+    error: Exception,
 ) -> None:
     change(cluster, *NAMES)
     with monkeypatch.context() as patch:
-        broken(cluster[node], cluster.volume("v1").id, patch, call)
+        broken(cluster[node], cluster.volume("v1").id, patch, call, error)
         cluster["node2"].follow()
     assert held(cluster) == [2, 1, 2, 2, 2]
     cluster["node2"].follow()
@@ -155,6 +175,56 @@ def test_what_came_before_a_stream_broke_off_is_kept(
     assert sorted(held(cluster)) == [1, 1, 1, 2, 2]
     node2.follow()
     assert held(cluster) == [2] * 5
+
+
+def test_what_comes_twice_or_was_not_asked_for_is_passed_over(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node2, staged = cluster["node2"], []
+    increments, stage = node2.peers.increments, node2.pool.stage
+
+    def chatty(node: str, wanted: list[Wanted]) -> Iterator[Increment]:
+        for each in increments(node, wanted):
+            yield from (each, each, Increment("another volume", PARENT, b"stream"))
+
+    def noted(volume_id: str, *arguments: Any) -> Staged:
+        staged.append(volume_id)
+        return stage(volume_id, *arguments)
+
+    monkeypatch.setattr(node2.peers, "increments", chatty)
+    monkeypatch.setattr(node2.pool, "stage", noted)
+    change(cluster, *NAMES)
+    node2.follow()
+    assert held(cluster) == [2] * 5
+    assert sorted(staged) == sorted(cluster.volume(name).id for name in NAMES)
+
+
+def test_a_pool_that_hangs_is_waited_for_once(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each increment that hangs takes a minute, and only a few are made ready at a time."""
+    node1 = cluster["node1"]
+    monkeypatch.setattr(increments, "AT_ONCE", 2)
+    change(cluster, *NAMES)
+    wanted = [
+        Wanted(volume_id, second, (first,))
+        for volume_id in (cluster.volume(name).id for name in NAMES)
+        for first, second in [node1.pool.snapshots(volume_id)]
+    ]
+    asked = []
+
+    def hang(volume_id: str, *_: object) -> None:
+        asked.append(volume_id)
+        raise PoolHangs("no progress")
+
+    monkeypatch.setattr(node1.pool, "small_stream", hang)
+    arriving = Increments(node1.pool, node1.retention).send("node2", wanted)
+    first = next(arriving)
+    assert first is not None
+    assert (first.volume_id, first.error) == (wanted[0].volume_id, "no progress")
+    with pytest.raises(PoolHangs, match="no progress"):
+        next(arriving)
+    assert len(asked) < len(wanted)
 
 
 def test_a_disk_that_refuses_writes_fails_all_that_arrived_with_them(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flocker import transfer
-from flocker.errors import FlockerError, OwnerAway, StreamRefused, TransferFailed
+from flocker.errors import FlockerError, OwnerAway, Refused, StreamRefused, TransferFailed
 from flocker.memory_pool import MemoryPool
 from flocker.records import Claim, Snapshot
 from flocker.transfer import Progress, Transfers
@@ -49,7 +50,7 @@ class Peer:
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         assert node == "there"
         assert self.before_stream.wait(10)
         self.streams.append((wanted.number, _number(parent)))
@@ -172,6 +173,29 @@ def test_trouble_that_may_pass_does_not_make_a_snapshot_come_whole(
         transfers.fetch(VOLUME, "there", [second])
     assert peer.streams == [(1, None), (2, 1)]
     assert here.snapshots(VOLUME) == [first]
+
+
+def test_a_stream_that_nobody_reads_on_is_closed_at_once(
+    transfers: Transfers, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the reason is forgotten, while its source would keep it ready."""
+    closed = []
+    stream = peer.stream
+
+    def noted(*arguments: Any) -> Generator[bytes, None, None]:
+        try:
+            yield from stream(*arguments)
+        finally:
+            closed.append(True)
+
+    def give_up(_: Progress) -> None:
+        raise Refused("cancelled")
+
+    monkeypatch.setattr(peer, "stream", noted)
+    with pytest.raises(Refused) as failed:
+        transfers.fetch(VOLUME, "there", [peer.write("one")], give_up)
+    assert closed
+    assert failed.value.__traceback__ is not None
 
 
 def test_what_is_here_is_not_asked_for(transfers: Transfers, peer: Peer) -> None:
