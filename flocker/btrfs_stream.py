@@ -7,7 +7,6 @@ import fcntl
 import logging
 import os
 import re
-import signal
 import struct
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from typing import IO
 from flocker import liveness, subvolume
 from flocker.errors import PoolError, StreamRefused, TransferFailed
 from flocker.liveness import Watch, of_process, of_thread
+from flocker.send_stream import UPDATE_EXTENT, Attribute, Splitter, attributes
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ CHUNK_BYTES = 1 << 20
 _SEND_ARGUMENTS = struct.Struct("=qQQQQ32x")
 _SEND = subvolume.request_code(1, 38, _SEND_ARGUMENTS.size)
 END_SECONDS = 5.0  # what hangs in the kernel cannot be killed, and nobody waits for it
-EXTENT = re.compile(r"update_extent .*\blen=(\d+)\s*$")
 # What `btrfs receive` says of a stream that was cut or damaged on its way, and of a pool that is
 # full or broken. Everything else it would say again of the same stream.
 PASSING = re.compile(
@@ -46,10 +45,12 @@ def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
     Raises:
         PoolError: while iterating, when the stream cannot be completed, or hangs.
     """
+    return _sent(_command(snapshot, parent))
+
+
+def _sent(command: list[str]) -> Generator[bytes, None, None]:
     with tempfile.TemporaryFile() as complaints:
-        program = subprocess.Popen(
-            _command(snapshot, parent), stdout=subprocess.PIPE, stderr=complaints
-        )
+        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
         assert program.stdout is not None
         try:
             yield from _read(
@@ -127,37 +128,12 @@ def data_bytes(snapshot: Path, parent: Path | None) -> int:
     """How many bytes of data `send` will carry, headers not counted.
 
     Raises:
-        PoolError: there is no such snapshot.
+        PoolError: there is no such snapshot, or btrfs hangs.
     """
-    # Neither program's output is kept: there are several lines per file.
-    program = subprocess.Popen(
-        _command(snapshot, parent, "--no-data"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    dump = subprocess.Popen(
-        ["btrfs", "receive", "--dump"],
-        stdin=program.stdout,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-    )
-    assert program.stdout is not None
-    assert dump.stdout is not None
-    program.stdout.close()  # so that `send` ends when `dump` does
-    try:
-        extents = map(EXTENT.match, dump.stdout)
-        total = sum(int(extent[1]) for extent in extents if extent)
-        # The reader leaves at the stream's end mark, and the kernel may tell the sender so before
-        # it has noticed that it is done.
-        if dump.wait() != 0 or program.wait() not in (0, -signal.SIGPIPE):
-            raise PoolError(f"cannot tell the size of {snapshot}")
-    finally:
-        for process in (program, dump):
-            process.kill()
-            process.wait()
-        dump.stdout.close()
+    splitter, total = Splitter([UPDATE_EXTENT]), 0
+    for piece in _sent(_command(snapshot, parent, "--no-data")):
+        for _, body in splitter.feed(piece):
+            total += int.from_bytes(attributes(body)[Attribute.SIZE], "little")
     return total
 
 

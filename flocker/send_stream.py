@@ -29,6 +29,9 @@ _NOBODY = (1 << 32) - 1  # as an owner it means "leave it"
 _MOST_OFFSET = (1 << 63) - 1
 
 
+UPDATE_EXTENT = 22  # in the place of data that was not asked for; enum btrfs_send_cmd
+
+
 class Kind(IntEnum):
     """The commands that an increment may consist of; enum btrfs_send_cmd."""
 

@@ -59,6 +59,12 @@ def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Btrfs, tmp_path
     assert (tmp_path / "done").exists()
 
 
+def test_a_size_that_does_not_come_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
+    btrfs(HANGS)
+    with pytest.raises(PoolHangs, match="btrfs send has made no progress for 1 s"):
+        btrfs_stream.data_bytes(tmp_path, None)
+
+
 def test_a_small_one_that_hangs_is_given_up(
     btrfs: Btrfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
