@@ -594,7 +594,10 @@ class BtrfsPool:
         except PoolError:
             self._unchanged.pop(volume_id, None)
             return False  # not writable here
-        known = folder.snapshots()
+        try:
+            known = folder.snapshots()
+        except PoolError:
+            return True  # the attempt to take a snapshot tells why, and of this volume alone
         is_known = live.is_ordinary and known and live.is_held_by(known[-1][1])
         if stamp is None or not is_known:
             return True

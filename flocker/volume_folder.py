@@ -227,6 +227,8 @@ class VolumeFolder:
             return set(os.listdir(self.path / "snapshots"))  # noqa: PTH208
         except FileNotFoundError:
             return set()
+        except OSError as error:
+            raise subvolume.failure(f"{self.path} cannot be read", error) from error
 
 
 def _epochs(names: set[str]) -> Iterator[tuple[int, int]]:

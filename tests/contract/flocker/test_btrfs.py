@@ -346,3 +346,20 @@ def test_a_pool_that_became_read_only_is_noticed(make_btrfs_pool: MakeBtrfsPool)
     eventually(lambda: subprocess.run(remount, check=False).returncode, is_=0, within=10)
     with pytest.raises(OSError, match="Read-only file system"):
         pool.check_writable()
+
+
+def test_a_folder_that_cannot_be_read_keeps_no_other_volume_from_being_copied(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
+) -> None:
+    pool, broken = make_btrfs_pool(), Claim(str(uuid.uuid4()), 1)
+    for each in (claim, broken):
+        pool.create(each)
+        written(pool, each, "first")
+        (pool.open(each) / "file.txt").write_text("second")
+    snapshots = pool.live(broken.volume_id).with_name("snapshots")
+    snapshots.rename(snapshots.with_name("elsewhere"))
+    snapshots.write_text("no folder")
+    assert pool.changed_volumes([broken, claim]) == [broken, claim]
+    with pytest.raises(PoolError, match=f"{broken.volume_id} cannot be read: Not a directory"):
+        pool.take_snapshot(broken)
+    pool.take_snapshot(claim)
