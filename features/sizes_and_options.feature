@@ -10,7 +10,7 @@ Feature: A volume is what was asked for
         """
       When the operator types on "node1"
         """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/zero of=/data/fits bs=1000000 count=40 && dd if=/dev/zero of=/data/too-much bs=1000000 count=40"
+        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/urandom of=/data/fits bs=1000000 count=40 && dd if=/dev/urandom of=/data/too-much bs=1000000 count=40"
         """
       Then it is refused because the volume is full
       When the operator types on "node1"
@@ -20,7 +20,7 @@ Feature: A volume is what was asked for
       Then it succeeds
       When the operator types on "node2"
         """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/zero of=/data/too-much bs=1000000 count=40"
+        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/urandom of=/data/too-much bs=1000000 count=40"
         """
       Then it is refused because the volume is full
       When the operator types on "node2"
