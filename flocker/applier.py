@@ -28,7 +28,7 @@ _CAPABILITY = b"security.capability"
 # Access lists, and `btrfs.compression`.
 _INHERITED = ("system.posix_acl_", "btrfs.")
 _SET_ID = stat.S_ISUID | stat.S_ISGID
-# What the node refuses, now. Everything else it would refuse again of the same stream.
+# The node refuses these now, and may not later. Everything else it would refuse again.
 _PASSING = {
     errno.ENOSPC,
     errno.EDQUOT,

@@ -64,7 +64,7 @@ def _sent(command: list[str]) -> Generator[bytes, None, None]:
 
 
 def _read(pipe: int, watch: Watch) -> Generator[bytes, None, None]:
-    """What comes through a pipe; while nothing comes, an empty chunk is a sign of life."""
+    """Read from a pipe; while nothing comes, an empty chunk is a sign of life."""
     while True:
         if liveness.can_read(pipe):
             # What there is, not a whole chunk: a long walk over unchanged files sends little.

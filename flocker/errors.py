@@ -187,7 +187,7 @@ class PoolFull(PoolError):
 
 
 class PoolHangs(PoolError):
-    """What works on the file system has made no progress for so long that it is given up."""
+    """Work on the file system has made no progress for so long that it is given up."""
 
 
 class LostWrites(PoolError):

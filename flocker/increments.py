@@ -99,7 +99,7 @@ class Increments:
     def _begun(
         self, wanted: Sequence[Wanted], workers: ThreadPoolExecutor
     ) -> Iterator[Future[Increment]]:
-        """What is made ready, in order; at any time some more than is asked for."""
+        """Yield what is made ready, in order; at any time some more than is asked for."""
         ahead: deque[Future[Increment]] = deque()
         for each in wanted:
             ahead.append(workers.submit(self._send, each))

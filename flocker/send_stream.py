@@ -145,7 +145,7 @@ class Splitter:
 
     @property
     def is_between(self) -> bool:
-        """Whether all that came was whole commands."""
+        """Tell whether all that came was whole commands."""
         return self._skip == 0 and not self._rest
 
     def feed(self, piece: bytes) -> Iterator[tuple[int, bytes]]:

@@ -272,7 +272,7 @@ def facts_of(snapshot: Path) -> dict[bytes, dict[str, Any]]:
 
 
 def identity_of(snapshot: Path) -> list[str]:
-    """What later streams find it by, and the number of the sender's transaction."""
+    """The identity that later streams find it by, and the number of the sender's transaction."""
     shown = subprocess.run(
         ["btrfs", "subvolume", "show", str(snapshot)], check=True, capture_output=True, text=True
     )
@@ -281,8 +281,7 @@ def identity_of(snapshot: Path) -> list[str]:
 
 
 def compare(source: Path, own: Path, program: Path) -> None:
-    """What the daemon made is all that was sent. What the program made is the same, but for what
-    the program itself loses."""
+    """The daemon made all that was sent. The program made the same, but for what it loses itself."""
     sent, mine, its = facts_of(source), facts_of(own), facts_of(program)
     assert list(mine) == list(sent) == list(its)
     for path, about in mine.items():
