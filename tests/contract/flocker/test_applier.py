@@ -272,7 +272,7 @@ def facts_of(snapshot: Path) -> dict[bytes, dict[str, Any]]:
 
 
 def identity_of(snapshot: Path) -> list[str]:
-    """The identity that later streams find it by, and the number of the sender's transaction."""
+    """Tell how later streams find it, and the number of the sender's transaction."""
     shown = subprocess.run(
         ["btrfs", "subvolume", "show", str(snapshot)], check=True, capture_output=True, text=True
     )
