@@ -281,7 +281,7 @@ def identity_of(snapshot: Path) -> list[str]:
 
 
 def compare(source: Path, own: Path, program: Path) -> None:
-    """The daemon made all that was sent. The program made the same, but for what it loses itself."""
+    """The daemon made all that was sent. The program did too, but for what it loses."""
     sent, mine, its = facts_of(source), facts_of(own), facts_of(program)
     assert list(mine) == list(sent) == list(its)
     for path, about in mine.items():
