@@ -73,6 +73,7 @@ def works_when_full(method: Method) -> Method:
 
     Raises:
         PoolFull: not even that was enough.
+        PoolError: the disk refuses changes.
     """
 
     @wraps(method)
@@ -84,10 +85,9 @@ def works_when_full(method: Method) -> Method:
                 if is_last or not pool.reserve.spend():
                     raise
             except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                if is_last or not pool.reserve.spend():
-                    raise PoolFull(str(error)) from error
+                is_full = error.errno == errno.ENOSPC
+                if is_last or not is_full or not pool.reserve.spend():
+                    raise subvolume.failure("the pool could not be changed", error) from error
         raise AssertionError("unreachable")
 
     return cast(Method, with_reserve)

@@ -6,6 +6,7 @@ import mmap
 import os
 import subprocess
 import uuid
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
@@ -339,11 +340,25 @@ def test_what_else_happens_in_the_pool_while_it_is_looked_at_hides_no_write(
     assert pool.changed_volumes([claim]) == []
 
 
+def make_read_only(pool: BtrfsPool) -> None:
+    remount = ["mount", "-o", "remount,ro", str(pool.root)]
+    eventually(lambda: subprocess.run(remount, check=False).returncode, is_=0, within=10)
+
+
+def test_a_pool_that_became_read_only_says_so_when_a_copy_is_put_away(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim
+) -> None:
+    pool = make_btrfs_pool()
+    pool.create(claim)
+    make_read_only(pool)
+    with pytest.raises(PoolError, match="Read-only file system"):
+        put_away(pool, replace(claim, epoch=claim.epoch + 1), None)
+
+
 def test_a_pool_that_became_read_only_is_noticed(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool = make_btrfs_pool()
     pool.check_writable()
-    remount = ["mount", "-o", "remount,ro", str(pool.root)]
-    eventually(lambda: subprocess.run(remount, check=False).returncode, is_=0, within=10)
+    make_read_only(pool)
     with pytest.raises(OSError, match="Read-only file system"):
         pool.check_writable()
 
