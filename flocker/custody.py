@@ -119,8 +119,11 @@ class Custody:
     def step_back(self, volume: Volume) -> None:
         """Have nothing here of a volume owned elsewhere but what is part of it.
 
-        What this node alone wrote is put aside, after whatever still writes was stopped.
+        What this node alone wrote is put aside, after whatever still writes was stopped. That may
+        lie in the trash: the volume was removed, and is back, since this node last looked.
         """
+        if self._pool.reclaim(volume.id, partial(self._refuse_if_gone, volume)):
+            log.info("volume '%s' is back; its removed copy here is used again", volume.name)
         if self._pool.is_open(volume.id):
             self._give_way(volume)
         else:
@@ -242,6 +245,11 @@ class Custody:
     def _put_away(self, volume: Volume) -> Aside | None:
         """To be called with the volume locked."""
         return self._pool.put_away(volume, self._node, lambda: self._refuse_if_ours(volume))
+
+    def _refuse_if_gone(self, volume: Volume) -> None:
+        there = self._ownership.volume(volume.name)
+        if there is None or there.id != volume.id:
+            raise Refused(f"volume '{volume.name}' was removed this moment")
 
     def _refuse_if_ours(self, volume: Volume) -> None:
         there = self._ownership.volume(volume.name)

@@ -16,7 +16,7 @@ from functools import partial
 
 from flocker.background import attempt
 from flocker.catalog import Catalog
-from flocker.errors import ControlPlaneAway, FlockerError, Refused
+from flocker.errors import ControlPlaneAway, FlockerError
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Copy, State, Volume
@@ -156,16 +156,9 @@ class Follower:
         return [volume for volume in ready if volume.id not in outcomes]
 
     def _make_ready(self, volume: Volume) -> None:
-        if self._pool.reclaim(volume.id, partial(self._refuse_if_gone, volume)):
-            log.info("volume '%s' is back; its removed copy here is used again", volume.name)
         if volume.size_bytes is not None:
             self._pool.prepare_sizes()
         self._clear(volume)
-
-    def _refuse_if_gone(self, volume: Volume) -> None:
-        there = self._ownership.volume(volume.name)
-        if there is None or there.id != volume.id:
-            raise Refused(f"volume '{volume.name}' was removed this moment")
 
     def _is_made_ready(self, volume: Volume) -> bool:
         try:

@@ -869,6 +869,27 @@ def test_what_only_the_loser_had_is_listed_and_can_be_had(
     assert len(node1.pool.asides()) == 1
 
 
+@pytest.mark.parametrize("diverge", [with_writes, with_a_snapshot, with_both])
+def test_what_only_the_loser_had_is_listed_though_the_volume_was_removed_before_it_looked(
+    demo: MemoryCluster, diverge: Diverge
+) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    diverge(node1)
+    demo.lose("node1")
+    node2.failover.promote("demo")
+    node2.write("demo", "went on")
+    node1.is_up = True
+    node1.start()
+    node2.driver.remove("demo")
+    assert [aside.why for aside in node1.pool.asides()] == ["removed"]
+    node2.operations.undelete("demo")
+
+    assert node1.read("demo") == "went on"
+    [aside] = node2.operations.conflicts()["asides"]
+    node2.operations.clone(aside["reference"], "lost")
+    assert demo["node3"].read("lost") == "never replicated"
+
+
 def test_a_loser_that_had_nothing_more_has_no_conflict(demo: MemoryCluster) -> None:
     demo.lose("node1")
     demo["node2"].failover.promote("demo")
