@@ -179,7 +179,8 @@ def ages(pool: Path, seconds: float, *volume_ids: str) -> list[float]:
         for volume_id in volume_ids:
             lines = _newest(pool / "volumes" / volume_id / "snapshots")
             found += [time.time() - float(line) for line in lines[-1:]]
-        time.sleep(1 / AGES_PER_SECOND)  # looks at an even pace, until the time is over
+        # Samples of an age are taken at an even pace: there is no state to wait for.
+        time.sleep(1 / AGES_PER_SECOND)
     return found
 
 

@@ -67,7 +67,7 @@ def _read(pipe: int, watch: Watch) -> Generator[bytes, None, None]:
     """Read from a pipe; while nothing comes, an empty chunk is a sign of life."""
     while True:
         if liveness.can_read(pipe):
-            # What there is, not a whole chunk: a long walk over unchanged files sends little.
+            # As much as there is, not a whole chunk: a long walk over unchanged files sends little.
             chunk = os.read(pipe, CHUNK_BYTES)
             if not chunk:
                 return

@@ -147,6 +147,7 @@ class _Pace:
         self._spent += size
         ahead = self._spent / self._bytes_per_second - (time.monotonic() - self._began)
         if ahead > 0.1:
+            # The reading is slowed down on purpose: nothing has to come about first.
             time.sleep(ahead)
 
 

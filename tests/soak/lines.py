@@ -1,4 +1,4 @@
-"""What a twin node reaches everything through, where faults come at random.
+"""Lines through which a twin node reaches everything, and where faults come at random.
 
 Longer waits are cut short when the node loses its power: nothing of it goes on then.
 """
@@ -27,7 +27,7 @@ def seeded(*of: object) -> Random:
 
 @dataclass
 class Weather:
-    """What is wrong with one node at the moment, and how often what went wrong.
+    """The faults of one node at the moment, and how often each came.
 
     Attributes:
         is_paused: nothing on the node goes on.

@@ -1,4 +1,4 @@
-"""What a run has done, and what was wrong in the end."""
+"""The report of a run: the work it has done, and all that was wrong in the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people ask of nodes, at random; of twins and of real ones alike."""
+"""People who ask things of nodes at random, of twins and of real ones alike."""
 
 from __future__ import annotations
 
@@ -140,6 +140,6 @@ def _move(nodes: Operated, node: str, volume: str) -> None:
 
 
 def stack(thread: threading.Thread) -> str:
-    """What a thread is doing."""
+    """Tell what a thread is doing."""
     frame = sys._current_frames().get(thread.ident or 0)
     return f"{thread.name}\n" + "".join(traceback.format_stack(frame) if frame else [])

@@ -40,7 +40,7 @@ class TwinOutcome(Outcome):
 
 
 class Defects(logging.Handler):
-    """What the driver logs that nobody foresaw."""
+    """Collects those lines of the driver's log that nobody foresaw."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

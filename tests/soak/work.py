@@ -1,4 +1,4 @@
-"""What containers do on twin nodes, and what goes wrong with these, at random."""
+"""Containers that write on twin nodes, and faults of these nodes, at random."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TwinOperated:
 
 
 class Apps:
-    """What runs in the containers of twin nodes: each writes line after line.
+    """The apps in the containers of twin nodes: each writes line after line.
 
     Attributes:
         acknowledged: volume id -> the lines whose write has succeeded.

@@ -450,16 +450,22 @@ BY_THE_PROGRAM = {
 }
 
 
+def program_asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that the program is asked to receive into from now on."""
+    folders: list[Path] = []
+    real = btrfs_stream.receive
+    monkeypatch.setattr(
+        btrfs_stream, "receive", lambda folder, all_: (folders.append(folder), real(folder, all_))
+    )
+    return folders
+
+
 @pytest.mark.parametrize("what", BY_THE_PROGRAM)
 def test_what_the_daemon_does_not_know_the_program_receives(
     a_replica: MakeReplica, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica = a_replica(lambda live: (live / "a").touch())
-    asked: list[Path] = []
-    real = btrfs_stream.receive
-    monkeypatch.setattr(
-        btrfs_stream, "receive", lambda folder, all_: (asked.append(folder), real(folder, all_))
-    )
+    asked = program_asked(monkeypatch)
     (replica.live / "a").write_text("text")
     replica.follow()
     assert asked == []
@@ -476,11 +482,7 @@ def test_many_small_changes_are_left_to_the_program(
 ) -> None:
     """It takes less time for those, and holds up nothing else in the daemon."""
     replica = a_replica(lambda live: (live / "a").touch())
-    asked: list[Path] = []
-    real = btrfs_stream.receive
-    monkeypatch.setattr(
-        btrfs_stream, "receive", lambda folder, all_: (asked.append(folder), real(folder, all_))
-    )
+    asked = program_asked(monkeypatch)
     for number in range(send_stream.MOST_COMMANDS):
         (replica.live / str(number)).touch()
     replica.follow()

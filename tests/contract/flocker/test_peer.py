@@ -458,20 +458,21 @@ def test_a_source_that_works_in_silence_is_waited_for(
     assert demo["node2"].read("demo") == "hello"
 
 
+def endless(ended: threading.Event) -> Iterator[bytes]:
+    """A stream that sets `ended` when nobody takes more of it."""
+    try:
+        while True:
+            yield bytes(1 << 16)
+    finally:
+        ended.set()
+
+
 def test_a_receiver_that_takes_nothing_is_hung_up_on(
     demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-
-    def endless(*_: object) -> Iterator[bytes]:
-        try:
-            while True:
-                yield bytes(1 << 16)
-        finally:
-            ended.set()
-
     monkeypatch.setattr(peer, "DISK_SECONDS", 0.5)
-    monkeypatch.setattr(demo["node1"].pool, "send", endless)
+    monkeypatch.setattr(demo["node1"].pool, "send", lambda *_: endless(ended))
     peers = peers_of_node2(demo, port, certificates)
     stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
     next(stream)
@@ -504,15 +505,7 @@ def test_a_receiver_that_hangs_up_ends_the_stream(
     demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-
-    def endless(*_: object) -> Iterator[bytes]:
-        try:
-            while True:
-                yield bytes(1 << 16)
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(demo["node1"].pool, "send", endless)
+    monkeypatch.setattr(demo["node1"].pool, "send", lambda *_: endless(ended))
     peers = peers_of_node2(demo, port, certificates)
     stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
     next(stream)

@@ -60,7 +60,8 @@ def _write(target: bytes, live: bytes) -> None:
     file = os.open(target + b"/beat", os.O_CREAT | os.O_WRONLY)
     while True:
         os.pwrite(file, BEAT.pack(boottime()), 0)
-        time.sleep(PAUSE_SECONDS)  # until it is killed
+        # It is a writer with a pace, which goes on until it is killed.
+        time.sleep(PAUSE_SECONDS)
 
 
 def main(target: str, *lives: str) -> None:

@@ -19,7 +19,7 @@ def lines_in(printed: str) -> list[str]:
 
 
 class Accounts:
-    """What was acknowledged, by volume; any number of threads may tell."""
+    """Keeps the acknowledged lines of each volume; any number of threads may tell."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Accounts:
         *,
         was_promoted: bool,
     ) -> list[str]:
-        """What is wrong with a volume's lines.
+        """Tell what is wrong with a volume's lines.
 
         Args:
             live: those in the volume.

@@ -123,10 +123,10 @@ def _keep(cluster: Cluster) -> None:
 
 @contextmanager
 def _noting(wrong: list[str]) -> Iterator[None]:
-    """Whatever goes wrong belongs in the report."""
+    """Put a failure into the report, which makes the run red, and go on to the other checks."""
     try:
         yield
-    except Exception:
+    except Exception:  # also what nobody foresaw: the evidence is still to be kept
         wrong.append(traceback.format_exc())
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with real nodes: one thing after the other, with calm in between."""
+"""Faults of real nodes: one after the other, with calm in between."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Trouble:
             log.info("fault: %s %s", node, fault)
             try:
                 self._come_and_go(fault, self._cluster.node(node))
-            except Exception:
+            except Exception:  # a thread that nobody would see end; this makes the run red
                 self.wrong.append(f"{node} {fault}: {traceback.format_exc()}")
                 return
             log.info("fault: %s %s is over", node, fault)

@@ -12,7 +12,7 @@ FORESEEN = re.compile(r"flocker\.errors\.|ssl\.SSL")
 
 
 def unwell(status: dict[str, Any]) -> list[str]:
-    """What is not as it should be when nothing goes wrong and no container runs.
+    """List all that is not as it should be when no fault is on and no container runs.
 
     Args:
         status: what `flocker status --json` prints on a node.

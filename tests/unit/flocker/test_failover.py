@@ -844,15 +844,21 @@ def with_both(node1: Machine) -> None:
     node1.write("demo", "never replicated")
 
 
-@pytest.mark.parametrize("diverge", [with_writes, with_a_snapshot, with_both])
-def test_what_only_the_loser_had_is_listed_and_can_be_had(
-    demo: MemoryCluster, diverge: Diverge
-) -> None:
+def goes_on_without(demo: MemoryCluster, diverge: Diverge) -> tuple[Machine, Machine]:
+    """Node1 is lost with writes that only it has, and node2 goes on."""
     node1, node2 = demo["node1"], demo["node2"]
     diverge(node1)
     demo.lose("node1")
     node2.failover.promote("demo")
     node2.write("demo", "went on")
+    return node1, node2
+
+
+@pytest.mark.parametrize("diverge", [with_writes, with_a_snapshot, with_both])
+def test_what_only_the_loser_had_is_listed_and_can_be_had(
+    demo: MemoryCluster, diverge: Diverge
+) -> None:
+    node1, node2 = goes_on_without(demo, diverge)
     demo.bring_back("node1")
     demo.replicate()
 
@@ -873,11 +879,7 @@ def test_what_only_the_loser_had_is_listed_and_can_be_had(
 def test_what_only_the_loser_had_is_listed_though_the_volume_was_removed_before_it_looked(
     demo: MemoryCluster, diverge: Diverge
 ) -> None:
-    node1, node2 = demo["node1"], demo["node2"]
-    diverge(node1)
-    demo.lose("node1")
-    node2.failover.promote("demo")
-    node2.write("demo", "went on")
+    node1, node2 = goes_on_without(demo, diverge)
     node1.is_up = True
     node1.start()
     node2.driver.remove("demo")
