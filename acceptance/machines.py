@@ -16,6 +16,7 @@ import vagrant
 from fabric import Config, Connection
 from paramiko import SSHConfig
 
+from acceptance import containers
 from acceptance.watchful import CONNECT_SECONDS
 from host import LOGS, ROOT, libvirt, turn
 from host.nodes import SUBNET
@@ -166,7 +167,7 @@ class VagrantMachines:
 
     def power_off(self, node: str) -> None:
         if self._provider == "docker":
-            self._docker("kill", node)  # Vagrant would stop the container in good order
+            containers.kill(self._container(node))  # Vagrant would stop the container in good order
         elif self._provider == "libvirt":
             libvirt.cut_power(f"{libvirt.MACHINE_PREFIX}{node}")  # Vagrant would press the button
         else:
@@ -177,21 +178,18 @@ class VagrantMachines:
 
     def hold(self, node: str) -> None:
         if self._provider == "docker":
-            self._docker("pause", node)  # Vagrant knows no such thing of containers
+            containers.pause(self._container(node))  # Vagrant knows no such thing of containers
         else:
             self._vagrant.suspend(vm_name=node)
 
     def let_go(self, node: str) -> None:
         if self._provider == "docker":
-            self._docker("unpause", node)
+            containers.unpause(self._container(node))
         else:
             self._vagrant.resume(vm_name=node)
 
-    def _docker(self, verb: str, node: str) -> None:
-        state = ROOT / ".vagrant" / "machines" / node / "docker" / "id"
-        subprocess.run(
-            ["docker", verb, state.read_text().strip()], check=True, capture_output=True, text=True
-        )
+    def _container(self, node: str) -> str:
+        return (ROOT / ".vagrant" / "machines" / node / "docker" / "id").read_text().strip()
 
 
 def _shell(config: SSHConfig, name: str) -> Connection:
