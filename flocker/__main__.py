@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from flocker import private
 from flocker.api import refuse_engine
 from flocker.config import Config
 from flocker.daemon import assemble
@@ -30,6 +31,7 @@ FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 
 def main() -> int:
     """Serve until SIGTERM; the exit status."""
+    os.umask(private.OTHERS)  # also a socket is root's alone from its first moment
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for library in ("httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -111,7 +113,6 @@ def _engine_socket(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
-    path.chmod(0o600)
     listening.listen()
     return listening
 

@@ -34,6 +34,7 @@ from flocker import (
     digest,
     holes,
     nested,
+    private,
     send_stream,
     subvolume,
     top_folder,
@@ -66,6 +67,7 @@ log = logging.getLogger(__name__)
 
 # The newest is what the next increment builds on. Older ones serve nodes that missed a move or two.
 SNAPSHOTS_KEPT = 3
+EMPTY_MODE = 0o755  # of a new volume, as the engine's own have it: its containers may be anybody
 NOTHING_MORE = 1  # the least that a subvolume can be limited to, in bytes
 
 
@@ -83,7 +85,8 @@ class BtrfsPool:
         self.root = root
         self._is_mounted = is_mounted
         self._volumes = root / "volumes"
-        self._volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (root, self._volumes):
+            private.make_folder(folder)
         self.reserve = Reserve(root / "reserve")
         self._trash = Trash(root / "trash")
         self._quotas = Quotas(root)
@@ -698,6 +701,7 @@ class BtrfsPool:
         self._finish(folder)
         if source is None:
             subvolume.create(folder.next)
+            folder.next.chmod(EMPTY_MODE)
         else:
             nested.snapshot(source, folder.next)
         self._limit(folder.next, size_bytes)
@@ -808,8 +812,10 @@ class BtrfsPool:
     def _recover(self) -> None:
         """Clear away what a crash left."""
         for path in self._volumes.iterdir():
+            folder = VolumeFolder(path)
             try:
-                self._finish(VolumeFolder(path))
+                self._finish(folder)
+                folder.close()
             except (PoolError, OSError) as error:  # must not keep the other volumes away
                 log.warning("volume %s: %s", path.name, error)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from flocker import private
 from flocker.background import attempt
 from flocker.errors import ControlPlaneAway
 from flocker.keyspace import Tables, keyed
@@ -150,10 +151,8 @@ class Catalog:
         if _lasting(state) == _lasting(self._written):
             self._written = state  # of the same records, and so quick to compare with the next
             return
-        fresh = self._file.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps(keyed(state)))
-            fresh.replace(self._file)
+            private.write(self._file, json.dumps(keyed(state)))
         except OSError as error:  # a full disk must not turn a right answer into an error
             log.warning("what volumes there are was not written down: %s", error)
         else:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from flocker import private
 from flocker.errors import EngineAway, Refused
 
 log = logging.getLogger(__name__)
@@ -276,9 +277,7 @@ class Engine:
         if not container_ids:
             self._noted.unlink(missing_ok=True)
             return
-        fresh = self._noted.with_suffix(".new")
-        fresh.write_text(json.dumps(container_ids))
-        fresh.replace(self._noted)
+        private.write(self._noted, json.dumps(container_ids))
 
     def _state(self, container_id: str, within: float = ANSWER_SECONDS) -> dict[str, Any]:
         """What the engine calls State; empty for a container that is gone."""

@@ -16,6 +16,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from flocker import private
+
 HARDWARE = (Path("/sys/class/dmi/id/product_uuid"), Path("/etc/machine-id"))
 
 
@@ -37,6 +39,7 @@ class Identity:
 
     def __init__(self, file: Path, describe: Callable[[], str] = hardware) -> None:
         self._file = file
+        private.make_folder(file.parent)
         known = json.loads(file.read_text()) if file.exists() else None
         self._uuid = str(known["uuid"]) if known else str(uuid.uuid4())
         self.is_new = bool(known["is_new"]) if known else True
@@ -51,10 +54,7 @@ class Identity:
             self._write()
 
     def _write(self) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps({"uuid": self._uuid, "is_new": self.is_new}))
-        fresh.replace(self._file)
+        private.write(self._file, json.dumps({"uuid": self._uuid, "is_new": self.is_new}))
 
 
 def _content(file: Path) -> str:

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flocker import private
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -81,7 +83,7 @@ class LeaseFile:
     """The files, in `folder` (/run/flocker)."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(folder)
         self._renewed = folder / "lease.json"
         self._auto = folder / "auto.json"
         self._heartbeat = folder / "fence.json"
@@ -138,9 +140,7 @@ class LeaseFile:
 
     def _replace(self, file: Path, content: Any) -> None:
         with self._writing:
-            fresh = file.with_suffix(".new")
-            fresh.write_text(json.dumps(content))
-            fresh.replace(file)
+            private.write(file, json.dumps(content))
 
 
 def _read(kind: type[Made], file: Path) -> Made | None:

@@ -33,6 +33,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flocker import private
+
 log = logging.getLogger(__name__)
 
 SOMEONE = "someone"  # in place of a mount ID: a use that only the kernel knows of
@@ -79,7 +81,7 @@ class MountCounts:
     def __init__(self, file: Path, clock: Callable[[], float] = boottime) -> None:
         self._clock = clock
         self._file = file
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(self._file.parent)
         self._uses = _load(file)
         self._locks: dict[str, threading.Lock] = {}
         self._writing = threading.Lock()
@@ -202,9 +204,7 @@ class MountCounts:
             if uses == self._uses:
                 return False
             # Written first: a count that cannot be kept must not be in force either.
-            fresh = self._file.with_suffix(".new")
-            fresh.write_text(json.dumps(vars(uses)))
-            fresh.replace(self._file)
+            private.write(self._file, json.dumps(vars(uses)))
             self._uses = uses
             return True
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
+from flocker import private
 from flocker.records import State
 
 log = logging.getLogger(__name__)
@@ -110,13 +110,9 @@ class Observed:
         self._looked_at, self._wall_at = looked_at, wall_at
 
     def _save(self) -> None:
-        fresh = self._file.with_suffix(".new")
+        kept = json.dumps({"seconds": self._seconds, "since": self._since})
         try:
-            with fresh.open("w") as file:
-                json.dump({"seconds": self._seconds, "since": self._since}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._file)
+            private.write(self._file, kept, is_flushed=True)
         except OSError as error:  # what is not kept is counted again after a restart
             log.warning("the time this node has seen pass was not written down: %s", error)
         self._saved_at = self._seconds

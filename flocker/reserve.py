@@ -15,7 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from flocker import note, subvolume
+from flocker import note, private, subvolume
 from flocker.errors import PoolFull
 from flocker.space import metadata
 
@@ -35,7 +35,7 @@ class Reserve:
         self._root = root
         self._lock = threading.Lock()
         self._is_whole = False
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(root)
 
     def make(self) -> None:
         """Have the reserve, unless there is too little room for it. Safe to repeat."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flocker import nested, note, subvolume
+from flocker import nested, note, private, subvolume
 from flocker.errors import PoolError
 from flocker.pool import Aside
 
@@ -46,7 +46,7 @@ class Trash:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(root)
         # Known by heart: with hundreds of entries, reading their notes takes longer than the rest
         # of a removal.
         self._references = {entry.aside.reference for entry in self._all()}
@@ -59,7 +59,7 @@ class Trash:
             reference = _unused(f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}", self._references)
             self._references.add(reference)
             folder = self._root / f"{volume_id}-{uuid.uuid4().hex}"
-            folder.mkdir(mode=0o700)
+            folder.mkdir(mode=private.FOLDER_MODE)
             aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
             note.write(folder / _NOTE, json.dumps(aside.to_json()))
         return Entry(aside, folder, folder / ("volume" if why == "removed" else "copy"))

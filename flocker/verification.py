@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from flocker import private
 from flocker.background import attempt
 from flocker.catalog import Catalog
 from flocker.digest import Digest
@@ -195,10 +196,8 @@ class Verification:
             known = self._catalog.state.volume_ids()
             kept = {each: value for each, value in self._results.items() if each in known}
             self._results = {**kept, volume.id: result}
-            fresh = self._file.with_suffix(".new")
             try:
-                fresh.write_text(json.dumps(self._results))
-                fresh.replace(self._file)
+                private.write(self._file, json.dumps(self._results))
             except OSError as error:  # then it is verified again sooner
                 log.warning("%s cannot be written: %s", self._file, error)
 

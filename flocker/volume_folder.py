@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flocker import nested, note, subvolume
+from flocker import nested, note, private, subvolume
 from flocker.errors import PoolError
 from flocker.records import Snapshot, Volume
 from flocker.subvolume import Subvolume
@@ -44,7 +44,14 @@ class VolumeFolder:
 
     def make(self) -> None:
         """Have the folder; safe to repeat."""
-        (self.path / "snapshots").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.path, self.path / "snapshots"):
+            folder.mkdir(mode=private.FOLDER_MODE, exist_ok=True)
+
+    def close(self) -> None:
+        """Let none but root read what is beside the data."""
+        for folder in (self.path, self.path / "snapshots"):
+            if folder.is_dir():
+                private.make_folder(folder)
 
     @property
     def has_data(self) -> bool:
@@ -171,7 +178,7 @@ class VolumeFolder:
         """
         try:
             self._forget_snapshot_epoch(number)
-            (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch()
+            (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch(private.FILE_MODE)
         except OSError as error:
             raise subvolume.failure(f"snapshot {number} could not be begun", error) from error
 
@@ -186,7 +193,7 @@ class VolumeFolder:
 
     def mark_arriving(self, number: int) -> None:
         """From now on that snapshot is not complete, also after a crash."""
-        self._mark(number).touch()
+        self._mark(number).touch(private.FILE_MODE)
 
     def stand_in(self, number: int) -> Path:
         """Where the stand-in for the parent of an arriving snapshot is."""

@@ -103,9 +103,10 @@ is_installed() { # PACKAGE
 # put UNITS MODE FILE: standard input becomes FILE; if that is news, UNITS are due for a restart.
 put() {
     local units=$1 mode=$2 file=$3
-    cat >"$file.new"
+    (umask 077 && cat >"$file.new") # until it has its mode, it is nobody else's
     if cmp --silent "$file.new" "$file"; then
         rm "$file.new"
+        chmod "$mode" "$file"
         return
     fi
     chmod "$mode" "$file.new"
@@ -173,7 +174,7 @@ EOF
         if [ -e "$file" ]; then
             grep -vE '^FLOCKER_(NODE|ADDRESS|ETCD_ENDPOINTS|CERTS)=' "$file" || true
         fi
-    } | put "flocker flocker-fence" 0644 "$file"
+    } | put "flocker flocker-fence" 0600 "$file"
 }
 
 start_services() {

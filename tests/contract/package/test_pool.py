@@ -140,6 +140,47 @@ def test_a_disk_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
     assert done.stderr == f"{tmp_path}/pool is ext4; format its disk with mkfs.btrfs\n"
 
 
+NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+
+
+def test_only_root_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        f"""
+        umask 000
+        pool start >/dev/null
+        stat --format='%a %n' disk disk/pool.img pool
+        mkdir /var/lib/seen; mount --bind pool /var/lib/seen
+        {NOBODY} ls /var/lib/flocker-disk && exit 1
+        {NOBODY} ls /var/lib/seen && exit 1
+        umount /var/lib/seen
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "700 disk\n600 disk/pool.img\n700 pool\n"
+    assert done.stderr.count("Permission denied") == 2
+
+
+@pytest.mark.parametrize("verb", ["start", "protect"])
+def test_what_others_could_read_is_mended(tmp_path: Path, verb: str) -> None:
+    done = run(
+        tmp_path,
+        f"""
+        pool start >/dev/null; pool stop
+        chmod 0755 disk; chmod 0644 disk/pool.img
+        pool {verb}
+        stat --format='%a %n' disk disk/pool.img
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "700 disk\n600 disk/pool.img\n"
+
+
+def test_there_may_be_nothing_to_protect(tmp_path: Path) -> None:
+    done = run(tmp_path, "umount /var/lib/flocker-disk; rmdir /var/lib/flocker-disk; pool protect")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_it_is_used_while_a_container_has_a_volume(tmp_path: Path) -> None:
     done = run(
         tmp_path,
@@ -160,4 +201,4 @@ def test_it_is_used_while_a_container_has_a_volume(tmp_path: Path) -> None:
 
 def test_it_says_what_can_be_typed(tmp_path: Path) -> None:
     done = run(tmp_path, "pool restart")
-    assert (done.returncode, done.stderr) == (2, f"usage: {POOL} start|stop|used\n")
+    assert (done.returncode, done.stderr) == (2, f"usage: {POOL} start|stop|used|protect\n")
