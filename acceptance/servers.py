@@ -43,6 +43,7 @@ ETCD_MEMBERS = 3  # any one of them may die; more would only make every decision
 UPLOADED = ("provision/**/*", "app/**/*", "build/deb/*.deb", "build/box/images/*.tar")
 MANIFEST = "acceptance/manifest.py"  # a scenario runs it in a container
 CERTIFICATES_ON_SERVER = "/tmp/flocker-certs"  # noqa: S108 - made by root for root, see upload.place
+APP_SECRETS_ON_SERVER = "/tmp/moby-counter"  # noqa: S108 - likewise
 BACK_SECONDS = 300
 
 
@@ -242,6 +243,7 @@ class Servers:
     def _make_certificates(self) -> None:
         pairs = [f"{name}={server.address}" for name, server in self._servers.items()]
         subprocess.run([ROOT / "provision" / "certificates", self._keys, *pairs], check=True)
+        subprocess.run([ROOT / "provision" / "app-password", self._keys / "app"], check=True)
 
     def _upload(self, name: str) -> None:
         self._as_root(name, f"mkdir -p {MARKS} && touch {FOLDER_MARK}")
@@ -252,7 +254,9 @@ class Servers:
         """Run what makes a node of a machine; safe to repeat."""
         server = self._servers[name]
         keys = upload.below(self._keys / name, "*.pem")
+        password = upload.below(self._keys / "app", "*")
         self._carry(name, lambda: upload.place(self._shells[name], keys, CERTIFICATES_ON_SERVER))
+        self._carry(name, lambda: upload.place(self._shells[name], password, APP_SECRETS_ON_SERVER))
         members = [f"{each}={self._servers[each].address}" for each in self._members()]
         self._as_root(
             name,

@@ -12,6 +12,8 @@ set -euo pipefail
 name=$1 address=$2 members=$3
 source=/vagrant
 uploaded=/tmp/flocker-certs
+uploaded_password=/tmp/moby-counter
+app_password=/etc/moby-counter # where the app's compose files look
 certs=/etc/flocker/certs
 # Debian's package begins a cluster of one when it is installed, in a folder next to this.
 etcd_data=/var/lib/etcd/flocker
@@ -30,6 +32,7 @@ main() {
     install_programs
     install_driver
     install_certificates
+    install_app_password
     configure_engine
     configure_etcd
     configure_driver
@@ -130,6 +133,13 @@ install_certificates() {
         put "etcd flocker" 0640 "$certs/$file" <"$uploaded/$file"
     done
     rm -r "$uploaded"
+}
+
+# See provision/app-password.
+install_app_password() {
+    install -d -m 0700 "$app_password"
+    install -m 0444 -t "$app_password" "$uploaded_password/password" "$uploaded_password/redis.conf"
+    rm -r "$uploaded_password"
 }
 
 configure_engine() {

@@ -55,11 +55,13 @@ def node(plain: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
     subprocess.run(
         [ROOT / "provision" / "certificates", certificates, f"node1={plain.address}"], check=True
     )
+    subprocess.run([ROOT / "provision" / "app-password", certificates / "moby-counter"], check=True)
     put(plain, ROOT / "provision", "/vagrant")
     put(plain, deb.package(), "/vagrant/build/deb")
     put(plain, ROOT / "build" / "box" / "images" / "busybox.tar", "/vagrant/build/box/images")
     put(plain, certificates / "node1", "/root")
-    plain.run("mv /root/node1 /tmp/flocker-certs")
+    put(plain, certificates / "moby-counter", "/root")
+    plain.run("mv /root/node1 /tmp/flocker-certs && mv /root/moby-counter /tmp")
     plain.run(f"/vagrant/provision/node.sh node1 {plain.address} node1={plain.address}")
     plain.run("/vagrant/provision/ready.sh cluster 1")
     return plain

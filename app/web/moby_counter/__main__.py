@@ -12,6 +12,7 @@ import uvicorn
 
 from moby_counter.settings import BadSettings, PostgresServer, RedisServer, from_environment
 from moby_counter.storage import Storage
+from moby_counter.visitors import Visitor
 from moby_counter.web import create_app
 
 log = logging.getLogger("moby_counter")
@@ -32,6 +33,7 @@ def main() -> int:
         create_app(open_storage(settings.storage), node),
         host="0.0.0.0",  # noqa: S104  a container's port is published by Docker, not here
         port=settings.port,
+        http=Visitor,
         log_config=None,  # logs go to the handler above
         access_log=False,  # the page asks twice a second
         timeout_graceful_shutdown=GOODBYE_SECONDS,

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection, Error
 from psycopg.errors import UndefinedTable
 
 from moby_counter.settings import PostgresServer
-from moby_counter.storage import PING_SECONDS, StorageAway
+from moby_counter.storage import MAX_WHALES, PING_SECONDS, SeaFull, StorageAway
 from moby_counter.whales import Whale
 
 MAKE_TABLE = """
@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS whales (
     y integer NOT NULL
 )
 """
-ADD = "INSERT INTO whales (x, y) VALUES (%s, %s)"
+# Several that come at once may go beyond the limit by as many.
+ADD = "INSERT INTO whales (x, y) SELECT %s, %s WHERE (SELECT count(*) FROM whales) < %s"
 LIST = "SELECT x, y FROM whales ORDER BY number"
 
 # Of two that make a table at once one fails, IF NOT EXISTS or not. Any number does that nobody
@@ -47,16 +48,18 @@ class PostgresStorage:
         self._server = server
 
     async def add(self, whale: Whale) -> None:
-        place = (whale.x, whale.y)
+        values = (whale.x, whale.y, MAX_WHALES)
         try:
             async with self._connection(ANSWER_SECONDS) as postgres:
                 try:
-                    await postgres.execute(ADD, place)
+                    added = await postgres.execute(ADD, values)
                 except UndefinedTable:
                     await make_table(postgres)
-                    await postgres.execute(ADD, place)
+                    added = await postgres.execute(ADD, values)
         except (Error, OSError) as error:
             raise StorageAway(f"Postgres did not take the whale: {reason(error)}") from error
+        if not added.rowcount:
+            raise SeaFull
 
     async def all(self) -> list[str]:
         try:

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from moby_counter.settings import RedisServer
-from moby_counter.storage import PING_SECONDS, StorageAway
+from moby_counter.storage import MAX_WHALES, PING_SECONDS, SeaFull, StorageAway
 from moby_counter.whales import Whale
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,12 @@ class RedisStorage:
     async def add(self, whale: Whale) -> None:
         async with self._connection() as redis:
             try:
-                await redis.rpush(KEY, str(whale))
+                count = await redis.rpush(KEY, str(whale))
             except (RedisError, OSError) as error:
                 raise StorageAway(f"Redis did not take the whale: {error}") from error
+            if count > MAX_WHALES:
+                await take_back(redis, whale)
+                raise SeaFull
             try:
                 await save(redis)
             except ResponseError as error:
@@ -74,6 +77,7 @@ class RedisStorage:
         return Redis(
             host=self._server.host,
             port=self._server.port,
+            password=self._server.password,
             decode_responses=True,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,

@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,9 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from moby_counter.storage import Storage, StorageAway
+from moby_counter.headers import CommonHeaders, OwnPageOnly
+from moby_counter.storage import SeaFull, Storage, StorageAway
 from moby_counter.whales import MAX_WHALE_BYTES, BadWhale, parse_whale
 
 log = logging.getLogger(__name__)
@@ -34,8 +33,8 @@ def create_app(storage: Storage, node: str) -> Starlette:
             Route("/v1/whales", Whales),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
-        middleware=[Middleware(CommonHeaders, node=node)],
-        exception_handlers={BadWhale: refuse, StorageAway: say_away},
+        middleware=[Middleware(CommonHeaders, node=node), Middleware(OwnPageOnly)],
+        exception_handlers={BadWhale: refuse, SeaFull: say_full, StorageAway: say_away},
     )
     app.state.storage = storage
     app.state.connected = None
@@ -91,33 +90,10 @@ async def refuse(_: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), status_code=400)
 
 
+async def say_full(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), status_code=409)
+
+
 async def say_away(_: Request, error: Exception) -> Response:
     log.warning("%s", error)
     return PlainTextResponse(str(error), status_code=503)
-
-
-class CommonHeaders:
-    """Say on every answer which node gave it, and that none may be shown again unasked.
-
-    The page reads the node from its ping, so that its badge stays right when the address it asks
-    moves to another node. Without `no-cache` a browser may mix a new page with an old script.
-    """
-
-    def __init__(self, app: ASGIApp, node: str) -> None:
-        self.app = app
-        self.node = node
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        caching = "no-store" if scope["path"].startswith("/v1/") else "no-cache"
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Served-By"] = self.node
-                headers["Cache-Control"] = caching
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)

@@ -21,6 +21,7 @@ from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 WEB = ROOT / "app" / "web"
+APP_PASSWORD = ROOT / "provision" / "app-password"
 POSTGRES_ENTRYPOINT = ROOT / "box" / "files" / "postgres-entrypoint"
 LOGIN = {"POSTGRES_USER": "whales", "POSTGRES_PASSWORD": "secret"}
 READY_SECONDS = 20.0
@@ -126,7 +127,7 @@ class StorageServer(Protocol):
 
 
 class RedisServer(Process):
-    """Debian's redis-server with the arguments of app/docker-compose.yml."""
+    """Debian's redis-server with the arguments and the password of app/docker-compose.yml."""
 
     name = "Redis"
 
@@ -135,11 +136,14 @@ class RedisServer(Process):
         self.directory = directory / "data"
         self.directory.mkdir()
         self.port = free_port()
-        self.client = Redis(port=self.port, decode_responses=True)
+        self.secrets = directory / "secrets"
+        subprocess.run([APP_PASSWORD, self.secrets], check=True)
+        password = (self.secrets / "password").read_text().strip()
+        self.client = Redis(port=self.port, password=password, decode_responses=True)
 
     def command(self) -> list[str]:
-        arguments = ["--dir", str(self.directory), "--protected-mode", "no"]
-        return ["redis-server", *arguments, "--port", str(self.port), "--bind", "127.0.0.1"]
+        settings = [str(self.secrets / "redis.conf"), "--dir", str(self.directory)]
+        return ["redis-server", *settings, "--port", str(self.port), "--bind", "127.0.0.1"]
 
     def is_ready(self) -> bool:
         try:
@@ -148,7 +152,11 @@ class RedisServer(Process):
             return False
 
     def settings(self) -> dict[str, str]:
-        return {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.port)}
+        return {
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(self.port),
+            "REDIS_PASSWORD_FILE": str(self.secrets / "password"),
+        }
 
     def persistence(self) -> str:
         """What Redis says about its saving, as lines of `name:value`."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPResponse
 
+import httpx2
 import pytest
 
+from acceptance.waiting import eventually
 from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
 
 pytestmark = pytest.mark.contract
@@ -102,3 +105,63 @@ def test_unknown_paths_are_refused(app: WebApp, path: str) -> None:
     assert app.http.get(path).status_code == 404
     assert app.http.post(path, content="1:2").status_code in (404, 405)
     assert app.whales() == []
+
+
+def test_every_answer_tells_browsers_to_run_and_frame_nothing_foreign(app: WebApp) -> None:
+    for path in ("/", "/page.js", "/v1/whales", "/nowhere"):
+        headers = app.http.get(path).headers
+        assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://elsewhere.example", "null", "", "http://127.0.0.1", "127.0.0.1:1"]
+)
+def test_another_sites_page_places_no_whale(app: WebApp, origin: str) -> None:
+    answer = app.http.post("/v1/whales", content="1:2", headers={"Origin": origin})
+    assert (answer.status_code, answer.text) == (403, "only this app's own page may do that")
+    assert app.whales() == []
+
+
+def test_the_apps_own_page_and_a_script_place_whales(app: WebApp) -> None:
+    own = app.http.post("/v1/whales", content="1:2", headers={"Origin": app.url})
+    assert (own.status_code, app.post("3:4").status_code) == (200, 200)
+    assert app.whales() == ["1:2", "3:4"]
+
+
+def test_a_file_is_sent_whole_whatever_parts_are_asked_for(app: WebApp) -> None:
+    """Thousands of parts would keep the server busy for a second."""
+    parts = ",".join(f"{start}-{start}" for start in range(5000))
+    answer = app.http.get("/page.js", headers={"Range": f"bytes={parts}"})
+    assert answer.status_code == 200
+    assert answer.content == app.http.get("/page.js").content
+
+
+def hangs_up(visitor: socket.socket) -> bool:
+    """Whether the app ends the connection within the time of the socket."""
+    try:
+        return visitor.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /v1/ping HTTP/1.1\r\nHost: app\r\n"])
+def test_a_request_that_never_becomes_whole_is_given_up(app: WebApp, beginning: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=20) as visitor:
+        visitor.sendall(beginning)
+        assert hangs_up(visitor)
+    assert app.is_connected()
+
+
+def test_one_visitor_gets_a_hundred_connections(app: WebApp) -> None:
+    with ExitStack() as all_of_them:
+        for _ in range(101):
+            last = all_of_them.enter_context(
+                socket.create_connection(("127.0.0.1", app.port), timeout=5)
+            )
+        assert hangs_up(last)
+    eventually(app.is_connected, is_=True, within=5, not_yet=(httpx2.TransportError,))
+    assert "127.0.0.1 has 100 connections: no more are taken" in app.log.read_text()

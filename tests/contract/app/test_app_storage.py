@@ -142,3 +142,13 @@ def test_the_app_serves_before_its_storage_is_there(app: WebApp, storage: Storag
     assert not app.is_connected()
     storage.start()
     eventually(app.is_connected, is_=True, within=READY_SECONDS)
+
+
+def test_a_full_sea_takes_no_more_whales(app: WebApp, storage: StorageServer) -> None:
+    assert app.post("1:1").is_success
+    storage.put(*["2:2"] * 9_998)
+    assert app.post("3:3").text == "ok"
+    refused = app.post("4:4")
+    assert refused.status_code == 409
+    assert refused.text == "the sea is full: there are 10000 whales in it"
+    assert storage.whales() == ["1:1", *["2:2"] * 9_998, "3:3"]

@@ -18,6 +18,7 @@ from tests.contract.app.app_processes import (
 
 pytestmark = pytest.mark.contract
 
+FILE = "POSTGRES_PASSWORD_FILE"
 VERSION = ("postgres", "--version")  # whatever comes first is done, and the server is not started
 
 
@@ -69,6 +70,31 @@ def test_a_first_start_without_a_password_is_refused(data: Path) -> None:
     done = run(data, *VERSION, POSTGRES_PASSWORD="")
     assert done.returncode == 1
     assert done.stderr == f"set POSTGRES_PASSWORD: {data} holds no database yet\n"
+    assert list(data.iterdir()) == []
+
+
+def test_the_password_may_be_in_a_file(entrypoint: Path, data: Path) -> None:
+    file = entrypoint.parent / "password"
+    file.write_text("secret\n")
+    done = run(data, *VERSION, POSTGRES_PASSWORD="", **{FILE: str(file)})
+    assert done.returncode == 0, done.stderr
+    server = PostgresServer(entrypoint, entrypoint.parent)
+    try:
+        server.start()  # is ready when it lets somebody in who knows the password
+    finally:
+        server.end()
+
+
+def test_two_passwords_are_refused(data: Path) -> None:
+    done = run(data, *VERSION, **{FILE: "/dev/null"})
+    assert done.returncode == 1
+    assert done.stderr == "POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are both set: choose one\n"
+
+
+def test_a_file_that_is_not_there_is_named(data: Path) -> None:
+    done = run(data, *VERSION, POSTGRES_PASSWORD="", **{FILE: "/nowhere"})
+    assert done.returncode == 1
+    assert "/nowhere" in done.stderr
     assert list(data.iterdir()) == []
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError
 
 from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
 
@@ -29,3 +34,34 @@ def test_a_whale_waits_for_a_save_in_the_background(app: WebApp, redis: RedisSer
 def test_the_refusal_says_where_redis_tells_why(app: WebApp, redis: RedisServer) -> None:
     redis.refuse()
     assert app.post("1:2").text == "Redis did not save the whale: its log says why"
+
+
+def test_who_does_not_know_the_password_reads_and_places_nothing(redis: RedisServer) -> None:
+    with (
+        Redis(port=redis.port, protocol=2) as stranger,
+        pytest.raises(AuthenticationError, match="Authentication required"),
+    ):
+        stranger.lrange("whales", 0, -1)
+
+
+def test_no_list_of_processes_shows_the_password(app: WebApp, redis: RedisServer) -> None:
+    password = (redis.secrets / "password").read_text().strip()
+    assert len(password) == 64
+    assert app.is_connected()
+    shown = subprocess.run(["ps", "-eww", "-o", "args"], check=True, capture_output=True, text=True)
+    assert password not in shown.stdout
+
+
+def test_a_wrong_password_is_said_by_the_app(redis: RedisServer, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("guessed\n")
+    web = WebApp(tmp_path, redis.settings() | {"REDIS_PASSWORD_FILE": str(wrong)})
+    try:
+        web.start()
+        answer = web.post("1:2")
+        assert answer.status_code == 503
+        assert "Redis did not take the whale: invalid username-password pair" in answer.text
+    finally:
+        web.end()
+        web.http.close()
+    assert redis.whales() == []

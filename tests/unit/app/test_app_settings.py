@@ -44,6 +44,36 @@ def test_postgres_may_be_on_another_port_and_in_another_database() -> None:
     assert from_environment(given).storage == server
 
 
+@pytest.mark.parametrize(
+    ("storage", "name"), [({}, "REDIS_PASSWORD"), (POSTGRES, "POSTGRES_PASSWORD")]
+)
+def test_a_password_may_be_in_a_file(tmp_path: Path, storage: dict[str, str], name: str) -> None:
+    file = tmp_path / "password"
+    file.write_text("whispered\n")
+    others = {key: value for key, value in storage.items() if key != name}
+    settings = from_environment(others | {f"{name}_FILE": str(file)})
+    assert settings.storage.password == file.read_text().strip()
+    assert "whispered" not in repr(settings)
+
+    with pytest.raises(BadSettings, match=f"^{name} and {name}_FILE are both set: choose one$"):
+        from_environment(others | {f"{name}_FILE": str(file), name: "typed"})
+
+
+def test_a_password_file_that_cannot_be_read_or_is_empty_is_named(tmp_path: Path) -> None:
+    empty, binary = tmp_path / "empty", tmp_path / "binary"
+    empty.write_text("\n")
+    binary.write_bytes(b"\xff")
+    reasons = {
+        tmp_path: "which cannot be read: Is a directory",
+        tmp_path / "none": "which cannot be read: No such file or directory",
+        binary: "which cannot be read: it is not text",
+        empty: "which is empty",
+    }
+    for path, reason in reasons.items():
+        with pytest.raises(BadSettings, match=f"^REDIS_PASSWORD_FILE is '{path}', {reason}$"):
+            from_environment({"REDIS_PASSWORD_FILE": str(path)})
+
+
 def test_what_is_empty_is_not_set() -> None:
     """Compose passes a variable it does not know on as an empty one."""
     empty = dict.fromkeys([*POSTGRES, "USE_POSTGRES_PORT", "POSTGRES_DB", "REDIS_HOST", "PORT"], "")
