@@ -59,6 +59,19 @@ def test_nodes_serve_their_peers_and_the_operator(
     handshake(certs / "node1", certs / client, server_name)
 
 
+@pytest.mark.parametrize(("folder", "role"), [("node1", "node"), ("operator", "operator")])
+def test_a_certificate_says_who_has_it(certs: Path, folder: str, role: str) -> None:
+    assert subject(certs / folder) == f"subject=O=flocker,OU={role},CN={folder}"
+
+
+def subject(folder: Path) -> str:
+    """The subject of a certificate, from its first part to its last."""
+    shown = ["openssl", "x509", "-noout", "-subject", "-nameopt", "sep_comma_plus"]
+    return subprocess.run(
+        [*shown, "-in", folder / "cert.pem"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
 def test_a_node_cannot_pretend_to_be_another(certs: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match=r"172\.16\.78\.252"):
         handshake(certs / "node2", certs / "operator", "172.16.78.252")
