@@ -61,6 +61,7 @@ from flocker.reserve import Reserve, works_when_full
 from flocker.space import metadata
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
+from flocker.volume_id import check_id
 from flocker.writeback import Writeback
 
 log = logging.getLogger(__name__)
@@ -540,7 +541,7 @@ class BtrfsPool:
 
     def _folder(self, volume_id: str) -> VolumeFolder:
         # Ids come from etcd and from peers; only a UUID may become part of a path.
-        return VolumeFolder(self._volumes / str(uuid.UUID(volume_id)))
+        return VolumeFolder(self._volumes / check_id(volume_id))
 
     @contextmanager
     def _locked(self, volume_id: str) -> Iterator[VolumeFolder]:

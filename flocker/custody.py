@@ -213,17 +213,35 @@ class Custody:
         self._use.end_all(names, lambda _: f"may not be used: another machine is {self._node}")
 
     def forget(self, volume_id: str) -> None:
-        """Put what is here of a removed volume aside."""
+        """Put what is here of a removed volume aside.
+
+        Raises:
+            Refused: the volume is not recorded as removed.
+        """
         with self._use.locked_id(volume_id):  # not while it is being put away
             removed = self._removed(volume_id)
-            name = removed.volume.name if removed else volume_id
-            # Its last owner may be taking it back: then the copy there is at a later epoch already.
-            is_own = removed is not None and removed.volume.owner == self._node
-            epoch = removed.volume.epoch if removed and is_own else None
-            belief = Belief(lambda: self._refuse_unless_same(removed, volume_id), epoch)
-            self._pool.discard(volume_id, name, self._node, belief)
-        if removed is not None:
-            self._told.removed(removed.volume)
+            if removed is None:
+                raise Refused(f"volume {volume_id} is not recorded as removed")
+            self._discard(volume_id, removed)
+        self._told.removed(removed.volume)
+
+    def forget_purged(self, volume_id: str) -> None:
+        """Put what is here of a volume aside that was removed and even purged.
+
+        Raises:
+            Refused: the volume is there.
+        """
+        with self._use.locked_id(volume_id):
+            self._discard(volume_id, self._removed(volume_id))
+
+    def _discard(self, volume_id: str, removed: Removed | None) -> None:
+        """To be called with the volume locked."""
+        name = removed.volume.name if removed else volume_id
+        # Its last owner may be taking it back: then the copy there is at a later epoch already.
+        is_own = removed is not None and removed.volume.owner == self._node
+        epoch = removed.volume.epoch if removed and is_own else None
+        belief = Belief(lambda: self._refuse_unless_same(removed, volume_id), epoch)
+        self._pool.discard(volume_id, name, self._node, belief)
 
     def _removed(self, volume_id: str) -> Removed | None:
         """The removed volume; None if it was even purged.

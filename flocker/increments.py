@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from flocker import liveness
-from flocker.errors import PoolError, PoolHangs, TransferFailed
+from flocker.errors import BadRequest, PoolError, PoolHangs, TransferFailed
 from flocker.liveness import Watch, of_thread
 from flocker.pool import Pool
 from flocker.records import Record, Snapshot
@@ -117,7 +117,7 @@ class Increments:
             stream = self._pool.small_stream(
                 volume_id, snapshot.number, common[-1].number, SMALL_BYTES
             )
-        except (PoolError, ValueError) as error:  # the latter: no volume has such an id
+        except (PoolError, BadRequest) as error:  # the latter: no volume has such an id
             return Increment(volume_id, error=str(error), hangs=isinstance(error, PoolHangs))
         return Increment(volume_id, common[-1], stream)
 

@@ -91,7 +91,7 @@ class Upkeep:
         failed: list[str] = []
         for volume_id in set(volume_ids) & set(self._pool.volume_ids()):
             try:  # the disk was in the way of putting it aside when it was removed
-                self._custody.forget(volume_id)
+                self._custody.forget_purged(volume_id)
             except (FlockerError, OSError) as error:
                 failed.append(str(error))
         for aside in self._pool.asides():

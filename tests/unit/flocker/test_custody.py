@@ -205,13 +205,17 @@ def test_a_removed_volume_is_put_aside_under_its_name(demo: MemoryCluster) -> No
         assert aside.reference.startswith(f"demo@{machine.name}-")
 
 
-def test_what_was_purged_meanwhile_is_put_aside_all_the_same(demo: MemoryCluster) -> None:
+def test_only_a_purge_puts_aside_what_is_not_recorded_as_removed(demo: MemoryCluster) -> None:
     demo["node3"].is_up = False
     volume = demo.volume("demo")
     demo["node1"].driver.remove("demo")
     demo.ownership.purge(demo.state.removed[volume.id])
-    demo["node3"].custody.forget(volume.id)
-    assert demo["node3"].pool.volume_ids() == []
+    node3 = demo["node3"]
+    with pytest.raises(Refused, match=f"volume {volume.id} is not recorded as removed"):
+        node3.custody.forget(volume.id)
+    assert node3.pool.volume_ids() == [volume.id]
+    node3.custody.forget_purged(volume.id)
+    assert node3.pool.volume_ids() == []
 
 
 def test_neither_a_removal_nor_a_move_reads_all_there_is_in_etcd(demo: MemoryCluster) -> None:
