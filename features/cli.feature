@@ -28,9 +28,9 @@ Feature: An operator types commands and reads the answers
         sudo flocker history ledger
         """
       Then it lists last of all
-        | NODE  | VOLUME | WHAT    |
-        | node1 | ledger | created |
-        | node2 | ledger | moved   |
+        | NODE  | VOLUME | WHAT    | BY                |
+        | node1 | ledger | created | engine on node1   |
+        | node2 | ledger | moved   | operator on node1 |
 
     Scenario Outline: What <command> prints can be read by a program
       Given the operator has typed on "node1"

@@ -83,7 +83,7 @@ Feature: One node at a time writes to a volume
         docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
         """
       Then it is refused with "the name belongs to another machine"
-      And the refusal says "flocker forget node1"
+      And the refusal says "If the other machine is gone for good"
       When the operator types on "node3"
         """
         sudo flocker status

@@ -15,6 +15,7 @@ from flocker.api import refuse_engine
 from flocker.config import Config
 from flocker.daemon import assemble
 from flocker.errors import FlockerError
+from flocker.printable import printable
 from flocker.pulse import LOOP_SECONDS, Pulse
 from flocker.serving import serve_on_peer_socket, serve_on_plugin_socket
 from flocker.systemd import tell_systemd
@@ -26,13 +27,16 @@ WATCH_SECONDS = 1
 # How long a daemon that cannot start says why before systemd starts it anew, with the settings as
 # they are then.
 REFUSE_SECONDS = 4
+CONNECTIONS_AHEAD = 1024  # taken by the kernel before the daemon gets to them
 FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 
 
 def main() -> int:
     """Serve until SIGTERM; the exit status."""
     os.umask(private.OTHERS)  # also a socket is root's alone from its first moment
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    journal = logging.StreamHandler()
+    journal.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[journal])
     for library in ("httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     told_to_end = threading.Event()
@@ -53,7 +57,9 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
         FlockerError, OSError: it cannot start.
     """
     stopping = threading.Event()
-    peer_socket = socket.create_server((config.address, config.peer_port))
+    peer_socket = socket.create_server(
+        (config.address, config.peer_port), backlog=CONNECTIONS_AHEAD
+    )
     daemon = assemble(config, stopping)
     pulse = daemon.pulse
     engine_server = serve_on_plugin_socket(
@@ -64,7 +70,7 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
     peer_server = serve_on_peer_socket(
         daemon.peers_app,
         peer_socket,
-        config.certificates,
+        daemon.tls.server,
         pulse.expect("the server for other nodes", LOOP_SECONDS),
     )
     servers = [engine_server, peer_server]
@@ -92,6 +98,13 @@ def feed_watchdog(pulse: Pulse) -> None:
         log.error("not at work any more: %s", ", ".join(hung))
     else:
         tell_systemd("WATCHDOG=1")
+
+
+class OneLine(logging.Formatter):
+    """Makes one line of a message, whatever is in it; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as its parent's
+        return printable(super().formatMessage(record))
 
 
 def _say_why(why: str, told_to_end: threading.Event) -> None:

@@ -23,8 +23,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.background import BackgroundTask
 
+from flocker import audit
+from flocker.audit import Asker
 from flocker.driver import Description, Driver
 from flocker.errors import BadRequest, ControlPlaneAway, FlockerError, VolumeNotFound
+from flocker.operator_route import OperatorRoute
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +81,11 @@ class Caller(Protocol):
         """Close the connection without an answer."""
 
 
-def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastAPI:
+def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: str = "") -> FastAPI:
     """The application behind the plugin socket.
 
     Args:
+        node: this one.
         observe: told of every call: its name, and the seconds it took.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -93,7 +97,14 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
         undo: Callable[[Asked], Answer] | None = None,
         answered: Callable[[Asked], None] | None = None,
         is_for_nobody: bool = False,
+        is_change: bool = False,
     ) -> None:
+        def answer_known(body: Asked) -> Answer:
+            verb = call.rpartition(".")[2].lower()
+            about = getattr(body, "Name", "")
+            with audit.asked(Asker("engine", node), verb, about, is_change=is_change):
+                return answer(body)
+
         async def endpoint(request: Request) -> JSONResponse:
             caller: Caller = request.state.caller
             started = time.monotonic()
@@ -105,7 +116,9 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
                 return _unknown(request, "nobody waits for the answer any more")
             try:
                 # Abandoned when the server ends before it is done.
-                said = await anyio.to_thread.run_sync(partial(answer, body), abandon_on_cancel=True)
+                said = await anyio.to_thread.run_sync(
+                    partial(answer_known, body), abandon_on_cancel=True
+                )
             except asyncio.CancelledError:
                 return _unknown(request, ENDING)
             finally:
@@ -150,8 +163,8 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
         return {"Volumes": [_volume(volume) for volume in driver.describe_all()], "Err": ""}
 
     on("Plugin.Activate", Nothing, activate)
-    on("VolumeDriver.Create", CreateRequest, create)
-    on("VolumeDriver.Remove", NameRequest, remove)
+    on("VolumeDriver.Create", CreateRequest, create, is_change=True)
+    on("VolumeDriver.Remove", NameRequest, remove, is_change=True)
     # An engine that gave up waiting never asks for the unmount (docs/decisions/0001).
     on(
         "VolumeDriver.Mount",
@@ -159,13 +172,18 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None]) -> FastA
         mount,
         undo=unmount,
         answered=lambda asked: driver.answered(asked.Name, asked.ID),
+        is_change=True,
     )
     # A use that has ended has ended, also when the engine did not wait for us to hear of it.
-    on("VolumeDriver.Unmount", MountRequest, unmount, is_for_nobody=True)
+    on("VolumeDriver.Unmount", MountRequest, unmount, is_for_nobody=True, is_change=True)
     on("VolumeDriver.Path", NameRequest, path)
     on(GET, NameRequest, get)
     on("VolumeDriver.List", Nothing, list_all)
     on("VolumeDriver.Capabilities", Nothing, lambda _: {"Capabilities": {"Scope": "global"}})
+
+    # Those of operators, which are added to the same socket.
+    app.state.node = node
+    app.router.route_class = OperatorRoute
 
     @app.exception_handler(FlockerError)
     def refuse(request: Request, error: Exception) -> JSONResponse:

@@ -43,8 +43,10 @@ from flocker.pulse import DISK_SECONDS, Pulse
 from flocker.purging import Purging
 from flocker.records import Volume
 from flocker.replication import Retention
+from flocker.rights import Rights
 from flocker.room import shortages
 from flocker.strays import Strays
+from flocker.tls import Tls
 from flocker.told import Told
 from flocker.transfer import Transfers
 from flocker.troubles import Troubles
@@ -70,6 +72,7 @@ class Daemon:
     engine_app: FastAPI
     peers_app: FastAPI
     pulse: Pulse
+    tls: Tls
 
 
 def assemble(config: Config, stopping: threading.Event) -> Daemon:
@@ -80,6 +83,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         OSError: a certificate cannot be read.
     """
     node = config.node
+    tls = Tls(config.certificates)
     pool = BtrfsPool(config.pool, lambda volume_id: bool(mounts.mounted([volume_id])))
     mounts = PoolMounts(pool.live)
     membership = Membership(
@@ -91,9 +95,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     care = EtcdCare(config.etcd_endpoints, config.certificates, config.address)
     catalog = Catalog(ownership, config.pool / "catalog.json")
     catalog.start(stopping)
-    peers = HttpPeers(
-        node, lambda: dict(catalog.state.nodes), config.peer_port, config.certificates
-    )
+    peers = HttpPeers(node, lambda: dict(catalog.state.nodes), config.peer_port, tls.client)
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
     use = VolumeUse(node, counts, engine, mounts)
@@ -291,16 +293,24 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     own_operations = cast(Operations, Guarded(operations, membership.check, ASKED_ONLY))
     own_upkeep = cast(Upkeep, Guarded(upkeep, membership.check, ASKED_ONLY))
     engine_app = serve_engine(
-        own_driver, lambda call, s: metrics.call_seconds.labels(call).observe(s)
+        own_driver, lambda call, s: metrics.call_seconds.labels(call).observe(s), node
     )
     add_operator_routes(engine_app, own_operations)
     add_upkeep_routes(engine_app, own_upkeep)
     add_verification_routes(engine_app, verification)
     add_watching_routes(engine_app, "/flocker", lambda: health(status()), metrics.text)
     peers_app = serve_peers(
-        Parts(own_driver, own_custody, own_operations, pool, retention, metrics.sent_bytes.inc)
+        Parts(
+            own_driver,
+            own_custody,
+            own_operations,
+            pool,
+            retention,
+            Rights(ownership, lambda: catalog.state),
+            metrics.sent_bytes.inc,
+        )
     )
     add_peer_upkeep_routes(peers_app, own_upkeep)
     add_peer_verification_routes(peers_app, verification)
     add_watching_routes(peers_app, "", lambda: health(status()), metrics.text)
-    return Daemon(engine_app, peers_app, pulse)
+    return Daemon(engine_app, peers_app, pulse, tls)

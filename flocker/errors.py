@@ -12,6 +12,7 @@ FlockerError
 │   ├── OwnerAway       the node that has the data does not answer
 │   │   ├── OwnerLost   its lease has run out; a replica may be promoted
 │   │   └── PeerAway    so does another node that is needed
+│   ├── NotAllowed      another role's or another node's to ask
 │   ├── HoldsMore       a volume holds more than it shall be able to
 │   ├── LeavesBehind    a volume holds what no snapshot of it does
 │   └── StaleEpoch      this node's copy was overtaken by a newer owner
@@ -118,6 +119,10 @@ class PeerAway(OwnerAway):
         self.args = (
             f"{node} does not answer ({reason}); `flocker status` tells which nodes are up",
         )
+
+
+class NotAllowed(Refused):
+    """Who asks may not: it is another role's or another node's to ask, or the node was retired."""
 
 
 class HoldsMore(Refused):

@@ -58,11 +58,12 @@ from flocker.keyspace import (
     move_key,
     node_key,
     removed_key,
+    retired_key,
     seen_key,
     snapshot_key,
     volume_key,
 )
-from flocker.naming import not_admitted
+from flocker.naming import not_admitted, was_retired
 from flocker.ownership import is_news
 from flocker.records import (
     Copy,
@@ -477,6 +478,7 @@ class EtcdOwnership:
             changes = [delete(entry.key) for entry in now_gone]
             if not held[COPIES_AT_ONCE:]:  # last: until then a repetition finds the rest
                 changes += [delete(key) for key in (seen.key, machine_key(name), look_key(name))]
+                changes.append(put(retired_key(name), {"at": self._now()}))
             is_made = self._commit([alive, seen, *now_gone], changes)
             if is_made and not held[COPIES_AT_ONCE:]:
                 return
@@ -516,7 +518,12 @@ class EtcdOwnership:
     def _take_name(self, node: Node, *, may_replace: bool) -> Entry:
         """The record by which the node's name belongs to this machine; made if it may be."""
         while True:
-            name, alive = self._look(machine_key(node.name), node_key(node.name))
+            name, alive, retired = self._look(
+                machine_key(node.name), node_key(node.name), retired_key(node.name)
+            )
+            if retired.value is not None:
+                self._lease = None
+                raise was_retired(node, retired.value["at"])
             if name.value is not None and name.value["id"] == node.machine:
                 return name
             is_free = name.value is None or may_replace
@@ -525,7 +532,7 @@ class EtcdOwnership:
                 known = alive.value or name.value
                 raise not_admitted(node, known["address"], is_up=alive.value is not None)
             mine = {"id": node.machine, "address": node.address}
-            self._commit([name, alive], [put(name.key, mine)])
+            self._commit([name, alive, retired], [put(name.key, mine)])
 
     def _renew(self, lease: int) -> bool:
         """Whether the lease goes on; it does not once it has run out."""

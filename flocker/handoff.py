@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from flocker.adoption import Adoption
@@ -172,7 +174,9 @@ class Arrivals:
             job = self._jobs.get(volume.id)
             if job is None:
                 job = self._jobs[volume.id] = _Job(volume, why)
-                threading.Thread(target=self._run, args=(job,), daemon=True).start()
+                # With who asks for it (audit.py): the history names that.
+                run = partial(copy_context().run, self._run, job)
+                threading.Thread(target=run, daemon=True).start()
         try:
             return job.result.result(timeout=within)
         except NotYet:

@@ -7,6 +7,7 @@
     seen/<node>           at               for good
     machines/<node>       id, address      until the node is forgotten; not part of a State
     looks/<node>          a Look           for good
+    retired/<node>        at               for good: nobody of that name is trusted
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<epoch>-<n>   a NamedSnapshot   until purged
     removed/<id>          a Removed        until undeleted or purged
@@ -68,6 +69,10 @@ def look_key(node: str) -> str:
     return f"looks/{node}"
 
 
+def retired_key(node: str) -> str:
+    return f"retired/{node}"
+
+
 def copy_key(volume_id: str, node: str) -> str:
     return f"copies/{volume_id}/{node}"
 
@@ -97,6 +102,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "nodes": Node.from_json,
     "seen": lambda value: value["at"],
     "looks": Look.from_json,
+    "retired": lambda value: value["at"],
     "copies": Copy.from_json,
     "snapshots": NamedSnapshot.from_json,
     "removed": Removed.from_json,
@@ -142,6 +148,7 @@ class Tables:
             nodes=dict(tables["nodes"]),
             seen=dict(tables["seen"]),
             looks=dict(tables["looks"]),
+            retired=dict(tables["retired"]),
             copies=self._grouped("copies", lambda copy: copy.node),
             snapshots=self._grouped("snapshots", lambda named: named.key),
             removed=dict(tables["removed"]),
@@ -166,6 +173,7 @@ def keyed(state: State) -> dict[str, Json]:
     keys |= {node_key(name): node.to_json() for name, node in state.nodes.items()}
     keys |= {seen_key(node): {"at": at} for node, at in state.seen.items()}
     keys |= {look_key(node): look.to_json() for node, look in state.looks.items()}
+    keys |= {retired_key(node): {"at": at} for node, at in state.retired.items()}
     for copies in state.copies.values():
         keys |= {copy_key(copy.volume_id, copy.node): copy.to_json() for copy in copies.values()}
     for snapshots in state.snapshots.values():

@@ -1,9 +1,11 @@
-"""Say why a machine may not join under a name that belongs to another one."""
+"""Say why a machine may not join under its name: it belongs to another one, or was retired."""
 
 from __future__ import annotations
 
 from flocker.errors import NotAdmitted
 from flocker.records import Node
+
+IDENTITY = "/var/lib/flocker-node/machine.json"  # see identity.py
 
 
 def not_admitted(node: Node, address: str, *, is_up: bool) -> NotAdmitted:
@@ -17,6 +19,16 @@ def not_admitted(node: Node, address: str, *, is_up: bool) -> NotAdmitted:
     return NotAdmitted(
         f"this machine ({node.address}, id {node.machine[:8]}) is not {node.name}: the name "
         f"belongs to another machine ({address}), which {state}. So nothing may use a volume here. "
-        f"If the other machine is gone for good, type `flocker forget {node.name}` on another "
-        "node; if not, give this machine another name (FLOCKER_NODE in /etc/flocker/flocker.env)"
+        "If the other machine is gone for good, have this one take its place: type `rm "
+        f"{IDENTITY}; systemctl restart flocker` here. If not, give this machine another name "
+        "(docs/operations.md)"
+    )
+
+
+def was_retired(node: Node, at: str) -> NotAdmitted:
+    """The refusal of a machine whose name was given up for good at that time."""
+    return NotAdmitted(
+        f"{node.name} was retired with `flocker forget {node.name}` at {at}, so nobody trusts that "
+        "name any more, and nothing may use a volume here. To have this machine in the cluster "
+        "again, give it another name (docs/operations.md)"
     )

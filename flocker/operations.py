@@ -526,6 +526,7 @@ def _event(event: Event) -> Answer:
         "node": event.node,
         "what": event.what,
         "why": event.why,
+        "by": event.by,
     }
 
 

@@ -214,7 +214,7 @@ class Ownership(Protocol):
     def forget_node(self, name: str) -> None:
         """Forget that there was a node, and what copies it held. Safe to repeat.
 
-        Should it come back after all, it says so itself.
+        Nobody of that name is trusted any more, so no machine can join under it.
 
         Raises:
             Refused: its lease has not run out.
@@ -234,7 +234,8 @@ class Ownership(Protocol):
             Whether the lease is a new one: then the mounts recorded before are gone.
 
         Raises:
-            NotAdmitted: the name belongs to another machine; nothing was recorded.
+            NotAdmitted: the name belongs to another machine, or was forgotten; nothing was
+                recorded.
         """
 
 

@@ -9,7 +9,7 @@
     POST /operations/<operation>           what an operator asked for; sent to where the data is
     POST /copies/<id>/forget               it was removed
     GET  /copies/<id>/snapshots            those that are there
-    GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment, ?to=<node>
+    GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
     POST /increments                       small increments of many volumes, in one stream
     GET  /asides                           what was put aside there
@@ -17,9 +17,10 @@
     GET  /upkeep/strays                    likewise
     POST /verification/...                 see verification_api.py
 
-A stream has no length: it is chunked, so one that breaks off cannot pass for whole. To whom asks
-for it `framed`, it comes with signs of life (frames.py); nodes of older versions neither ask for
-that nor send it.
+Who may ask what: permissions.py. The limits of questions and answers: peer_models.py.
+
+A stream has no length: it comes in frames, with signs of life and an end of its own (frames.py), so
+one that breaks off cannot pass for whole.
 
 Longer than 300 lines because both ends of each route are here.
 """
@@ -30,6 +31,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,19 +42,21 @@ from urllib.parse import quote
 import anyio
 import httpx2
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from flocker import frames, liveness
-from flocker.config import Certificates
+from flocker import audit, frames, liveness
 from flocker.custody import Custody
 from flocker.digest import Digest
 from flocker.driver import Driver
 from flocker.errors import (
     BadRequest,
     FlockerError,
+    NotAllowed,
     OwnerAway,
     PeerAway,
     PoolError,
@@ -63,9 +67,34 @@ from flocker.errors import (
 )
 from flocker.increments import Increment, Increments, Wanted, decode, encode
 from flocker.operations import Operations
+from flocker.peer_models import (
+    ASIDES,
+    FORWARDED,
+    LARGEST_ANSWER_BYTES,
+    SNAPSHOTS,
+    STRAYS,
+    Bytes,
+    CreateRequest,
+    DigestAnswer,
+    IncrementsRequest,
+    Name,
+    Number,
+    OperationAnswer,
+    PurgeAnswer,
+    ReleaseRequest,
+    SnapshotPart,
+    VerifyAnswer,
+    VolumeId,
+    plain,
+    problems,
+    read,
+    reason,
+)
+from flocker.peer_route import PeerRoute, caller_of
 from flocker.pool import Aside, Pool
 from flocker.records import Move, Node, Snapshot, Volume
 from flocker.replication import Retention
+from flocker.rights import Rights
 
 log = logging.getLogger(__name__)
 
@@ -88,28 +117,6 @@ KEEPALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 ]
-FORWARDED = frozenset({"move", "snapshot", "prune", "restore", "undelete", "resize"})
-
-
-class ReleaseRequest(BaseModel):
-    """Which move the volume is wanted for."""
-
-    epoch: int
-    token: str
-
-
-class IncrementsRequest(BaseModel):
-    """Everything that a node lacks (increments.Wanted)."""
-
-    to: str
-    wanted: list[dict[str, Any]]
-    framed: bool = False
-
-
-class CreateRequest(BaseModel):
-    """The options as they were typed."""
-
-    options: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -121,78 +128,90 @@ class Parts:
     operations: Operations
     pool: Pool
     retention: Retention
+    rights: Rights
     count_sent: Callable[[int], None]
 
 
 def serve_peers(parts: Parts) -> FastAPI:
     """The application that answers other nodes."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.route_class = PeerRoute
+    app.state.rights = parts.rights
     driver, custody, pool = parts.driver, parts.custody, parts.pool
 
     @app.post("/volumes/{name}/check-unused")
-    def check_unused(name: str) -> dict[str, Any]:
+    def check_unused(name: Name) -> dict[str, Any]:
         custody.refuse_if_used(name)
         return {}
 
     @app.post("/volumes/{name}/prepare")
-    def prepare(name: str) -> dict[str, Any]:
+    def prepare(name: Name) -> dict[str, Any]:
         return custody.prepare(name).to_json()
 
     @app.post("/volumes/{name}/release")
-    def release(name: str, wanted: ReleaseRequest) -> dict[str, Any]:
+    def release(name: Name, wanted: ReleaseRequest) -> dict[str, Any]:
         return custody.release(name, wanted.epoch, wanted.token).to_json()
 
     @app.post("/volumes/{name}/put-away")
-    def put_away(name: str) -> dict[str, Any]:
+    def put_away(name: Name) -> dict[str, Any]:
         custody.put_away(name)
         return {}
 
     @app.post("/volumes/{name}/create")
-    def create(name: str, asked: CreateRequest) -> dict[str, Any]:
+    def create(name: Name, asked: CreateRequest) -> dict[str, Any]:
         driver.create(name, asked.options)
         return {}
 
     @app.post("/volumes/{name}/remove")
-    def remove(name: str) -> dict[str, Any]:
+    def remove(name: Name) -> dict[str, Any]:
         driver.remove_for_peer(name)
         return {}
 
     @app.post("/operations/{operation}")
     def operate(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if operation not in FORWARDED:
-            raise BadRequest(f"no operation '{operation}'")
-        answer: dict[str, Any] = getattr(parts.operations, operation)(**arguments)
+            raise BadRequest(f"no operation {operation[:80]!r}")
+        try:
+            asked = FORWARDED[operation].model_validate(arguments)
+        except ValidationError as error:
+            raise BadRequest(f"the request cannot be read: {problems(error.errors())}") from error
+        answer: dict[str, Any] = getattr(parts.operations, operation)(**asked.model_dump())
         return answer
 
     @app.post("/copies/{volume_id}/forget")
-    def forget(volume_id: str) -> dict[str, Any]:
+    def forget(volume_id: VolumeId) -> dict[str, Any]:
         custody.forget(volume_id)
         return {}
 
     @app.get("/copies/{volume_id}/snapshots")
-    def snapshots(volume_id: str) -> list[dict[str, Any]]:
+    def snapshots(volume_id: VolumeId) -> list[dict[str, Any]]:
         return [snapshot.to_json() for snapshot in pool.snapshots(volume_id)]
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
     async def stream(
-        volume_id: str, number: int, to: str, parent: int | None = None, *, framed: bool = False
+        request: Request, volume_id: VolumeId, number: Number, parent: Number | None = None
     ) -> _Outgoing:
+        to = caller_of(request).name
         parts.retention.sending(volume_id, to, number)
         chunks = pool.send(volume_id, number, parent)
         # Asked for the first one here, so that what cannot be sent is refused with its reason.
         first = await run_in_threadpool(next, chunks, b"")
-        return _Outgoing(first, chunks, parts.count_sent, to, is_framed=framed)
+        return _Outgoing(first, chunks, parts.count_sent, to)
 
     @app.get("/copies/{volume_id}/snapshots/{number}/bytes")
-    def stream_bytes(volume_id: str, number: int, parent: int | None = None) -> dict[str, int]:
+    def stream_bytes(
+        volume_id: VolumeId, number: Number, parent: Number | None = None
+    ) -> dict[str, int]:
         return {"bytes": pool.stream_bytes(volume_id, number, parent)}
 
     @app.post("/increments")
-    def increments(asked: IncrementsRequest) -> _Outgoing:
-        wanted = [Wanted.from_json(each) for each in asked.wanted]
-        found = Increments(pool, parts.retention).send(asked.to, wanted)
-        chunks = encode(found)
-        return _Outgoing(b"", chunks, parts.count_sent, asked.to, is_framed=asked.framed)
+    def increments(request: Request, asked: IncrementsRequest) -> _Outgoing:
+        to = caller_of(request).name
+        refusals = parts.rights.refusals([each.volume_id for each in asked.wanted], to)
+        wanted = [each.wanted() for each in asked.wanted if each.volume_id not in refusals]
+        found = Increments(pool, parts.retention).send(to, wanted)
+        refused = (Increment(volume_id, error=why) for volume_id, why in refusals.items())
+        return _Outgoing(b"", encode(chain(refused, found)), parts.count_sent, to)
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
@@ -201,7 +220,17 @@ def serve_peers(parts: Parts) -> FastAPI:
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:
         refused = isinstance(error, Refused | VolumeNotFound | BadRequest)
-        return JSONResponse({"error": str(error)}, status_code=409 if refused else 500)
+        status_code = 403 if isinstance(error, NotAllowed) else 409 if refused else 500
+        return JSONResponse({"error": str(error)}, status_code)
+
+    @app.exception_handler(RequestValidationError)
+    def refuse_content(_: Request, error: RequestValidationError) -> JSONResponse:
+        why = f"the request cannot be read: {problems(error.errors())}"
+        return JSONResponse({"error": why}, status_code=400)
+
+    @app.exception_handler(HTTPException)
+    def refuse_request(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code)
 
     return app
 
@@ -219,13 +248,9 @@ class _Outgoing(StreamingResponse):
         chunks: Generator[bytes, None, None],
         count_sent: Callable[[int], None],
         to: str,
-        *,
-        is_framed: bool,
     ) -> None:
-        counted = _counted(first, chunks, count_sent)
-        content = frames.encode(counted) if is_framed else filter(None, counted)
-        kind = frames.MEDIA_TYPE if is_framed else "application/octet-stream"
-        super().__init__(content, media_type=kind)
+        content = frames.encode(_counted(first, chunks, count_sent))
+        super().__init__(content, media_type=frames.MEDIA_TYPE)
         self._chunks = chunks
         self._to = to
 
@@ -254,11 +279,32 @@ def _counted(
         count_sent(len(chunk))
 
 
+class _ToNode(httpx2.HTTPTransport):
+    """Connections to one node, which must show a certificate with that name.
+
+    Its address will not do: that is whatever etcd says.
+    """
+
+    def __init__(self, node: str, tls: ssl.SSLContext) -> None:
+        super().__init__(
+            verify=tls,
+            limits=httpx2.Limits(keepalive_expiry=IDLE_SECONDS),
+            socket_options=KEEPALIVE,
+            trust_env=False,
+        )
+        self._node = node
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.extensions = {**request.extensions, "sni_hostname": self._node}
+        return super().handle_request(request)
+
+
 class HttpPeers:
     """The other nodes, found by the addresses they announce.
 
     Args:
         nodes: the nodes that are alive now by name, this one included.
+        tls: shows this node's certificate, and checks the names in those of others.
     """
 
     def __init__(
@@ -266,35 +312,37 @@ class HttpPeers:
         node: str,
         nodes: Callable[[], dict[str, Node]],
         port: int,
-        certificates: Certificates,
+        tls: ssl.SSLContext,
     ) -> None:
         self._node = node
         self._nodes = nodes
         self._port = port
-        tls = ssl.create_default_context(cafile=str(certificates.ca))
-        tls.load_cert_chain(str(certificates.cert), str(certificates.key))
-        self._client = httpx2.Client(
-            transport=httpx2.HTTPTransport(
-                verify=tls,
-                limits=httpx2.Limits(keepalive_expiry=IDLE_SECONDS),
-                socket_options=KEEPALIVE,
-                trust_env=False,
-            ),
-            timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            trust_env=False,
-        )
+        self._tls = tls
+        self._clients: dict[str, httpx2.Client] = {}
+        self._connecting = threading.Lock()
+
+    def _client(self, node: str) -> httpx2.Client:
+        """The connections to one node; never those to another one, whatever their addresses."""
+        with self._connecting:
+            if node not in self._clients:
+                self._clients[node] = httpx2.Client(
+                    transport=_ToNode(node, self._tls),
+                    timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                    trust_env=False,
+                )
+            return self._clients[node]
 
     def check_unused(self, volume: Volume) -> None:
         self._ask(volume, volume.owner, "check-unused")
 
     def prepare(self, volume: Volume) -> Snapshot:
         answer = self._ask(volume, volume.owner, "prepare", within=DISK_SECONDS)
-        return Snapshot.from_json(answer)
+        return read(volume.owner, SnapshotPart, answer).record()
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         wanted = {"epoch": volume.epoch, "token": move.token}
         answer = self._ask(volume, volume.owner, "release", wanted, within=DISK_SECONDS)
-        return Snapshot.from_json(answer)
+        return read(volume.owner, SnapshotPart, answer).record()
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         try:
@@ -312,27 +360,25 @@ class HttpPeers:
 
     def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         path = f"/operations/{operation}"
-        answer: dict[str, Any] = self._post(node, path, arguments, OPERATION_SECONDS)
-        return answer
+        answer = self._post(node, path, arguments, OPERATION_SECONDS)
+        return plain(read(node, OperationAnswer, answer))
 
     def asides(self, node: str) -> list[Aside]:
-        return [Aside.from_json(value) for value in self._get(node, "/asides", within=LIST_SECONDS)]
+        answer = read(node, ASIDES, self._get(node, "/asides", within=LIST_SECONDS))
+        return [Aside.from_json(plain(each)) for each in answer]
 
     def strays(self, node: str) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = self._get(node, "/upkeep/strays")
-        return answer
+        return [plain(each) for each in read(node, STRAYS, self._get(node, "/upkeep/strays"))]
 
     def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
         body = {"volume_ids": volume_ids, "references": references}
-        answer: dict[str, Any] = self._post(node, "/upkeep/purge", body, OPERATION_SECONDS)
-        return answer
+        answer = self._post(node, "/upkeep/purge", body, OPERATION_SECONDS)
+        return plain(read(node, PurgeAnswer, answer))
 
     def verify(self, volume: Volume) -> dict[str, Any]:
         body = {"volume": volume.name}
-        answer: dict[str, Any] = self._post(
-            volume.owner, "/verification/verify", body, OPERATION_SECONDS
-        )
-        return answer
+        answer = self._post(volume.owner, "/verification/verify", body, OPERATION_SECONDS)
+        return plain(read(volume.owner, VerifyAnswer, answer))
 
     def digest(
         self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int
@@ -344,31 +390,28 @@ class HttpPeers:
             "bytes_per_second": bytes_per_second,
         }
         answer = self._post(node, "/verification/digest", body, OPERATION_SECONDS)
-        return Digest.from_json(answer)
+        return Digest.from_json(plain(read(node, DigestAnswer, answer)))
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
         answer = self._get(node, f"/copies/{volume_id}/snapshots")
-        return [Snapshot.from_json(value) for value in answer]
+        return [each.record() for each in read(node, SNAPSHOTS, answer)]
 
     def stream_bytes(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> int:
         path = f"/copies/{volume_id}/snapshots/{wanted.number}/bytes"
-        return int(self._get(node, path, _against(parent), DISK_SECONDS)["bytes"])
+        return read(node, Bytes, self._get(node, path, _against(parent), DISK_SECONDS)).bytes
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> Generator[bytes, None, None]:
         path = f"/copies/{volume_id}/snapshots/{wanted.number}"
-        params = {"to": self._node, "framed": True, **_against(parent)}
-        with self._streaming(node, "GET", path, params=params) as answer:
+        with self._streaming(node, "GET", path, params=_against(parent)) as answer:
             yield from _content(answer, node)
 
     def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
-        body = {"to": self._node, "wanted": [each.to_json() for each in wanted], "framed": True}
+        body = {"wanted": [each.to_json() for each in wanted]}
         with self._streaming(node, "POST", "/increments", json=body) as answer:
-            if answer.status_code == httpx2.codes.NOT_FOUND:
-                return  # an older version: all of them are fetched alone
             yield from decode(_content(answer, node))
 
     @contextmanager
@@ -378,7 +421,7 @@ class HttpPeers:
         """Open a stream, and explain what ends it too early."""
         patience = _patient(liveness.STALL_SECONDS)
         try:
-            with self._client.stream(
+            with self._client(node).stream(
                 method, self._url(node) + path, timeout=patience, **asked
             ) as answer:
                 yield answer
@@ -403,7 +446,7 @@ class HttpPeers:
 
     def _ask(
         self, volume: Volume, node: str, verb: str, body: Any = None, within: float = ANSWER_SECONDS
-    ) -> Any:
+    ) -> bytes:
         path = f"/volumes/{quote(volume.name, safe='')}/{verb}"
         try:
             return self._post(node, path, body, within)
@@ -412,11 +455,8 @@ class HttpPeers:
                 raise
             raise OwnerAway(volume.name, node, error.reason) from error
 
-    def _post(self, node: str, path: str, body: Any, within: float) -> Any:
-        url = self._url(node) + path
-        return self._answer(node, within, lambda timeout: self._client.post(
-            url, json=body, timeout=timeout
-        ))  # fmt: skip
+    def _post(self, node: str, path: str, body: Any, within: float) -> bytes:
+        return self._answer(node, "POST", path, within, json=body)
 
     def _get(
         self,
@@ -424,26 +464,41 @@ class HttpPeers:
         path: str,
         params: dict[str, int] | None = None,
         within: float = ANSWER_SECONDS,
-    ) -> Any:
-        url = self._url(node) + path
-        return self._answer(node, within, lambda timeout: self._client.get(
-            url, params=params, timeout=timeout
-        ))  # fmt: skip
+    ) -> bytes:
+        return self._answer(node, "GET", path, within, params=params)
 
-    def _answer(
-        self, node: str, within: float, send: Callable[[httpx2.Timeout], httpx2.Response]
-    ) -> Any:
+    def _answer(self, node: str, method: str, path: str, within: float, **asked: Any) -> bytes:
+        url, began = self._url(node) + path, time.monotonic()
         try:
-            answer = send(_patient(within))
+            with self._client(node).stream(
+                method,
+                url,
+                timeout=_patient(within),
+                headers=self._for_whom(),
+                **asked,
+            ) as answer:
+                content = b""
+                for chunk in answer.iter_raw():
+                    content += chunk
+                    if len(content) > LARGEST_ANSWER_BYTES:
+                        raise TransferFailed(f"{node} gave an answer without end")
+                    if time.monotonic() - began > within:
+                        raise PeerAway(node, f"no whole answer within {within:g} s")
         except httpx2.ReadTimeout as error:
             raise PeerAway(node, f"no answer within {within:g} s") from error
         except httpx2.HTTPError as error:
             raise PeerAway(node, str(error) or repr(error)) from error
-        if answer.status_code == httpx2.codes.CONFLICT:
-            raise Refused(answer.json()["error"])
+        if answer.status_code in (httpx2.codes.CONFLICT, httpx2.codes.FORBIDDEN):
+            raise Refused(reason(content))
         if not answer.is_success:
-            raise PoolError(f"{node} could not do it: {_reason(answer)}")
-        return answer.json()
+            raise PoolError(f"{node} could not do it: {reason(content)}")
+        return content
+
+    def _for_whom(self) -> dict[str, str]:
+        """Name who asked this node for what it asks another one."""
+        asker = audit.asker()
+        is_ours = asker is not None and asker.name == self._node
+        return {audit.FORWARDED_HEADER: asker.kind} if asker and is_ours else {}
 
     def _url(self, node: str) -> str:
         if known := self._nodes().get(node):
@@ -454,10 +509,8 @@ class HttpPeers:
 def _content(answer: httpx2.Response, node: str) -> Iterable[bytes]:
     if not answer.is_success:
         answer.read()
-        raise TransferFailed(f"{node} cannot send: {answer.text}")
-    if answer.headers.get("content-type") == frames.MEDIA_TYPE:
-        return frames.decode(answer.iter_raw(), node)
-    return answer.iter_raw()  # an older version
+        raise TransferFailed(f"{node} cannot send: {reason(answer.content)}")
+    return frames.decode(answer.iter_raw(), node)
 
 
 def _against(parent: Snapshot | None) -> dict[str, int]:
@@ -467,10 +520,3 @@ def _against(parent: Snapshot | None) -> dict[str, int]:
 def _patient(seconds: float) -> httpx2.Timeout:
     """Wait that long for an answer, but not for a machine that is not there."""
     return httpx2.Timeout(seconds, connect=CONNECT_SECONDS)
-
-
-def _reason(answer: httpx2.Response) -> str:
-    try:
-        return str(answer.json()["error"])
-    except (ValueError, LookupError, TypeError):
-        return answer.text

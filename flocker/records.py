@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
+from flocker import audit
+
 Failover = Literal["manual", "auto"]
 DEFAULT_REPLICAS = 2
 CUTS_KEPT = 500  # of one volume; a node that missed more promotions may take too much for its part
@@ -260,6 +262,11 @@ class Event(Record):
     node: str
     what: str  # created, moved, promoted, resized, restored, removed, undeleted ...
     why: str = ""
+    by: str = field(default_factory=audit.by)  # who asked for it; empty: the node itself
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return super().from_json({"by": "", **value})
 
 
 @dataclass(frozen=True)
@@ -285,6 +292,7 @@ class State:
         nodes: those whose lease has not expired, by name.
         seen: node -> when it was last heard of; also of nodes that are away.
         looks: by node; also of nodes that are away.
+        retired: node -> when it was forgotten; nobody of that name is trusted any more.
         copies: volume id -> node -> copy.
         snapshots: volume id -> number and epoch -> snapshot.
         removed: by volume id.
@@ -296,6 +304,7 @@ class State:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
     looks: Mapping[str, Look] = field(default_factory=dict)
+    retired: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, Mapping[str, Copy]] = field(default_factory=dict)
     snapshots: Mapping[str, Mapping[tuple[int, int], NamedSnapshot]] = field(default_factory=dict)
     removed: Mapping[str, Removed] = field(default_factory=dict)

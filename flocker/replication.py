@@ -8,12 +8,16 @@ it.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from flocker.observed import Observed, seen_away
 from flocker.records import State, Volume
+
+PIN_SECONDS = 24 * 3600.0  # longer than the largest volume takes to be fetched
 
 
 def replicas_of(volume: Volume, state: State, *, stuck_last: bool = True) -> list[str]:
@@ -35,6 +39,14 @@ def replicas_of(volume: Volume, state: State, *, stuck_last: bool = True) -> lis
     return others[: volume.replicas]
 
 
+@dataclass(frozen=True)
+class _Pin:
+    """A snapshot that a node is fetching, and since when."""
+
+    number: int
+    since: float
+
+
 class Retention:
     """Which snapshots a node must not prune; any number of threads may tell and ask.
 
@@ -43,18 +55,24 @@ class Retention:
         observed: counts that time.
     """
 
-    def __init__(self, seconds: float, observed: Observed) -> None:
+    def __init__(
+        self, seconds: float, observed: Observed, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds = seconds
         self._observed = observed
         self._lock = threading.Lock()
-        self._sent: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._clock = clock
+        self._sent: defaultdict[str, dict[str, _Pin]] = defaultdict(dict)
         self._asked_for: defaultdict[str, set[int]] = defaultdict(set)
         self._read: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def sending(self, volume_id: str, node: str, number: int) -> None:
-        """A peer is fetching this one; it is the next parent even before the peer says so."""
+        """A peer is fetching this one; it is the next parent even before the peer says so.
+
+        Kept until the peer has said so, and no longer than a day.
+        """
         with self._lock:
-            self._sent[volume_id][node] = number
+            self._sent[volume_id][node] = _Pin(number, self._clock())
 
     def asked_for(self, volume_id: str, number: int) -> None:
         """A person wants this one; until the cluster knows, nothing else keeps it."""
@@ -88,8 +106,21 @@ class Retention:
         with self._lock:
             kept |= self._asked_for.get(volume.id, set())
             kept |= set(+self._read.get(volume.id, Counter()))
-            kept |= set(self._sent.get(volume.id, {}).values())
+            kept |= self._pinned(volume, state)
         return kept
+
+    def _pinned(self, volume: Volume, state: State) -> set[int]:
+        """What peers are fetching; the others are forgotten."""
+        copies, pins = state.copies_of(volume), self._sent.pop(volume.id, {})
+        left = {
+            node: pin
+            for node, pin in pins.items()
+            if self._clock() - pin.since < PIN_SECONDS
+            and not (node in copies and copies[node].snapshot.number >= pin.number)
+        }
+        if left:
+            self._sent[volume.id] = left
+        return {pin.number for pin in left.values()}
 
     def _is_gone(self, node: str, state: State) -> bool:
         is_away = node in seen_away(state)

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from flocker.config import Certificates
+from flocker.peer_door import Door, PeerProtocol
 
 # Calls that wait at once: a Mount may wait for answer_seconds and must not keep a Get waiting.
 CALLS_AT_ONCE = 256
@@ -80,21 +80,20 @@ def serve_on_plugin_socket(
 def serve_on_peer_socket(
     app: FastAPI,
     listening: socket.socket,
-    certificates: Certificates,
+    tls: ssl.SSLContext,
     beat: Callable[[], object],
 ) -> Server:
     """Serve other nodes, who need a certificate of the cluster; `beat` as above."""
     config = uvicorn.Config(
         _with_room(app),
+        http=PeerProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=PEERS_GOODBYE_SECONDS,
-        ssl_keyfile=str(certificates.key),
-        ssl_certfile=str(certificates.cert),
-        ssl_ca_certs=str(certificates.ca),
-        ssl_cert_reqs=ssl.CERT_REQUIRED,
     )
-    return Server(_CalmServer(config, beat), listening, stop_seconds=PEERS_GOODBYE_SECONDS * 2)
+    server = _PeerServer(config, beat, Door(listening, tls))
+    return Server(server, listening, stop_seconds=PEERS_GOODBYE_SECONDS * 2)
 
 
 class _CalmServer(uvicorn.Server):
@@ -110,6 +109,31 @@ class _CalmServer(uvicorn.Server):
             self._beat()
             await asyncio.sleep(0.5)
             ticks += 5
+
+
+class _PeerServer(_CalmServer):
+    """Has a door of its own, which lets nobody in without a certificate."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        beat: Callable[[], object],
+        door: Door,
+    ) -> None:
+        super().__init__(config, beat)
+        self._door = door
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        del sockets  # the door's
+        await super().startup(sockets=[])
+        self._door.open(self._welcome)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._door.close()
+        await super().shutdown(sockets)
+
+    def _welcome(self) -> PeerProtocol:
+        return PeerProtocol(self.config, self.server_state, self.lifespan.state)
 
 
 class _PluginServer(_CalmServer):

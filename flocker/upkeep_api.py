@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI
+from pydantic import Field
 
 from flocker.operator_api import Asked, NameRequest
+from flocker.peer_models import MOST, Text, VolumeId
 
 Answer = dict[str, Any]
 
@@ -48,8 +50,8 @@ class ImportRequest(Asked):
 
 
 class PurgeHereRequest(Asked):
-    volume_ids: list[str]
-    references: list[str]
+    volume_ids: Annotated[list[VolumeId], Field(max_length=MOST)]
+    references: Annotated[list[Text], Field(max_length=MOST)]
 
 
 def add_upkeep_routes(app: FastAPI, upkeep: Upkeep) -> None:

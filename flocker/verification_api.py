@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from pydantic import Field
 
 from flocker.digest import Digest
 from flocker.operator_api import Answer, Asked
+from flocker.peer_models import Name, Number, VolumeId
+from flocker.peer_route import caller_of
 from flocker.records import Snapshot
+from flocker.rights import Rights
 
 
 class Verifying(Protocol):
@@ -30,10 +34,10 @@ class VerifyRequest(Asked):
 
 
 class DigestRequest(Asked):
-    volume_id: str
-    number: int
-    identity: str
-    bytes_per_second: int
+    volume_id: VolumeId
+    number: Number
+    identity: Name
+    bytes_per_second: Annotated[int, Field(ge=1)]
 
 
 def add_verification_routes(app: FastAPI, verification: Verifying) -> None:
@@ -52,7 +56,9 @@ def add_peer_verification_routes(app: FastAPI, verification: Reading) -> None:
         return verification.verify(asked.volume)
 
     @app.post("/verification/digest")
-    def read(asked: DigestRequest) -> dict[str, Any]:
+    def read(request: Request, asked: DigestRequest) -> dict[str, Any]:
+        rights: Rights = request.app.state.rights
+        rights.check_reader(asked.volume_id, caller_of(request).name)
         snapshot = Snapshot(asked.number, asked.identity)
         digest = verification.digest_here(asked.volume_id, snapshot, asked.bytes_per_second)
         return digest.to_json()

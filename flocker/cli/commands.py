@@ -18,6 +18,7 @@ from flocker.cli.client import FAILED, WRONGLY_TYPED, Answer, Daemon, Failed
 from flocker.cli.progress import moving, waiting
 from flocker.errors import BadRequest
 from flocker.options import read_size
+from flocker.printable import printable, printable_json, printable_parts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,7 +45,7 @@ def command(example: str) -> Callable[[Function], Function]:
             try:
                 return function(*args, **kwargs)
             except Failed as failure:
-                typer.echo(f"flocker: {failure}", err=True)
+                typer.echo(f"flocker: {printable(str(failure))}", err=True)
                 raise typer.Exit(failure.exit_status) from failure
 
         name = function.__name__.rstrip("_")  # import_
@@ -342,7 +343,7 @@ def resize(
 
 @command("sudo flocker history demo")
 def history(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = False) -> None:
-    """Show what happened, when, on which node and why; oldest first."""
+    """Show what happened: when, where, for whom and why; oldest first."""
     _tell(_ask(context, "history", as_json, volume=volume), as_json, wording.history)
 
 
@@ -380,4 +381,7 @@ def _leaving_it_to_the_daemon() -> Iterator[None]:
 
 
 def _tell(answer: Answer, as_json: bool, say: Callable[[Answer], str]) -> None:
-    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else say(answer))
+    if as_json:
+        typer.echo(printable_json(json.dumps(answer, indent=2, ensure_ascii=False)))
+    else:
+        typer.echo(say(printable_parts(answer)))

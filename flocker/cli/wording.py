@@ -176,7 +176,7 @@ def purged(answer: Part) -> str:
 
 def forgotten(answer: Part) -> str:
     if answer["node"]:
-        return f"{answer['node']} is forgotten; if it comes back, it joins again."
+        return f"{answer['node']} is forgotten; nobody trusts that name any more."
     return (
         f"{answer['volume']} is forgotten and its name is free; if its data comes back, "
         "`flocker status` shows it."
@@ -218,12 +218,19 @@ def resized(answer: Part) -> str:
 
 def history(answer: Part) -> str:
     rows = [
-        (clock(event["at"]), event["node"], event["volume"], event["what"], event["why"])
+        (
+            clock(event["at"]),
+            event["node"],
+            event["volume"],
+            event["what"],
+            event["by"] or f"{event['node']} itself",
+            event["why"],
+        )
         for event in answer["events"]
     ]
     if not rows:
         return "Nothing has happened yet."
-    return table(("TIME", "NODE", "VOLUME", "WHAT", "WHY"), rows)
+    return table(("TIME", "NODE", "VOLUME", "WHAT", "BY", "WHY"), rows)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

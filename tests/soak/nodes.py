@@ -264,7 +264,7 @@ class TwinNode(Machine):
         self._stopping = stopping = threading.Event()
         self.pool = cast(Pool, Wired("pool", self.disk, line))
         self.etcd = cast(Etcd, Wired("ownership", self._twins.ownership, line))
-        peers = Answers(DirectPeers(self._twins), self.weather)
+        peers = Answers(DirectPeers(self._twins, self.name), self.weather)
         self.peers = Told(Wired("peers", peers, line))
         self.answer_seconds = MOUNT_SECONDS
         self._twins.table.forget_view(self.name)

@@ -50,6 +50,22 @@ class OwnDriver:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def process(self) -> int:
+        """The running daemon's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def socket(self) -> Path:
+        """Where it answers the engine and operators."""
+        return self._path
+
+    @property
+    def runtime(self) -> Path:
+        """The folder of the files that its fence reads."""
+        return self._runtime
+
     def start(self) -> None:
         """Start it and wait until it is ready."""
         starts = self._log_text().count("serving volumes of")

@@ -25,6 +25,7 @@ from flocker.records import Copy, Event, Snapshot, Volume, now
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
+from tests.contract.flocker.peer_caller import as_operator
 from tests.contract.flocker.writers import writers
 
 pytestmark = pytest.mark.contract
@@ -75,7 +76,8 @@ def node1(
         daemon = assemble(config, stopping)
         pulses.append(daemon.pulse)
         try:
-            with TestClient(daemon.engine_app) as operator, TestClient(daemon.peers_app) as peers:
+            peers_app = as_operator(daemon.peers_app)
+            with TestClient(daemon.engine_app) as operator, TestClient(peers_app) as peers:
                 yield operator, peers, root
         finally:
             stopping.set()

@@ -25,8 +25,8 @@ from flocker.keeper import RENEWALS
 from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.nobody import port_of_nobody
+from tests.contract.flocker.peer_certificates import Authority
 from tests.contract.flocker.test_ownership import AT, BASE, a_volume, event, held, made
-from tests.contract.flocker.test_peer import made_certificates
 from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
@@ -125,11 +125,10 @@ def test_a_daemon_that_was_restarted_outlives_its_first_lease(session_etcd: Etcd
     eventually(first_lease_is_over, is_=True, within=EXPIRY_SECONDS)
 
 
-@pytest.mark.parametrize("way", ["forgotten", "replaced"])
-def test_a_name_goes_to_another_machine_only_when_it_is_given_up(
-    session_etcd: Etcd, way: str
+def test_a_name_goes_to_another_machine_only_in_the_place_of_the_first(
+    session_etcd: Etcd,
 ) -> None:
-    first = Node(f"node-{way}", "127.0.0.1", "0", 0, 1, machine="first")
+    first = Node("node-replaced", "127.0.0.1", "0", 0, 1, machine="first")
     second = replace(first, address="127.0.0.2", machine="second")
     one, other = view(session_etcd), view(session_etcd)
     one.announce(first)
@@ -138,9 +137,7 @@ def test_a_name_goes_to_another_machine_only_when_it_is_given_up(
         other.announce(second)
     with pytest.raises(ControlPlaneAway, match="no lease"):
         other.start_move(made(view(session_etcd)), first.name)
-    if way == "forgotten":
-        other.forget_node(first.name)
-    other.announce(second, may_replace=way == "replaced")
+    other.announce(second, may_replace=True)
     with pytest.raises(NotAdmitted, match=r"another machine \(127.0.0.2\), which is up"):
         one.announce(first)
     assert other.state().nodes[first.name] == second
@@ -414,7 +411,9 @@ def test_what_is_no_answer_of_etcd_is_told_and_passed_over(session_etcd: Etcd) -
 
 
 def test_members_and_nodes_prove_who_they_are(session_etcd: Etcd, tmp_path: Path) -> None:
-    cluster, other = (made_certificates(tmp_path / name) / "node1" for name in ("ours", "theirs"))
+    cluster, other = (
+        Authority(tmp_path / name).of("node", "node1").cert.parent for name in ("ours", "theirs")
+    )
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(cluster / "ca.pem"))
     tls.load_cert_chain(str(cluster / "cert.pem"), str(cluster / "key.pem"))
     tls.verify_mode = ssl.CERT_REQUIRED
@@ -503,7 +502,7 @@ def test_members_that_are_held_up_for_a_while_fail_nothing(members: list[Etcd]) 
 def test_a_member_may_take_its_time_for_the_handshake_too(
     session_etcd: Etcd, tmp_path: Path
 ) -> None:
-    cluster = made_certificates(tmp_path) / "node1"
+    cluster = Authority(tmp_path / "keys").of("node", "node1").cert.parent
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(str(cluster / "cert.pem"), str(cluster / "key.pem"))
 

@@ -571,6 +571,20 @@ def test_a_node_is_forgotten_with_the_copies_it_held(join: Join) -> None:
     assert "node1" in state.seen
 
 
+def test_nobody_joins_under_the_name_of_a_node_that_was_forgotten(join: Join) -> None:
+    name = f"node-{uuid.uuid4()}"
+    node1 = joined(join, "node1")
+    node1.forget_node(name)
+    for machine in ("", "first"):
+        for may_replace in (False, True):
+            node = Node(name, "127.0.0.1", "0", 0, 1, machine=machine)
+            with pytest.raises(NotAdmitted, match=f"{name} was retired with `flocker forget"):
+                join().announce(node, may_replace=may_replace)
+    state = node1.state()
+    assert name in state.retired
+    assert name not in state.nodes
+
+
 def test_copies_are_published_and_withdrawn_by_node(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)

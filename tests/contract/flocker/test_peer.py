@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,13 +12,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import Response
 
 from acceptance.waiting import eventually
-from flocker import liveness, peer, setbacks
-from flocker.config import Certificates
+from flocker import frames, liveness, peer, setbacks
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
@@ -29,30 +26,22 @@ from flocker.errors import (
     Refused,
     TransferFailed,
 )
-from flocker.peer import HttpPeers, Parts, serve_peers
+from flocker.peer import HttpPeers
 from flocker.pool import Aside
 from flocker.records import Event, Node, Snapshot, State
-from flocker.upkeep_api import add_peer_upkeep_routes
-from flocker.verification_api import add_peer_verification_routes
+from flocker.tls import Tls
 from tests.contract.flocker.nobody import port_of_nobody
+from tests.contract.flocker.peer_certificates import ADDRESS, Authority
+from tests.contract.flocker.peer_server import peers_app, served
 from tests.contract.ports import free_port
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract
 
-ROOT = Path(__file__).parents[3]
-ADDRESS = "127.0.0.1"
-
-
-def made_certificates(folder: Path) -> Path:
-    nodes = [f"{node}={ADDRESS}" for node in ("node1", "node2")]
-    subprocess.run([ROOT / "provision" / "certificates", folder, *nodes], check=True)
-    return folder
-
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_certificates(tmp_path_factory.mktemp("cluster"))
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("cluster") / "keys")
 
 
 @pytest.fixture
@@ -67,58 +56,29 @@ def sent() -> list[int]:
 
 
 @pytest.fixture
-def port(cluster: MemoryCluster, certificates: Path, sent: list[int]) -> Iterator[int]:
+def port(cluster: MemoryCluster, authority: Authority, sent: list[int]) -> Iterator[int]:
     """node1 serves its peers on a port of its own."""
     node1 = cluster["node1"]
-    parts = Parts(
-        node1.driver, node1.custody, node1.operations, node1.pool, node1.retention, sent.append
-    )
-    app = serve_peers(parts)
-    add_peer_upkeep_routes(app, node1.upkeep)
-    add_peer_verification_routes(app, node1.verification)
-    with served(app, certificates) as port:
+    with served(peers_app(node1, sent.append), authority) as port:
         yield port
 
 
-@contextmanager
-def served(app: FastAPI, certificates: Path) -> Iterator[int]:
-    files = Certificates.within(certificates / "node1")
-    config = uvicorn.Config(
-        app,
-        host=ADDRESS,
-        port=free_port(),
-        timeout_graceful_shutdown=1,
-        log_config=None,
-        ssl_certfile=str(files.cert),
-        ssl_keyfile=str(files.key),
-        ssl_ca_certs=str(files.ca),
-        ssl_cert_reqs=ssl.CERT_REQUIRED,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    eventually(lambda: server.started, is_=True, within=10)
-    yield config.port
-    server.should_exit = True
-    thread.join()
-
-
-def peers_of_node2(cluster: MemoryCluster, port: int, certificates: Path) -> HttpPeers:
+def peers_of_node2(cluster: MemoryCluster, port: int, authority: Authority) -> HttpPeers:
     """What node2 uses; it finds node1 where node1 announced itself."""
     cluster["node1"].ownership.announce(Node("node1", ADDRESS, "0", 0, 1))
     return HttpPeers(
         "node2",
         lambda: dict(cluster.state.nodes),
         port,
-        Certificates.within(certificates / "node2"),
+        Tls(authority.of("node", "node2")).client,
     )
 
 
 @pytest.fixture
-def demo(cluster: MemoryCluster, port: int, certificates: Path) -> MemoryCluster:
+def demo(cluster: MemoryCluster, port: int, authority: Authority) -> MemoryCluster:
     """node1 wrote "hello" to the volume "demo"; node2 reaches it over the network only."""
     node2 = cluster["node2"]
-    node2.peers = peers_of_node2(cluster, port, certificates)
+    node2.peers = peers_of_node2(cluster, port, authority)
     node2.start()
     cluster["node1"].driver.create("demo", {})
     cluster["node1"].write("demo", "hello")
@@ -154,31 +114,33 @@ def test_removing_reaches_the_owner(demo: MemoryCluster) -> None:
     assert demo.state.volumes == {}
 
 
-def test_a_removal_is_told_to_replicas(demo: MemoryCluster, port: int, certificates: Path) -> None:
+def test_a_removal_is_told_to_replicas(
+    demo: MemoryCluster, port: int, authority: Authority
+) -> None:
     """Asked of node2 this time, whose copy lies on node1."""
     demo["node2"].read("demo")
     node1 = demo["node1"]
     demo["node2"].driver.remove("demo")
     eventually(node1.pool.volume_ids, is_=[], within=5)
     assert [aside.volume for aside in demo["node2"].peers.asides("node1")] == ["demo"]
-    assert peers_of_node2(demo, port, certificates).asides("node1") == node1.pool.asides()
+    assert peers_of_node2(demo, port, authority).asides("node1") == node1.pool.asides()
 
 
 def test_a_node_that_cannot_be_told_of_a_removal_costs_nobody_anything(
-    cluster: MemoryCluster, certificates: Path, caplog: pytest.LogCaptureFixture
+    cluster: MemoryCluster, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster["node2"].driver.create("demo", {})
-    peers_of_node2(cluster, free_port(), certificates).forget(cluster.volume("demo"))
+    peers_of_node2(cluster, free_port(), authority).forget(cluster.volume("demo"))
     eventually(
         lambda: "node1 was not told that 'demo' is removed" in caplog.text, is_=True, within=5
     )
 
 
 def test_a_node_that_cannot_be_told_of_a_move_costs_nobody_anything(
-    cluster: MemoryCluster, certificates: Path, caplog: pytest.LogCaptureFixture
+    cluster: MemoryCluster, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster["node2"].driver.create("demo", {})
-    peers_of_node2(cluster, free_port(), certificates).tell_moved(cluster.volume("demo"), "node1")
+    peers_of_node2(cluster, free_port(), authority).tell_moved(cluster.volume("demo"), "node1")
     assert "node1 was not told that 'demo' moved" in caplog.text
 
 
@@ -213,8 +175,8 @@ def test_small_changes_come_over_the_network_in_one_stream(
     assert sum(sent) > 0
 
 
-def test_a_node_that_is_away_sends_no_changes(cluster: MemoryCluster, certificates: Path) -> None:
-    peers = peers_of_node2(cluster, free_port(), certificates)
+def test_a_node_that_is_away_sends_no_changes(cluster: MemoryCluster, authority: Authority) -> None:
+    peers = peers_of_node2(cluster, free_port(), authority)
     with pytest.raises(TransferFailed, match="the stream from node1 broke off"):
         list(peers.increments("node1", []))
 
@@ -468,12 +430,12 @@ def endless(ended: threading.Event) -> Iterator[bytes]:
 
 
 def test_a_receiver_that_takes_nothing_is_hung_up_on(
-    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+    demo: MemoryCluster, port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
     monkeypatch.setattr(peer, "DISK_SECONDS", 0.5)
     monkeypatch.setattr(demo["node1"].pool, "send", lambda *_: endless(ended))
-    peers = peers_of_node2(demo, port, certificates)
+    peers = peers_of_node2(demo, port, authority)
     stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
     next(stream)
     eventually(ended.is_set, is_=True, within=10)
@@ -481,32 +443,45 @@ def test_a_receiver_that_takes_nothing_is_hung_up_on(
         list(stream)
 
 
-def test_nodes_of_an_older_version_are_sent_and_send_the_bare_stream(
-    demo: MemoryCluster, port: int, certificates: Path
+def test_a_stream_comes_in_frames_and_in_nothing_else(
+    demo: MemoryCluster, port: int, authority: Authority
 ) -> None:
     node1, volume = demo["node1"], demo.volume("demo")
     node1.publish()
     [snapshot] = node1.pool.snapshots(volume.id)
     whole = b"".join(node1.pool.send(volume.id, snapshot.number, None))
-    files = Certificates.within(certificates / "node2")
-    tls = ssl.create_default_context(cafile=str(files.ca))
-    tls.load_cert_chain(files.cert, files.key)
     path = f"/copies/{volume.id}/snapshots/{snapshot.number}"
-    asked = httpx2.get(f"https://{ADDRESS}:{port}{path}?to=node2", verify=tls)
-    assert asked.content == whole
-    old = FastAPI()
-    old.get(path)(lambda: Response(whole, media_type="application/octet-stream"))
-    with served(old, certificates) as older:
-        peers = peers_of_node2(demo, older, certificates)
-        assert b"".join(peers.stream(volume.id, "node1", snapshot, None)) == whole
+    tls = Tls(authority.of("node", "node2")).client
+    asked = httpx2.get(f"https://{ADDRESS}:{port}{path}", verify=tls)
+    assert b"".join(frames.decode([asked.content], "node1")) == whole
+    bare = FastAPI()
+    bare.get(path)(lambda: Response(whole))
+    bare.post("/increments")(lambda: Response(whole))
+    with served(bare, authority) as other:
+        peers = peers_of_node2(demo, other, authority)
+        for sent in (
+            peers.stream(volume.id, "node1", snapshot, None),
+            peers.increments("node1", []),
+        ):
+            with pytest.raises(TransferFailed, match="a frame from node1 cannot be read"):
+                list(sent)
+
+
+def test_a_node_that_does_not_know_a_route_is_a_failed_transfer(
+    demo: MemoryCluster, authority: Authority
+) -> None:
+    with served(FastAPI(), authority) as other:
+        peers = peers_of_node2(demo, other, authority)
+        with pytest.raises(TransferFailed, match=r"node1 cannot send: .*Not Found"):
+            list(peers.increments("node1", []))
 
 
 def test_a_receiver_that_hangs_up_ends_the_stream(
-    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+    demo: MemoryCluster, port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
     monkeypatch.setattr(demo["node1"].pool, "send", lambda *_: endless(ended))
-    peers = peers_of_node2(demo, port, certificates)
+    peers = peers_of_node2(demo, port, authority)
     stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
@@ -514,7 +489,7 @@ def test_a_receiver_that_hangs_up_ends_the_stream(
 
 
 def test_a_receiver_that_hangs_up_while_the_sender_is_silent_ends_the_stream(
-    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+    demo: MemoryCluster, port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when btrfs walks over files that did not change: what waits cannot be interrupted."""
     gone, ended = threading.Event(), threading.Event()
@@ -528,7 +503,7 @@ def test_a_receiver_that_hangs_up_while_the_sender_is_silent_ends_the_stream(
             ended.set()
 
     monkeypatch.setattr(demo["node1"].pool, "send", silent)
-    peers = peers_of_node2(demo, port, certificates)
+    peers = peers_of_node2(demo, port, authority)
     stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
@@ -543,27 +518,27 @@ def test_what_cannot_be_sent_is_refused_with_the_reason(demo: MemoryCluster) -> 
         next(demo["node2"].peers.stream(demo.volume("demo").id, "node1", wanted, None))
 
 
-def test_a_node_that_does_not_listen_is_away(cluster: MemoryCluster, certificates: Path) -> None:
+def test_a_node_that_does_not_listen_is_away(cluster: MemoryCluster, authority: Authority) -> None:
     cluster["node1"].driver.create("demo", {})
     volume = cluster.volume("demo")
     with pytest.raises(OwnerAway, match="owned by node1, which does not answer"):
-        peers_of_node2(cluster, free_port(), certificates).check_unused(volume)
+        peers_of_node2(cluster, free_port(), authority).check_unused(volume)
 
 
 def test_a_node_that_is_gone_is_not_called_for_long(
-    cluster: MemoryCluster, certificates: Path
+    cluster: MemoryCluster, authority: Authority
 ) -> None:
     cluster["node1"].driver.create("demo", {})
     volume = cluster.volume("demo")
     with port_of_nobody() as port:
         began = time.monotonic()
         with pytest.raises(OwnerAway, match="timed out"):
-            peers_of_node2(cluster, port, certificates).check_unused(volume)
+            peers_of_node2(cluster, port, authority).check_unused(volume)
         assert time.monotonic() - began < peer.CONNECT_SECONDS + 2
 
 
 def test_a_node_that_hangs_is_not_waited_for_long_when_copies_are_listed(
-    demo: MemoryCluster, port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch
+    demo: MemoryCluster, port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer, "LIST_SECONDS", 0.2)
     answered = threading.Event()
@@ -574,14 +549,14 @@ def test_a_node_that_hangs_is_not_waited_for_long_when_copies_are_listed(
 
     monkeypatch.setattr(demo["node1"].pool, "asides", asides)
     with pytest.raises(PeerAway, match=r"node1.*no answer within 0.2 s"):
-        peers_of_node2(demo, port, certificates).asides("node1")
+        peers_of_node2(demo, port, authority).asides("node1")
     answered.set()
 
 
-def test_a_node_whose_lease_ran_out_is_away(cluster: MemoryCluster, certificates: Path) -> None:
+def test_a_node_whose_lease_ran_out_is_away(cluster: MemoryCluster, authority: Authority) -> None:
     cluster["node1"].driver.create("demo", {})
     volume = cluster.volume("demo")
-    peers = peers_of_node2(cluster, free_port(), certificates)
+    peers = peers_of_node2(cluster, free_port(), authority)
     cluster.ownership.expire("node1")
     with pytest.raises(OwnerAway, match="its lease has run out"):
         peers.check_unused(volume)
@@ -593,7 +568,7 @@ def test_strangers_are_not_answered(port: int, tmp_path: Path, stranger: str) ->
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if stranger == "another cluster":
-        files = Certificates.within(made_certificates(tmp_path) / "node2")
+        files = Authority(tmp_path / "other").of("node", "node2")
         context.load_cert_chain(files.cert, files.key)
     with pytest.raises(httpx2.TransportError):
         httpx2.post(f"https://{ADDRESS}:{port}/volumes/demo/check-unused", verify=context)
@@ -602,6 +577,6 @@ def test_strangers_are_not_answered(port: int, tmp_path: Path, stranger: str) ->
 def test_a_stranger_is_not_asked(demo: MemoryCluster, port: int, tmp_path: Path) -> None:
     """A machine at node1's address that has not this cluster's certificate gets nothing."""
     volume = demo.volume("demo")
-    others = peers_of_node2(demo, port, made_certificates(tmp_path / "other"))
+    others = peers_of_node2(demo, port, Authority(tmp_path / "other"))
     with pytest.raises(OwnerAway, match=r"(?i)certificate"):
         others.check_unused(volume)

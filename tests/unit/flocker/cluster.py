@@ -43,6 +43,7 @@ from flocker.publisher import Publisher
 from flocker.purging import Purging
 from flocker.records import Move, Node, Snapshot, State, Volume
 from flocker.replication import Retention
+from flocker.rights import Rights
 from flocker.room import shortages
 from flocker.strays import Strays
 from flocker.told import Told
@@ -187,7 +188,7 @@ class Machine:
         self.etcd = Etcd(cluster.ownership)
         self.folder = folder
         self.pool: Pool = self.new_pool()
-        self.peers: Any = DirectPeers(cluster)
+        self.peers: Any = DirectPeers(cluster, name)
         self.answer_seconds: float = ANSWER_SECONDS
         self.start()
 
@@ -204,6 +205,7 @@ class Machine:
         node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
         cluster_clocks = self.cluster.ownership.ahead
         self.catalog = Catalog(ownership, self.folder / "catalog.json")
+        self.rights = Rights(self.cluster.ownership, self.cluster.ownership.state)
         self.troubles = Troubles()
         counts = MountCounts(self.folder / "mounts.json", lambda: self.clock)
         self.use = VolumeUse(node, counts, self.containers, self.containers)
@@ -513,10 +515,15 @@ class MemoryCluster:
 
 
 class DirectPeers:
-    """Peers that are called instead of asked over the network."""
+    """Peers that are called instead of asked over the network, and refuse the same.
 
-    def __init__(self, cluster: MemoryCluster) -> None:
+    Args:
+        node: who asks them.
+    """
+
+    def __init__(self, cluster: MemoryCluster, node: str) -> None:
         self._cluster = cluster
+        self._node = node
 
     def _at(self, node: str, volume: str) -> Machine:
         machine = self._cluster[node]
@@ -524,19 +531,28 @@ class DirectPeers:
             raise OwnerAway(volume, node, "connection refused")
         return machine
 
+    def _read(self, node: str, volume_id: str) -> Machine:
+        machine = self._at(node, volume_id)
+        machine.rights.check_reader(volume_id, self._node)
+        return machine
+
     def check_unused(self, volume: Volume) -> None:
         self._at(volume.owner, volume.name).custody.refuse_if_used(volume.name)
 
     def prepare(self, volume: Volume) -> Snapshot:
-        return self._at(volume.owner, volume.name).custody.prepare(volume.name)
+        owner = self._at(volume.owner, volume.name)
+        owner.rights.check_target(volume.name, self._node)
+        return owner.custody.prepare(volume.name)
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
+        owner.rights.check_target(volume.name, self._node)
         return owner.custody.release(volume.name, volume.epoch, move.token)
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         if self._cluster[source].is_up:
             with suppress(FlockerError):  # it looks for itself
+                self._cluster[source].rights.check_owner(volume.name, self._node)
                 self._cluster[source].custody.put_away(volume.name)
 
     def create(self, node: str, name: str, options: dict[str, str]) -> None:
@@ -549,6 +565,7 @@ class DirectPeers:
         for machine in self._cluster.machines.values():
             if machine.is_up and machine.name != volume.owner:
                 with suppress(FlockerError):  # nobody waits for the answer
+                    machine.rights.check_remover(volume.id, self._node)
                     machine.custody.forget(volume.id)
 
     def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -571,22 +588,22 @@ class DirectPeers:
     def digest(
         self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int
     ) -> Digest:
-        there = self._at(node, volume_id).verification
+        there = self._read(node, volume_id).verification
         return there.digest_here(volume_id, snapshot, bytes_per_second)
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
-        return self._at(node, volume_id).pool.snapshots(volume_id)
+        return self._read(node, volume_id).pool.snapshots(volume_id)
 
     def stream_bytes(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> int:
-        pool = self._at(node, volume_id).pool
+        pool = self._read(node, volume_id).pool
         return pool.stream_bytes(volume_id, wanted.number, parent.number if parent else None)
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> Generator[bytes, None, None]:
-        machine = self._at(node, volume_id)
+        machine = self._read(node, volume_id)
         number = parent.number if parent else None
         for chunk in machine.pool.send(volume_id, wanted.number, number):
             if not machine.is_up:
@@ -595,7 +612,8 @@ class DirectPeers:
 
     def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
         machine = self._at(node, "")
-        sending = Increments(machine.pool, machine.retention).send("", wanted)
+        assert not machine.rights.refusals([each.volume_id for each in wanted], self._node)
+        sending = Increments(machine.pool, machine.retention).send(self._node, wanted)
         for increment in decode(encode(sending)):
             if not machine.is_up:
                 raise TransferFailed(f"the stream from {node} broke off")

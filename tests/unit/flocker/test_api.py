@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from flocker.api import LARGEST_BODY_BYTES, MEDIA_TYPE, refuse_engine, serve_engine
 from flocker.errors import PoolError
+from flocker.operator_api import add_operator_routes
 from tests.unit.flocker.cluster import MemoryCluster
 
 Call = Any
@@ -35,7 +36,8 @@ class Caller:
 
 
 def client(cluster: MemoryCluster, node: str, observed: Observed) -> TestClient:
-    app = serve_engine(cluster[node].driver, lambda *call: observed.append(call))
+    app = serve_engine(cluster[node].driver, lambda *call: observed.append(call), node)
+    add_operator_routes(app, cluster[node].operations)
     return calling(app, Caller())
 
 

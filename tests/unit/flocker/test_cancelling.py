@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker import handoff, transfer
 from flocker.errors import FlockerError, InUse, MoveCancelled, Refused, StillCopying
+from flocker.records import Event
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -22,6 +24,13 @@ def films(cluster: MemoryCluster) -> MemoryCluster:
     cluster["node1"].driver.create("films", {"replicas": "0"})
     cluster["node1"].write("films", "a film")
     return cluster
+
+
+def with_replicas(cluster: MemoryCluster) -> None:
+    """Have films be a volume that other nodes may copy."""
+    volume = cluster.volume("films")
+    event = Event(volume.id, "films", volume.created_at, "node1", "changed")
+    cluster.ownership.change(volume, replace(volume, replicas=2), event)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +116,7 @@ def test_a_move_that_was_faster_is_not_ended(films: MemoryCluster) -> None:
 @contextmanager
 def a_replica_being_fetched(cluster: MemoryCluster) -> Iterator[None]:
     """Within, node2 fetches a replica of films, and nothing of it comes."""
+    with_replicas(cluster)
     node2, begun, over = cluster["node2"], threading.Event(), threading.Event()
     volume, stream = cluster.volume("films"), node2.peers.stream
     snapshot = cluster["node1"].custody.prepare("films")

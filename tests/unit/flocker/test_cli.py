@@ -170,7 +170,14 @@ ASIDE = {
     "at": LONG_AGO,
 }
 REMOVED = {"name": "old", "owner": "node2", "removed_at": LONG_AGO, "until": LONG_AGO}
-EVENT = {"volume": "demo", "at": LONG_AGO, "node": "node2", "what": "moved", "why": "mounted"}
+EVENT = {
+    "volume": "demo",
+    "at": LONG_AGO,
+    "node": "node2",
+    "what": "moved",
+    "why": "mounted",
+    "by": "engine on node2",
+}
 
 # What is typed -> the operation that is asked for, and an answer to it.
 PURGED: dict[str, Any] = {
@@ -598,7 +605,31 @@ def test_a_resize_says_the_new_limit(
 def test_history_tells_when_where_what_and_why(operator: Operator, run: Run) -> None:
     operator.answers["history"] = {"events": [EVENT]}
     shown = run("history").stdout.splitlines()[1]
-    assert " ".join(shown.split()) == f"{LONG_AGO_TEXT} node2 demo moved mounted"
+    assert " ".join(shown.split()) == f"{LONG_AGO_TEXT} node2 demo moved engine on node2 mounted"
+
+
+FORGED = "before\n2026-11-22 node3 demo removed\x1b[2J\u202e"
+
+
+def test_what_others_wrote_cannot_forge_what_is_printed(operator: Operator, run: Run) -> None:
+    operator.answers["history"] = {"events": [{**EVENT, "why": FORGED, "by": FORGED}]}
+    shown = run("history").stdout
+    assert len(shown.splitlines()) == 2
+    assert shown.replace("\n", "").isprintable()
+    as_json = run("history", "--json").stdout
+    assert as_json.replace("\n", "").isprintable()
+    assert json.loads(as_json)["events"][0]["why"] == FORGED
+
+
+def test_a_refusal_cannot_forge_what_is_printed(operator: Operator, run: Run) -> None:
+    operator.answers["history"] = BadRequest(FORGED)
+    [line] = run("history").stderr.splitlines()
+    assert line.isprintable()
+
+
+def test_history_names_the_node_for_what_nobody_asked_for(operator: Operator, run: Run) -> None:
+    operator.answers["history"] = {"events": [{**EVENT, "by": ""}]}
+    assert "moved   node2 itself   mounted" in run("history").stdout
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_second_machine_changes_nothing(demo: MemoryCluster, tmp_path: Path) -
     second = copy_of(demo["node1"], tmp_path / "second")
     before = demo.state
     for call in CHANGES:
-        with pytest.raises(NotAdmitted, match="`flocker forget node1` on another node"):
+        with pytest.raises(NotAdmitted, match="have this one take its place"):
             getattr(second.ownership, call)()
     assert demo.state == before
     assert second.ownership.state() == before, "it may look"
@@ -160,12 +160,27 @@ def test_a_new_machine_that_meets_the_other_for_longer_is_a_second_one(
     demo.bring_back("node1")
 
 
-def test_a_name_that_was_forgotten_is_free(demo: MemoryCluster, tmp_path: Path) -> None:
+def test_a_name_that_was_forgotten_is_nobodys(demo: MemoryCluster, tmp_path: Path) -> None:
     second = copy_of(demo["node1"], tmp_path / "second")
     demo.lose("node1")
     demo["node2"].failover.promote("demo")
     demo.ownership.forget_node("node1")
-    second.announce()
+    for machine in (second, new_one(demo["node1"], tmp_path / "new"), demo["node1"]):
+        with pytest.raises(NotAdmitted, match="node1 was retired with `flocker forget node1`"):
+            machine.announce()
+        [problem] = machine.operations.status()["problems"]
+        assert "give it another name" in problem
+    assert "node1" not in demo.state.nodes
+
+
+def test_a_copy_takes_the_place_of_a_machine_that_is_gone(
+    demo: MemoryCluster, tmp_path: Path
+) -> None:
+    """As the refusal tells a person to."""
+    second = copy_of(demo["node1"], tmp_path / "second")
+    demo.lose("node1")
+    (second.folder / "machine.json").unlink()
+    second.start()
     assert "node1" in demo.state.nodes
     assert second.operations.status()["problems"] == []
 

@@ -15,7 +15,7 @@ from acceptance.waiting import eventually
 from flocker import follower, publisher
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, Refused, TransferFailed
 from flocker.records import Copy, Cut, Node, Snapshot, State, Volume
-from flocker.replication import replicas_of
+from flocker.replication import PIN_SECONDS, Retention, replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 GIB = 1 << 30
@@ -388,6 +388,24 @@ def test_what_is_being_sent_is_the_next_parent(demo: MemoryCluster) -> None:
     retention.sending(volume.id, "node2", 5)
     retention.sending(volume.id, "node3", 4)
     assert retention.numbers(volume, demo.state) == {4, 5}
+
+
+def test_what_was_sent_is_kept_until_the_peer_has_it_or_a_day_is_over(
+    demo: MemoryCluster,
+) -> None:
+    """A peer that asks and never fetches must not fill this node's pool."""
+    clock = [0.0]
+    retention = Retention(RETENTION_SECONDS, demo["node1"].observed, lambda: clock[0])
+    volume = demo.volume("demo")
+    for node in ("node2", "node3"):
+        retention.sending(volume.id, node, 3)
+    copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(3, "identity"), "")}}
+    has_come = State(copies=copies, nodes=demo.state.nodes)
+    clock[0] = PIN_SECONDS - 1
+    assert retention.numbers(volume, has_come) == {3}
+    assert retention.numbers(volume, State()) == {3}, "node3's"
+    clock[0] = PIN_SECONDS + 1
+    assert retention.numbers(volume, State()) == set()
 
 
 @pytest.mark.parametrize("clock_steps_by", [0.0, 30 * 86400])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flocker import upkeep
-from flocker.errors import PoolError, Refused
+from flocker.errors import NotAdmitted, PoolError, Refused
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -140,13 +140,15 @@ def test_a_volume_that_is_gone_gives_its_name_back(gone: MemoryCluster) -> None:
     assert node1.operations.history("only")["events"][-1]["what"] == "created"
 
 
-def test_a_node_that_comes_back_after_all_joins_again(gone: MemoryCluster) -> None:
+def test_a_node_that_comes_back_after_all_does_not_join(gone: MemoryCluster) -> None:
     gone["node1"].failover.promote("copied")
     gone["node1"].upkeep.forget("node3")
-    gone.bring_back("node3")
-    assert "node3" in gone.state.nodes
-    assert gone["node3"].read("copied") == "text"
-    gone["node3"].write("only", "still here")
+    node3 = gone["node3"]
+    node3.is_up = True
+    node3.start()
+    assert "node3" not in gone.state.nodes
+    with pytest.raises(NotAdmitted, match="node3 was retired"):
+        node3.driver.mount("copied", "reader")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""One node of a cluster in memory, served to others as its daemon serves it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from fastapi import FastAPI
+
+from acceptance.waiting import eventually
+from flocker.operator_api import add_watching_routes
+from flocker.peer import Parts, serve_peers
+from flocker.serving import serve_on_peer_socket
+from flocker.tls import Tls
+from flocker.upkeep_api import add_peer_upkeep_routes
+from flocker.verification_api import add_peer_verification_routes
+from tests.contract.flocker.peer_certificates import ADDRESS, Authority
+from tests.unit.flocker.cluster import Machine
+
+
+def peers_app(machine: Machine, count_sent: Callable[[int], None]) -> FastAPI:
+    """What a machine answers on the port for others."""
+    app = serve_peers(
+        Parts(
+            machine.driver,
+            machine.custody,
+            machine.operations,
+            machine.pool,
+            machine.retention,
+            machine.rights,
+            count_sent,
+        )
+    )
+    add_peer_upkeep_routes(app, machine.upkeep)
+    add_peer_verification_routes(app, machine.verification)
+    add_watching_routes(app, "", lambda: (200, {}), lambda: b"")
+    return app
+
+
+@contextmanager
+def served(app: FastAPI, authority: Authority) -> Iterator[int]:
+    """Serve an app as node1, at a port."""
+    listening = socket.create_server((ADDRESS, 0))
+    port: int = listening.getsockname()[1]
+    tls = Tls(authority.of("node", "node1"))
+    server = serve_on_peer_socket(app, listening, tls.server, lambda: None)
+    eventually(lambda: server.is_serving, is_=True, within=10)
+    try:
+        yield port
+    finally:
+        server.stop()
