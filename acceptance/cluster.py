@@ -27,7 +27,7 @@ from acceptance.watchful import watch
 from host import turn
 
 DRIVER = "flocker"
-CERTIFICATES_ON_NODE = "/etc/flocker/certs"
+CERTIFICATES_ON_NODE = "/etc/flocker/certs/etcd"
 ETCD_ACCESS = (
     "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 "
     f"ETCDCTL_CACERT={CERTIFICATES_ON_NODE}/ca.pem "

@@ -14,7 +14,7 @@ PLUGIN_SOCKET = Path("/run/docker/plugins/flocker.sock")
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the cluster's CA, and this node's certificate and key signed by it."""
+    """PEM files: the authorities that are trusted, and this node's certificate and key."""
 
     ca: Path
     cert: Path
@@ -23,6 +23,15 @@ class Certificates:
     @classmethod
     def within(cls, folder: Path) -> Certificates:
         return cls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+
+    @property
+    def folder(self) -> Path:
+        return self.cert.parent
+
+    @property
+    def for_etcd(self) -> Certificates:
+        """What the driver shows etcd, whose authority is another one."""
+        return self.within(self.folder / "etcd")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Config:
     answer_seconds: float = 90
     lease_seconds: int = 15
     retention_seconds: float = 7 * 24 * 3600
+    member_certificates: Path = Path("/etc/etcd/flocker-certs")  # there where a member of etcd is
 
     @property
     def identity(self) -> Path:

@@ -42,6 +42,7 @@ from flocker.publisher import Publisher
 from flocker.pulse import DISK_SECONDS, Pulse
 from flocker.purging import Purging
 from flocker.records import Volume
+from flocker.renewal import Renewal
 from flocker.replication import Retention
 from flocker.rights import Rights
 from flocker.room import shortages
@@ -83,19 +84,22 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         OSError: a certificate cannot be read.
     """
     node = config.node
+    renewal = Renewal(config)
+    renewal.look()  # of a node that was off for long, all may have ended
     tls = Tls(config.certificates)
+    renewal.start(stopping, tls.reload)
     pool = BtrfsPool(config.pool, lambda volume_id: bool(mounts.mounted([volume_id])))
     mounts = PoolMounts(pool.live)
     membership = Membership(
-        EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates),
+        EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates.for_etcd),
         Identity(config.identity),
         patience_seconds=2 * config.lease_seconds,
     )
     ownership = membership.ownership
-    care = EtcdCare(config.etcd_endpoints, config.certificates, config.address)
+    care = EtcdCare(config.etcd_endpoints, config.certificates.for_etcd, config.address)
     catalog = Catalog(ownership, config.pool / "catalog.json")
     catalog.start(stopping)
-    peers = HttpPeers(node, lambda: dict(catalog.state.nodes), config.peer_port, tls.client)
+    peers = HttpPeers(node, lambda: dict(catalog.state.nodes), config.peer_port, tls)
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
     use = VolumeUse(node, counts, engine, mounts)
@@ -110,6 +114,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             **operations.status(),
             "etcd": care.size and asdict(care.size),
             "verified": verification.results(),
+            "certificates": renewal.expiries(),
             "is_fence_watching": guard.is_watched(),
             "is_writable": pool_health.problem() is None,
         }
@@ -128,6 +133,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             *care.problems(),
             *majority.problems(care.voters, catalog.state),
             *verification.problems(),
+            *renewal.problems(),
         ]
 
     metrics = Metrics(status)

@@ -141,6 +141,12 @@ class _StatusCollector(Collector):
             yield GaugeMetricFamily(
                 "flocker_etcd_alarm", "Whether etcd refuses writes.", value=etcd["has_alarm"]
             )
+        ends = _gauge(
+            "certificate_ends_timestamp_seconds", "When a certificate ends.", "certificate"
+        )
+        for each in status["certificates"]:
+            ends.add_metric([each["certificate"]], datetime.fromisoformat(each["ends"]).timestamp())
+        yield ends
         yield GaugeMetricFamily(
             "flocker_problems", "What does not work on this node.", value=len(status["problems"])
         )

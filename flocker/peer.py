@@ -95,6 +95,7 @@ from flocker.pool import Aside, Pool
 from flocker.records import Move, Node, Snapshot, Volume
 from flocker.replication import Retention
 from flocker.rights import Rights
+from flocker.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -312,25 +313,29 @@ class HttpPeers:
         node: str,
         nodes: Callable[[], dict[str, Node]],
         port: int,
-        tls: ssl.SSLContext,
+        tls: Tls,
     ) -> None:
         self._node = node
         self._nodes = nodes
         self._port = port
         self._tls = tls
-        self._clients: dict[str, httpx2.Client] = {}
+        self._clients: dict[str, tuple[ssl.SSLContext, httpx2.Client]] = {}
         self._connecting = threading.Lock()
 
     def _client(self, node: str) -> httpx2.Client:
         """The connections to one node; never those to another one, whatever their addresses."""
+        newest = self._tls.client
         with self._connecting:
-            if node not in self._clients:
-                self._clients[node] = httpx2.Client(
-                    transport=_ToNode(node, self._tls),
+            shown, client = self._clients.get(node, (None, None))
+            if client is None or shown is not newest:
+                # The former one ends with the streams that it still has.
+                client = httpx2.Client(
+                    transport=_ToNode(node, newest),
                     timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
                     trust_env=False,
                 )
-            return self._clients[node]
+                self._clients[node] = newest, client
+            return client
 
     def check_unused(self, volume: Volume) -> None:
         self._ask(volume, volume.owner, "check-unused")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 FILE_MODE = 0o600
@@ -35,6 +37,28 @@ def write(file: Path, text: str, *, is_flushed: bool = False) -> None:
             opened.flush()
             os.fsync(descriptor)
     fresh.replace(file)
+
+
+def write_together(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files of their folder's owner, for nobody else to read.
+
+    They appear at nearly the same time: who reads a key between the two, with the certificate of
+    another, has to read again. The folder may be another user's, who could put links in the way:
+    nothing here follows one.
+    """
+    owner = folder.stat()
+    with ExitStack() as stack:
+        written = {}
+        for name, content in files.items():
+            handle, written[name] = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+            stack.callback(Path(written[name]).unlink, missing_ok=True)
+            with os.fdopen(handle, "w") as opened:
+                os.fchown(opened.fileno(), owner.st_uid, owner.st_gid)
+                opened.write(content)
+                opened.flush()
+                os.fsync(opened.fileno())
+        for name, temporary in written.items():
+            Path(temporary).rename(folder / name)
 
 
 def make_folder(path: Path) -> None:

@@ -3,7 +3,8 @@
 #
 # The caller has set:
 #   name address members   its arguments
-#   certs                  the folder of this node's certificate
+#   certs                  the folder of this node's certificates
+#   member_certs           the one of its etcd
 #   etcd_data              where its member keeps the records
 #   quorum_seconds         how long to wait until the others agree
 # shellcheck shell=bash disable=SC2154
@@ -27,8 +28,8 @@ etcdctl_elsewhere() {
     while true; do
         status=0
         etcdctl --endpoints="$others" --dial-timeout=1s --command-timeout=2s \
-            --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" \
-            "$@" 2>"$complaints" || status=$?
+            --cacert="$certs/etcd/ca.pem" --cert="$certs/etcd/cert.pem" \
+            --key="$certs/etcd/key.pem" "$@" 2>"$complaints" || status=$?
         # Etcd's client also complains of what it then did elsewhere.
         if [ "$status" = 0 ] || [ $((tries -= 1)) = 0 ]; then break; fi
         grep --quiet "not supported for learner" "$complaints" || break
@@ -69,13 +70,13 @@ ETCD_INITIAL_ADVERTISE_PEER_URLS=https://$address:2380
 ETCD_INITIAL_CLUSTER=$1
 ETCD_INITIAL_CLUSTER_STATE=$2
 ETCD_CLIENT_CERT_AUTH=true
-ETCD_TRUSTED_CA_FILE=$certs/ca.pem
-ETCD_CERT_FILE=$certs/cert.pem
-ETCD_KEY_FILE=$certs/key.pem
+ETCD_TRUSTED_CA_FILE=$member_certs/ca.pem
+ETCD_CERT_FILE=$member_certs/cert.pem
+ETCD_KEY_FILE=$member_certs/key.pem
 ETCD_PEER_CLIENT_CERT_AUTH=true
-ETCD_PEER_TRUSTED_CA_FILE=$certs/ca.pem
-ETCD_PEER_CERT_FILE=$certs/cert.pem
-ETCD_PEER_KEY_FILE=$certs/key.pem
+ETCD_PEER_TRUSTED_CA_FILE=$member_certs/ca.pem
+ETCD_PEER_CERT_FILE=$member_certs/cert.pem
+ETCD_PEER_KEY_FILE=$member_certs/key.pem
 # The nodes of a demo share one slow disk; the defaults (100, 1000) elect leaders for nothing.
 ETCD_HEARTBEAT_INTERVAL=200
 ETCD_ELECTION_TIMEOUT=2000
@@ -128,8 +129,8 @@ change_members() { etcdctl_elsewhere --command-timeout=20s member "$@" 2>&1; }
 cluster_was_made() {
     local url said
     while read -r url; do
-        said=$(curl --silent --http1.1 --max-time 5 --cacert "$certs/ca.pem" \
-            --cert "$certs/cert.pem" --key "$certs/key.pem" "${url%:2379}:2380/members") || continue
+        said=$(curl --silent --http1.1 --max-time 5 --cacert "$certs/etcd/ca.pem" \
+            --cert "$certs/etcd/cert.pem" --key "$certs/etcd/key.pem" "${url%:2379}:2380/members") || continue
         if [[ $said == *'"clientURLs":['* ]]; then return; fi
     done < <(etcd_endpoints | tr , '\n' | grep -vF "https://$address:")
     return 1

@@ -15,6 +15,7 @@ uploaded=/tmp/flocker-certs
 uploaded_password=/tmp/moby-counter
 app_password=/etc/moby-counter # where the app's compose files look
 certs=/etc/flocker/certs
+member_certs=/etc/etcd/flocker-certs # etcd's user reads nothing else of them
 # Debian's package begins a cluster of one when it is installed, in a folder next to this.
 etcd_data=/var/lib/etcd/flocker
 quorum_seconds=60 # how long a node that was made anew waits for the others to agree
@@ -113,6 +114,7 @@ put() {
         return
     fi
     chmod "$mode" "$file.new"
+    chown --reference="$(dirname "$file")" "$file.new"
     restart_later $units
     mv "$file.new" "$file"
 }
@@ -123,15 +125,24 @@ restart_later() {
     for unit; do touch "$due/$unit"; done
 }
 
+# The node makes its certificates anew by itself, with its authorities. So those it was given count
+# only together with new authorities, which are put there last: a run that was interrupted is repeated.
 install_certificates() {
-    local readers=root file
-    if is_member; then readers=etcd; fi # it does not run as root
-    install -d -m 2750 -g "$readers" "$certs"
+    local file
+    install -d -m 0700 "$certs" "$certs/etcd" "$certs/authority" "$certs/authority"/{drivers,etcd}
+    if is_member; then install -d -m 0700 -o etcd -g etcd "$member_certs"; fi
     install -d -m 0700 "$engine_certs"
-    for file in ca.pem cert.pem key.pem; do
-        put docker 0600 "$engine_certs/$file" <"$uploaded/$file"
-        put "etcd flocker" 0640 "$certs/$file" <"$uploaded/$file"
-    done
+    if ! diff -r "$uploaded/authority" "$certs/authority" >/dev/null; then
+        for file in ca.pem cert.pem key.pem; do
+            put docker 0600 "$engine_certs/$file" <"$uploaded/$file"
+            if is_member; then put etcd 0600 "$member_certs/$file" <"$uploaded/member/$file"; fi
+            put flocker 0600 "$certs/$file" <"$uploaded/$file"
+            put flocker 0600 "$certs/etcd/$file" <"$uploaded/etcd/$file"
+        done
+        for file in {drivers,etcd}/{ca,cert,key}.pem; do
+            put flocker 0600 "$certs/authority/$file" <"$uploaded/authority/$file"
+        done
+    fi
     rm -r "$uploaded"
 }
 

@@ -39,7 +39,7 @@ within_deadline "the volume driver does not answer" "see journalctl -u flocker" 
 within_deadline "the engine does not answer" "see journalctl -u docker" docker version
 
 if [ "$1" = cluster ]; then
-    certs=$FLOCKER_CERTS
+    certs=$FLOCKER_CERTS/etcd
     within_deadline "etcd has no quorum" "are all nodes up? see journalctl -u etcd on each" \
         etcdctl --endpoints="${FLOCKER_ETCD_ENDPOINTS%%,*}" \
         --cacert="$certs/ca.pem" --cert="$certs/cert.pem" --key="$certs/key.pem" endpoint health

@@ -42,6 +42,9 @@ def status(answer: Part) -> str:
         )
     else:
         paragraphs.append("No volumes yet; `docker volume create -d flocker demo` makes one.")
+    if answer["certificates"]:
+        first = datetime.fromisoformat(answer["certificates"][0]["ends"])
+        paragraphs.append(f"The certificates of {answer['node']} are good until {first:%Y-%m-%d}.")
     if not answer["is_connected"]:
         paragraphs.insert(
             0, f"etcd does not answer: this is the last state that {answer['node']} knew."

@@ -65,7 +65,7 @@ def test_a_node_made_anew_joins_the_cluster_again_when_that_has_a_quorum() -> No
     output("vagrant", "up", NODE)  # fails unless its etcd has a quorum and its driver answers
     members = output(
         "vagrant", "ssh", NODE, "-c",
-        "sudo sh -c 'cd /etc/flocker/certs && etcdctl --endpoints=https://127.0.0.1:2379"
+        "sudo sh -c 'cd /etc/flocker/certs/etcd && etcdctl --endpoints=https://127.0.0.1:2379"
         " --cacert=ca.pem --cert=cert.pem --key=key.pem member list'",
     )  # fmt: skip
     assert members.count(", started, ") == len(members.splitlines()) == 3, members

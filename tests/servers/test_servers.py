@@ -190,7 +190,7 @@ def test_a_server_stays_in_its_cluster(mixed: Site) -> None:
 
 def members(server: Server) -> list[str]:
     """The addresses of etcd's members that have joined."""
-    certs = "/etc/flocker/certs"
+    certs = "/etc/flocker/certs/etcd"
     listed = server.run(
         "etcdctl --endpoints=https://127.0.0.1:2379"
         f" --cacert={certs}/ca.pem --cert={certs}/cert.pem --key={certs}/key.pem member list"

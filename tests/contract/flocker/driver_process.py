@@ -11,8 +11,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from flocker import leaves, renewal, signing
 from flocker.__main__ import FIRST_INHERITED_FD, serve
 from flocker.config import Certificates, Config
+
+SHORT_SECONDS = 20  # of a certificate, for tests of its renewal
 
 
 def main(settings: dict[str, Any]) -> int:
@@ -23,6 +26,11 @@ def main(settings: dict[str, Any]) -> int:
     os.environ["LISTEN_PID"] = str(os.getpid())
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
+    if settings.get("are_certificates_short"):
+        leaves.LEAF_SECONDS = signing.BACKDATED_SECONDS + SHORT_SECONDS
+        leaves.RENEW_SECONDS = SHORT_SECONDS / 2
+        renewal.CHECK_SECONDS = 1
+        renewal.WARN_SECONDS = 1
     config = Config(
         node=settings["node"],
         address=settings["address"],
@@ -32,6 +40,7 @@ def main(settings: dict[str, Any]) -> int:
         runtime=Path(settings["runtime"]),
         engine_socket=Path(settings["engine"]),
         peer_port=settings["peer_port"],
+        member_certificates=Path(settings["certificates"]) / "member",
     )
     return serve(config, told_to_end)
 

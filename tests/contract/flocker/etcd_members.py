@@ -27,6 +27,7 @@ class Etcd:
     Args:
         cluster: name -> URL for peers, this member's included; shared by all of them.
         options: more of the command line.
+        certs: the folder of a node with its certificates, for https; without, it is http.
     """
 
     def __init__(
@@ -35,12 +36,18 @@ class Etcd:
         name: str = "only",
         cluster: dict[str, str] | None = None,
         options: Sequence[str] = (),
+        certs: Path | None = None,
     ) -> None:
-        self._options = options
+        self._options = [*options, *(_tls_options(certs / "member") if certs else [])]
+        self._asking = requests.Session()
+        if certs is not None:
+            shown = certs / "etcd"
+            self._asking.verify = str(shown / "ca.pem")
+            self._asking.cert = (str(shown / "cert.pem"), str(shown / "key.pem"))
         self._folder = folder
         self._name = name
         self._cluster = cluster if cluster is not None else {}
-        self.endpoint = f"http://127.0.0.1:{free_port()}"
+        self.endpoint = f"{'https' if certs else 'http'}://127.0.0.1:{free_port()}"
         self._cluster[name] = f"http://127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -111,10 +118,16 @@ class Etcd:
 
     def _is_healthy(self) -> bool:
         try:
-            answer = requests.get(f"{self.endpoint}/health", timeout=2)
+            answer = self._asking.get(f"{self.endpoint}/health", timeout=2)
         except requests.ConnectionError:
             return False
         return bool(answer.json()["health"] == "true")
+
+
+def _tls_options(member: Path) -> list[str]:
+    """As provision/etcd-members.sh has them."""
+    files = {"trusted-ca-file": "ca.pem", "cert-file": "cert.pem", "key-file": "key.pem"}
+    return ["--client-cert-auth", *(f"--{name}={member / file}" for name, file in files.items())]
 
 
 def _base64(text: str) -> str:

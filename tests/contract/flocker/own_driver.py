@@ -31,7 +31,8 @@ class OwnDriver:
 
     Args:
         folder: its own, for what lies on /run and for its log.
-        settings: of the node: node, address, etcd, certificates, pool, engine, peer_port.
+        settings: of the node: node, address, etcd, certificates, pool, engine, peer_port; and
+            are_certificates_short for those that are renewed every few seconds.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:

@@ -60,7 +60,7 @@ def node1(
 ) -> Iterator[tuple[TestClient, TestClient, Path]]:
     """A daemon: its answers to the operator and to peers, and its pool."""
     make = [str(ROOT / "provision" / "certificates"), str(tmp_path / "certs"), "node1=127.0.0.1"]
-    subprocess.run(["sh", *make], check=True, capture_output=True)
+    subprocess.run(make, check=True, capture_output=True)
     stopping = threading.Event()
     with mounted_btrfs() as root:
         config = Config(

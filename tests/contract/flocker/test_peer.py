@@ -70,7 +70,7 @@ def peers_of_node2(cluster: MemoryCluster, port: int, authority: Authority) -> H
         "node2",
         lambda: dict(cluster.state.nodes),
         port,
-        Tls(authority.of("node", "node2")).client,
+        Tls(authority.of("node", "node2")),
     )
 
 
@@ -580,3 +580,14 @@ def test_a_stranger_is_not_asked(demo: MemoryCluster, port: int, tmp_path: Path)
     others = peers_of_node2(demo, port, Authority(tmp_path / "other"))
     with pytest.raises(OwnerAway, match=r"(?i)certificate"):
         others.check_unused(volume)
+
+
+def test_a_node_does_not_answer_in_the_name_of_another(
+    demo: MemoryCluster, port: int, authority: Authority
+) -> None:
+    """A record says that node3 is at node1's address, to which there is a connection already."""
+    peers = peers_of_node2(demo, port, authority)
+    assert peers.asides("node1") == []
+    demo["node1"].ownership.announce(Node("node3", ADDRESS, "0", 0, 1))
+    with pytest.raises(PeerAway, match=r"node3.*not valid for 'node3'"):
+        peers.asides("node3")

@@ -95,7 +95,7 @@ def peers(authority: Authority, evil: Evil) -> Iterator[HttpPeers]:
     app.add_route("/{path:path}", evil.answer, methods=["GET", "POST"])
     node1 = Node("node1", ADDRESS, "0", 0, 1)
     with served(app, authority) as port:
-        tls = Tls(authority.of("node", "node2")).client
+        tls = Tls(authority.of("node", "node2"))
         yield HttpPeers("node2", lambda: {"node1": node1}, port, tls)
 
 

@@ -1,12 +1,18 @@
-"""A cluster's certificates, made by the script Vagrant runs and checked by Python's own TLS."""
+"""A cluster's certificates, made by the program Vagrant runs and checked by Python's own TLS."""
 
+import shutil
 import ssl
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from flocker import leaves, signing
+from flocker.leaves import Leaf
+from flocker.signing import DAY_SECONDS, Wanted
 
 SCRIPT = Path(__file__).parents[3] / "provision" / "certificates"
 NODES = ("node1=127.0.0.1", "node2=172.16.78.251")
@@ -24,10 +30,18 @@ def content(directory: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a cluster of two nodes; nobody changes it."""
+    certs = tmp_path_factory.mktemp("made") / "certs"
+    make(certs, *NODES)
+    return certs
+
+
 @pytest.fixture
-def certs(tmp_path: Path) -> Path:
-    make(tmp_path / "certs", *NODES)
-    return tmp_path / "certs"
+def certs(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, of the test's own."""
+    return Path(shutil.copytree(made, tmp_path / "certs"))
 
 
 def handshake(server: Path, client: Path, server_name: str) -> None:
@@ -123,13 +137,161 @@ def test_a_node_with_another_address_gets_another_certificate(certs: Path) -> No
     before = content(certs)
     make(certs, "node1=172.16.78.250", NODES[1])
     after = content(certs)
-    assert after["node1/cert.pem"] != before["node1/cert.pem"]
-    assert after["node2/cert.pem"] == before["node2/cert.pem"]
+    kept = {name for name in after if after[name] == before[name]}
+    assert {
+        name for name in kept if name.startswith("node1/") and not name.endswith("ca.pem")
+    } == set()
+    assert {name for name in before if not name.startswith("node1/")} <= kept
+    handshake(certs / "node1", certs / "node2", "172.16.78.250")
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        handshake(made_by(certs / "node1", address="127.0.0.2"), certs / "node2", "127.0.0.2")
 
 
-def test_keys_are_for_their_owner_only(certs: Path) -> None:
-    modes = {path.stat().st_mode & 0o777 for path in certs.rglob("key.pem")}
+def test_everything_is_for_its_owner_only(certs: Path) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in certs.rglob("*.pem")}
     assert modes == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in certs.rglob("*") if path.is_dir()} == {0o700}
+
+
+def made_by(
+    certs: Path, name: str = "node1", address: str = "127.0.0.1", role: str = "node"
+) -> Path:
+    """A driver's certificate that the authorities of a node have made, whether they may or not."""
+    folder = certs.with_name(f"made-by-{certs.name}")
+    folder.mkdir()
+    names = leaves.NAMES.format(name=name, address=address)
+    extensions = leaves.LEAF.format(usage="serverAuth, clientAuth") + names
+    wanted = Wanted(role, name, extensions, leaves.LEAF_SECONDS)
+    signing.make(folder, wanted, certs / "authority" / "drivers")
+    return folder
+
+
+def test_a_nodes_authority_makes_certificates_of_that_node(certs: Path) -> None:
+    handshake(made_by(certs / "node1"), certs / "operator", "node1")
+    handshake(certs / "node1", made_by(certs / "node2", "node2", "172.16.78.251"), "node1")
+
+
+@pytest.mark.parametrize(
+    "stolen",
+    [
+        {"name": "node2"},
+        {"address": "172.16.78.251"},
+        {"role": "operator"},
+        {"role": "monitor"},
+        {"role": "authority"},
+    ],
+)
+def test_a_nodes_authority_signs_for_nothing_else(certs: Path, stolen: dict[str, str]) -> None:
+    made = made_by(certs / "node1", **stolen)
+    with pytest.raises(ssl.SSLError, match="certificate verify failed"):
+        handshake(certs / "node2", made, "node2")
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        handshake(made, certs / "node2", stolen.get("address", stolen.get("name", "node1")))
+
+
+def test_a_nodes_authority_is_no_node(certs: Path) -> None:
+    own = certs / "node1" / "authority" / "drivers"
+    with pytest.raises(ssl.SSLError, match="unsuitable certificate purpose"):
+        handshake(own, certs / "node2", "node1")
+
+
+@pytest.mark.parametrize("authority", ["node1", "node2"])
+def test_another_authority_below_a_nodes_signs_for_no_other_node(
+    certs: Path, authority: str
+) -> None:
+    own = certs / "node1" / "authority" / "drivers"
+    other = certs / "made-authority"
+    other.mkdir()
+    signing.make(other, leaves.authority_of_a_node(authority, "172.16.78.251"), own)
+    leaf = Leaf("driver", certs / "made-leaf", other, is_server=True)
+    leaf.folder.mkdir()
+    leaf.make("node2", "172.16.78.251")
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"permitted subtree violation|path len"):
+        handshake(leaf.folder, certs / "node2", "node2")
+
+
+@pytest.mark.parametrize("folder", ["etcd", "member"])
+def test_a_certificate_for_etcd_is_none_for_drivers(certs: Path, folder: str) -> None:
+    with pytest.raises(ssl.SSLError):
+        handshake(certs / "node2", certs / "node1" / folder, "node2")
+
+
+def test_what_is_not_an_authority_lasts_90_days_at_most(certs: Path) -> None:
+    monitor(certs, "prometheus")
+    short = {"node1", "node1/etcd", "node1/member", "node2", "operator", "monitors/prometheus"}
+    for folder in short:
+        cert = certs / folder / "cert.pem"
+        left = signing.ends(cert) - time.time()
+        assert left < (90 - 1) * DAY_SECONDS
+        assert left > 88 * DAY_SECONDS
+        assert begins(cert) < time.time() - DAY_SECONDS + 600
+
+
+def begins(cert: Path) -> float:
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-startdate", "-in", cert],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    return float(ssl.cert_time_to_seconds(shown.strip().removeprefix("notBefore=")))
+
+
+def test_what_ends_within_a_month_is_made_again(
+    certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaves, "LEAF_SECONDS", 30 * DAY_SECONDS)
+    [driver, *_] = leaves.leaves(certs / "node1", certs / "node1" / "member")
+    driver.make("node1", "127.0.0.1")
+    before = content(certs)
+    make(certs, *NODES)
+    after = content(certs)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"node1/cert.pem", "node1/key.pem"}
+
+
+def monitor(certs: Path, name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, certs, "--monitor", name], check=False, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_one_command_makes_a_monitors_certificate(certs: Path) -> None:
+    done = monitor(certs, "prometheus")
+    folder = certs / "monitors" / "prometheus"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{folder}\n", "")
+    assert subject(folder) == "subject=O=flocker,OU=monitor,CN=prometheus"
+    handshake(certs / "node1", folder, "node1")
+    with pytest.raises(ssl.SSLCertVerificationError, match="unsuitable certificate purpose"):
+        handshake(folder, certs / "node1", "prometheus")
+    before = content(certs)
+    assert monitor(certs, "prometheus").returncode == 0
+    assert content(certs) == before
+
+
+@pytest.mark.parametrize("name", ["../node1", "two words", "", "-x", "a/b", "$HOME", "x" * 64])
+def test_a_name_that_cannot_be_one_is_refused(certs: Path, name: str) -> None:
+    before = content(certs)
+    done = monitor(certs, name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be a name" in done.stderr
+    assert content(certs) == before
+
+
+@pytest.mark.parametrize(
+    "nodes", [["ca=127.0.0.1"], ["node1=here"], ["node1"], ["node1=127.0.0.1", "Node1=127.0.0.2"]]
+)
+def test_nodes_that_cannot_be_are_refused(tmp_path: Path, nodes: list[str]) -> None:
+    done = subprocess.run(
+        [SCRIPT, tmp_path / "certs", *nodes], check=False, capture_output=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert not (tmp_path / "certs").exists()
+
+
+def test_a_monitor_needs_a_cluster(tmp_path: Path) -> None:
+    done = monitor(tmp_path / "servers.certs", "prometheus")
+    assert done.returncode == 2
+    assert "type `make up` first" in done.stderr
+    assert not (tmp_path / "servers.certs").exists()
 
 
 def test_the_size_is_told_only_of_a_whole_set(certs: Path, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ class Server:
             "address": ADDRESSES[name],
             "members": ",".join(MEMBERS),
             "certs": str(folder / "certs" / name),
+            "member_certs": str(folder / "certs" / name / "member"),
             "etcd_data": str(self._data),
         }
 
@@ -82,7 +83,8 @@ class Server:
         return done.stdout
 
     def etcdctl(self, *command: str) -> str:
-        certificates = "--cacert=$certs/ca.pem --cert=$certs/cert.pem --key=$certs/key.pem"
+        folder = "$certs/etcd"
+        certificates = f"--cacert={folder}/ca.pem --cert={folder}/cert.pem --key={folder}/key.pem"
         return self.run(
             f"etcdctl --endpoints=https://$address:2379 {certificates} {' '.join(command)}"
         )

@@ -29,7 +29,8 @@ def engine() -> Iterator[None]:
 def checkout(tmp_path: Path) -> Path:
     """A copy of what Vagrant reads, where a path has blanks."""
     copy = tmp_path / "my check out"
-    shutil.copytree(ROOT / "provision", copy / "provision")
+    for folder in ("provision", "host", "flocker"):
+        shutil.copytree(ROOT / folder, copy / folder)
     shutil.copy(ROOT / "Vagrantfile", copy)
     return copy
 

@@ -154,6 +154,7 @@ def status(*volumes: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "is_connected": True,
         "pool_problem": None,
         "problems": [],
+        "certificates": [],
         "nodes": nodes,
         "volumes": list(volumes),
         **changes,
@@ -420,6 +421,19 @@ def test_the_command_of_a_node_asks_the_plugin_socket() -> None:
 def test_status_begins_with_what_is_wrong_with_the_pool(operator: Operator, run: Run) -> None:
     operator.answers["status"] = status(pool_problem="the disk refused writes")
     assert run("status").stdout.startswith("The pool of node1: the disk refused writes.\n\n")
+
+
+def test_status_ends_with_the_day_on_which_the_first_certificate_does(
+    operator: Operator, run: Run
+) -> None:
+    days = ("2027-02-25", "2036-11-25")
+    ends = [
+        {"certificate": "driver", "ends": f"{day}T00:42:51+00:00"} for day in days
+    ]  # soonest first
+    operator.answers["status"] = status(certificates=ends)
+    assert run("status").stdout.endswith(
+        "\n\nThe certificates of node1 are good until 2027-02-25.\n"
+    )
 
 
 def test_status_shows_each_node_and_each_volume_in_one_line(operator: Operator, run: Run) -> None:

@@ -72,6 +72,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "verified": [],
         "is_fence_watching": True,
         "is_writable": True,
+        "certificates": [{"certificate": "driver", "ends": "2027-02-25T00:42:51+00:00"}],
         "problems": [],
         "etcd": None,
         "nodes": nodes,

@@ -49,6 +49,15 @@ def test_a_file_that_others_could_read_is_replaced_by_one_they_cannot(tmp_path: 
     assert not (tmp_path / "list.new").exists()
 
 
+def test_files_that_belong_together_are_closed_and_nothing_else_is_left(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("old")
+    private.write_together(tmp_path, {"key.pem": "key", "cert.pem": "cert"})
+    assert {path.name: (mode(path), path.read_text()) for path in tmp_path.iterdir()} == {
+        "key.pem": (0o600, "key"),
+        "cert.pem": (0o600, "cert"),
+    }
+
+
 def test_a_folder_is_closed_with_the_files_in_it_and_nothing_else(tmp_path: Path) -> None:
     folder, outside = tmp_path / "pool", tmp_path / "outside"
     (folder / "content").mkdir(parents=True)

@@ -1,0 +1,158 @@
+"""Makes what is missing of a cluster's certificates, on the machine that nodes are set up from.
+
+DIRECTORY/ca/, etcd-ca/         the cluster's authorities; their keys stay here
+DIRECTORY/<node>/               for one node, which keeps all but `member` in one folder
+    ca.pem cert.pem key.pem     its driver's first certificate
+    etcd/                       the driver's, for etcd
+    member/                     of its etcd
+    authority/drivers, .../etcd its own authorities, by which it renews the three above
+DIRECTORY/operator/             for who calls drivers and engines from this machine
+DIRECTORY/monitors/<name>/      for who may only watch
+DIRECTORY/size                  the number of nodes, written once all of the above is there
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+
+from flocker import leaves, private, signing
+from flocker.signing import SigningFailed, Wanted
+
+USAGE = """usage: certificates DIRECTORY NODE=ADDRESS...
+       certificates DIRECTORY --monitor NAME"""
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+CLUSTER = "volume-plugins-demo"
+AUTHORITY_LEFT_SECONDS = 2 * leaves.LEAF_SECONDS
+
+
+class Mistake(Exception):
+    """It was called wrongly; the message says how."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make what is asked for; the exit status. Safe to repeat, and to run several times at once."""
+    try:
+        if len(arguments) == 3 and arguments[1] == "--monitor":
+            make_monitor(Path(arguments[0]).absolute(), arguments[2])
+        elif len(arguments) >= 2 and not arguments[1].startswith("-"):
+            make_cluster(Path(arguments[0]).absolute(), _nodes(arguments[1:]))
+        else:
+            raise Mistake(USAGE)
+    except Mistake as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (SigningFailed, OSError) as error:
+        print(f"certificates: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_cluster(directory: Path, nodes: dict[str, str]) -> None:
+    """Make what is missing or ends soon, of the cluster and of these nodes: name -> address."""
+    drivers, etcd = directory / "ca", directory / "etcd-ca"
+    with _alone(directory):
+        _ensure(drivers, leaves.root(CLUSTER), None, AUTHORITY_LEFT_SECONDS)
+        _ensure(etcd, leaves.root(f"{CLUSTER}-etcd"), None, AUTHORITY_LEFT_SECONDS)
+        for name, address in nodes.items():
+            _make_node(directory, name, address)
+        operator = leaves.of_a_person(leaves.OPERATOR, "operator")
+        _ensure(directory / "operator", operator, drivers, leaves.RENEW_SECONDS)
+        private.write_together(directory, {"size": f"{len(nodes)}\n"})
+
+
+def make_monitor(directory: Path, name: str) -> None:
+    """Make a certificate for who may only watch, or renew it; say where it is.
+
+    Raises:
+        Mistake: the name cannot be one, or there is no cluster.
+    """
+    _check(name)
+    if not (directory / "size").exists():
+        raise Mistake(f"{directory} has no certificates of a cluster; type `make up` first")
+    folder = directory / "monitors" / name
+    with _alone(directory):
+        wanted = leaves.of_a_person(leaves.MONITOR, name)
+        _ensure(folder, wanted, directory / "ca", leaves.RENEW_SECONDS)
+    print(folder)
+
+
+def _make_node(directory: Path, name: str, address: str) -> None:
+    certs = directory / name
+    wanted = leaves.authority_of_a_node(name, address)
+    authorities = {"drivers": directory / "ca", "etcd": directory / "etcd-ca"}
+    # Who has another address needs another authority: the old one may not sign for it.
+    is_moved = _address(certs) != address
+    for kind, issuer in authorities.items():
+        folder = certs / "authority" / kind
+        if is_moved:
+            _create(folder, wanted, issuer)
+        else:
+            _ensure(folder, wanted, issuer, AUTHORITY_LEFT_SECONDS)
+    for leaf in leaves.leaves(certs, certs / "member"):
+        if is_moved or not leaf.is_good():
+            _make_folder(leaf.folder)
+            leaf.make(name, address)
+    private.write_together(certs, {"address": f"{address}\n"})
+
+
+def _ensure(folder: Path, wanted: Wanted, issuer: Path | None, left_seconds: float) -> None:
+    if not signing.is_good(folder, issuer, left_seconds):
+        _create(folder, wanted, issuer)
+
+
+def _create(folder: Path, wanted: Wanted, issuer: Path | None) -> None:
+    _make_folder(folder)
+    signing.make(folder, wanted, issuer)
+
+
+def _make_folder(folder: Path) -> None:
+    for each in (*reversed(folder.parents), folder):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+def _address(certs: Path) -> str | None:
+    """The address that a node's certificates were made for; None: they are not whole."""
+    try:
+        return (certs / "address").read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _nodes(pairs: Sequence[str]) -> dict[str, str]:
+    nodes = {}
+    for pair in pairs:
+        name, _, address = pair.partition("=")
+        _check(name)
+        try:
+            nodes[name] = str(IPv4Address(address))
+        except AddressValueError as error:
+            raise Mistake(f"'{pair}' is no NODE=ADDRESS: {error}") from error
+    # For certificates, upper and lower case are the same.
+    if len({name.lower() for name in nodes}) < len(pairs):
+        raise Mistake(f"two nodes of {' '.join(pairs)} have the same name")
+    return nodes
+
+
+def _check(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Mistake(f"'{name}' cannot be a name: letters, digits and - are allowed, 63 at most")
+    if name.lower() in RESERVED:
+        raise Mistake(f"'{name}' cannot be a name: the folder of that name is for something else")
+
+
+RESERVED = ("app", "ca", "etcd-ca", "operator", "monitors", "size", "lock")
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process makes certificates: Vagrant asks once per node, at once."""
+    _make_folder(directory)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
