@@ -114,7 +114,6 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             **operations.status(),
             "etcd": care.size and asdict(care.size),
             "verified": verification.results(),
-            "certificates": renewal.expiries(),
             "is_fence_watching": guard.is_watched(),
             "is_writable": pool_health.problem() is None,
         }
@@ -232,6 +231,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         elsewhere=peers,
         paused=engine.paused,
         problems=problems,
+        certificates=renewal.expiries,
         retention_seconds=config.retention_seconds,
     )
     strays = Strays(

@@ -62,6 +62,7 @@ class Operations:
     Args:
         paused: pauses the containers that use any of the volumes while it is entered.
         problems: what does not work on this node, one sentence each.
+        certificates: of this node, and when each ends.
         retention_seconds: how long what was put aside can be had back.
     """
 
@@ -81,6 +82,7 @@ class Operations:
         elsewhere: Elsewhere,
         paused: Paused,
         problems: Callable[[], list[str]],
+        certificates: Callable[[], list[dict[str, str]]],
         retention_seconds: float,
     ) -> None:
         self._node = node
@@ -96,6 +98,7 @@ class Operations:
         self._elsewhere = elsewhere
         self._paused = paused
         self._problems = problems
+        self._certificates = certificates
         self._retention = timedelta(seconds=retention_seconds)
 
     def status(self) -> Answer:
@@ -106,6 +109,7 @@ class Operations:
             "is_connected": self._catalog.is_connected,
             "pool_problem": self._pool.trouble(),
             "problems": self._problems(),
+            "certificates": self._certificates(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
             "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
         }

@@ -98,6 +98,9 @@ def test_a_node_is_well_and_watches_its_pool_and_its_etcd(
         return operator.get("/flocker/metrics").text
 
     eventually(lambda: "flocker_etcd_quota_bytes 2.147" in metrics(), is_=True, within=30)
+    certificates = operator.get("/flocker/status").json()["certificates"]
+    assert certificates[0].keys() == {"certificate", "ends"}
+    assert 'flocker_certificate_ends_timestamp_seconds{certificate="driver"} ' in metrics()
     assert len(list((root / "reserve").iterdir())) > 1000
     for name in ("pool_free_bytes", "problems", "etcd_bytes", "etcd_alarm"):
         assert f"flocker_{name} " in metrics()

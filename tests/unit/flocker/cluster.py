@@ -297,6 +297,7 @@ class Machine:
             use=self.use,
             elsewhere=peers,
             paused=self._paused,
+            certificates=list,
             problems=lambda: [
                 *self.membership.problems(),
                 *self.giving_up.problems(),
