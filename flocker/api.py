@@ -21,7 +21,6 @@ import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
-from starlette.background import BackgroundTask
 
 from flocker import audit
 from flocker.audit import Asker
@@ -95,7 +94,6 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
         asked: type[Asked],
         answer: Callable[[Asked], Answer],
         undo: Callable[[Asked], Answer] | None = None,
-        answered: Callable[[Asked], None] | None = None,
         is_for_nobody: bool = False,
         is_change: bool = False,
     ) -> None:
@@ -125,8 +123,7 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
                 observe(call, time.monotonic() - started)
             if undo is not None and caller.has_gone():
                 await anyio.to_thread.run_sync(partial(undo, body))
-                return _json(said)
-            return _json(said, background=answered and BackgroundTask(answered, body))
+            return _json(said)
 
         app.add_api_route(f"/{call}", endpoint, methods=["POST"])
 
@@ -166,14 +163,7 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
     on("VolumeDriver.Create", CreateRequest, create, is_change=True)
     on("VolumeDriver.Remove", NameRequest, remove, is_change=True)
     # An engine that gave up waiting never asks for the unmount (docs/decisions/0001).
-    on(
-        "VolumeDriver.Mount",
-        MountRequest,
-        mount,
-        undo=unmount,
-        answered=lambda asked: driver.answered(asked.Name, asked.ID),
-        is_change=True,
-    )
+    on("VolumeDriver.Mount", MountRequest, mount, undo=unmount, is_change=True)
     # A use that has ended has ended, also when the engine did not wait for us to hear of it.
     on("VolumeDriver.Unmount", MountRequest, unmount, is_for_nobody=True, is_change=True)
     on("VolumeDriver.Path", NameRequest, path)
@@ -251,9 +241,5 @@ def _volume(described: Description) -> Answer:
     }
 
 
-def _json(
-    content: Answer, status_code: int = 200, background: BackgroundTask | None = None
-) -> JSONResponse:
-    return JSONResponse(
-        content, status_code=status_code, media_type=MEDIA_TYPE, background=background
-    )
+def _json(content: Answer, status_code: int = 200) -> JSONResponse:
+    return JSONResponse(content, status_code=status_code, media_type=MEDIA_TYPE)

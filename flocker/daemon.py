@@ -60,7 +60,7 @@ from flocker.volume_use import VolumeUse
 
 # Calls that change nothing: a machine that may not join answers them.
 ASKED_ONLY = (
-    *("engine_started", "answered", "unmount", "describe", "describe_all", "status"),
+    *("engine_started", "unmount", "describe", "describe_all", "status"),
     *("conflicts", "trash", "snapshots", "history", "asides", "strays_here"),
 )
 

@@ -272,12 +272,6 @@ class Driver:
             # It moved between reading the record and using it; what is true now decides.
             return self._mount(self._existing(name), mount_id, deadline)
 
-    def answered(self, name: str, mount_id: str) -> None:
-        """The engine has the answer of a mount, so an unmount will follow."""
-        volume = self._catalog.state.volumes.get(name)
-        if volume is not None:
-            self._use.answered(volume, mount_id)
-
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
         if volume.owner != self._node:
             volume = self._bring(volume, deadline)

@@ -7,14 +7,16 @@ container mounts and unmounts with the ID the container already holds
 (moby/moby#37314). The file lies on /run, so a reboot, which ends every
 container, also empties it.
 
+A mount is counted, and the file written, before the engine has the answer.
+
 A count can be wrong in four ways, each with an answer:
 - The engine dies and never asks for the unmounts it owes. What was counted
   before it came back is `former`, and good only while a process has the volume
   mounted. An engine with live-restore asks for those unmounts later.
-- The daemon dies with a mount half done. The engine asks again with the same
-  ID or gives up, so a mount counts across a restart only once it is `answered`.
-- The daemon dies between answering and noting that, or the file is lost. Then
-  the kernel tells that the volume is in use, and it counts as used by someone.
+- The daemon dies between counting a mount and answering it. Nobody can tell whether
+  the engine has the answer, so the use counts until nothing backs it (see below).
+- The file is lost. Then the kernel tells that the volume is in use, and it counts as
+  used by someone.
 - The Unmount never comes. So each use has a time, and who knows that nothing needs the volume
   any more can `end` those that were counted before some time.
 """
@@ -44,16 +46,15 @@ _Counts = dict[str, Counter[str]]
 
 @dataclass(frozen=True)
 class _Uses:
-    """Volume id -> mount ID -> how often, by what is known of them; a use is in one of these."""
+    """Volume id -> mount ID -> how often; a use of the engine that runs, or of one before it."""
 
-    asked: _Counts = field(default_factory=dict)
-    answered: _Counts = field(default_factory=dict)
+    present: _Counts = field(default_factory=dict)
     former: _Counts = field(default_factory=dict)
     # Volume id -> mount ID -> when it was last mounted; of each that is counted.
     added: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def counts(self) -> tuple[_Counts, _Counts, _Counts]:
-        return self.asked, self.answered, self.former
+    def counts(self) -> tuple[_Counts, _Counts]:
+        return self.present, self.former
 
     def forget_times(self) -> None:
         """Of uses that are not counted any more."""
@@ -125,23 +126,11 @@ class MountCounts:
         return set(self._uses.former)
 
     def add(self, volume_id: str, mount_id: str) -> None:
-        """Count one more use, whose mount is not answered yet."""
+        """Count one more use; it outlives this daemon from now on."""
 
         def change(uses: _Uses) -> None:
-            _put(uses.asked, volume_id, mount_id)
+            _put(uses.present, volume_id, mount_id)
             uses.added.setdefault(volume_id, {})[mount_id] = self._clock()
-
-        self._change(change)
-
-    def answered(self, volume_id: str, mount_id: str) -> None:
-        """Note that the engine has the answer: from now on the use outlives this daemon.
-
-        Does nothing when the use is not counted any more.
-        """
-
-        def change(uses: _Uses) -> None:
-            if _take(uses.asked, volume_id, mount_id):
-                _put(uses.answered, volume_id, mount_id)
 
         self._change(change)
 
@@ -170,10 +159,9 @@ class MountCounts:
         """Note that the engine was started anew: what it does not know of any more is former."""
 
         def change(uses: _Uses) -> None:
-            for counts in (uses.asked, uses.answered):
-                for volume_id, ids in counts.items():
-                    uses.former[volume_id] = uses.former.get(volume_id, Counter()) + ids
-                counts.clear()
+            for volume_id, ids in uses.present.items():
+                uses.former[volume_id] = uses.former.get(volume_id, Counter()) + ids
+            uses.present.clear()
 
         self._change(change)
 
@@ -234,10 +222,9 @@ def _load(file: Path) -> _Uses:
         return _Uses()
     try:
         stored = json.loads(file.read_text())
-        uses = _Uses(answered=_counts(stored["answered"]), former=_counts(stored["former"]))
+        uses = _Uses(present=_counts(stored["present"]), former=_counts(stored["former"]))
         for volume_id, times in stored["added"].items():
             uses.added[volume_id] = {mount_id: float(at) for mount_id, at in times.items()}
-        uses.forget_times()  # of mounts that were not answered
         return uses
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         log.error("%s cannot be read, so only the kernel tells what is used: %r", file, error)

@@ -108,16 +108,13 @@ class VolumeUse:
         return self._counts.any(volume_id) or bool(self._mounts.mounted([volume_id]))
 
     def add(self, volume: Volume, mount_id: str) -> None:
-        """Count one more use; to be called with the volume locked, before the engine hears of it.
+        """Count one more use, which outlives this daemon; to be called with the volume locked,
+        before the engine hears of it.
 
         Raises:
             OSError: it cannot be kept.
         """
         self._counts.add(volume.id, mount_id)
-
-    def answered(self, volume: Volume, mount_id: str) -> None:
-        """Note that the engine has the answer: from now on the use outlives this daemon."""
-        self._counts.answered(volume.id, mount_id)
 
     def remove(self, volume: Volume, mount_id: str) -> None:
         """Count one use less; an ID that is not known changes nothing."""

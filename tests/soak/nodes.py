@@ -325,7 +325,6 @@ class TwinNode(Machine):
         mount_id = str(uuid.uuid4())
         with self.living.starting(volume):
             folder = driver.mount(volume, mount_id)
-            driver.answered(volume, mount_id)
             if line is None or line.is_dead:
                 raise Refused(f"the daemon of {self.name} has not answered")
             with self._changing:

@@ -112,7 +112,7 @@ class OwnDriver:
         if not file.exists():
             return []
         counts = json.loads(file.read_text())
-        return sorted({*counts["asked"], *counts["answered"], *counts["former"]})
+        return sorted({*counts["present"], *counts["former"]})
 
     def ended_uses(self) -> int:
         """How many uses ended because their unmount had not come."""

@@ -394,7 +394,6 @@ class Machine:
     def run(self, volume: str, container: str = "writer") -> Path:
         """Start a container with the volume: mount, and the kernel sees it."""
         mountpoint = self.driver.mount(volume, container)
-        self.driver.answered(volume, container)
         self.containers.running.setdefault(volume, []).append(container)
         self.containers.mounts.add(self.state.volumes[volume].id)
         return mountpoint

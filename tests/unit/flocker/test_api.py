@@ -106,25 +106,22 @@ def test_options_reach_the_driver(cluster: MemoryCluster, node1: TestClient) -> 
     assert (shown["size"], shown["replicas"]) == ("1GiB", {})
 
 
-def test_a_mount_that_was_answered_outlives_the_daemon(
-    cluster: MemoryCluster, node1: TestClient
-) -> None:
+def test_a_mount_outlives_the_daemon(cluster: MemoryCluster, node1: TestClient) -> None:
     ask(node1, "VolumeDriver.Create", Name="demo")
     ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")
     cluster["node1"].start()
     assert cluster["node1"].use.any(cluster.volume("demo"))
 
 
-def test_a_refused_mount_is_not_noted_as_answered(
-    cluster: MemoryCluster, node1: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered = []
-    monkeypatch.setattr(cluster["node1"].driver, "answered", lambda *call: answered.append(call))
+def test_a_refused_mount_is_not_counted(cluster: MemoryCluster, node1: TestClient) -> None:
     assert "no volume" in ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")["Err"]
-    assert answered == []
+    assert cluster["node1"].use.volumes() == set()
     ask(node1, "VolumeDriver.Create", Name="demo")
-    ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")
-    assert answered == [("demo", "one")]
+    cluster["node1"].etcd.away_for = {"mount"}
+    assert ask(node1, "VolumeDriver.Mount", Name="demo", ID="one")["Err"]
+    assert cluster["node1"].use.volumes() == set()
+    cluster["node1"].start()
+    assert cluster["node1"].use.volumes() == set()
 
 
 def test_an_engine_that_activates_has_lost_its_former_uses(node1: TestClient) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from flocker.belief import Belief
+from flocker.engine import EngineUse
 from flocker.errors import (
     ControlPlaneAway,
     EngineAway,
@@ -20,6 +21,7 @@ from flocker.errors import (
     VolumeNotFound,
 )
 from flocker.records import Event, Volume, now
+from flocker.volume_use import START_SECONDS
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
@@ -89,6 +91,53 @@ def test_a_container_that_outlived_its_engine_refuses_a_peer(demo: MemoryCluster
         demo["node2"].driver.mount("demo", "container")
     node1.stop("demo")
     assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_mount_whose_daemon_died_as_it_answered_refuses_a_peer(demo: MemoryCluster) -> None:
+    """Its container is being started: the engine has the answer, the kernel shows nothing yet."""
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.containers.other_use = EngineUse.BUSY
+    node1.driver.mount("demo", "container")
+    node1.start()
+    node1.custody.catch_up()
+    with pytest.raises(InUse, match=r"it was mounted there at .*try again when that is done"):
+        node2.driver.mount("demo", "another")
+    assert list(demo.state.mounts.values()) == ["node1"]
+    node1.containers.other_use = EngineUse.STOPPED  # it never started, or has stopped by now
+    node1.clock += START_SECONDS
+    node2.driver.mount("demo", "another")
+    assert demo.volume("demo").owner == "node2"
+
+
+@pytest.mark.parametrize("call", ["remove", "move"])
+def test_a_mount_whose_daemon_died_as_it_answered_is_in_the_way_of_operators(
+    demo: MemoryCluster, call: str
+) -> None:
+    node1 = demo["node1"]
+    node1.containers.other_use = EngineUse.BUSY
+    node1.driver.mount("demo", "container")
+    node1.start()
+    node1.custody.catch_up()
+    with pytest.raises(InUse, match="it was mounted there at"):
+        if call == "remove":
+            demo["node2"].driver.remove("demo")
+        else:
+            node1.operations.move("demo", "node2")
+    assert demo.volume("demo").owner == "node1"
+
+
+def test_an_unmount_whose_daemon_died_as_it_answered_has_ended_the_use(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.driver.mount("demo", "container")
+    node1.etcd.is_away = True  # or it would clear the record of the mount too
+    node1.driver.unmount("demo", "container")
+    node1.start()
+    node1.etcd.is_away = False
+    node1.announce()
+    node1.custody.catch_up()
+    node1.custody.tidy()
+    assert demo.state.mounts == {}
+    demo["node2"].driver.mount("demo", "another")
 
 
 def test_a_recorded_mount_that_nothing_holds_is_cleared_for_a_peer(demo: MemoryCluster) -> None:

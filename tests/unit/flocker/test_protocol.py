@@ -617,7 +617,6 @@ class Protocol(RuleBasedStateMachine):
 
     def _mount(self, story: Story, machine: Machine) -> None:
         machine.driver.mount(story.name, CONTAINER)
-        machine.driver.answered(story.name, CONTAINER)
         machine.containers.running[story.name] = [CONTAINER]
         machine.containers.mounts.add(story.id)
         volume = self._volume(story.name)
