@@ -64,7 +64,8 @@ class _Reader:
     def frame(self) -> tuple[int, bytes]:
         began = time.monotonic()  # not before: what was slow till now is whoever takes the stream
         kind, length = _HEAD.unpack(self._take(_HEAD.size, began))
-        if kind > _FAILURE or length > FRAME_BYTES:
+        most = 0 if kind in (_SIGN, _END) else FRAME_BYTES
+        if kind > _FAILURE or length > most:
             raise TransferFailed(f"a frame from {self._node} cannot be read; try again")
         return kind, self._take(length, began)
 

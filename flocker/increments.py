@@ -27,7 +27,11 @@ from flocker.replication import Retention
 
 SMALL_BYTES = 256 << 10
 AT_ONCE = 8  # increments that are made ready ahead of the one that is sent
+HEAD_BYTES = 64 << 10  # an error takes most of it: JSON may need twelve bytes for a character
+ERROR_CHARS = 4000
+NAME_CHARS = 255
 _LENGTH = struct.Struct("!I")
+_LARGEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def encode(increments: Iterable[Increment | None]) -> Generator[bytes, None, Non
             "volume_id": each.volume_id,
             "parent": each.parent and each.parent.to_json(),
             "bytes": None if each.stream is None else len(each.stream),
-            "error": each.error,
+            "error": each.error[:ERROR_CHARS],
         }
         yield _frame(head) + (each.stream or b"")
     yield _frame({"end": number})
@@ -153,48 +157,107 @@ def _frame(head: Mapping[str, Any]) -> bytes:
     return _LENGTH.pack(len(text)) + text
 
 
-def decode(chunks: Iterable[bytes]) -> Iterator[Increment]:
-    """The increments in a stream of frames.
+def decode(chunks: Iterable[bytes], node: str, most: int) -> Iterator[Increment]:
+    """The increments in the stream of frames that a node sends.
+
+    Whatever the node sends, what is yielded is as `encode` was given it, and no more is held in
+    memory than one head and one small stream.
+
+    Args:
+        most: how many were asked for.
 
     Raises:
-        TransferFailed: it broke off, or is no such stream.
+        TransferFailed: it broke off, or is no such stream; the message names the node.
     """
-    reader = _Reader(chunks)
-    number = 0
-    while True:
+    reader = _Reader(chunks, node)
+    for number in range(most + 1):
         head = reader.head()
         if "end" in head:
-            if head["end"] != number:
-                raise TransferFailed("the stream of increments is not whole; try again")
+            reader.expect_end(head, number)
             return
-        number += 1
-        try:
-            parent = head["parent"] and Snapshot.from_json(head["parent"])
-            stream = None if head["bytes"] is None else reader.take(int(head["bytes"]))
-            yield Increment(head["volume_id"], parent, stream, head["error"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise TransferFailed(f"a frame cannot be read: {error!r}") from error
+        if number < most:
+            yield reader.increment(head)
+    raise reader.unreadable(f"more than the {most} asked for")
 
 
 class _Reader:
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], node: str) -> None:
         self._chunks = iter(chunks)
+        self._node = node
         self._rest = bytearray()
 
-    def head(self) -> dict[str, Any]:
-        (length,) = _LENGTH.unpack(self.take(_LENGTH.size))
-        text = self.take(length)
-        try:
-            return dict(json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise TransferFailed(f"a frame cannot be read: {error!r}") from error
+    def unreadable(self, why: object) -> TransferFailed:
+        return TransferFailed(
+            f"the stream of increments from {self._node} cannot be read: {str(why)[:200]}; try "
+            "again, and if that does not help, compare the versions in `flocker status`"
+        )
 
-    def take(self, length: int) -> bytes:
+    def head(self) -> dict[str, Any]:
+        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+        if length > HEAD_BYTES:
+            raise self.unreadable(f"a head of {length} bytes")
+        try:
+            head = json.loads(self._take(length))
+        except (ValueError, RecursionError) as error:
+            raise self.unreadable(repr(error)) from error
+        if not isinstance(head, dict):
+            raise self.unreadable(f"a head that is {head!r}")
+        return head
+
+    def increment(self, head: Mapping[str, Any]) -> Increment:
+        try:
+            volume_id = _text(head["volume_id"], NAME_CHARS)
+            error = _text(head["error"], ERROR_CHARS, least=0)
+            parent = None if head["parent"] is None else _snapshot(head["parent"])
+            length = None if head["bytes"] is None else _number(head["bytes"], SMALL_BYTES)
+            if length is not None and parent is None:
+                raise ValueError(f"an increment of {volume_id} against nothing")
+        except (KeyError, TypeError, ValueError) as failure:
+            raise self.unreadable(repr(failure)) from failure
+        stream = None if length is None else self._take(length)
+        return Increment(volume_id, parent, stream, error)
+
+    def expect_end(self, head: Mapping[str, Any], number: int) -> None:
+        try:
+            said = _number(head["end"], _LARGEST)
+        except ValueError as failure:
+            raise self.unreadable(repr(failure)) from failure
+        if said != number or len(head) > 1:
+            raise self.unreadable(f"{number} came of {said}")
+        if self._rest or any(self._chunks):
+            raise self.unreadable("more comes after the end")
+
+    def _take(self, length: int) -> bytes:
         while len(self._rest) < length:
             chunk = next(self._chunks, None)
             if chunk is None:
-                raise TransferFailed("the stream of increments broke off; try again")
+                raise TransferFailed(
+                    f"the stream of increments from {self._node} broke off; try again"
+                )
             self._rest += chunk
         taken = bytes(self._rest[:length])
         del self._rest[:length]
         return taken
+
+
+def _snapshot(value: Mapping[str, Any]) -> Snapshot:
+    snapshot = Snapshot.from_json(value)
+    _number(snapshot.number, _LARGEST)
+    _text(snapshot.identity, NAME_CHARS)
+    _number(snapshot.epoch, _LARGEST)
+    if snapshot.held_bytes is not None:
+        _number(snapshot.held_bytes, _LARGEST)
+    return snapshot
+
+
+def _number(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:  # true and false are ints too
+        raise ValueError(f"{value!r} is no number from 0 to {most}")
+    return value
+
+
+def _text(value: Any, most: int, least: int = 1) -> str:
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        raise ValueError(f"{value!r} is no text of {least} to {most} characters")
+    value.encode()  # half a pair of surrogates could not be shown or sent on
+    return value

@@ -417,7 +417,7 @@ class HttpPeers:
     def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
         body = {"wanted": [each.to_json() for each in wanted]}
         with self._streaming(node, "POST", "/increments", json=body) as answer:
-            yield from decode(_content(answer, node))
+            yield from decode(_content(answer, node), node, len(wanted))
 
     @contextmanager
     def _streaming(

@@ -614,7 +614,7 @@ class DirectPeers:
         machine = self._at(node, "")
         assert not machine.rights.refusals([each.volume_id for each in wanted], self._node)
         sending = Increments(machine.pool, machine.retention).send(self._node, wanted)
-        for increment in decode(encode(sending)):
+        for increment in decode(encode(sending), node, len(wanted)):
             if not machine.is_up:
                 raise TransferFailed(f"the stream from {node} broke off")
             yield increment

@@ -42,10 +42,43 @@ def test_why_the_source_gave_up_is_told() -> None:
         next(arriving)
 
 
-@pytest.mark.parametrize("damaged", [b"\x09" * 99, b"\x00\xff" + bytes(99)])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\x09" * 99,  # a kind that there is not
+        b"btrfs-stream\0",  # a stream without frames
+        b"\x00\xff" + bytes(99),
+        b"\x00" + (FRAME_BYTES + 1).to_bytes(4, "big"),
+        b"\x00\xff\xff\xff\xff",
+        b"\x03\xff\xff\xff\xff",
+        b"\x01\x00\x00\x00\x01x",  # a sign of life, and the end, with content
+        b"\x02\x00\x00\x00\x01x",
+    ],
+)
 def test_what_is_no_frame_is_a_failed_transfer(damaged: bytes) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        yield damaged
+        while True:
+            taken += 1
+            yield bytes(FRAME_BYTES)
+
     with pytest.raises(TransferFailed, match="a frame from node1 cannot be read"):
-        list(decode([damaged], "node1"))
+        list(decode(endless(), "node1"))
+    assert taken == 0, "more was waited for"
+
+
+def test_a_reason_of_any_length_and_any_bytes_is_told() -> None:
+    def failing() -> Iterator[bytes]:
+        raise PoolError("\N{WHALE}" * FRAME_BYTES)
+        yield b""
+
+    with pytest.raises(TransferFailed, match="node1 cannot send: " + "\N{WHALE}" * 1000):
+        list(decode(encode(failing()), "node1"))
+    with pytest.raises(TransferFailed, match="cannot send: \N{REPLACEMENT CHARACTER}"):
+        list(decode([b"\x03\x00\x00\x00\x01\xff"], "node1"))
 
 
 def test_nothing_comes_after_the_end() -> None:

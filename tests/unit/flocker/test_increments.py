@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -60,27 +61,109 @@ def test_what_is_encoded_is_decoded_however_it_is_cut() -> None:
     whole = b"".join(encode(INCREMENTS))
     for size in (1, 7, len(whole)):
         chunks = [whole[at : at + size] for at in range(0, len(whole), size)]
-        assert list(decode([b"", *chunks])) == INCREMENTS
-    assert list(decode(encode([]))) == []
+        assert list(decode([b"", *chunks], "node1", len(INCREMENTS))) == INCREMENTS
+    assert list(decode(encode([]), "node1", 0)) == []
 
 
 def test_a_stream_that_breaks_off_is_never_whole() -> None:
     whole = b"".join(encode(INCREMENTS[1:]))
     for length in range(len(whole)):
-        with pytest.raises(TransferFailed):
-            list(decode([whole[:length]]))
+        with pytest.raises(TransferFailed, match="increments from node1 broke off"):
+            list(decode([whole[:length]], "node1", len(INCREMENTS)))
 
 
 def test_frames_that_are_missing_are_noticed() -> None:
     frames = list(encode(INCREMENTS))
-    with pytest.raises(TransferFailed, match="not whole"):
-        list(decode(frames[1:]))
+    with pytest.raises(TransferFailed, match="node1 cannot be read: 3 came of 4"):
+        list(decode(frames[1:], "node1", len(INCREMENTS)))
 
 
-@pytest.mark.parametrize("frame", [b"\0\0\0\1[", b"\0\0\0\2{}", b'\0\0\0\x11{"volume_id": "a"}'])
-def test_what_is_no_frame_is_a_failed_transfer(frame: bytes) -> None:
-    with pytest.raises(TransferFailed):
-        list(decode([frame]))
+def test_nothing_comes_after_the_end() -> None:
+    whole = b"".join(encode(INCREMENTS))
+    for chunks in ([whole + b"x"], [whole, b"", b"x"]):
+        with pytest.raises(TransferFailed, match="node1 cannot be read: more comes after the end"):
+            list(decode(chunks, "node1", len(INCREMENTS)))
+    assert list(decode([whole, b""], "node1", len(INCREMENTS))) == INCREMENTS
+
+
+def test_no_more_comes_than_was_asked_for() -> None:
+    arriving = decode(encode([Increment("a")] * 3), "node1", 2)
+    assert [next(arriving), next(arriving)] == [Increment("a")] * 2
+    with pytest.raises(TransferFailed, match="node1 cannot be read: more than the 2 asked for"):
+        next(arriving)
+
+
+def framed(head: object) -> bytes:
+    text = head if isinstance(head, bytes) else json.dumps(head).encode()
+    return len(text).to_bytes(4, "big") + text
+
+
+GOOD: dict[str, Any] = {
+    "volume_id": "a",
+    "parent": PARENT.to_json(),
+    "bytes": 3,
+    "error": "",
+}
+
+
+def crafted() -> Iterator[Any]:
+    """Heads that no node writes."""
+    yield from (b"[", b"{}", b'{"volume_id": "a"}', b"\xff\xfe", b"[" * 60_000, b"1" * 60_000)
+    yield from ([], [["end", 0]], None, 7, "end", {"end": None}, {"end": -1}, {"end": True})
+    yield {"end": 0, **GOOD}
+    for key in GOOD:
+        yield {each: value for each, value in GOOD.items() if each != key}
+    for value in (None, 7, ["a"], "", "a" * 1000, "\ud800"):
+        yield {**GOOD, "volume_id": value}
+    for value in (-1, -(1 << 40), 1 << 40, SMALL_BYTES + 1, True, 3.0, "3", [3]):
+        yield {**GOOD, "bytes": value}
+    for value in (None, 7, ["a"], "a" * 10_000, "\ud800"):
+        yield {**GOOD, "error": value}
+    for value in (None, 0, "", [], ["number"], {}, "parent"):
+        yield {**GOOD, "parent": value}
+    for key, values in {
+        "number": (None, "3", 3.0, True, -1, 1 << 70, "../3"),
+        "identity": (None, 3, ["a"], "", "a" * 1000),
+        "epoch": (None, "1", -1, True),
+        "held_bytes": ("1", -1, True),
+    }.items():
+        for value in values:
+            yield {**GOOD, "parent": {**PARENT.to_json(), key: value}}
+
+
+def test_a_frame_of_this_shape_can_be_read() -> None:
+    """All that is crafted below differs from it in one thing."""
+    [read] = decode([framed(GOOD), b"abc", framed({"end": 1})], "node1", 1)
+    assert read == Increment("a", PARENT, b"abc")
+
+
+@pytest.mark.parametrize("head", list(crafted()), ids=lambda head: repr(head)[:60])
+def test_what_is_no_frame_is_a_failed_transfer(head: Any) -> None:
+    with pytest.raises(TransferFailed, match="the stream of increments from node1 cannot be read"):
+        list(decode([framed(head), b"abc", framed({"end": 1})], "node1", 1))
+
+
+@pytest.mark.parametrize("sent", [b"\xff\xff\xff\xff", framed({**GOOD, "bytes": (1 << 32)})])
+def test_a_length_that_no_node_writes_is_not_waited_for(sent: bytes) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        yield sent
+        while True:
+            taken += 1
+            yield bytes(1 << 16)
+
+    with pytest.raises(TransferFailed, match="node1 cannot be read"):
+        list(decode(endless(), "node1", 1))
+    assert taken <= 1
+
+
+def test_a_reason_of_any_length_arrives() -> None:
+    reason = "\N{WHALE}" * 100_000
+    [read] = decode(encode([Increment("a", error=reason)]), "node1", 1)
+    assert len(read.error) > 1000
+    assert reason.startswith(read.error)
 
 
 def test_what_is_wanted_is_read_back() -> None:
