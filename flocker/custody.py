@@ -222,26 +222,37 @@ class Custody:
             removed = self._removed(volume_id)
             if removed is None:
                 raise Refused(f"volume {volume_id} is not recorded as removed")
-            self._discard(volume_id, removed)
+            self._discard(removed, removed)
         self._told.removed(removed.volume)
 
-    def forget_purged(self, volume_id: str) -> None:
+    def forget_purged(self, purged: Removed) -> None:
         """Put what is here of a volume aside that was removed and even purged.
+
+        Args:
+            purged: its record, from a caller who has just purged it.
 
         Raises:
             Refused: the volume is there.
         """
-        with self._use.locked_id(volume_id):
-            self._discard(volume_id, self._removed(volume_id))
+        with self._use.locked_id(purged.volume.id):
+            self._discard(purged, self._removed(purged.volume.id))
 
-    def _discard(self, volume_id: str, removed: Removed | None) -> None:
-        """To be called with the volume locked."""
-        name = removed.volume.name if removed else volume_id
+    def _discard(self, record: Removed, removed: Removed | None) -> None:
+        """To be called with the volume locked; `removed` is what etcd says of it."""
+        volume = record.volume
         # Its last owner may be taking it back: then the copy there is at a later epoch already.
         is_own = removed is not None and removed.volume.owner == self._node
         epoch = removed.volume.epoch if removed and is_own else None
-        belief = Belief(lambda: self._refuse_unless_same(removed, volume_id), epoch)
-        self._pool.discard(volume_id, name, self._node, belief)
+        belief = Belief(lambda: self._refuse_unless_same(removed, volume.id), epoch)
+        if volume.owner != self._node:
+            self._keep_what_is_not_part(volume, belief.confirm)
+        self._pool.discard(volume.id, volume.name, self._node, belief)
+
+    def _keep_what_is_not_part(self, volume: Volume, confirm: Callable[[], None]) -> None:
+        """Put aside what only this node has, or whoever purges the volume would not know of it."""
+        here = self._pool.snapshots(volume.id)
+        if self._pool.is_open(volume.id) or not all(map(volume.includes, here)):
+            self._tell(volume, self._pool.put_away(volume, self._node, confirm))
 
     def _removed(self, volume_id: str) -> Removed | None:
         """The removed volume; None if it was even purged.

@@ -92,7 +92,7 @@ from flocker.peer_models import (
 )
 from flocker.peer_route import PeerRoute, caller_of
 from flocker.pool import Aside, Pool
-from flocker.records import Move, Node, Snapshot, Volume
+from flocker.records import Move, Node, Removed, Snapshot, Volume
 from flocker.replication import Retention
 from flocker.rights import Rights
 from flocker.tls import Tls
@@ -375,8 +375,8 @@ class HttpPeers:
     def strays(self, node: str) -> list[dict[str, Any]]:
         return [plain(each) for each in read(node, STRAYS, self._get(node, "/upkeep/strays"))]
 
-    def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
-        body = {"volume_ids": volume_ids, "references": references}
+    def purge(self, node: str, removed: list[Removed], references: list[str]) -> dict[str, Any]:
+        body = {"removed": [each.to_json() for each in removed], "references": references}
         answer = self._post(node, "/upkeep/purge", body, OPERATION_SECONDS)
         return plain(read(node, PurgeAnswer, answer))
 

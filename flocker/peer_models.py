@@ -22,8 +22,9 @@ from flocker.operator_api import (
     ResizeRequest,
     SnapshotRequest,
 )
+from flocker.options import MOST_REPLICAS
 from flocker.printable import printable
-from flocker.records import Snapshot
+from flocker.records import Failover, Removed, Snapshot
 
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
 Text = Annotated[str, Field(max_length=4096)]
@@ -90,6 +91,45 @@ class IncrementsRequest(Asked):
     wanted: Annotated[list[WantedPart], Field(max_length=MOST)]
 
 
+class CutPart(BaseModel):
+    """Where a promotion went on; see records.Cut."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    epoch: Number
+    number: Number
+
+
+class RecordPart(BaseModel):
+    """A volume's record; see records.Volume."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    name: Name
+    id: VolumeId
+    owner: Name
+    epoch: Number
+    created_at: Annotated[str, Field(max_length=40)]
+    size_bytes: Number | None = None
+    replicas: Annotated[int, Field(ge=0, le=MOST_REPLICAS)]
+    failover: Failover
+    made_from: Text | None = None
+    base: SnapshotPart | None = None
+    cuts: Annotated[list[CutPart], Field(max_length=1000)] = Field(default_factory=list)
+
+
+class RemovedPart(BaseModel):
+    """The record of a removed volume; see records.Removed."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    volume: RecordPart
+    removed_at: Annotated[str, Field(max_length=40)]
+
+    def record(self) -> Removed:
+        return Removed.from_json(self.model_dump())
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -127,6 +167,7 @@ class PurgeAnswer(_Answer):
 
     purged: Annotated[list[Text], Field(max_length=MOST)]
     failed: Annotated[list[Text], Field(max_length=MOST)]
+    kept: Annotated[list[Text], Field(max_length=MOST)]
     freed_bytes: Number
     free_bytes: Number
 

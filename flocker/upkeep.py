@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 from flocker.asking import ask_all
@@ -29,7 +28,7 @@ class Others(Protocol):
     def asides(self, node: str) -> list[Aside]:
         """The copies that were put aside there."""
 
-    def purge(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
+    def purge(self, node: str, removed: list[Removed], references: list[str]) -> Answer:
         """See Upkeep.purge_here."""
 
 
@@ -58,6 +57,8 @@ class Upkeep:
     def purge(self, reference: str | None) -> Answer:
         """Delete what was removed or put aside, on all nodes, and tell how much room it made.
 
+        What only a replaced owner had of a volume is kept and named, unless it is meant itself.
+
         Args:
             reference: a removed volume's name, or a copy that `flocker trash` or `flocker
                 conflicts` lists; None for all but what only a replaced owner had written.
@@ -77,26 +78,33 @@ class Upkeep:
         for node in sorted({*_alive(state), self._node} - set(silent)):
             references = [each.reference for at, each in chosen if at == node]
             try:
-                nodes.append({"node": node, **self._purge_on(node, _ids(removed), references)})
+                nodes.append({"node": node, **self._purge_on(node, removed, references)})
             except FlockerError as error:
                 log.warning("%s did not purge: %s", node, error)
                 silent.append(node)
-        kept = [] if reference else [it.reference for _, it in asides if it.why == "conflict"]
+        kept = {each for node in nodes for each in node.pop("kept")}
+        if reference is None:
+            kept |= {it.reference for _, it in asides if it.why == "conflict"}
         return {"nodes": nodes, "kept": sorted(kept), "silent": sorted(silent)}
 
-    def purge_here(self, volume_ids: list[str], references: list[str]) -> Answer:
-        """This node's part of a purge: removed volumes by id, and copies by reference."""
+    def purge_here(self, removed: list[Removed], references: list[str]) -> Answer:
+        """This node's part of a purge: removed volumes, and copies by reference."""
         before = self._pool.usage()
         purged: list[str] = []
         failed: list[str] = []
-        for volume_id in set(volume_ids) & set(self._pool.volume_ids()):
-            try:  # the disk was in the way of putting it aside when it was removed
-                self._custody.forget_purged(volume_id)
+        kept: list[str] = []
+        by_id = {each.volume.id: each for each in removed}
+        for volume_id in by_id.keys() & set(self._pool.volume_ids()):
+            # This node has not heard of the removal, or the disk was in the way then.
+            try:
+                self._custody.forget_purged(by_id[volume_id])
             except (FlockerError, OSError) as error:
                 failed.append(str(error))
         for aside in self._pool.asides():
-            is_removed = aside.why == "removed" and aside.volume_id in volume_ids
-            if not is_removed and aside.reference not in references:
+            is_of_removed = aside.volume_id in by_id
+            if aside.reference not in references and not (is_of_removed and aside.why == "removed"):
+                if is_of_removed and aside.why == "conflict":
+                    kept.append(aside.reference)
                 continue
             try:
                 self._pool.purge_aside(aside.reference)
@@ -109,6 +117,7 @@ class Upkeep:
         return {
             "purged": purged,
             "failed": failed,
+            "kept": kept,
             "freed_bytes": max(0, before.used_bytes - after.used_bytes),
             "free_bytes": after.free_bytes,
         }
@@ -153,10 +162,10 @@ class Upkeep:
                 f"missed it for {missed:.0f} of {GONE_SECONDS} s; try again after that"
             )
 
-    def _purge_on(self, node: str, volume_ids: list[str], references: list[str]) -> Answer:
+    def _purge_on(self, node: str, removed: list[Removed], references: list[str]) -> Answer:
         if node == self._node:
-            return self.purge_here(volume_ids, references)
-        return self._others.purge(node, volume_ids, references)
+            return self.purge_here(removed, references)
+        return self._others.purge(node, removed, references)
 
     def _asides(self, state: State) -> tuple[list[tuple[str, Aside]], list[str]]:
         """Node and copy of all that was put aside, and the nodes that did not answer."""
@@ -169,10 +178,6 @@ class Upkeep:
 
 def _alive(state: State) -> set[str]:
     return set(state.nodes)
-
-
-def _ids(removed: Iterable[Removed]) -> list[str]:
-    return [each.volume.id for each in removed]
 
 
 def _is_meant(aside: Aside, reference: str | None) -> bool:

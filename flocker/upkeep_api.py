@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from pydantic import Field
 
 from flocker.operator_api import Asked, NameRequest
-from flocker.peer_models import MOST, Text, VolumeId
+from flocker.peer_models import MOST, RemovedPart, Text
+from flocker.records import Removed
 
 Answer = dict[str, Any]
 
@@ -29,7 +30,7 @@ class Upkeep(Protocol):
 class UpkeepHere(Protocol):
     """A node's own part of what operators ask of all."""
 
-    def purge_here(self, volume_ids: list[str], references: list[str]) -> Answer:
+    def purge_here(self, removed: list[Removed], references: list[str]) -> Answer:
         """Delete removed volumes and copies of this node's pool."""
 
     def strays_here(self) -> list[Answer]:
@@ -50,7 +51,9 @@ class ImportRequest(Asked):
 
 
 class PurgeHereRequest(Asked):
-    volume_ids: Annotated[list[VolumeId], Field(max_length=MOST)]
+    """The records of removed volumes, which etcd may not have any more."""
+
+    removed: Annotated[list[RemovedPart], Field(max_length=MOST)]
     references: Annotated[list[Text], Field(max_length=MOST)]
 
 
@@ -79,4 +82,4 @@ def add_peer_upkeep_routes(app: FastAPI, upkeep: UpkeepHere) -> None:
 
     @app.post("/upkeep/purge")
     def purge(asked: PurgeHereRequest) -> Answer:
-        return upkeep.purge_here(asked.volume_ids, asked.references)
+        return upkeep.purge_here([each.record() for each in asked.removed], asked.references)

@@ -41,7 +41,7 @@ from flocker.pool import Aside, Pool
 from flocker.pool_health import FAILURES, PoolHealth
 from flocker.publisher import Publisher
 from flocker.purging import Purging
-from flocker.records import Move, Node, Snapshot, State, Volume
+from flocker.records import Move, Node, Removed, Snapshot, State, Volume
 from flocker.replication import Retention
 from flocker.rights import Rights
 from flocker.room import shortages
@@ -579,8 +579,8 @@ class DirectPeers:
     def strays(self, node: str) -> list[dict[str, Any]]:
         return self._at(node, "").upkeep.strays_here()
 
-    def purge(self, node: str, volume_ids: list[str], references: list[str]) -> dict[str, Any]:
-        return self._at(node, "").upkeep.purge_here(volume_ids, references)
+    def purge(self, node: str, removed: list[Removed], references: list[str]) -> dict[str, Any]:
+        return self._at(node, "").upkeep.purge_here(removed, references)
 
     def verify(self, volume: Volume) -> dict[str, Any]:
         return self._at(volume.owner, volume.name).verification.verify(volume.name)

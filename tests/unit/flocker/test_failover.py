@@ -883,11 +883,13 @@ def test_what_only_the_loser_had_is_listed_though_the_volume_was_removed_before_
     node1.is_up = True
     node1.start()
     node2.driver.remove("demo")
-    assert [aside.why for aside in node1.pool.asides()] == ["removed"]
+    assert [aside.why for aside in node1.pool.asides()] == ["conflict", "removed"]
+    [listed] = node2.operations.conflicts()["asides"]
     node2.operations.undelete("demo")
 
     assert node1.read("demo") == "went on"
     [aside] = node2.operations.conflicts()["asides"]
+    assert aside == listed
     node2.operations.clone(aside["reference"], "lost")
     assert demo["node3"].read("lost") == "never replicated"
 

@@ -52,6 +52,62 @@ def test_all_keeps_what_only_a_replaced_owner_had(demo: MemoryCluster) -> None:
     assert asides(demo)["node3"] == []
 
 
+@pytest.fixture
+def lost(demo: MemoryCluster) -> MemoryCluster:
+    """node1 wrote to demo and was lost; node2 took it over, and demo was removed there."""
+    demo["node1"].write("demo", "only on node1")
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    demo["node2"].write("demo", "after that")
+    demo["node2"].driver.remove("demo")
+    demo.bring_back("node1")
+    return demo
+
+
+def listed(cluster: MemoryCluster, volume: str) -> list[str]:
+    """What `flocker conflicts` lists of a volume."""
+    found = cluster["node2"].operations.conflicts()["asides"]
+    return [each["reference"] for each in found if each["volume"] == volume]
+
+
+def test_what_only_a_lost_owner_had_of_a_removed_volume_is_listed(lost: MemoryCluster) -> None:
+    node1 = lost["node1"]
+    node1.custody.tidy()
+    [reference] = listed(lost, "demo")
+    told = lost["node2"].operations.history("demo")["events"]
+    assert any(reference in each["why"] for each in told)
+    node1.custody.tidy()
+    assert listed(lost, "demo") == [reference], "once"
+    node1.driver.create("saved", {"from": reference})
+    assert node1.read("saved") == "only on node1"
+    lost["node2"].operations.undelete("demo")
+    assert node1.read("demo") == "after that"
+    assert listed(lost, "demo") == [reference]
+
+
+@pytest.mark.parametrize("has_looked", [True, False])
+@pytest.mark.parametrize("reference", ["demo", None])
+def test_a_purge_keeps_what_only_a_lost_owner_had_and_says_so(
+    lost: MemoryCluster, reference: str | None, *, has_looked: bool
+) -> None:
+    node1 = lost["node1"]
+    if has_looked:
+        node1.custody.tidy()
+    answer = lost["node2"].upkeep.purge(reference)
+    [kept] = listed(lost, "demo")
+    assert kept in answer["kept"]
+    assert lost.state.removed == {} or reference
+    node1.driver.create("saved", {"from": kept})
+    assert node1.read("saved") == "only on node1"
+    purged = lost["node2"].upkeep.purge(kept)
+    assert purged["kept"] == []
+    assert listed(lost, "demo") == []
+
+
+def test_a_purge_says_nothing_of_what_was_kept_of_other_volumes(demo: MemoryCluster) -> None:
+    assert demo["node1"].upkeep.purge("old")["kept"] == []
+
+
 def test_a_node_that_does_not_answer_is_named(demo: MemoryCluster) -> None:
     demo.lose("node3")
     answer = demo["node1"].upkeep.purge("old")
