@@ -35,8 +35,8 @@ class Containers(Protocol):
     def containers_with(self, volume: str) -> list[str]:
         """Names of all that were made with the volume of that name, running or not."""
 
-    def use_of(self, volume: str) -> EngineUse:
-        """Tell whether any container may need the volume of that name mounted."""
+    def uses_of(self, volumes: Collection[str]) -> dict[str, EngineUse]:
+        """Tell of each volume whether any container may need it mounted, in a bounded time."""
 
     def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
         """Stop those of all the volumes side by side, for good; tell of each when it has."""
@@ -173,13 +173,23 @@ class VolumeUse:
             self._counts.reconcile(volume.id, bool(self._mounts.mounted([volume.id])))
 
     def end_unbacked(self, volumes: Collection[Volume]) -> None:
-        """End the uses of these that nothing backs; cheap when all are new or mounted."""
+        """End the uses of these that nothing backs; cheap when all are new or mounted.
+
+        The engine is asked once for all of them: each alone may take as long as one that hangs.
+        """
         old = [volume for volume in volumes if self._is_old(volume)]
         mounted = self._mounts.mounted([volume.id for volume in old]) if old else set()
-        for volume in old:
-            if volume.id not in mounted:
-                # Not locked: the engine may take long to answer, and an Unmount must not wait.
-                self._why_counted(volume)
+        unseen = [volume for volume in old if volume.id not in mounted]
+        if not unseen:
+            return
+        asked_at = self._counts.now()
+        try:
+            # Not locked: the engine may take long to answer, and an Unmount must not wait.
+            uses = self._containers.uses_of([volume.name for volume in unseen])
+        except EngineAway:  # it backs all of them
+            return
+        for volume in unseen:
+            self._end_unless_busy(volume, uses[volume.name], asked_at)
 
     def among(self, volume_ids: Collection[str]) -> set[str]:
         """Those of which a use is counted or the kernel shows one; needs no records."""
@@ -241,7 +251,7 @@ class VolumeUse:
         """
         asked_at = self._counts.now()
         try:
-            use = engine_says or self._containers.use_of(volume.name)
+            use = engine_says or self._containers.uses_of([volume.name])[volume.name]
         except EngineAway as error:
             why = (
                 f"whether a container needs it is not known: {error}; "
@@ -250,17 +260,22 @@ class VolumeUse:
             return self._since_and(volume, why)
         if use is EngineUse.BUSY:
             return self._since_and(volume, f"{use.value}; try again when that is done")
-        since = self._since(volume)
-        if self._counts.end(volume.id, added_before=asked_at - START_SECONDS):
-            log.warning(
-                "volume '%s': a use %s has ended: %s, and its unmount was never asked for",
-                volume.name, since, use.value,
-            )  # fmt: skip
+        self._end_unless_busy(volume, use, asked_at)
         left = [at + START_SECONDS - asked_at for at in self._counts.added(volume.id)]
         if not left:
             return None
         why = f"{use.value}; it counts as in use for {max(left):.0f} s more, then try again"
         return self._since_and(volume, why)
+
+    def _end_unless_busy(self, volume: Volume, use: EngineUse, asked_at: float) -> None:
+        """End the uses that are old, and that neither the kernel nor the engine backed then."""
+        since = self._since(volume)
+        is_over = use is not EngineUse.BUSY
+        if is_over and self._counts.end(volume.id, added_before=asked_at - START_SECONDS):
+            log.warning(
+                "volume '%s': a use %s has ended: %s, and its unmount was never asked for",
+                volume.name, since, use.value,
+            )  # fmt: skip
 
     def _since_and(self, volume: Volume, why: str) -> str | None:
         """None if nothing is counted any more."""

@@ -176,9 +176,12 @@ class LivingContainers(Containers):
             if self._stop(by_name[volume]):
                 yield Stopped("writer", frozenset([volume]))
 
-    def use_of(self, volume: str) -> EngineUse:
+    def uses_of(self, volumes: Collection[str]) -> dict[str, EngineUse]:
         with self._lock:
-            return EngineUse.BUSY if self._starting[volume] else super().use_of(volume)
+            return super().uses_of(volumes)
+
+    def _use_of(self, volume: str) -> EngineUse:
+        return EngineUse.BUSY if self._starting[volume] else super()._use_of(volume)
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         with self._lock:

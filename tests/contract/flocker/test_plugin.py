@@ -197,15 +197,15 @@ def engine(dockerd: OwnEngine, tmp_path: Path) -> Engine:
 def test_containers_that_run_are_told_from_those_that_do_not(
     dockerd: OwnEngine, engine: Engine
 ) -> None:
-    assert engine.use_of("demo") is EngineUse.NONE
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.NONE
     dockerd.run("app", volume="demo")
-    assert engine.use_of("demo") is EngineUse.BUSY
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.BUSY
     dockerd.docker("pause", "app")
-    assert engine.use_of("demo") is EngineUse.BUSY
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.BUSY
     dockerd.docker("kill", "app")
-    assert engine.use_of("demo") is EngineUse.STOPPED
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.STOPPED
     dockerd.docker("rm", "app")
-    assert engine.use_of("demo") is EngineUse.NONE
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.NONE
 
 
 def test_a_container_that_waits_for_another_volume_is_being_started(
@@ -218,10 +218,10 @@ def test_a_container_that_waits_for_another_volume_is_being_started(
         start = threads.submit(dockerd.run, "app", "--volume", "second:/second", volume="demo")
         eventually(lambda: "mount" in asked, is_=True, within=20)
         eventually(lambda: plugin.asked.count(("Mount", True)), is_=2, within=20)
-        used = [engine.use_of(volume) for volume in ("demo", "second")]
+        used = engine.uses_of(["demo", "second"])
         plugin.held.clear()
         start.result()
-    assert used == [EngineUse.BUSY, EngineUse.BUSY]
+    assert used == {"demo": EngineUse.BUSY, "second": EngineUse.BUSY}
 
 
 def test_a_stopped_container_that_is_copied_from_is_busy(
@@ -234,11 +234,11 @@ def test_a_stopped_container_that_is_copied_from_is_busy(
         copy = threads.submit(dockerd.docker, "cp", "app:/data/file", "-")
         before = plugin.asked.count(("Unmount", True))
         eventually(lambda: plugin.asked.count(("Unmount", True)) > before, is_=True, within=20)
-        used = engine.use_of("demo")
+        used = engine.uses_of(["demo"])["demo"]
         plugin.held.clear()
         copy.result()
     assert used is EngineUse.BUSY
-    assert engine.use_of("demo") is EngineUse.STOPPED
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.STOPPED
 
 
 def test_a_container_that_is_filled_from_its_image_is_being_made(
@@ -255,8 +255,8 @@ def test_a_container_that_is_filled_from_its_image_is_being_made(
             *("create", "--network", "none", "--volume", "demo:/data", f"filled-{IMAGE}", "true"),
         )
         eventually(lambda: ("Unmount", True) in plugin.asked, is_=True, within=20)
-        used = engine.use_of("demo")
+        used = engine.uses_of(["demo"])["demo"]
         plugin.held.clear()
         create.result()
     assert used is EngineUse.BUSY
-    assert engine.use_of("demo") is EngineUse.STOPPED
+    assert engine.uses_of(["demo"])["demo"] is EngineUse.STOPPED

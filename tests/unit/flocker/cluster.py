@@ -86,10 +86,11 @@ class Containers:
             self.on_stop(volume)
             yield from (Stopped(container, frozenset([volume])) for container in stopped)
 
-    def use_of(self, volume: str) -> EngineUse:
-        if self.running.get(volume):
-            return EngineUse.BUSY
-        return self.other_use
+    def uses_of(self, volumes: Collection[str]) -> dict[str, EngineUse]:
+        return {each: self._use_of(each) for each in volumes}
+
+    def _use_of(self, volume: str) -> EngineUse:
+        return EngineUse.BUSY if self.running.get(volume) else self.other_use
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         return self.mounts & set(volume_ids)

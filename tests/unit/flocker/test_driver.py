@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -674,13 +675,13 @@ def test_a_removal_ends_a_use_without_asking_the_engine_that_asks(
 ) -> None:
     """dockerd answers no question about volumes while it removes one."""
 
-    def hangs(_: str) -> None:
+    def hangs(_: Collection[str]) -> None:
         raise EngineAway("the Docker engine does not answer")
 
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     node1.driver.mount("demo", "container")  # and its unmount was lost
-    monkeypatch.setattr(node1.containers, "use_of", hangs)
+    monkeypatch.setattr(node1.containers, "uses_of", hangs)
     with pytest.raises(InUse, match="counts as in use for 30 s more"):
         node1.driver.remove("demo")
     node1.clock += START_SECONDS

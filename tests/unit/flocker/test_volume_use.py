@@ -217,7 +217,7 @@ def test_a_use_that_nothing_backs_ends_by_itself(
     assert "its unmount was never asked for" in caplog.text
 
 
-def away(_: str) -> EngineUse:
+def away(_: Collection[str]) -> dict[str, EngineUse]:
     raise EngineAway("the Docker engine does not answer")
 
 
@@ -245,7 +245,7 @@ def test_a_use_that_the_engine_backs_stays(
 def test_an_engine_that_does_not_answer_backs_every_use(
     use: VolumeUse, left: MountCounts, containers: Containers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(containers, "use_of", away)
+    monkeypatch.setattr(containers, "uses_of", away)
     use.end_unbacked([DEMO])
     assert left.any("id")
     with pytest.raises(InUse, match=r"is not known: .*`systemctl status docker` on node1"):
@@ -275,12 +275,12 @@ def test_a_mount_while_the_engine_is_asked_is_not_ended(
     use: VolumeUse, left: MountCounts, containers: Containers, monkeypatch: pytest.MonkeyPatch,
     clock: Clock,
 ) -> None:  # fmt: skip
-    def mounted_meanwhile(_: str) -> EngineUse:
+    def mounted_meanwhile(volumes: Collection[str]) -> dict[str, EngineUse]:
         clock.now += 1
         left.add("id", "another")
-        return EngineUse.STOPPED
+        return dict.fromkeys(volumes, EngineUse.STOPPED)
 
-    monkeypatch.setattr(containers, "use_of", mounted_meanwhile)
+    monkeypatch.setattr(containers, "uses_of", mounted_meanwhile)
     use.end_unbacked([DEMO])
     assert left.any("id")
 
@@ -288,11 +288,43 @@ def test_a_mount_while_the_engine_is_asked_is_not_ended(
 def test_the_engine_is_not_asked_of_what_is_new_or_mounted(
     use: VolumeUse, left: MountCounts, containers: Containers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unexpected(_: str) -> EngineUse:
+    def unexpected(_: Collection[str]) -> dict[str, EngineUse]:
         raise AssertionError
 
-    monkeypatch.setattr(containers, "use_of", unexpected)
+    monkeypatch.setattr(containers, "uses_of", unexpected)
     left.add("other", "new")
     containers.mounts.add("id")
     use.end_unbacked([DEMO, Volume("other", "other", "node1", 1, "")])
     assert left.volumes() == {"id", "other"}
+
+
+@pytest.fixture
+def many(counts: MountCounts, clock: Clock) -> list[Volume]:
+    """Volumes with uses whose unmounts were lost."""
+    volumes = [Volume(f"v{number}", f"id{number}", "node1", 1, "") for number in range(200)]
+    for volume in volumes:
+        counts.add(volume.id, "container")
+    clock.now += START_SECONDS
+    return volumes
+
+
+def test_the_engine_is_asked_once_for_all_volumes(
+    use: VolumeUse,
+    many: list[Volume],
+    counts: MountCounts,
+    containers: Containers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    uses_of = containers.uses_of
+
+    def noted(volumes: Collection[str]) -> dict[str, EngineUse]:
+        asked.append(len(volumes))
+        return uses_of(volumes)
+
+    monkeypatch.setattr(containers, "uses_of", noted)
+    containers.mounts = {many[0].id}
+    containers.running = {many[1].name: ["app"]}  # which is about to be shown by the kernel
+    use.end_unbacked(many)
+    assert asked == [199]
+    assert counts.volumes() == {many[0].id, many[1].id}
