@@ -60,26 +60,32 @@ class _Reader:
         self._chunks = iter(chunks)
         self._node = node
         self._rest = bytearray()
+        self._waited = 0.0  # seconds for the present frame
 
     def frame(self) -> tuple[int, bytes]:
-        began = time.monotonic()  # not before: what was slow till now is whoever takes the stream
-        kind, length = _HEAD.unpack(self._take(_HEAD.size, began))
+        self._waited = 0.0
+        kind, length = _HEAD.unpack(self._take(_HEAD.size))
         most = 0 if kind in (_SIGN, _END) else FRAME_BYTES
         if kind > _FAILURE or length > most:
             raise TransferFailed(f"a frame from {self._node} cannot be read; try again")
-        return kind, self._take(length, began)
+        return kind, self._take(length)
 
     def expect_end(self) -> None:
         if self._rest or any(self._chunks):
             raise TransferFailed(f"more than the stream came from {self._node}; try again")
 
-    def _take(self, length: int, began: float) -> bytes:
+    def _take(self, length: int) -> bytes:
         while len(self._rest) < length:
+            asked = time.monotonic()  # not before: till now whoever takes the stream was slow
             chunk = next(self._chunks, None)
             if chunk is None:
                 raise TransferFailed(f"the stream from {self._node} broke off; try again")
-            if time.monotonic() - began >= liveness.STALL_SECONDS:
-                raise Stalled(self._node, liveness.STALL_SECONDS)
+            waited = time.monotonic() - asked
+            # Whoever reads gives up by then. So if that took longer, this node stood still.
+            if waited < liveness.SILENCE_SECONDS:
+                self._waited += waited
+            if self._waited >= liveness.SILENCE_SECONDS:
+                raise Stalled(self._node, liveness.SILENCE_SECONDS)
             self._rest += chunk
         taken = bytes(self._rest[:length])
         del self._rest[:length]

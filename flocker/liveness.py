@@ -19,6 +19,8 @@ from flocker.errors import FlockerError, PoolHangs
 # Twice what the kernel gives a disk to answer (30 s) before it resets the disk and asks again.
 STALL_SECONDS = 60.0
 SIGN_SECONDS = 5.0  # between two signs of life
+# Of another node. Longer than that waits for its own threads, or its reason would come too late.
+SILENCE_SECONDS = 70.0
 
 
 class Watch:

@@ -424,14 +424,14 @@ class HttpPeers:
         self, node: str, method: str, path: str, **asked: Any
     ) -> Iterator[httpx2.Response]:
         """Open a stream, and explain what ends it too early."""
-        patience = _patient(liveness.STALL_SECONDS)
+        patience = _patient(liveness.SILENCE_SECONDS)
         try:
             with self._client(node).stream(
                 method, self._url(node) + path, timeout=patience, **asked
             ) as answer:
                 yield answer
         except httpx2.ReadTimeout as error:
-            raise Stalled(node, liveness.STALL_SECONDS) from error
+            raise Stalled(node, liveness.SILENCE_SECONDS) from error
         except httpx2.HTTPError as error:
             raise TransferFailed(
                 f"the stream from {node} broke off ({error!r}); try again"

@@ -26,6 +26,7 @@ from flocker.errors import (
     Refused,
     TransferFailed,
 )
+from flocker.liveness import Watch, of_thread
 from flocker.peer import HttpPeers
 from flocker.pool import Aside
 from flocker.records import Event, Node, Snapshot, State
@@ -337,7 +338,7 @@ def a_hung_source(demo: MemoryCluster) -> Iterator[None]:
         assert over.wait(60)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(liveness, "STALL_SECONDS", 0.5)
+        patch.setattr(liveness, "SILENCE_SECONDS", 0.5)
         patch.setattr(pool, "send", silent)
         patch.setattr(pool, "small_stream", nothing)
         try:
@@ -415,9 +416,38 @@ def test_a_source_that_works_in_silence_is_waited_for(
                 pause.wait(0.2)
                 yield b""
 
-    monkeypatch.setattr(liveness, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(liveness, "SILENCE_SECONDS", 1.0)
     monkeypatch.setattr(demo["node1"].pool, "send", quiet)
     assert demo["node2"].read("demo") == "hello"
+
+
+def test_a_source_that_hangs_says_so_before_it_is_given_up(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both count from the same moment, and only the source knows what hangs."""
+    over, pause, pool = threading.Event(), threading.Event(), demo["node1"].pool
+    hung = threading.Thread(target=over.wait, args=(60,))
+    hung.start()
+    send = pool.send
+
+    def watched(*arguments: object) -> Iterator[bytes]:
+        yield next(send(*arguments))  # type: ignore[arg-type]
+        watch = Watch("btrfs send", [of_thread(hung.native_id)])
+        while True:
+            pause.wait(liveness.SIGN_SECONDS)
+            if watch.is_alive():
+                yield b""
+
+    by_a_part = 10
+    for name in ("STALL_SECONDS", "SILENCE_SECONDS", "SIGN_SECONDS"):
+        monkeypatch.setattr(liveness, name, getattr(liveness, name) / by_a_part)
+    monkeypatch.setattr(pool, "send", watched)
+    try:
+        with pytest.raises(TransferFailed, match=r"node1 cannot send: btrfs send has made no prog"):
+            demo["node2"].driver.mount("demo", "container")
+    finally:
+        over.set()
+        hung.join()
 
 
 def endless(ended: threading.Event) -> Iterator[bytes]:

@@ -258,12 +258,13 @@ def test_only_a_purge_puts_aside_what_is_not_recorded_as_removed(demo: MemoryClu
     demo["node3"].is_up = False
     volume = demo.volume("demo")
     demo["node1"].driver.remove("demo")
-    demo.ownership.purge(demo.state.removed[volume.id])
+    removed = demo.state.removed[volume.id]
+    demo.ownership.purge(removed)
     node3 = demo["node3"]
     with pytest.raises(Refused, match=f"volume {volume.id} is not recorded as removed"):
         node3.custody.forget(volume.id)
     assert node3.pool.volume_ids() == [volume.id]
-    node3.custody.forget_purged(volume.id)
+    node3.custody.forget_purged(removed)
     assert node3.pool.volume_ids() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pytest
 
@@ -88,18 +89,50 @@ def test_nothing_comes_after_the_end() -> None:
             list(decode(chunks, "node1"))
 
 
-def test_a_frame_that_trickles_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness, "STALL_SECONDS", 0)
-    with pytest.raises(Stalled, match="node1 has sent nothing for 0 s"):
-        list(decode(cut(b"".join(encode([b"some"])), 1), "node1"))
+class Clock:
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+    def slowly(self, chunks: list[bytes], seconds: float) -> Iterator[bytes]:
+        """Each chunk comes so long after it was asked for."""
+        for chunk in chunks:
+            self.at += seconds
+            yield chunk
 
 
-def test_the_time_that_the_receiver_takes_is_not_the_sources(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    at = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: at)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock)
+    return clock
+
+
+def test_a_frame_that_trickles_is_no_progress(clock: Clock) -> None:
+    whole = b"".join(encode([bytes(100)]))
+    with pytest.raises(Stalled, match="node1 has sent nothing for 70 s"):
+        list(decode(clock.slowly(cut(whole, 1), 5), "node1"))
+    assert clock.at == 70
+
+
+def test_the_time_that_the_receiver_takes_is_not_the_sources(clock: Clock) -> None:
     arriving = decode(encode([b"some", b"more"]), "node1")
     assert next(arriving) == b"some"
-    at += 10 * liveness.STALL_SECONDS
+    clock.at += 10 * liveness.STALL_SECONDS
     assert list(arriving) == [b"more"]
+
+
+def test_a_receiver_that_stood_still_in_a_frame_does_not_blame_the_source(clock: Clock) -> None:
+    """As a paused machine does: what came meanwhile lies there, a part of the frame at a time."""
+    parts = cut(b"".join(encode([b"some", b"more"])), 7)
+    first, rest = clock.slowly(parts[:1], 1), clock.slowly(parts[1:], 1)
+    paused = clock.slowly(parts[1:2], 10 * liveness.SILENCE_SECONDS)
+    next(rest)
+    assert list(decode(chain(first, paused, rest), "node1")) == [b"some", b"more"]
+
+
+def test_another_node_is_waited_for_longer_than_it_waits_itself() -> None:
+    """So that its reason arrives: it looks whether it hangs as often as it gives signs of life."""
+    assert liveness.SILENCE_SECONDS >= liveness.STALL_SECONDS + 2 * liveness.SIGN_SECONDS
