@@ -29,7 +29,7 @@ SNAPSHOT: dict[str, Any] = {"number": 1, "identity": "identity", "epoch": 1, "he
 WANTED = Snapshot(1, "identity")
 ASIDE = {"reference": "demo@node1-x", "volume_id": ID, "volume": "demo", "why": "removed", "at": ""}
 STRAY = {"epoch": 1, "is_open": True, "number": 1, "id": ID, "name": "demo"}
-PURGED = {"purged": [], "failed": [], "freed_bytes": 0, "free_bytes": 0}
+PURGED = {"purged": [], "failed": [], "kept": [], "freed_bytes": 0, "free_bytes": 0}
 DIGEST = {"sha256": "0" * 64, "entries": 1, "size_bytes": 1}
 COPY = {"node": "node1", "snapshot": 1, "result": "same", "why": "", "size_bytes": 1}
 VERIFIED = {"volume": "demo", "at": "", "copies": [COPY]}
@@ -56,7 +56,7 @@ WRONG = {
     "release": [{**SNAPSHOT, "epoch": -1}, {}],
     "asides": [[{**ASIDE, "volume_id": ID.upper()}], [{**ASIDE, "why": "\x1b[2J"}], {}],
     "strays": [[{**STRAY, "id": "../../x"}], [{**STRAY, "is_open": "yes"}]],
-    "purge": [{**PURGED, "freed_bytes": -1}, {**PURGED, "purged": "all"}],
+    "purge": [{**PURGED, "freed_bytes": -1}, {**PURGED, "purged": "all"}, {**PURGED, "kept": [1]}],
     "verify": [{**VERIFIED, "copies": [{**COPY, "result": "perfect"}]}],
     "digest": [{**DIGEST, "sha256": "x" * 64}, {**DIGEST, "size_bytes": -1}],
     "snapshots": [[{**SNAPSHOT, "number": "../../x"}], {"0": SNAPSHOT}, None],

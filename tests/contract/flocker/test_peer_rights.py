@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import Route
 
 from flocker import permissions
-from flocker.records import Node
+from flocker.records import Node, Removed, Volume
 from tests.contract.flocker.peer_caller import Ask, asking, shown
 from tests.contract.flocker.peer_certificates import Authority
 from tests.contract.flocker.peer_server import peers_app, served
@@ -206,6 +206,20 @@ def spellings(volume_id: str) -> dict[str, str]:
     }
 
 
+def removed_as(volume: Volume, volume_id: str) -> dict[str, Any]:
+    return {**Removed(volume, "").to_json(), "volume": {**volume.to_json(), "id": volume_id}}
+
+
+def test_a_purge_of_a_volume_that_is_there_takes_nothing(
+    cluster: MemoryCluster, node2: Ask
+) -> None:
+    volume = cluster.volume("mine")
+    purge = {"removed": [removed_as(volume, volume.id)], "references": []}
+    answer = node2("POST", "/upkeep/purge", json=purge)
+    assert "has not been removed" in answer.json()["failed"][0]
+    assert cluster["node1"].pool.is_open(volume.id)
+
+
 @pytest.mark.parametrize("spelling", spellings("x"))
 def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: str) -> None:
     """In capitals it once took a mounted volume away."""
@@ -216,7 +230,8 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
     assert answer.status_code in (400, 403, 404)
     for rest in ("", "/1", "/1/bytes"):
         assert node2("GET", f"/copies/{spelled}/snapshots{rest}").status_code in (400, 403, 404)
-    assert node2("POST", "/upkeep/purge", json={"volume_ids": [spelled], "references": []}).is_error
+    purge = {"removed": [removed_as(volume, spelled)], "references": []}
+    assert node2("POST", "/upkeep/purge", json=purge).status_code == 400
     assert cluster["node1"].pool.is_open(volume.id)
     assert cluster["node1"].operations.trash()["removed"] == []
     assert cluster["node1"].pool.asides() == []
@@ -257,7 +272,8 @@ def test_a_retired_node_is_refused_everywhere(cluster: MemoryCluster, node3: Ask
         ("/increments", {"wanted": {}}),
         ("/increments", []),
         ("/verification/digest", {"volume_id": "../../x", "number": "../../x", "identity": ""}),
-        ("/upkeep/purge", {"volume_ids": ["../../x"], "references": []}),
+        ("/upkeep/purge", {"removed": [{"volume": "mine"}], "references": []}),
+        ("/upkeep/purge", {"removed": [], "references": [1]}),
     ],
 )
 def test_what_cannot_be_a_request_is_refused_in_one_line(
