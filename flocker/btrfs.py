@@ -32,12 +32,10 @@ from flocker import (
     applier,
     btrfs_stream,
     digest,
-    holes,
     nested,
     private,
     send_stream,
     subvolume,
-    top_folder,
 )
 from flocker.backing import free_outside
 from flocker.belief import Belief
@@ -213,7 +211,7 @@ class BtrfsPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        staged = self._stage(volume_id, snapshot, parent, partial(_receive, stream))
+        staged = self._stage(volume_id, snapshot, parent, partial(btrfs_stream.receive, stream))
         [error] = self.settle([staged])
         if error is not None:
             raise error
@@ -227,12 +225,10 @@ class BtrfsPool:
     def stage(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes
     ) -> Staged:
-        increment = send_stream.parse(stream)  # all of it, before anything is changed
-        if increment is None:
-            return self._stage(volume_id, snapshot, parent, partial(_receive, [stream]))
-        if parent is None or parent.identity != str(uuid.UUID(bytes=increment.parent_uuid)):
-            raise StreamRefused(f"snapshot {snapshot.number} was built on another parent")
-        return self._stage(volume_id, snapshot, parent, partial(applier.apply, increment))
+        said = send_stream.parse(stream)  # all of it, before anything is changed
+        if said is None:
+            return self._stage(volume_id, snapshot, parent, partial(btrfs_stream.receive, [stream]))
+        return self._stage(volume_id, snapshot, parent, partial(applier.apply, said))
 
     def _stage(
         self,
@@ -278,7 +274,6 @@ class BtrfsPool:
             self._writeback.check(staged.mark)
             with self._locked(staged.volume_id) as folder:
                 self._verify(folder.snapshot(number), staged)
-                folder.drop_stand_in(number)
                 folder.mark_complete(number)
                 self._forget_arrival(staged)
         except FlockerError as error:
@@ -630,10 +625,7 @@ class BtrfsPool:
         self._arriving[key] = snapshot
 
     def _base(self, volume_id: str, number: int, parent: Snapshot) -> Path:
-        """Return what an increment is built on here: its parent, or a stand-in for one taken here.
-
-        `btrfs receive` looks for the source of data that files share among received ones only.
-        """
+        """The snapshot here that an increment is built on."""
         with self._locked(volume_id) as folder:
             try:
                 path = folder.find(parent)
@@ -642,10 +634,7 @@ class BtrfsPool:
             # The kernel gives what is made from a snapshot the snapshot's limit, which is that
             # of the volume when it was taken here.
             self._limit(path, None)
-            if subvolume.look(path).received_uuid is not None:
-                return path
-            subvolume.snapshot_as_received(path, folder.stand_in(number))
-            return folder.stand_in(number)
+            return path
 
     def _verify(self, path: Path, staged: Staged) -> None:
         snapshot = staged.snapshot
@@ -831,18 +820,6 @@ class BtrfsPool:
             subvolume.delete(folder.next)  # nobody has ever seen it
         else:
             self._retire(folder, "conflict")
-
-
-def _receive(stream: Iterable[bytes], path: Path, base: Path | None) -> None:
-    """Make a snapshot of a stream by the program, and then as it was where it was taken."""
-    told = top_folder.Watched(stream)
-    watched = holes.Watched(told)
-    btrfs_stream.receive(path.parent, watched)
-    if base is not None and path.is_dir():
-        if watched.has_zeros:
-            holes.dig(path)
-        said = told.mtime_ns
-        top_folder.set_time(path, base.stat().st_mtime_ns if said is None else said)
 
 
 def _more(size_bytes: int | None, excess: int) -> int | None:

@@ -288,15 +288,6 @@ def snapshot(source: Path, path: Path, *, readonly: bool = False) -> None:
         os.close(folder)
 
 
-def snapshot_as_received(source: Path, path: Path) -> None:
-    """Make a read-only subvolume with the content of `source`, and its identity as if it had been
-    received."""
-    facts = look(source)
-    snapshot(source, path)
-    set_received(path, uuid.UUID(facts.identity).bytes, 0)
-    set_readonly(path, is_readonly=True)
-
-
 def set_received(path: Path, identity: bytes, transaction: int) -> None:
     """Give a writable subvolume the identity of the one that it was received from.
 

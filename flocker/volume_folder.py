@@ -195,14 +195,6 @@ class VolumeFolder:
         """From now on that snapshot is not complete, also after a crash."""
         self._mark(number).touch(private.FILE_MODE)
 
-    def stand_in(self, number: int) -> Path:
-        """Where the stand-in for the parent of an arriving snapshot is."""
-        return self.path / "snapshots" / f"{number}.parent"
-
-    def drop_stand_in(self, number: int) -> None:
-        if self.stand_in(number).is_dir():
-            subvolume.delete(self.stand_in(number))
-
     def mark_complete(self, number: int) -> None:
         self._mark(number).unlink()
 
@@ -212,7 +204,6 @@ class VolumeFolder:
 
     def drop_unfinished(self, number: int) -> None:
         """Delete a snapshot that did not become complete; nothing else."""
-        self.drop_stand_in(number)
         path = self.snapshot(number)
         if not path.is_dir():
             self._forget_snapshot_epoch(number)

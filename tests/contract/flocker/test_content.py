@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from flocker import digest, subvolume, top_folder
+from flocker import digest, subvolume
 from flocker.btrfs import BtrfsPool
 from flocker.errors import FlockerError, PoolError, StreamRefused
 from flocker.pool import Pool
 from flocker.records import Claim, Snapshot
 from flocker.transfer import Transfers
-from flocker.volume_folder import VolumeFolder
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
 from tests.contract.flocker.test_pool import a_claim, put_away
 
@@ -247,23 +246,6 @@ def test_what_changes_in_a_folder_leaves_the_top_folder_as_it_was(pools: Pools, 
     assert there.open(claim).stat().st_mtime_ns == changed_at
 
 
-@pytest.mark.parametrize("size", [1, 7, 4096])
-def test_the_top_folders_time_is_read_from_a_stream_however_it_comes(
-    pools: Pools, size: int
-) -> None:
-    here, _ = pools
-    claim = a_claim()
-    here.create(claim)
-    (here.open(claim) / "file").write_bytes(os.urandom(MIB // 4))
-    os.utime(here.open(claim), ns=(1, 1_234_567_890_123_456_789))
-    snapshot = here.take_snapshot(claim)
-    whole = b"".join(here.send(claim.volume_id, snapshot.number, None))
-    chunks = [whole[at : at + size] for at in range(0, len(whole), size)]
-    watched = top_folder.Watched(chunks)
-    assert b"".join(watched) == whole
-    assert watched.mtime_ns == 1_234_567_890_123_456_789
-
-
 def punch(path: Path, at: int, size: int) -> None:
     options = ["--punch-hole", "--offset", str(at), "--length", str(size)]
     subprocess.run(["fallocate", *options, str(path)], check=True)
@@ -366,21 +348,8 @@ def test_what_shares_data_with_a_file_from_here_comes_home_as_an_increment(pools
     claim, parents = move(there, here, claim)
     assert parents == [1]
     names = {path.name for path in (here.live(claim.volume_id).parent / "snapshots").iterdir()}
-    assert not any(name.endswith((".parent", ".arriving")) for name in names)
+    assert not any(name.endswith(".arriving") for name in names)
     assert (here.open(claim) / "file").stat().st_size == 300005
-
-
-def test_a_stand_in_that_a_crash_left_goes(pools: Pools) -> None:
-    here, _ = pools
-    claim = a_claim()
-    here.create(claim)
-    first = here.take_snapshot(claim)
-    folder = VolumeFolder(here.live(claim.volume_id).parent)
-    folder.mark_arriving(2)
-    subvolume.snapshot_as_received(folder.find(first), folder.stand_in(2))
-    again = BtrfsPool(here.root)
-    assert not folder.stand_in(2).exists()
-    assert again.snapshots(claim.volume_id) == [first]
 
 
 def test_a_snapshot_that_could_not_be_begun_can_still_arrive(

@@ -20,14 +20,14 @@ WORKS_FOR_LONG = "end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :
 MORE_THAN_A_PIPE_HOLDS = bytes(1 << 20)
 
 
-class Btrfs(Protocol):
-    """Puts a shell script in the place of btrfs."""
+class Program(Protocol):
+    """Puts a shell script in the place of a program."""
 
     def __call__(self, script: str) -> None: ...
 
 
 @pytest.fixture
-def btrfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Btrfs:
+def btrfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.setattr(liveness, "SIGN_SECONDS", 0.05)
     monkeypatch.setattr(liveness, "STALL_SECONDS", 1.0)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
@@ -40,7 +40,14 @@ def btrfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Btrfs:
     return put
 
 
-def test_a_send_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
+@pytest.fixture
+def receiver(btrfs: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """In the place of the driver's own process."""
+    monkeypatch.setattr(btrfs_stream, "RECEIVER", (str(tmp_path / "btrfs"),))
+    return btrfs
+
+
+def test_a_send_that_hangs_is_given_up(btrfs: Program, tmp_path: Path) -> None:
     btrfs(f"printf some; {HANGS}")
     stream = btrfs_stream.send(tmp_path, None)
     assert next(stream) == b"some"
@@ -48,7 +55,7 @@ def test_a_send_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
         list(stream)
 
 
-def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Btrfs, tmp_path: Path) -> None:
+def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Program, tmp_path: Path) -> None:
     btrfs(f"printf some; {WORKS}; printf more")
     arrived = [b""]
     for chunk in btrfs_stream.send(tmp_path, None):
@@ -59,14 +66,14 @@ def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Btrfs, tmp_path
     assert (tmp_path / "done").exists()
 
 
-def test_a_size_that_does_not_come_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
+def test_a_size_that_does_not_come_is_given_up(btrfs: Program, tmp_path: Path) -> None:
     btrfs(HANGS)
     with pytest.raises(PoolHangs, match="btrfs send has made no progress for 1 s"):
         btrfs_stream.data_bytes(tmp_path, None)
 
 
 def test_a_small_one_that_hangs_is_given_up(
-    btrfs: Btrfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    btrfs: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though the thread that waits for the kernel wakes up now and then."""
     btrfs("exit 1")
@@ -80,29 +87,29 @@ def test_a_small_one_that_hangs_is_given_up(
         over.set()
 
 
-def test_a_receive_that_hangs_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
-    btrfs(HANGS)
-    with pytest.raises(TransferFailed, match="btrfs receive has made no progress for 1 s"):
-        btrfs_stream.receive(tmp_path, [MORE_THAN_A_PIPE_HOLDS])
+def test_a_receive_that_hangs_is_given_up(receiver: Program, tmp_path: Path) -> None:
+    receiver(HANGS)
+    with pytest.raises(TransferFailed, match="receiving a snapshot has made no progress for 1 s"):
+        btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], tmp_path, None)
 
 
-def test_a_receive_that_hangs_at_its_end_is_given_up(btrfs: Btrfs, tmp_path: Path) -> None:
-    btrfs(f"cat > /dev/null; {HANGS}")
-    with pytest.raises(TransferFailed, match="btrfs receive has made no progress for 1 s"):
-        btrfs_stream.receive(tmp_path, [MORE_THAN_A_PIPE_HOLDS])
+def test_a_receive_that_hangs_at_its_end_is_given_up(receiver: Program, tmp_path: Path) -> None:
+    receiver(f"cat > /dev/null; {HANGS}")
+    with pytest.raises(TransferFailed, match="receiving a snapshot has made no progress for 1 s"):
+        btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], tmp_path, None)
 
 
 @pytest.mark.parametrize(
     "script", [f"{WORKS_FOR_LONG}; cat > /dev/null", f"cat > /dev/null; {WORKS_FOR_LONG}"]
 )
 def test_a_receive_that_works_for_long_is_waited_for(
-    btrfs: Btrfs, tmp_path: Path, script: str
+    receiver: Program, tmp_path: Path, script: str
 ) -> None:
-    btrfs(script)
-    btrfs_stream.receive(tmp_path, [MORE_THAN_A_PIPE_HOLDS])
+    receiver(script)
+    btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], tmp_path, None)
 
 
-def test_signs_of_life_are_no_part_of_a_stream(btrfs: Btrfs, tmp_path: Path) -> None:
-    btrfs("cat > {folder}/arrived")
-    btrfs_stream.receive(tmp_path, [b"some", b"", b"more"])
+def test_signs_of_life_are_no_part_of_a_stream(receiver: Program, tmp_path: Path) -> None:
+    receiver("cat > {folder}/arrived")
+    btrfs_stream.receive([b"some", b"", b"more"], tmp_path, None)
     assert (tmp_path / "arrived").read_bytes() == b"somemore"

@@ -12,11 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flocker.errors import StreamRefused, TransferFailed
-from flocker.send_stream import Attribute, Kind, Splitter, nanoseconds, parse
+from flocker.send_stream import (
+    MOST_COMMANDS,
+    UPDATE_EXTENT,
+    Attribute,
+    Beginning,
+    Command,
+    Kind,
+    Splitter,
+    nanoseconds,
+    parse,
+    read,
+)
 from tests.forged_stream import END, attribute, begin, command
 
 ONE, TWO = uuid.UUID(int=1).bytes, uuid.UUID(int=2).bytes
 BEGIN = begin(b"2", TWO, ONE, transaction=9)
+FIRST = BEGIN[:17] + command(Kind.SUBVOL, b"2", uuid=TWO, ctransid=9)
 LATER = (1_234_567_890, 123_456_789)
 CHANGES = [
     command(Kind.MKFILE, b"a"),
@@ -28,27 +40,26 @@ WHOLE = BEGIN + b"".join(CHANGES) + END
 
 
 def test_a_stream_is_read() -> None:
-    increment = parse(WHOLE)
-    assert increment is not None
-    assert (increment.name, increment.uuid, increment.parent_uuid) == (b"2", TWO, ONE)
-    assert increment.transaction == 9
-    assert [each.kind for each in increment.changes] == [
+    said = parse(WHOLE)
+    assert said is not None
+    assert said[0] == Beginning(b"2", TWO, 9, ONE)
+    changes = [each for each in said if isinstance(each, Command)]
+    assert [each.kind for each in changes] == [
         Kind.MKFILE, Kind.WRITE, Kind.CHOWN, Kind.UTIMES,
     ]  # fmt: skip
-    assert [each.path for each in increment.changes] == [b"a", b"a", b"a", b""]
-    assert increment.changes[1].values[Attribute.DATA] == b"x" * 5000
-    assert increment.changes[3].values[Attribute.MTIME] == 1_234_567_890_123_456_789
+    assert [each.path for each in changes] == [b"a", b"a", b"a", b""]
+    assert changes[1].values[Attribute.DATA] == b"x" * 5000
+    assert changes[3].values[Attribute.MTIME] == 1_234_567_890_123_456_789
+
+
+def test_a_whole_snapshot_has_no_parent() -> None:
+    assert parse(FIRST + END) == [Beginning(b"2", TWO, 9, None)]
 
 
 @given(st.lists(st.integers(1, len(WHOLE) - 1)))
 def test_commands_are_the_same_in_whatever_pieces_they_come(cuts: list[int]) -> None:
     ends = [0, *sorted(cuts), len(WHOLE)]
-    splitter = Splitter()
-    found = []
-    for begins, ended in pairwise(ends):
-        found += splitter.feed(WHOLE[begins:ended])
-    assert found == list(Splitter().feed(WHOLE))
-    assert splitter.is_between
+    assert list(read(WHOLE[begins:ended] for begins, ended in pairwise(ends))) == parse(WHOLE)
     only = Splitter({Kind.CHOWN})
     kinds = [kind for begins, ended in pairwise(ends) for kind, _ in only.feed(WHOLE[begins:ended])]
     assert kinds == [Kind.CHOWN]
@@ -67,22 +78,21 @@ def test_nothing_may_follow_the_end(more: bytes) -> None:
         parse(WHOLE + more)
 
 
-OTHERS = {
-    "a later version of the format": begin(b"2", TWO, ONE, version=2) + END,
-    "a whole snapshot": BEGIN[:17] + command(1, b"2", uuid=TWO, ctransid=9) + END,
-    "a device": BEGIN + command(5, b"null", mode=0o20666) + END,
-    "data that is shared": BEGIN + command(16, b"a", file_offset=0) + END,
-    "no data": BEGIN + command(22, b"a", file_offset=0, size=1) + END,
-    "what nobody knows yet": BEGIN + command(99) + END,
-}
-
-
-@pytest.mark.parametrize("what", OTHERS)
-def test_what_else_a_stream_may_hold_is_left_to_the_program(what: str) -> None:
-    assert parse(OTHERS[what]) is None
+def test_what_has_many_commands_is_left_to_a_process() -> None:
+    few = BEGIN + CHANGES[0] * (MOST_COMMANDS - 2) + END
+    assert parse(few) is not None
+    assert parse(BEGIN + CHANGES[0] * (MOST_COMMANDS - 1) + END) is None
 
 
 BAD = {
+    "a later version of the format": begin(b"2", TWO, ONE, version=2) + END,
+    "a whole snapshot after an increment": BEGIN + FIRST[17:] + END,
+    "a device that is a file": BEGIN + command(Kind.MKNOD, b"a", mode=0o100666, rdev=259) + END,
+    "a device without a number": BEGIN + command(Kind.MKNOD, b"a", mode=0o20666) + END,
+    "shared data without a source": BEGIN + command(Kind.CLONE, b"a", file_offset=0) + END,
+    "no data": BEGIN + command(UPDATE_EXTENT, b"a", file_offset=0, size=1) + END,
+    "a command that nobody knows yet": BEGIN + command(99) + END,
+    "a command longer than any": BEGIN + struct.pack("<IHI", 1 << 17, Kind.WRITE, 0),
     "no beginning": BEGIN[:17] + CHANGES[0] + END,
     "two beginnings": BEGIN + BEGIN[17:] + END,
     "an end in the middle": BEGIN + END + CHANGES[0] + END,
