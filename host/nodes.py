@@ -14,13 +14,14 @@ SUBNET = IPv4Network("172.16.78.0/24")
 NETWORK = f"vagrant_network_{SUBNET}"  # the name Vagrant's docker provider gives it
 IMAGE = "volume-plugins-demo/node"
 NAME = re.compile(r"volume-plugins-demo-node\d+")
-CHECKOUT_ON_NODE = "/vagrant"
+# Every node has this folder of its checkout; the Vagrantfile lists what else.
+FOLDER_ON_NODE = "/vagrant/provision"
 MACHINES = ROOT / ".vagrant" / "machines"
 
 
 @dataclass(frozen=True)
 class Container:
-    """A node container. `checkout` is the folder it has at /vagrant: that tells whose it is."""
+    """A node container. `checkout` is where its folders come from: that tells whose it is."""
 
     name: str
     checkout: Path | None
@@ -66,12 +67,12 @@ def read_containers(inspected: str) -> tuple[Container, ...]:
         if not NAME.match(name):
             continue
         mounts = entry["Mounts"]
-        checkouts = [m["Source"] for m in mounts if m["Destination"] == CHECKOUT_ON_NODE]
+        folders = [Path(m["Source"]) for m in mounts if m["Destination"] == FOLDER_ON_NODE]
         volumes = [m for m in mounts if m["Type"] == "volume"]
         found.append(
             Container(
                 name=name,
-                checkout=Path(checkouts[0]) if checkouts else None,
+                checkout=folders[0].parent if folders else None,
                 pid=entry["State"]["Pid"],
                 volumes=tuple(m["Name"] for m in volumes),
                 folders=tuple(Path(m["Source"]) for m in volumes),

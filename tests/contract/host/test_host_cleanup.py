@@ -63,7 +63,7 @@ def loop_devices() -> Iterator[Callable[[], set[Loop]]]:
 def node(machine: Machine, name: str, checkout: Path, *options: str) -> None:
     machine.get(
         "docker", "create", f"--name={name}", f"--network={NETWORK}",
-        f"--volume={checkout}:/vagrant", "--volume=/var/lib/docker", *options,
+        f"--volume={checkout}/provision:/vagrant/provision", "--volume=/var/lib/docker", *options,
         "empty", "/usr/bin/sleep", "infinity",
     )  # fmt: skip
 
@@ -136,7 +136,8 @@ def test_down_also_removes_a_node_that_a_killed_vagrant_had_asked_for(
     vagrant.write_text(
         "#!/bin/sh\nrm -r .vagrant/machines\n"
         f"docker create --name=volume-plugins-demo-node1 --network={NETWORK} "
-        f"--volume={engine.checkout}:/vagrant --volume=late:/data empty /usr/bin/true\n"
+        f"--volume={engine.checkout}/provision:/vagrant/provision "
+        "--volume=late:/data empty /usr/bin/true\n"
     )
     vagrant.chmod(0o755)
     engine.get("env", f"PATH={tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin", *HOST, "down")

@@ -19,7 +19,11 @@ def inspected(name: str, checkout: str) -> dict[str, object]:
         "Name": f"/{name}",
         "State": {"Pid": 42},
         "Mounts": [
-            {"Type": "bind", "Source": checkout, "Destination": "/vagrant"},
+            {
+                "Type": "bind",
+                "Source": f"{checkout}/provision",
+                "Destination": "/vagrant/provision",
+            },
             {"Type": "volume", "Name": "abc", "Source": "/v/abc", "Destination": "/var/lib/docker"},
         ],
     }
