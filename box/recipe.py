@@ -36,6 +36,7 @@ NODE_PACKAGES = (
     # What the driver stands on.
     "btrfs-progs",
     "kmod",
+    "nftables",
     "etcd-server",
     "etcd-client",
     "python3",  # the driver brings its libraries itself

@@ -21,7 +21,6 @@ import logging
 import os
 import shutil
 import threading
-import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace

@@ -202,6 +202,7 @@ start_services() {
     systemctl daemon-reload
     enable docker.service # the driver's package has enabled its units
     systemctl start flocker-pool.service flocker.socket
+    systemctl restart flocker-firewall.service # it reads the nodes' addresses; that takes no time
     # Neither is waited for here: etcd is ready with its second member, which may come later, and
     # whether the driver works is for ready.sh to find out.
     if is_member; then

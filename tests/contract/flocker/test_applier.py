@@ -315,8 +315,9 @@ def test_a_snapshot_is_what_was_sent(
     make_changes(source.open(claim), A_BIT_OF_ALL + first)
     last = source.take_snapshot(claim)
     whole = b"".join(source.send(claim.volume_id, last.number, None))
-    for target in (own, process):
-        target.receive(claim.volume_id, last, None, [whole])
+    assert own.settle([own.stage(claim.volume_id, last, None, whole)]) == [None]
+    process.receive(claim.volume_id, last, None, [whole])
+    compare(*(snapshot_in(pool, claim, last) for pool in (source, own, process)))
     for made in rounds:
         make_changes(source.open(claim), made)
         taken = source.take_snapshot(claim)

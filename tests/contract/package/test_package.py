@@ -109,10 +109,13 @@ def test_everything_is_roots_and_in_the_drivers_own_places(package: Path) -> Non
         "/usr/bin/flocker",
         "/usr/lib/systemd/system/docker.service.d/flocker.conf",
         "/usr/lib/systemd/system/flocker-fence.service",
+        "/usr/lib/systemd/system/flocker-firewall.service",
         "/usr/lib/systemd/system/flocker-pool.service",
         "/usr/lib/systemd/system/flocker.service",
         "/usr/lib/systemd/system/flocker.socket",
+        "/usr/libexec/flocker/firewall",
         "/usr/libexec/flocker/pool",
+        "/usr/share/flocker/containers.nft",
         "/usr/share/lintian/overrides/flocker",
         "/usr/share/man/man1/flocker.1.gz",
     ]
