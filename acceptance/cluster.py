@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 from invoke.exceptions import CommandTimedOut
-from paramiko import SSHException
+from paramiko import BadHostKeyException, SSHException
 
 from acceptance import cleaning, speed
 from acceptance.engine import Engine, EngineSilent, Thing
@@ -23,7 +23,6 @@ from acceptance.machines import Access, Machines, VagrantMachines
 from acceptance.made import Made
 from acceptance.servers import Servers
 from acceptance.waiting import eventually_true
-from acceptance.watchful import watch
 from host import turn
 
 DRIVER = "flocker"
@@ -101,7 +100,6 @@ class Node:
         started = time.monotonic()
         try:
             self._connection.open()
-            watch(self._connection.transport.sock)
             done = self._connection.run(
                 command, hide=True, warn=True, in_stream=False, timeout=seconds, pty=at_terminal
             )
@@ -237,8 +235,9 @@ class Cluster:
         """
         for access in self.machines.access():
             try:
-                engine = Engine(access.address, self.machines.certificates)
-            except EngineSilent as error:
+                access.shell.open()
+                engine = Engine(access.shell)
+            except (OSError, EOFError, SSHException, EngineSilent) as error:
                 raise away(access, error) from error
             self._nodes[access.name] = Node(access, engine)
         self._made.read(self.nodes)
@@ -366,7 +365,13 @@ class Cluster:
 
 
 def away(access: Access, reason: object) -> NodeAway:
-    """The error for a node that does not answer."""
+    """The error for a node that does not answer, or for who answers in its place."""
+    if isinstance(reason, BadHostKeyException):
+        return NodeAway(
+            f"who answers for {access.name} at {access.shell.host} shows another host key than "
+            f"{access.shell.known_hosts} has for it; nothing was typed there. If you know why it "
+            f"changed, remove that line, and type: {access.rescue}"
+        )
     return NodeAway(
         f"{access.name} does not answer at {access.address} ({reason}); to bring it back or to see "
         f"why, type: {access.rescue}"

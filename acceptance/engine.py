@@ -1,4 +1,4 @@
-"""One node's Docker engine, read and tidied through its API with the operator's certificate."""
+"""One node's Docker engine, read and tidied through its API by way of ssh: it has no port."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import docker
 import requests
 from docker.errors import DockerException, NotFound
-from docker.tls import TLSConfig
 
-from acceptance.watchful import CONNECT_SECONDS, WatchfulAdapter
+from acceptance.shell import Shell
+from acceptance.ssh_adapter import SshAdapter
+from acceptance.watchful import CONNECT_SECONDS
 
-PORT = 2376
+_URL = "http://engine:80"  # the adapter knows the way; the SDK wants an address
 _SERVICE = "com.docker.compose.service"
 ANSWER_SECONDS = 150  # removing a volume that is on the move waits for the driver, which has 120
 LOCAL = "local"  # the driver of volumes that an engine keeps itself
@@ -45,25 +45,19 @@ class Thing:
 
 
 class Engine:
-    """The engine of the node at `address`.
-
-    Args:
-        certificates: folder with the operator's ca.pem, cert.pem and key.pem.
+    """The engine of the node that `shell` is of; its user may use the engine.
 
     Raises:
         EngineSilent: it does not answer.
     """
 
-    def __init__(self, address: str, certificates: Path) -> None:
-        tls = TLSConfig(
-            client_cert=(str(certificates / "cert.pem"), str(certificates / "key.pem")),
-            ca_cert=str(certificates / "ca.pem"),
-            verify=True,
-        )
-        self._address = f"{address}:{PORT}"
+    def __init__(self, shell: Shell) -> None:
+        self._of = shell.host
+        adapter = SshAdapter(shell)
         with self._answering():
-            self._client = _client(self._address, tls, ANSWER_SECONDS)
-            self._looking = _client(self._address, tls, LOOK_SECONDS)
+            version = _newest_version(adapter)
+            self._client = _client(adapter, version, ANSWER_SECONDS)
+            self._looking = _client(adapter, version, LOOK_SECONDS)
 
     def version(self) -> str:
         """The engine's version, like "26.1.5"."""
@@ -209,14 +203,22 @@ class Engine:
         try:
             yield
         except (requests.RequestException, DockerException) as error:
-            raise EngineSilent(f"no engine answers at {self._address}: {error}") from error
+            raise EngineSilent(f"no engine answers at {self._of}: {error}") from error
 
 
-def _client(address: str, tls: TLSConfig, answer_seconds: float) -> docker.DockerClient:
+def _newest_version(adapter: SshAdapter) -> str:
+    """The newest version of its API that the engine knows."""
+    with requests.Session() as session:
+        session.mount(_URL, adapter)
+        answer = session.get(f"{_URL}/version", timeout=CONNECT_SECONDS)
+        answer.raise_for_status()
+        return str(answer.json()["ApiVersion"])
+
+
+def _client(adapter: SshAdapter, version: str, answer_seconds: float) -> docker.DockerClient:
     """A client that waits for an answer, but not for an engine that is not there."""
-    client = docker.DockerClient(base_url=f"tcp://{address}", tls=tls, timeout=CONNECT_SECONDS)
-    client.api.get_adapter("https://").close()
-    client.api.mount("https://", WatchfulAdapter())
+    client = docker.DockerClient(base_url=_URL, version=version)
+    client.api.mount(_URL, adapter)
     client.api.timeout = (CONNECT_SECONDS, answer_seconds)  # type: ignore[assignment]  # requests'
     return client
 

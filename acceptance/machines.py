@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 import vagrant
-from fabric import Config, Connection
 from paramiko import SSHConfig
 
 from acceptance import containers
-from acceptance.watchful import CONNECT_SECONDS
+from acceptance.shell import Shell
 from host import LOGS, ROOT, libvirt, turn
 from host.nodes import SUBNET
 from host.progress import last_lines, step
@@ -51,7 +50,7 @@ class Access:
 
     name: str
     address: str
-    shell: Connection
+    shell: Shell
     rescue: str
 
 
@@ -153,10 +152,15 @@ class VagrantMachines:
             self._vagrant.destroy()
 
     def access(self) -> Sequence[Access]:
+        """See Machines.
+
+        Raises:
+            NodesNotUp: nobody has noted by which key a node is known.
+        """
         config = SSHConfig.from_text(self._vagrant.ssh_config())
         names = sorted(config.get_hostnames() - {"*"})
         return [
-            Access(name, ADDRESSES[name], _shell(config, name), f"vagrant reload {name}")
+            Access(name, ADDRESSES[name], self._shell(config, name), f"vagrant reload {name}")
             for name in names
         ]
 
@@ -189,23 +193,26 @@ class VagrantMachines:
             self._vagrant.resume(vm_name=node)
 
     def _container(self, node: str) -> str:
-        return (ROOT / ".vagrant" / "machines" / node / "docker" / "id").read_text().strip()
+        return (self._state(node) / "id").read_text().strip()
 
+    def _shell(self, config: SSHConfig, name: str) -> Shell:
+        host = config.lookup(name)
+        known_hosts = self._state(name) / "known_hosts"  # by the Vagrantfile
+        if not known_hosts.exists():
+            raise NodesNotUp(f"{name}: its host key has not been noted; type: vagrant up {name}")
+        return Shell(
+            host["hostname"],
+            host["user"],
+            int(host["port"]),
+            [Path(key) for key in host["identityfile"]],
+            has_agent=False,
+            known_hosts=known_hosts,
+            known_as=name,
+        )
 
-def _shell(config: SSHConfig, name: str) -> Connection:
-    host = config.lookup(name)
-    return Connection(
-        host["hostname"],
-        user=host["user"],
-        port=int(host["port"]),
-        config=Config(overrides={"load_ssh_configs": False}),  # the user's are for others
-        connect_timeout=CONNECT_SECONDS,
-        connect_kwargs={
-            "key_filename": host["identityfile"],
-            "look_for_keys": False,
-            "allow_agent": False,
-        },
-    )
+    def _state(self, node: str) -> Path:
+        """Vagrant's folder for what belongs to a machine; it goes with the machine."""
+        return ROOT / ".vagrant" / "machines" / node / self._provider
 
 
 @contextmanager

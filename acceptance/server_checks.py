@@ -15,11 +15,10 @@ from fabric import Connection
 from invoke.exceptions import CommandTimedOut
 
 from acceptance import made
-from acceptance.engine import PORT as ENGINE_PORT
 from acceptance.machines import DRIVER_PORT
 
 SYSTEMS = {"debian 12": "Debian 12", "debian 13": "Debian 13", "ubuntu 24.04": "Ubuntu 24.04"}
-PORTS = {ENGINE_PORT: "the engine", 2379: "etcd", 2380: "etcd", DRIVER_PORT: "the driver"}
+PORTS = {2379: "etcd", 2380: "etcd", DRIVER_PORT: "the driver"}
 APP_PORT = 80
 APP_PORT_HOLDER = "docker-proxy"  # what the engine listens with for a container
 GIB = 1024**3

@@ -16,12 +16,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from shlex import quote
 
-from fabric import Config, Connection
 from invoke.exceptions import UnexpectedExit
-from paramiko import AuthenticationException, BadHostKeyException, RejectPolicy, SSHException
+from paramiko import AuthenticationException, BadHostKeyException, SSHException
 
 from acceptance import inventory, server_checks, upload
-from acceptance.engine import PORT as ENGINE_PORT
+from acceptance.engine import Engine, EngineSilent
 from acceptance.inventory import Server, home
 from acceptance.machines import DRIVER_PORT, Ability, Access, NodesNotUp
 from acceptance.server_checks import (
@@ -33,6 +32,7 @@ from acceptance.server_checks import (
     NotRead,
     Wanted,
 )
+from acceptance.shell import Shell
 from acceptance.waiting import eventually
 from acceptance.watchful import CONNECT_SECONDS
 from host import LOGS, ROOT
@@ -275,16 +275,19 @@ class Servers:
         self._as_root(name, f"{FOLDER}/provision/ready.sh cluster {len(self._servers)}")
 
     def _reach(self, name: str) -> None:
-        """Fail where a firewall keeps this machine from a port that scenarios use."""
+        """Fail where this machine does not get to what scenarios use."""
         address = str(self._servers[name].address)
-        for port in (ENGINE_PORT, DRIVER_PORT):
-            try:
-                socket.create_connection((address, port), CONNECT_SECONDS).close()
-            except OSError as error:
-                raise NodesNotUp(
-                    f"{name}: {address} does not let this machine to port {port} ({error}); "
-                    "open it, see docs/operations.md, Ports"
-                ) from error
+        try:
+            socket.create_connection((address, DRIVER_PORT), CONNECT_SECONDS).close()
+        except OSError as error:
+            raise NodesNotUp(
+                f"{name}: {address} does not let this machine to port {DRIVER_PORT} ({error}); "
+                "open it, see docs/operations.md, Ports"
+            ) from error
+        try:
+            Engine(self._shells[name]).close()
+        except EngineSilent as error:
+            raise NodesNotUp(f"{name}: {error}") from error
 
     def _is_back(self, name: str) -> bool:
         self._as_root(name, f"{FOLDER}/provision/ready.sh node")
@@ -345,26 +348,17 @@ def interface_to(address: IPv4Address, routes: Sequence[Route]) -> str | None:
     )
 
 
-def _shell(server: Server) -> Connection:
-    shell = Connection(
+def _shell(server: Server) -> Shell:
+    return Shell(
         str(server.address),
-        user=server.user,
-        port=server.port,
-        config=Config(overrides={"load_ssh_configs": False}),  # the inventory says it all
-        connect_timeout=CONNECT_SECONDS,
-        connect_kwargs={
-            "key_filename": [str(key) for key in server.keys],
-            "look_for_keys": False,  # they would be root's, behind sudo
-            "allow_agent": server.key is None,
-        },
+        server.user,
+        server.port,
+        server.keys,
+        has_agent=server.key is None,
+        # Keys of the cluster go to these servers, so they have to be who they were when their owner
+        # logged in the last time.
+        known_hosts=home() / ".ssh" / "known_hosts",
     )
-    # Keys of the cluster go to these servers, so they have to be who they were when their owner
-    # logged in the last time.
-    known = home() / ".ssh" / "known_hosts"
-    if known.exists():
-        shell.client.load_system_host_keys(str(known))
-    shell.client.set_missing_host_key_policy(RejectPolicy())
-    return shell
 
 
 def _list(names: Iterable[str]) -> str:

@@ -7,9 +7,6 @@ defaults the kernel tries to connect for two minutes, and waits for an answer wi
 from __future__ import annotations
 
 import socket
-from typing import Any
-
-from requests.adapters import HTTPAdapter
 
 CONNECT_SECONDS = 10
 GONE_SECONDS = 20  # a paused container is not gone: its host's kernel answers for it
@@ -28,10 +25,3 @@ def watch(connected: socket.socket) -> None:
     """Have a connection break within GONE_SECONDS of its other end's disappearance."""
     for option in SOCKET_OPTIONS:
         connected.setsockopt(*option)
-
-
-class WatchfulAdapter(HTTPAdapter):
-    """Makes such connections for requests."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, socket_options=SOCKET_OPTIONS, **kwargs)

@@ -10,8 +10,9 @@ from acceptance.cluster import Node
 FOLDER = "/run/flocker-bench"
 MARK = "flocker-bench"  # the key's comment; by it the line is found again
 SSH = (
-    f"ssh -i {FOLDER}/key -o BatchMode=yes -o StrictHostKeyChecking=no "
-    f"-o UserKnownHostsFile={FOLDER}/known_hosts -o LogLevel=ERROR"
+    f"ssh -i {FOLDER}/key -o BatchMode=yes -o StrictHostKeyChecking=yes "
+    f"-o UserKnownHostsFile={FOLDER}/known_hosts -o GlobalKnownHostsFile=/dev/null "
+    "-o LogLevel=ERROR"
 )
 
 
@@ -21,11 +22,13 @@ def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
 
     The private keys live in the nodes' memory (/run).
     """
+    known_hosts = "".join(_known_host(node) for node in nodes)
     try:
         for node in nodes:
             node.ask(
                 f"sudo rm -rf {FOLDER} && sudo install -d -m 0700 {FOLDER} "
                 f"&& sudo ssh-keygen -q -t ed25519 -N '' -C {MARK} -f {FOLDER}/key"
+                f" && echo '{known_hosts}' | sudo tee {FOLDER}/known_hosts >/dev/null"
             )
             public = node.ask(f"sudo cat {FOLDER}/key.pub").strip()
             for other in nodes:
@@ -35,3 +38,9 @@ def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
     finally:
         for node in nodes:
             node.type(f"sudo rm -rf {FOLDER}; sed -i '/ {MARK}$/d' ~/.ssh/authorized_keys")
+
+
+def _known_host(node: Node) -> str:
+    """Its lines of a known_hosts, as it tells them itself."""
+    keys = node.ask("cut -d' ' -f1,2 /etc/ssh/ssh_host_*_key.pub").splitlines()
+    return "".join(f"{node.address} {key}\n" for key in keys)

@@ -6,7 +6,7 @@ DIRECTORY/<node>/               for one node, which keeps all but `member` in on
     etcd/                       the driver's, for etcd
     member/                     of its etcd
     authority/drivers, .../etcd its own authorities, by which it renews the three above
-DIRECTORY/operator/             for who calls drivers and engines from this machine
+DIRECTORY/operator/             for who calls drivers from this machine
 DIRECTORY/monitors/<name>/      for who may only watch
 DIRECTORY/size                  the number of nodes, written once all of the above is there
 """

@@ -19,7 +19,6 @@ member_certs=/etc/etcd/flocker-certs # etcd's user reads nothing else of them
 # Debian's package begins a cluster of one when it is installed, in a folder next to this.
 etcd_data=/var/lib/etcd/flocker
 quorum_seconds=60 # how long a node that was made anew waits for the others to agree
-engine_certs=/etc/docker/flocker-certs # the engine outlives the driver, whose folder a purge removes
 engine_settings=/etc/docker/daemon.json
 our_engine_settings=/etc/flocker/daemon.json
 has_joined=no # this run made etcd's member of this node one of a cluster with records
@@ -131,10 +130,8 @@ install_certificates() {
     local file
     install -d -m 0700 "$certs" "$certs/etcd" "$certs/authority" "$certs/authority"/{drivers,etcd}
     if is_member; then install -d -m 0700 -o etcd -g etcd "$member_certs"; fi
-    install -d -m 0700 "$engine_certs"
     if ! diff -r "$uploaded/authority" "$certs/authority" >/dev/null; then
         for file in ca.pem cert.pem key.pem; do
-            put docker 0600 "$engine_certs/$file" <"$uploaded/$file"
             if is_member; then put etcd 0600 "$member_certs/$file" <"$uploaded/member/$file"; fi
             put flocker 0600 "$certs/$file" <"$uploaded/$file"
             put flocker 0600 "$certs/etcd/$file" <"$uploaded/etcd/$file"
@@ -156,14 +153,10 @@ install_app_password() {
 configure_engine() {
     local drop_ins=/etc/systemd/system/docker.service.d
     install -d "$drop_ins"
-    # Debian and Docker have the program in different folders.
-    put docker 0644 "$drop_ins/node.conf" <<EOF
+    put docker 0644 "$drop_ins/node.conf" <<'EOF'
 [Unit]
+# However often it was killed.
 StartLimitIntervalSec=0
-
-[Service]
-ExecStart=
-ExecStart=$(command -v dockerd) -H fd:// -H tcp://$address:2376 --containerd=/run/containerd/containerd.sock
 EOF
     put docker 0644 "$engine_settings" <"$source/provision/daemon.json"
     put "" 0644 "$our_engine_settings" <"$source/provision/daemon.json"

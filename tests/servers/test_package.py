@@ -185,5 +185,9 @@ def test_purging_takes_the_settings_and_leaves_the_pool_and_the_engine(node: Ser
     assert f"flocker: the volumes are kept in {POOL_FILE}" in done.stdout
     node.run(f"test -e {POOL_FILE} -a ! -e /etc/flocker")
     assert told(node, "systemctl --failed --no-legend --plain") == ""
+    assert told(node, "ls /etc/docker") == "daemon.json"  # no key, and nobody's to be trusted
+    listening = told(node, "ss -Hltnp")
+    assert "dockerd" not in listening, listening
+    assert "flocker" not in listening, listening
     node.run("systemctl restart docker")
     assert told(node, "docker run --rm busybox echo well") == "well"

@@ -82,8 +82,8 @@ def test_so_will_a_node_of_the_cluster() -> None:
             "was made for two servers, and this inventory has three or more servers",
         ),
         (
-            replace(NEW, listeners={2376: "a (process 1)", 4523: "b (process 2)"}),
-            "port 2376 (for the engine) is taken by a (process 1); "
+            replace(NEW, listeners={2379: "a (process 1)", 4523: "b (process 2)"}),
+            "port 2379 (for etcd) is taken by a (process 1); "
             "port 4523 (for the driver) is taken by b (process 2); stop that first",
         ),
         (replace(NEW, has=NEW.has | {"other-settings"}), "has an /etc/docker/daemon.json"),
