@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check unit contract acceptance alarms servers samples bench vm up down box deb report clean
+TARGETS := demo test check audit unit contract acceptance alarms servers samples bench vm up down box deb report clean
 .PHONY: help tools prepare forget $(TARGETS)
 # They share the nodes, .venv and build/.
 .NOTPARALLEL:
@@ -23,7 +23,7 @@ help: ## list the targets
 ifneq ($(shell id -u),0)
 
 PROXIES := http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY
-KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK
+KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK,SIGNING_KEY,GNUPGHOME
 
 # Without sudo the preflight says what to do.
 $(TARGETS):
@@ -83,6 +83,9 @@ check: tools ## format, lint, types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+
+audit: tools ## ask a database of advisories about the locked Python packages
+	@.venv/bin/python -m host.audit
 
 unit: tools ## test the pure rules
 	@$(PYTEST) -m "not contract and not nodes and not servers and not vm" --numprocesses 2 --dist loadfile --junit-xml=build/junit/unit.xml

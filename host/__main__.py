@@ -57,11 +57,16 @@ def check() -> None:
 
 
 def deb() -> None:
-    """Build the driver's Debian package; one that has all changes already stays."""
+    """Build the driver's Debian package; one that has all changes already stays.
+
+    The environment's SIGNING_KEY names a key of GnuPG's to sign it with.
+    """
     with driver.alone():
         if not driver.is_current():
             tools()
             driver.build()
+        if key := os.environ.get("SIGNING_KEY"):
+            driver.sign(key)
     print(driver.described())
 
 

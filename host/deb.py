@@ -1,6 +1,7 @@
 """The driver as a Debian package, with the Python libraries it needs in the locked versions.
 
 build/deb/flocker_<version>_<architecture>.deb   what every machine installs the driver from
+build/deb/flocker_<version>_<architecture>.deb.asc   its signature, if SIGNING_KEY names a key
 build/deb/made-from                              a hash of all that went into it
 build/deb/wheels/                                the libraries as they were downloaded
 """
@@ -10,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -79,7 +81,8 @@ def architecture() -> str:
 def inputs() -> str:
     """Hash of all that makes a difference to the package."""
     digest = hashlib.sha256(hash_of(ROOT, *SOURCES).encode())
-    digest.update(Path(__file__).read_bytes())
+    for program in ("deb.py", "bom.py"):
+        digest.update(Path(__file__).with_name(program).read_bytes())
     digest.update("".join(locked(LOCK.read_text(), library_names())).encode())
     return f"{digest.hexdigest()}\n"
 
@@ -128,10 +131,29 @@ def build() -> None:
             cwd=source,
             env=_environment(),
         )
-        for older in FOLDER.glob("*.deb"):
+        for older in (*FOLDER.glob("*.deb"), *FOLDER.glob("*.deb.asc")):
             older.unlink()
         (Path(scratch) / target.name).rename(target)
     STAMP.write_text(made_from)
+
+
+def sign(key: str) -> Path:
+    """Put a signature of the package beside it, made by GnuPG with a key of its user's.
+
+    Raises:
+        StepFailed: there is no such key, or it cannot be used without a question.
+    """
+    signature = package().with_suffix(".deb.asc")
+    signature.unlink(missing_ok=True)
+    progress.run(
+        f"Signing the driver's Debian package with {key}",
+        [
+            "gpg", "--batch", "--yes", "--armor", "--local-user", key, "--output", str(signature),
+            "--detach-sign", str(package()),
+        ],
+        LOGS / "deb-sign.log",
+    )  # fmt: skip
+    return signature
 
 
 def described() -> str:
@@ -200,8 +222,20 @@ def _lay_out(source: Path) -> None:
     seconds = int(
         ask("dpkg-parsechangelog", "-l", f"{source}/debian/changelog", "-STimestamp") or 0
     )
+    (source / "flocker.cdx.json").write_text(_bill_of_materials(seconds))
     for path in source.rglob("*"):
         os.utime(path, (seconds, seconds))
+
+
+def _bill_of_materials(seconds: int) -> str:
+    wheels = sorted(map(str, WHEELS.glob("*.whl")))
+    return subprocess.run(
+        [str(VENV / "bin" / "python"), "-m", "host.bom", version(), str(seconds), *wheels],
+        check=True,
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
 
 
 def _is_used(name: str) -> bool:

@@ -68,6 +68,8 @@ PACKAGES = (
     Package("nodejs", "runs the report generator", program("node")),
     Package("npm", "installs the report generator", program("npm")),
     Package("openssl", "makes the certificates of a cluster", program("openssl")),
+    Package("gpg", "a contract test signs the package", program("gpg")),
+    Package("gpg-agent", "has the key for that", program("gpg-agent")),
     Package("iproute2", "removes the bridge of an engine that was started here", program("ip")),
     Package("mount", "losetup, for pools on a loop file", program("losetup")),
     Package("fdisk", "contract tests read the partitions of a box's disk", program("sfdisk")),

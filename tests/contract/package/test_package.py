@@ -3,6 +3,7 @@ build makes the same file."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -149,3 +150,46 @@ def test_the_driver_needs_no_other_library(package: Path, tmp_path: Path, module
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.startswith(str(tmp_path)), done.stderr
+
+
+def test_the_bill_of_materials_names_every_library_with_its_hash(
+    package: Path, tmp_path: Path
+) -> None:
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    bill = json.loads((tmp_path / "usr/lib/flocker/flocker.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == (
+        "CycloneDX",
+        deb.version(),
+    )
+    listed = {part["bom-ref"]: part for part in bill["components"]}
+    assert set(listed) == {wheel.name for wheel in deb.WHEELS.glob("*.whl")}
+    names = {re.sub(r"[-_.]+", "-", part["name"]).lower() for part in listed.values()}
+    assert names == set(deb.library_names())
+    lock = (ROOT / "requirements.lock").read_text()
+    for part in listed.values():
+        assert f"--hash=sha256:{part['hashes'][0]['content']}" in lock
+        assert part["licenses"]
+
+
+def test_the_package_is_signed_with_the_key_that_was_named(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    maker = "packager@example.com"
+    made = ["--batch", "--passphrase", "", "--quick-generate-key", maker, "ed25519", "sign", "1d"]
+    subprocess.run(["gpg", *made], check=True, capture_output=True)
+    signature = deb.sign(maker)
+    try:
+        verify = ["gpg", "--batch", "--verify", str(signature)]
+        subprocess.run([*verify, str(package)], check=True, capture_output=True)
+        other = tmp_path / "other.deb"
+        other.write_bytes(package.read_bytes() + b" ")
+        assert subprocess.run([*verify, str(other)], check=False, capture_output=True).returncode
+        with pytest.raises(StepFailed):
+            deb.sign("nobody@example.com")
+        assert not signature.exists()
+    finally:
+        signature.unlink(missing_ok=True)
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
