@@ -9,15 +9,22 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
 
 from acceptance import evidence
 from acceptance.app import AppGap, Gap, GapNeverEnded
-from acceptance.cluster import COMMAND_SECONDS, Cluster, Typed
+from acceptance.cluster import CERTIFICATES_ON_NODE, COMMAND_SECONDS, Cluster, Typed
 from acceptance.machines import DRIVER_PORT
 from acceptance.speed import NODES
 from host import ROOT
 
 HOME = "your machine"
+MONITOR = "acceptance"
+ETCD_PORT = 2379
+CURL = "--silent --show-error --fail-with-body --max-time 30"
+
+Role = Literal["operator", "monitor"]
 
 
 class Operator:
@@ -86,16 +93,47 @@ class Operator:
         evidence.typed(typed)
         return typed
 
-    def ask_driver(self, node: str, what: str, *, with_certificate: bool) -> Typed:
-        """Have a program on this machine ask a node's driver, e.g. for its "metrics"."""
-        folder = self._cluster.machines.certificates
-        own = (
-            f"--cert {folder / 'cert.pem'} --key {folder / 'key.pem'} " if with_certificate else ""
+    def ask_driver(self, node: str, what: str, *, role: Role | None, method: str = "GET") -> Typed:
+        """Have a program on this machine ask a node's driver, e.g. for its "metrics".
+
+        Args:
+            role: whose certificate it has; None for none.
+        """
+        own = ""
+        if role is not None:
+            folder = self._certificates(role)
+            own = f"--cert {folder / 'cert.pem'} --key {folder / 'key.pem'} "
+        return self._ask(node, DRIVER_PORT, what, f"{own}--request {method}")
+
+    def ask_etcd(self, node: str) -> Typed:
+        """Have a program without a certificate ask a node's etcd whether it is well."""
+        return self._ask(node, ETCD_PORT, "health", "--insecure")
+
+    def ask_as_node(self, asker: str, node: str, volume: str) -> Typed:
+        """Have `asker`, with its own certificate, ask another node for a volume's snapshots."""
+        known = self._cluster.node(asker).ask(
+            f"docker volume inspect -f {{{{.Status.id}}}} {volume}"
         )
+        files = f"{CERTIFICATES_ON_NODE}/"
+        return self.type(
+            asker,
+            f"sudo curl {CURL} --cacert {files}ca.pem --cert {files}cert.pem --key {files}key.pem "
+            f"https://{self._cluster.node(node).address}:{DRIVER_PORT}/copies/{known.strip()}/snapshots",
+        )
+
+    def _ask(self, node: str, port: int, what: str, options: str) -> Typed:
+        authority = self._cluster.machines.certificates / "ca.pem"
+        address = self._cluster.node(node).address
         return self.type_at_home(
-            f"curl --silent --show-error --fail --cacert {folder / 'ca.pem'} {own}"
-            f"https://{self._cluster.node(node).address}:{DRIVER_PORT}/{what}"
+            f"curl {CURL} --cacert {authority} {options} https://{address}:{port}/{what}"
         )
+
+    def _certificates(self, role: Role) -> Path:
+        operators = self._cluster.machines.certificates
+        if role == "operator":
+            return operators
+        made = self.type_at_home(f"provision/certificates {operators.parent} --monitor {MONITOR}")
+        return Path(made.output.strip())
 
     def stop_app(
         self, node: str, target: str, command: str, whales: Sequence[tuple[int, int]]

@@ -159,9 +159,9 @@ Feature: An operator types commands and reads the answers
   Rule: Monitoring needs a certificate of the cluster
 
     Scenario: Health and metrics are for those with a certificate of the cluster
-      When a program with a certificate of the cluster asks "node1" for its health
+      When a program of the operator asks "node1" for its health
       Then it prints JSON
-      When a program with a certificate of the cluster asks "node1" for its metrics
+      When a program of the operator asks "node1" for its metrics
       Then it says "# TYPE flocker_"
       When a program without a certificate asks "node1" for its metrics
       Then it is turned away before it has asked

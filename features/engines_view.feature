@@ -64,7 +64,7 @@ Feature: Every engine lists the volumes of the whole cluster
         """
       Then it says "local"
       And "node1" knows of a problem of "node2" with the volume "demo": containers on this node get a local volume
-      When a program with a certificate of the cluster asks "node2" for its metrics
+      When a program of the operator asks "node2" for its metrics
       Then it says "flocker_problems 1.0"
       When the operator types on "node2"
         """

@@ -23,14 +23,14 @@ def type_at_home(context: Context) -> None:
     context.typed = context.operator.type_at_home(context.text)
 
 
-@when('a program with a certificate of the cluster asks "{node}" for its {what}')
+@when('a program of the operator asks "{node}" for its {what}')
 def ask_with_certificate(context: Context, node: str, what: str) -> None:
-    context.typed = context.operator.ask_driver(node, what, with_certificate=True)
+    context.typed = context.operator.ask_driver(node, what, role="operator")
 
 
 @when('a program without a certificate asks "{node}" for its {what}')
 def ask_without_certificate(context: Context, node: str, what: str) -> None:
-    context.typed = context.operator.ask_driver(node, what, with_certificate=False)
+    context.typed = context.operator.ask_driver(node, what, role=None)
 
 
 @when('the operator types at a terminal of "{node}"')

@@ -140,7 +140,7 @@ class Settling:
         operator = Operator(self._cluster)
         for node in self._cluster.nodes:
             self._outcome.expect(f"{node.name} is well", [], partial(_unwell, node))
-            health = operator.ask_driver(node.name, "health", with_certificate=True)
+            health = operator.ask_driver(node.name, "health", role="operator")
             if health.exit_status != 0:
                 self._outcome.wrong.append(f"health of {node.name}: {health.output}")
         first = self._names[0]

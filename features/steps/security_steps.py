@@ -1,0 +1,61 @@
+"""Steps about those who ask for what is not theirs."""
+
+from behave import then, when
+from behave.runner import Context
+
+ENGINE = "dockerd"
+
+
+@when('a program without a certificate asks the etcd of "{node}" whether it is well')
+def ask_etcd(context: Context, node: str) -> None:
+    context.typed = context.operator.ask_etcd(node)
+
+
+@when('a monitor asks "{node}" for its {what}')
+def ask_as_monitor(context: Context, node: str, what: str) -> None:
+    context.typed = context.operator.ask_driver(node, what, role="monitor")
+
+
+@when('a monitor asks "{node}" to remove the volume "{volume}"')
+def remove_as_monitor(context: Context, node: str, volume: str) -> None:
+    removal = f"volumes/{volume}/remove"
+    context.typed = context.operator.ask_driver(node, removal, role="monitor", method="POST")
+
+
+@when('"{asker}" asks "{node}" for the snapshots of the volume "{volume}"')
+def ask_as_node(context: Context, asker: str, node: str, volume: str) -> None:
+    context.typed = context.operator.ask_as_node(asker, node, volume)
+
+
+@when('a container on "{node}" connects to port {port:d} of "{other}"')
+def connect_from_container(context: Context, node: str, port: int, other: str) -> None:
+    address = context.cluster.node(other).address
+    command = f"docker run --rm busybox nc -w 3 {address} {port} < /dev/null"
+    context.typed = context.operator.type(node, command)
+
+
+@then("it gets no connection")
+def check_no_connection(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status == 1, f"exit status {typed.exit_status}: {typed.output}"
+
+
+@when('a container on "{node}" opens the app on "{other}"')
+def open_app_from_container(context: Context, node: str, other: str) -> None:
+    address = context.cluster.node(other).address
+    command = f"docker run --rm busybox wget -q -T 10 -O - http://{address}/"
+    context.typed = context.operator.type(node, command)
+
+
+@when('a local user of "{node}" reads "{path}"')
+def read_as_local_user(context: Context, node: str, path: str) -> None:
+    context.typed = context.operator.type(node, f"sudo -u nobody head -c 1 {path}")
+
+
+@then("no engine of a node listens on a network")
+def check_engines(context: Context) -> None:
+    for node in context.cluster.nodes:
+        listening = node.ask("sudo ss --tcp --listening --numeric --processes")
+        assert "sshd" in listening, f"{node.name} names no programs: {listening}"
+        open_ports = [line for line in listening.splitlines() if f'"{ENGINE}"' in line]
+        assert not open_ports, f"on {node.name}: {open_ports}"
