@@ -1,4 +1,4 @@
-"""What can be done from outside to a node that is a container, by this machine's engine."""
+"""Commands to this machine's engine about a node that is a container."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the next question may go this way; asking for a file number would make a pipe."""
+        """Tell whether another question may go this way; a file number would need a pipe."""
         sock = self.sock
         return sock is not None and not (sock.closed or sock.eof_received or sock.recv_ready())
 

@@ -171,7 +171,7 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
     on("VolumeDriver.List", Nothing, list_all)
     on("VolumeDriver.Capabilities", Nothing, lambda _: {"Capabilities": {"Scope": "global"}})
 
-    # Those of operators, which are added to the same socket.
+    # Operators' routes are added to the same socket.
     app.state.node = node
     app.router.route_class = OperatorRoute
 

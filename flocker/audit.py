@@ -1,6 +1,6 @@
-"""Who asked for a change: one line in the journal for each, and a name in the history.
+"""A line in the journal for each change, and a name in the history, that say who asked.
 
-Whoever asks is known where the question comes in, and is kept beside the thread's work in a
+The asker is known where the question comes in, and is kept beside the thread's work in a
 context variable: what that work records in the history names it (`records.Event.by`). Work that
 nobody asked for names nobody.
 """
@@ -19,7 +19,7 @@ from flocker.printable import printable
 
 log = logging.getLogger("flocker.audit")
 
-# What a node says beside a question that it forwards: for whom. The node's name is its
+# A node says beside a question that it forwards for whom it asks. The node's name is its
 # certificate's, so nobody is named that is not on that node.
 FORWARDED_HEADER = "flocker-asked-by"
 
@@ -54,12 +54,12 @@ _asker: ContextVar[Asker | None] = ContextVar("asker", default=None)
 
 
 def asker() -> Asker | None:
-    """Who asked for what this thread does; None: nobody did."""
+    """The asker of this thread's work; None: nobody asked for it."""
     return _asker.get()
 
 
 def by() -> str:
-    """Who asked for what this thread does, for the history."""
+    """The asker of this thread's work, for the history."""
     return str(_asker.get() or "")
 
 

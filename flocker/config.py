@@ -30,7 +30,7 @@ class Certificates:
 
     @property
     def for_etcd(self) -> Certificates:
-        """What the driver shows etcd, whose authority is another one."""
+        """The driver's certificate for etcd, from etcd's own authority."""
         return self.within(self.folder / "etcd")
 
 

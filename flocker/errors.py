@@ -122,7 +122,7 @@ class PeerAway(OwnerAway):
 
 
 class NotAllowed(Refused):
-    """Who asks may not: it is another role's or another node's to ask, or the node was retired."""
+    """The caller may not ask this: it is for another role or node, or the node was retired."""
 
 
 class HoldsMore(Refused):

@@ -81,7 +81,7 @@ class _Reader:
             if chunk is None:
                 raise TransferFailed(f"the stream from {self._node} broke off; try again")
             waited = time.monotonic() - asked
-            # Whoever reads gives up by then. So if that took longer, this node stood still.
+            # The reader gives up by then. So if that took longer, this node stood still.
             if waited < liveness.SILENCE_SECONDS:
                 self._waited += waited
             if self._waited >= liveness.SILENCE_SECONDS:

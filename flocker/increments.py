@@ -160,7 +160,7 @@ def _frame(head: Mapping[str, Any]) -> bytes:
 def decode(chunks: Iterable[bytes], node: str, most: int) -> Iterator[Increment]:
     """The increments in the stream of frames that a node sends.
 
-    Whatever the node sends, what is yielded is as `encode` was given it, and no more is held in
+    Each increment is as `encode` was given it, whatever the node sends. No more is held in
     memory than one head and one small stream.
 
     Args:

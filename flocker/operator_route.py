@@ -1,4 +1,4 @@
-"""What is true of every route for operators on a node's own socket: who asks is known."""
+"""Routes for operators on a node's own socket, each of which knows its caller."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@
     GET  /upkeep/strays                    likewise
     POST /verification/...                 see verification_api.py
 
-Who may ask what: permissions.py. The limits of questions and answers: peer_models.py.
+permissions.py says who may ask what; peer_models.py has the limits of questions and answers.
 
 A stream has no length: it comes in frames, with signs of life and an end of its own (frames.py), so
 one that breaks off cannot pass for whole.

@@ -109,8 +109,10 @@ class Door:
             self._handshakes.pop(connection, None)
 
     async def _has_spoken(self, connection: socket.socket) -> bool:
-        """Whether the first bytes come in time. Until then a connection costs hardly anything: what
-        TLS needs for each is made only for those that speak."""
+        """Tell whether the first bytes come in time.
+
+        Until then a connection costs hardly anything: TLS is begun only for those that speak.
+        """
         loop = asyncio.get_running_loop()
         speaks = asyncio.Event()
         loop.add_reader(connection, speaks.set)

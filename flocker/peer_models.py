@@ -1,4 +1,4 @@
-"""What nodes may say to each other: questions and answers with their limits.
+"""Models of the questions and answers between nodes, with their limits.
 
 A node believes what another one says of its volumes, and nothing that cannot be: a wrong type, a
 negative size, a path where a number belongs. Answers may have fields that a newer version added.
@@ -35,7 +35,7 @@ LARGEST_ANSWER_BYTES = 32 << 20
 MOST = 100_000  # of anything in a list
 LONGEST_REASON = 2000
 
-# What an operator asks for that is done where the data is.
+# Operators' requests that are done where the data is.
 FORWARDED: Mapping[str, type[Asked]] = {
     "move": MoveRequest,
     "snapshot": SnapshotRequest,
@@ -74,7 +74,7 @@ class SnapshotPart(BaseModel):
 
 
 class WantedPart(Asked):
-    """What a node lacks and has of one volume."""
+    """The snapshots that a node lacks and has of one volume."""
 
     volume_id: VolumeId
     snapshot: SnapshotPart
@@ -197,7 +197,7 @@ class DigestAnswer(_Answer):
 
 
 class VolumePart(_Answer):
-    """What an operator is told of a volume's record."""
+    """The part of a volume's record that an operator is told."""
 
     name: Name
     id: VolumeId
@@ -215,7 +215,7 @@ class TakenPart(_Answer):
 
 
 class OperationAnswer(_Answer):
-    """What one of the forwarded operations returns."""
+    """The answer to a forwarded operation."""
 
     volume: VolumePart | None = None
     kept_as: Text | None = None
@@ -241,7 +241,7 @@ STRAYS: TypeAdapter[list[StrayAnswer]] = TypeAdapter(
 
 
 def read(node: str, kind: type[Read] | TypeAdapter[Read], content: bytes) -> Read:
-    """What a node has answered.
+    """Read what a node has answered.
 
     Raises:
         TransferFailed: it cannot be an answer to that question.
@@ -270,6 +270,6 @@ def reason(content: bytes) -> str:
 
 
 def problems(errors: Any) -> str:
-    """What is wrong with something that was said, in one line, without repeating it."""
+    """Describe in one line what is wrong with a message, without repeating it."""
     found = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in errors[:5]]
     return printable("; ".join(found)[:LONGEST_REASON])

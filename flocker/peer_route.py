@@ -1,6 +1,6 @@
-"""What is true of every route on the port for other machines, before and after its own work.
+"""The work that every route on the port for other machines does before and after its own.
 
-Who asks is known by the connection's certificate. A caller who may not ask is refused before the
+The connection's certificate says who asks. A caller who may not ask is refused before the
 body is read (permissions.py). A body has a largest size and a time to come in. A change is written
 to the journal with its caller and outcome.
 """

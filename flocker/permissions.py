@@ -1,4 +1,4 @@
-"""Who may ask what on the port for other machines: the one place that says so.
+"""The one list of who may ask what on the port for other machines.
 
 A route that is not listed here is refused to everybody. Some are for one node alone: the check
 beside such a route looks at the cluster's records.
@@ -19,7 +19,7 @@ Check = Callable[[Rights, str, str], None]
 
 @dataclass(frozen=True)
 class Permission:
-    """Who may ask a route.
+    """The callers who may ask a route.
 
     Attributes:
         roles: of those who may.
@@ -66,7 +66,7 @@ _NOBODY = Permission(frozenset())
 
 
 def permission(method: str, path: str) -> Permission:
-    """What is said of a route; of one that is not listed, that nobody may ask it."""
+    """The permission of a route; nobody may ask one that is not listed."""
     return ROUTES.get((method, path), _NOBODY)
 
 

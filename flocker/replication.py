@@ -110,7 +110,7 @@ class Retention:
         return kept
 
     def _pinned(self, volume: Volume, state: State) -> set[int]:
-        """What peers are fetching; the others are forgotten."""
+        """The snapshots that peers are fetching; the others are forgotten."""
         copies, pins = state.copies_of(volume), self._sent.pop(volume.id, {})
         left = {
             node: pin

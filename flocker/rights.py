@@ -1,4 +1,4 @@
-"""What a node may ask about a volume, by the cluster's records.
+"""The rights of a node on a volume, by the cluster's records.
 
 Whoever owns, copies, receives or may take over a volume may read it; a move is its target's, and
 what follows a move or a removal is said by the volume's owner. The records themselves are believed:

@@ -142,7 +142,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a stream says first.
+    """The first command of a stream.
 
     Attributes:
         name: of the snapshot, where it was sent.
@@ -194,7 +194,7 @@ class Reader:
         self._has_ended = False
 
     def feed(self, piece: bytes) -> Iterator[Beginning | Command]:
-        """What has come whole now: first of all a Beginning, then what changes.
+        """Yield what has come whole now: first of all a Beginning, then what changes.
 
         Raises:
             TransferFailed: this is no such stream.

@@ -1,4 +1,4 @@
-"""What this node shows other nodes, and how it looks at theirs, at both ends of a connection."""
+"""TLS between nodes: the certificates of this one, and the check of theirs, at both ends."""
 
 from __future__ import annotations
 

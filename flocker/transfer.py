@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 # Small increments taken in at the same time; they share commits. 300 of them took 6.8 s with 4
 # threads, 3.8 s with 8, 2.6 s with 16 and 2.1 s with 32, on two busy cores.
 STAGED_AT_ONCE = 24
-# What is here of a volume and is told to its owner: people may keep thousands of snapshots, and the
-# newest that both have is nearly always among the last.
+# A volume's owner is told this many of the snapshots that are here. People may keep thousands, and
+# the newest that both have is nearly always among the last.
 HERE_TOLD = 20
 WAIT_SECONDS = 1.0  # between two looks of who waits for another fetch of the same volume
 Outcomes = dict[str, FlockerError | None]

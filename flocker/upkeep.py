@@ -57,7 +57,7 @@ class Upkeep:
     def purge(self, reference: str | None) -> Answer:
         """Delete what was removed or put aside, on all nodes, and tell how much room it made.
 
-        What only a replaced owner had of a volume is kept and named, unless it is meant itself.
+        Writes that only a replaced owner had are kept and named, unless they are meant.
 
         Args:
             reference: a removed volume's name, or a copy that `flocker trash` or `flocker

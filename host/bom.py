@@ -24,7 +24,7 @@ from packageurl import PackageURL
 
 
 def bill(version: str, made: datetime, wheels: list[Path]) -> str:
-    """What is in the package of that version.
+    """List what is in the package of that version.
 
     Args:
         made: of the changelog, as everything in the package.

@@ -86,7 +86,7 @@ def _make_node(directory: Path, name: str, address: str) -> None:
     certs = directory / name
     wanted = leaves.authority_of_a_node(name, address)
     authorities = {"drivers": directory / "ca", "etcd": directory / "etcd-ca"}
-    # Who has another address needs another authority: the old one may not sign for it.
+    # A node with another address needs another authority: the old one may not sign for it.
     is_moved = _address(certs) != address
     for kind, issuer in authorities.items():
         folder = certs / "authority" / kind

@@ -25,7 +25,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(autouse=True)
 def noted() -> Iterator[str]:
-    """What is noted of a node; it is noted again after the test."""
+    """The keys noted of a node, which are noted again after the test."""
     if not run("docker", "ps", "--quiet", "--filter", f"name=^{CONTAINER}$").stdout:
         pytest.skip(f"{CONTAINER} is not up, or not a container")
     before = NOTED.read_text()

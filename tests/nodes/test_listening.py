@@ -1,4 +1,4 @@
-"""What listens on the nodes is what docs/architecture.md lists, no more and no less."""
+"""The ports and sockets of the nodes are those that docs/architecture.md lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node's users, its containers and its services may not do there."""
+"""A node's users, its containers and its services, and what they may not do there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer says about itself, and which requests get no answer but a refusal."""
+"""Headers of every answer, and the refusal of requests that come from another site."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ class OwnPageOnly:
 
 
 def is_foreign(headers: Headers) -> bool:
-    """Whether a browser asks on behalf of a page from elsewhere; "null" is one without a site."""
+    """Tell whether a browser asks for a page from elsewhere; "null" is one without a site."""
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2] != headers.get("host")

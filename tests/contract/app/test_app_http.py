@@ -141,7 +141,7 @@ def test_a_file_is_sent_whole_whatever_parts_are_asked_for(app: WebApp) -> None:
 
 
 def hangs_up(visitor: socket.socket) -> bool:
-    """Whether the app ends the connection within the time of the socket."""
+    """Tell whether the app ends the connection within the time of the socket."""
     try:
         return visitor.recv(1) == b""
     except ConnectionResetError:

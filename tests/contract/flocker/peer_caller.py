@@ -1,4 +1,4 @@
-"""Whoever a test wants to be, asking a node's port for other machines."""
+"""A caller of any role and name, who asks a node's port for other machines."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.unit.flocker.cluster import Machine
 
 
 def peers_app(machine: Machine, count_sent: Callable[[int], None]) -> FastAPI:
-    """What a machine answers on the port for others."""
+    """The application by which a machine answers others."""
     app = serve_peers(
         Parts(
             machine.driver,

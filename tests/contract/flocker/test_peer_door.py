@@ -52,7 +52,7 @@ def greeted(port: int, authority: Authority, name: str = "node2") -> ssl.SSLSock
 
 
 def is_over(connection: socket.socket) -> bool:
-    """Whether the other end has ended it, now or within some seconds."""
+    """Tell whether the other end has ended it, now or within some seconds."""
     try:
         return connection.recv(1 << 16) == b""
     except OSError:

@@ -1,4 +1,4 @@
-"""Who may ask what on the port for other machines: asked of a node over the network.
+"""Each role and name asks a node over the network for what is theirs and what is not.
 
 node1 owns the volumes; `mine` has a replica on node2, `other` is copied nowhere.
 """

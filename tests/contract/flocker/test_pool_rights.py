@@ -32,7 +32,7 @@ def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def open_to_others(path: Path) -> list[str]:
-    """What others have rights at, beside the content of volumes; links have no modes."""
+    """List what others have rights at, beside the content of volumes; links have no modes."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode) or (path.is_dir() and (path.name in CONTENT or path.name.isdecimal())):
         return []
@@ -42,7 +42,7 @@ def open_to_others(path: Path) -> list[str]:
 
 
 def seen_by_nobody(root: Path) -> str:
-    """What a user without rights finds below a folder."""
+    """List what a user without rights finds below a folder."""
     # The folder of the file system is root's as well, so it is entered before the rights are left.
     done = subprocess.run(
         ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "ls", "-R", "."],

@@ -130,7 +130,7 @@ def test_what_is_not_tls_1_3_is_refused(certs: Path) -> None:
 def test_a_certificate_of_another_authority_in_a_new_file_is_not_taken(
     certs: Path, tmp_path: Path
 ) -> None:
-    """What is trusted is replaced with the rest."""
+    """The trusted authorities are replaced with the rest."""
     other = tmp_path / "other"
     make = [ROOT / "provision" / "certificates", other, f"node1={ADDRESS}", f"node2={ADDRESS}"]
     subprocess.run(make, check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What the package's units may do, by systemd's own measure: 0 for nothing, 10 for everything.
+"""The rights of the package's units, by systemd's own measure: 0 for nothing, 10 for everything.
 
 Decision 36 has the reason for each point that is left.
 """

@@ -1,4 +1,4 @@
-"""What the app and its databases know each other by, made by the script that provisioning runs."""
+"""The password of the app's databases, made by the script that provisioning runs."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ CONTAINERS = 2000  # their list takes many packets
 
 
 class Answers(BaseHTTPRequestHandler):
-    """What an engine says."""
+    """The answers of an engine."""
 
     protocol_version = "HTTP/1.1"
 

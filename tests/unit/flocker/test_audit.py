@@ -1,4 +1,4 @@
-"""Who asked for a change is in the journal and in the history."""
+"""The journal and the history name who asked for a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine is asked of many volumes, by a double of it that hangs."""
+"""Questions about many volumes to a double of the engine, which hangs."""
 
 from __future__ import annotations
 
