@@ -15,7 +15,7 @@ import pytest
 from acceptance.waiting import eventually
 from flocker import note, subvolume
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
-from flocker.errors import PoolError, TransferFailed
+from flocker.errors import BadRequest, PoolError, TransferFailed
 from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.test_pool import moved, put_away, written
@@ -312,7 +312,7 @@ def test_a_removed_volume_lies_whole_in_the_trash(
 
 def test_an_id_that_is_no_uuid_never_becomes_a_path(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool = make_btrfs_pool()
-    with pytest.raises(ValueError, match="UUID"):
+    with pytest.raises(BadRequest, match="UUID"):
         pool.discard("../../etc", "demo", "node1", SURE)
 
 

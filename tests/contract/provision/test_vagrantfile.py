@@ -58,9 +58,11 @@ def run(
 def made_for(checkout: Path, nodes: int) -> None:
     """Leave what a cluster of that size has on the host."""
     pairs = [f"node{n}=172.16.78.{249 + n}" for n in range(1, nodes + 1)]
-    subprocess.run(
-        ["provision/certificates", ".vagrant/certs", *pairs], cwd=checkout, check=True, timeout=60
-    )
+    for command in (
+        ["provision/certificates", ".vagrant/certs", *pairs],
+        ["provision/app-password", ".vagrant/certs/app"],
+    ):
+        subprocess.run(command, cwd=checkout, check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
