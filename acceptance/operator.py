@@ -14,7 +14,7 @@ from typing import Literal
 
 from acceptance import evidence
 from acceptance.app import AppGap, Gap, GapNeverEnded
-from acceptance.cluster import CERTIFICATES_ON_NODE, COMMAND_SECONDS, Cluster, Typed
+from acceptance.cluster import COMMAND_SECONDS, Cluster, Typed
 from acceptance.machines import DRIVER_PORT
 from acceptance.speed import NODES
 from host import ROOT
@@ -114,7 +114,7 @@ class Operator:
         known = self._cluster.node(asker).ask(
             f"docker volume inspect -f {{{{.Status.id}}}} {volume}"
         )
-        files = f"{CERTIFICATES_ON_NODE}/"
+        files = "/etc/flocker/certs/"
         return self.type(
             asker,
             f"sudo curl {CURL} --cacert {files}ca.pem --cert {files}cert.pem --key {files}key.pem "

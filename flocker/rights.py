@@ -62,13 +62,20 @@ class Rights:
 
     def refusals(self, volume_ids: Collection[str], node: str) -> dict[str, str]:
         """The volumes that a node may not read, by id, and why."""
-        left = _unreadable(volume_ids, node, self._known())
-        if left:  # this node may not have heard of it yet
-            left = _unreadable(left, node, self._ownership.state())
+        known = self._known()
+        left = _unreadable(volume_ids, node, known)
+        # This node may not have heard of them yet. A removal that it has heard of is looked up by
+        # itself: nodes that have not go on asking, and reading all there is costs much more.
+        unheard = {each for each in left if not self._is_removed(each, known)}
+        if unheard:
+            left -= unheard - _unreadable(unheard, node, self._ownership.state())
         return {
             volume_id: f"{node} neither copies nor receives volume {volume_id}"
             for volume_id in left
         }
+
+    def _is_removed(self, volume_id: str, known: State) -> bool:
+        return volume_id in known.removed and self._ownership.removed(volume_id) is not None
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)
