@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from flocker import (
@@ -55,6 +56,7 @@ from flocker.pool import Aside, Staged, Usage
 from flocker.quotas import Quotas
 from flocker.records import Claim, Snapshot, Volume, now
 from flocker.reserve import Reserve, works_when_full
+from flocker.send_stream import SMALL_BYTES
 from flocker.space import metadata
 from flocker.trash import Trash
 from flocker.volume_folder import VolumeFolder
@@ -210,7 +212,17 @@ class BtrfsPool:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        staged = self._stage(volume_id, snapshot, parent, partial(btrfs_stream.receive, stream))
+        begun = bytearray()
+        rest = iter(stream)
+        for chunk in rest:
+            begun += chunk
+            if len(begun) > SMALL_BYTES:
+                whole = chain([bytes(begun)], rest)
+                make = partial(btrfs_stream.receive, whole)
+                staged = self._stage(volume_id, snapshot, parent, make)
+                break
+        else:  # a new volume has next to nothing in it: starting a process costs far more
+            staged = self.stage(volume_id, snapshot, parent, bytes(begun))
         [error] = self.settle([staged])
         if error is not None:
             raise error

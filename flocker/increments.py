@@ -24,8 +24,8 @@ from flocker.liveness import Watch, of_thread
 from flocker.pool import Pool
 from flocker.records import Record, Snapshot
 from flocker.replication import Retention
+from flocker.send_stream import SMALL_BYTES
 
-SMALL_BYTES = 256 << 10
 AT_ONCE = 8  # increments that are made ready ahead of the one that is sent
 HEAD_BYTES = 64 << 10  # an error takes most of it: JSON may need twelve bytes for a character
 ERROR_CHARS = 4000

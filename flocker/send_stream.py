@@ -20,6 +20,7 @@ from flocker.errors import StreamRefused, TransferFailed
 
 # Applied by the daemon itself; more hold its other threads up for longer than a process costs.
 MOST_COMMANDS = 200
+SMALL_BYTES = 256 << 10
 MOST_COMMAND_BYTES = 1 << 16  # BTRFS_SEND_BUF_SIZE_V1: the kernel writes no longer ones
 _MAGIC = b"btrfs-stream\0"
 _HEADER = struct.Struct("<13sI")  # struct btrfs_stream_header: magic, version

@@ -378,3 +378,22 @@ def test_a_folder_that_cannot_be_read_keeps_no_other_volume_from_being_copied(
     with pytest.raises(PoolError, match=f"{broken.volume_id} cannot be read: Not a directory"):
         pool.take_snapshot(broken)
     pool.take_snapshot(claim)
+
+
+def test_a_small_whole_copy_is_received_without_a_process(
+    make_btrfs_pool: MakeBtrfsPool, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process for each of hundreds of new volumes kept their nodes from answering."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    source.create(claim)
+    (source.open(claim) / "file").write_text("small")
+    small = source.take_snapshot(claim)
+    (source.open(claim) / "file").write_bytes(os.urandom(1 << 20))
+    large = source.take_snapshot(claim)
+    monkeypatch.setattr("flocker.btrfs_stream.RECEIVER", ["false"])
+    target.receive(claim.volume_id, small, None, source.send(claim.volume_id, small.number, None))
+    assert target.snapshots(claim.volume_id) == [small]
+    with pytest.raises(TransferFailed, match="receiving a snapshot failed"):
+        target.receive(
+            claim.volume_id, large, None, source.send(claim.volume_id, large.number, None)
+        )
