@@ -119,7 +119,7 @@ class Custody:
     def step_back(self, volume: Volume) -> None:
         """Have nothing here of a volume owned elsewhere but what is part of it.
 
-        Whatever still writes is stopped. Then the writes that only this node has are put aside.
+        Processes that still write are stopped. Then the writes that only this node has are put aside.
         They may lie in the trash: the volume was removed, and is back, since this node last looked.
         """
         if self._pool.reclaim(volume.id, partial(self._refuse_if_gone, volume)):
