@@ -119,8 +119,9 @@ class Custody:
     def step_back(self, volume: Volume) -> None:
         """Have nothing here of a volume owned elsewhere but what is part of it.
 
-        Processes that still write are stopped. Then the writes that only this node has are put aside.
-        They may lie in the trash: the volume was removed, and is back, since this node last looked.
+        Processes that still write are stopped. Then the writes that only this node has are put
+        aside. They may lie in the trash: the volume was removed, and is back, since this node last
+        looked.
         """
         if self._pool.reclaim(volume.id, partial(self._refuse_if_gone, volume)):
             log.info("volume '%s' is back; its removed copy here is used again", volume.name)
