@@ -22,7 +22,7 @@ Feature: Three hundred volumes are as little trouble as three
         """
       Then it prints "300" in less than a second
       And the driver on "node1" lists its volumes in less than 100 milliseconds
-      And the driver on "node1" comes to rest below 1 % of a core and 120 MB
+      And the driver on "node1" comes to rest below 2 % of a core and 120 MB
       And the engine of "node1" starts at most 2 seconds slower than that
 
   Rule: Many containers can start at once

@@ -507,7 +507,8 @@ class BtrfsPool:
         self.reserve.make()
 
     def volume_ids(self) -> list[str]:
-        return sorted(path.name for path in self._volumes.iterdir())
+        # Without a Path for each: it is asked every few seconds, of hundreds.
+        return sorted(os.listdir(self._volumes))  # noqa: PTH208
 
     def open_ids(self) -> set[str]:
         # Without a Path for each: of 300 volumes that takes 0.6 ms instead of 8.

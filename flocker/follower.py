@@ -57,6 +57,7 @@ class Follower:
         self._retention = retention
         self._clear = clear
         self._lock = threading.Lock()
+        self._compared: tuple[State, list[Volume]] = State(), []  # and what is behind in it
         self._alone: set[str] = set()  # volumes that are fetched alone now
         self._followed: dict[str, bool] = {}  # owner -> whether to look once more when done
         self._setbacks = Setbacks()
@@ -108,12 +109,24 @@ class Follower:
         """List what is to be fetched now, the oldest copy first."""
         due = [
             volume
-            for volume in state.volumes.values()
+            for volume in self._all_behind(state)
             if volume.id not in self._alone
-            and self.lacks(volume, state)
+            and self._node in replicas_of(volume, state)
             and self._setbacks.is_due(volume.id)
         ]
         return sorted(due, key=lambda volume: self._taken_at(volume, state))
+
+    def _all_behind(self, state: State) -> list[Volume]:
+        """List what is not here; looked through anew only when something of it has changed.
+
+        Mostly nodes only say that they are there: see keyspace.Tables.
+        """
+        last, behind = self._compared
+        is_same = state.volumes is last.volumes and state.copies is last.copies
+        if not is_same or state.nodes.keys() != last.nodes.keys():
+            behind = [each for each in state.volumes.values() if self._is_behind(each, state)]
+            self._compared = state, behind  # in one: the workers look, too
+        return behind
 
     def _taken_at(self, volume: Volume, state: State) -> str:
         mine = state.copies_of(volume).get(self._node)

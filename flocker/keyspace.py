@@ -115,8 +115,9 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[str, Any]] = {kind: {} for kind in _READERS}
-        # Made anew only when one of its kind changes: mostly only nodes do, every second or so.
-        self._by_volume: dict[str, dict[str, dict[Any, Any]]] = {}
+        # What States hold, by kind. Made anew only when one of the kind changes: mostly only nodes
+        # do, every second or so, and what is the same need not be compared.
+        self._told: dict[str, dict[Any, Any]] = {}
 
     def put(self, key: str, value: Any) -> None:
         """Take note of a key's value; one that is not part of a State is passed over.
@@ -129,39 +130,37 @@ class Tables:
             return
         try:
             self._tables[kind][rest] = _READERS[kind](value)
-            self._by_volume.pop(kind, None)
+            self._told.pop(kind, None)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("%s cannot be read and is passed over: %r", key, error)
 
     def delete(self, key: str) -> None:
         kind, _, rest = key.partition("/")
         self._tables.get(kind, {}).pop(rest, None)
-        self._by_volume.pop(kind, None)
+        self._told.pop(kind, None)
 
     def state(self) -> State:
         """What there is now; it does not change with later keys."""
-        tables = self._tables
         return State(
-            volumes=dict(tables["volumes"]),
-            mounts=dict(tables["mounts"]),
-            moves=dict(tables["moves"]),
-            nodes=dict(tables["nodes"]),
-            seen=dict(tables["seen"]),
-            looks=dict(tables["looks"]),
-            retired=dict(tables["retired"]),
             copies=self._grouped("copies", lambda copy: copy.node),
             snapshots=self._grouped("snapshots", lambda named: named.key),
-            removed=dict(tables["removed"]),
+            **{kind: self._all(kind) for kind in KINDS if kind not in ("copies", "snapshots")},
         )
+
+    def _all(self, kind: str) -> dict[str, Any]:
+        """The records of one kind."""
+        if kind not in self._told:
+            self._told[kind] = dict(self._tables[kind])
+        return self._told[kind]
 
     def _grouped(self, kind: str, key: Callable[[Any], Any]) -> dict[str, dict[Any, Any]]:
         """The records of one kind by volume id, and for each volume by `key`."""
-        if kind not in self._by_volume:
+        if kind not in self._told:
             found: dict[str, dict[Any, Any]] = {}
             for each in self._tables[kind].values():
                 found.setdefault(each.volume_id, {})[key(each)] = each
-            self._by_volume[kind] = found
-        return self._by_volume[kind]
+            self._told[kind] = found
+        return self._told[kind]
 
 
 def keyed(state: State) -> dict[str, Json]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,32 @@ class _Frozen:
 
 
 @dataclass(frozen=True)
+class _Owned:
+    """The volumes of one node among those `known`, as they are looked at in each round.
+
+    Attributes:
+        by_id: all of them.
+        replicated: those that have replicas, by claim.
+        sized: those that have a size.
+    """
+
+    known: Mapping[str, Volume]
+    by_id: dict[str, Volume]
+    replicated: dict[Claim, Volume]
+    sized: list[Volume]
+
+    @classmethod
+    def among(cls, known: Mapping[str, Volume], node: str) -> _Owned:
+        own = [volume for volume in known.values() if volume.owner == node]
+        return cls(
+            known,
+            {volume.id: volume for volume in own},
+            {volume.claim: volume for volume in own if volume.replicas > 0},
+            [volume for volume in own if volume.size_bytes is not None],
+        )
+
+
+@dataclass(frozen=True)
 class _Freezing:
     """A snapshot that is being taken."""
 
@@ -75,6 +101,7 @@ class Publisher:
         self._catalog = catalog
         self._pool = pool
         self._retention = retention
+        self._owned = _Owned.among({}, node)
         self._look: Look | None = None  # of the last round that is complete
         self._freezing: dict[str, _Freezing] = {}  # by volume id
         self._is_any_held = False  # whether a volume waits for a replica to have its last snapshot
@@ -112,13 +139,11 @@ class Publisher:
         if not self._catalog.is_connected:
             return  # nobody can be told, so snapshots would only pile up
         began, state = now(), self._catalog.state
-        mine = {
-            volume.id: volume for volume in state.volumes.values() if volume.owner == self._node
-        }
-        for volume in mine.values():
-            if volume.size_bytes is not None:
-                self._contain(volume)
-        own = {volume.claim: volume for volume in mine.values() if volume.replicas > 0}
+        if state.volumes is not self._owned.known:  # mostly it is: see keyspace.Tables
+            self._owned = _Owned.among(state.volumes, self._node)
+        mine, own = self._owned.by_id, self._owned.replicated
+        for volume in self._owned.sized:
+            self._contain(volume)
         changed = set(self._pool.changed_volumes(own.keys()))
         due = [own[claim] for claim in own if claim in changed or not self._is_said(claim, state)]
         behind = self._behind(due, mine)

@@ -87,8 +87,8 @@ class Strays:
     def look(self) -> None:
         """Write each volume's record beside its data; free or show what has none in etcd."""
         state = self._catalog.state
-        here = self._pool.volume_ids()
-        unknown = set(here) - state.volume_ids() - state.removed.keys()
+        here = set(self._pool.volume_ids())
+        unknown = here - state.volume_ids() - state.removed.keys()
         at = time.monotonic()
         self._since = {each: self._since.get(each, at) for each in unknown}
         self._kept = {each: kept for each, kept in self._kept.items() if each in here}

@@ -3,15 +3,23 @@
 from behave import given, then, when
 from behave.runner import Context
 
+from acceptance.app import MobyCounter
 from acceptance.placer import Placer
 from acceptance.waiting import eventually
 
 SEEN_SECONDS = 5  # the page asks for news each second
+START_SECONDS = 30  # within which the app answers once its containers are there
 
 
 @given('moby-counter runs on "{node}"')
-@when('the operator starts moby-counter on "{node}"')
 def run_app(context: Context, node: str) -> None:
+    start_app(context, node)
+    app = MobyCounter(context.cluster.node(node).address)
+    eventually(app.ping, is_=True, within=START_SECONDS)  # Compose does not wait for it
+
+
+@when('the operator starts moby-counter on "{node}"')
+def start_app(context: Context, node: str) -> None:
     typed = context.operator.type(node, "cd /vagrant/app && docker-compose up -d")
     assert typed.exit_status == 0, typed.output
 

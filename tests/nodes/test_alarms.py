@@ -121,8 +121,8 @@ def test_an_empty_volume_is_noticed(run_with: Run, tmp_path: Path) -> None:
 
 
 def test_a_whale_that_is_missing_is_noticed(run_with: Run) -> None:
-    client = "REDISCLI_AUTH=$(cut -d' ' -f2 /run/secrets/redis.conf) redis-cli"
-    dropped = typed("node2", f'docker exec app-redis-1 sh -c "{client} rpop whales"')
+    client = 'REDISCLI_AUTH=$(cut -d" " -f2 /run/secrets/redis.conf) redis-cli'
+    dropped = typed("node2", f"docker exec app-redis-1 sh -c '{client} rpop whales'")
     done = run_with('the visitor opens the app on "node2"', dropped)
     assert done.returncode != 0, done.stdout
     assert "waited 5 s for [(200, 140), (420, 310), (700, 90), (930, 420), (1100, 200)]" in (
