@@ -7,6 +7,7 @@ Longer than 300 lines because each check is a function with its message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
@@ -56,7 +57,7 @@ fi
 [ ! -e {SCENARIOS_MARK} ] || echo "has scenarios"
 sed -n 's/^FLOCKER_NODE=/node /p; s/^FLOCKER_ETCD_ENDPOINTS=/endpoints /p' \\
     /etc/flocker/flocker.env 2>/dev/null
-[ ! -e /etc/flocker/certs/ca.pem ] || sha256sum /etc/flocker/certs/ca.pem | sed 's/^/cluster /'
+[ ! -e /etc/flocker/certs/ca.pem ] || sed 's/^/authority /' /etc/flocker/certs/ca.pem
 ! timeout 20 flocker status --json 2>/dev/null | grep -Eq '"is_connected": ?true' || echo "has work"
 echo "free $(df --output=avail --block-size=1 /var/lib | tail -n 1)"
 """
@@ -73,7 +74,7 @@ class Facts:
     system: str  # like "debian 12"
     architecture: str  # like "amd64"
     node: str  # which one it is already, empty when it is none
-    cluster: str  # the SHA-256 of its cluster's CA certificate
+    authorities: frozenset[str]  # the certificates of those it trusts, in base64
     etcd_members: int  # of its cluster; 0 when it is no node
     free_bytes: int
     addresses: tuple[str, ...]
@@ -97,14 +98,15 @@ class Facts:
 class Wanted:
     """What a server is meant to become.
 
-    `cluster` is the SHA-256 of the CA certificate, empty before it is made.
+    `authorities` are the certificates of the cluster's in base64: none before they are made, two
+    while they are changed.
     """
 
     node: str
     address: str
     login: str
     architecture: str
-    cluster: str
+    authorities: frozenset[str]
     etcd_members: int
 
 
@@ -143,7 +145,7 @@ def parse(printed: str) -> Facts:
         system=first("system"),
         architecture=first("architecture"),
         node=first("node"),
-        cluster=first("cluster").partition(" ")[0],
+        authorities=certificates_in("\n".join(found.get("authority", ()))),
         etcd_members=first("endpoints").count("https://"),
         free_bytes=int(first("free")),
         addresses=tuple(found.get("address", ())),
@@ -152,6 +154,12 @@ def parse(printed: str) -> Facts:
         volumes=tuple(found.get("volume", ())),
         has=frozenset(found.get("has", ())),
     )
+
+
+def certificates_in(pem: str) -> frozenset[str]:
+    """The certificates of a file, each in base64."""
+    found = re.findall("-----BEGIN CERTIFICATE-----(.*?)-----END", pem, re.DOTALL)
+    return frozenset("".join(each.split()) for each in found)
 
 
 def other_system(facts: Facts, _: Wanted) -> str | None:
@@ -198,7 +206,7 @@ def other_address(facts: Facts, wanted: Wanted) -> str | None:
 
 def other_cluster(facts: Facts, wanted: Wanted) -> str | None:
     """A server that is a node keeps its name and its cluster, unless it was made to forget that."""
-    is_ours = facts.cluster in ("", wanted.cluster)
+    is_ours = not facts.authorities or bool(facts.authorities & wanted.authorities)
     if not facts.node or (facts.node == wanted.node and is_ours):
         return None
     which = facts.node if is_ours else f"{facts.node} of another cluster"

@@ -5,7 +5,6 @@ Longer than 300 lines because it implements the whole interface of machines.py.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import subprocess
@@ -185,8 +184,8 @@ class Servers:
         architecture = subprocess.run(
             ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True
         ).stdout.strip()
-        authority = self._keys / "ca" / "cert.pem"
-        cluster = hashlib.sha256(authority.read_bytes()).hexdigest() if authority.exists() else ""
+        trusted = self._keys / "ca" / "ca.pem"
+        authorities = server_checks.certificates_in(trusted.read_text() if trusted.exists() else "")
         facts: dict[str, Facts] = {}
 
         def look(name: str) -> None:
@@ -196,7 +195,12 @@ class Servers:
             except server_checks.NotRead as error:
                 raise NodesNotUp(f"{name}: {server.address} {error}") from error
             wanted = Wanted(
-                name, str(server.address), server.login, architecture, cluster, len(self._members())
+                name,
+                str(server.address),
+                server.login,
+                architecture,
+                authorities,
+                len(self._members()),
             )
             found = server_checks.problems(facts[name], wanted, checks)
             if found:

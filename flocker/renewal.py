@@ -24,11 +24,14 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 3600
 WARN_SECONDS = 20 * DAY_SECONDS  # ten days of renewals have failed by then
-WARN_OF_AUTHORITY_SECONDS = 90 * DAY_SECONDS  # a person has to do something
+# A person has to do something. `make up` replaces a node's half a year before its end.
+WARN_OF_AUTHORITY_SECONDS = 90 * DAY_SECONDS
+WARN_OF_ROOT_SECONDS = 365 * DAY_SECONDS  # whatever it signs ends no later
 
 BY_ITSELF = "`journalctl -u flocker` says why it was not made anew"
 BY_HAND = "put another in its place, then type `systemctl restart flocker`"
 BY_SETUP = "type `make up` where the nodes are set up from"
+BY_STEPS = "docs/operations.md says under Keys how to change to new authorities"
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,17 @@ class Renewal:
             advice = BY_ITSELF if is_made_here else BY_HAND
             yield from _expiry(leaf.what, leaf.folder / "cert.pem", WARN_SECONDS, advice)
         certs = self._config.certificates
+        own = certs.folder / "authority"
         for what, file in {
-            "node's authority": certs.folder / "authority" / "drivers" / "cert.pem",
-            "node's authority for etcd": certs.folder / "authority" / "etcd" / "cert.pem",
+            "node's authority": own / "drivers" / "cert.pem",
+            "node's authority for etcd": own / "etcd" / "cert.pem",
+        }.items():
+            yield from _expiry(what, file, WARN_OF_AUTHORITY_SECONDS, BY_SETUP)
+        for what, file in {
             "cluster's authority": certs.ca,
             "cluster's authority for etcd": certs.for_etcd.ca,
         }.items():
-            yield from _expiry(what, file, WARN_OF_AUTHORITY_SECONDS, BY_SETUP)
+            yield from _expiry(what, file, WARN_OF_ROOT_SECONDS, BY_STEPS)
 
 
 def _expiry(what: str, file: Path, warn_seconds: float, advice: str) -> Iterator[Expiry]:

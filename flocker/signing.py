@@ -131,7 +131,9 @@ def is_good(folder: Path, issuer: Path | None, left_seconds: float) -> bool:
             return False
         if issuer is not None and not cert.read_text().endswith(_chain(issuer)):
             return False
-        # Of the certificates between the two, only the signer's is at hand: no other will do.
+        # Others may be trusted besides the signer: while authorities are changed.
+        signed = ("-partial_chain", "-trusted", str(signer / "cert.pem"), cert.name)
+        _openssl(folder, "verify", *signed)
         chain = ("-untrusted", str(signer / "cert.pem"), cert.name)
         when = ("-attime", str(int(time.time() + left_seconds)))
         _openssl(folder, "verify", "-x509_strict", *when, "-CAfile", str(signer / "ca.pem"), *chain)

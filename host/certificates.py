@@ -1,6 +1,7 @@
 """Makes what is missing of a cluster's certificates, on the machine that nodes are set up from.
 
 DIRECTORY/ca/, etcd-ca/         the cluster's authorities; their keys stay here
+    next/                       the one that comes after it, while they are changed
 DIRECTORY/<node>/               for one node, which keeps all but `member` in one folder
     ca.pem cert.pem key.pem     its driver's first certificate
     etcd/                       the driver's, for etcd
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import re
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +25,11 @@ from pathlib import Path
 
 from flocker import leaves, private, signing
 from flocker.signing import SigningFailed, Wanted
+from host.authorities import NotYet, Step, change
 
 USAGE = """usage: certificates DIRECTORY NODE=ADDRESS...
-       certificates DIRECTORY --monitor NAME"""
+       certificates DIRECTORY --monitor NAME
+       certificates DIRECTORY --change-authorities"""
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 CLUSTER = "volume-plugins-demo"
 AUTHORITY_LEFT_SECONDS = 2 * leaves.LEAF_SECONDS
@@ -40,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if len(arguments) == 3 and arguments[1] == "--monitor":
             make_monitor(Path(arguments[0]).absolute(), arguments[2])
+        elif len(arguments) == 2 and arguments[1] == "--change-authorities":
+            change_authorities(Path(arguments[0]).absolute())
         elif len(arguments) >= 2 and not arguments[1].startswith("-"):
             make_cluster(Path(arguments[0]).absolute(), _nodes(arguments[1:]))
         else:
@@ -55,14 +61,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def make_cluster(directory: Path, nodes: dict[str, str]) -> None:
     """Make what is missing or ends soon, of the cluster and of these nodes: name -> address."""
-    drivers, etcd = directory / "ca", directory / "etcd-ca"
     with _alone(directory):
-        _ensure(drivers, leaves.root(CLUSTER), None, AUTHORITY_LEFT_SECONDS)
-        _ensure(etcd, leaves.root(f"{CLUSTER}-etcd"), None, AUTHORITY_LEFT_SECONDS)
+        for folder, wanted in _roots(directory).items():
+            # One that ends is changed in steps; a new one at once would part node from node.
+            if not all((folder / f"{part}.pem").exists() for part in ("key", "cert", "ca")):
+                _create(folder, wanted, None)
         for name, address in nodes.items():
             _make_node(directory, name, address)
         operator = leaves.of_a_person(leaves.OPERATOR, "operator")
-        _ensure(directory / "operator", operator, drivers, leaves.RENEW_SECONDS)
+        _ensure(directory / "operator", operator, directory / "ca", leaves.RENEW_SECONDS)
         private.write_together(directory, {"size": f"{len(nodes)}\n"})
 
 
@@ -75,17 +82,70 @@ def make_monitor(directory: Path, name: str) -> None:
     _check(name)
     if not (directory / "size").exists():
         raise Mistake(f"{directory} has no certificates of a cluster; type `make up` first")
-    folder = directory / "monitors" / name
     with _alone(directory):
-        wanted = leaves.of_a_person(leaves.MONITOR, name)
-        _ensure(folder, wanted, directory / "ca", leaves.RENEW_SECONDS)
-    print(folder)
+        print(_ensure_monitor(directory, name))
+
+
+def change_authorities(directory: Path) -> None:
+    """Go one of three steps from the cluster's authorities to new ones; say what comes next.
+
+    Raises:
+        Mistake: there is no cluster, or its nodes do not have the step before.
+    """
+    if not (directory / "size").exists():
+        raise Mistake(f"{directory} has no certificates of a cluster; type `make up` first")
+    with _alone(directory):
+        nodes = {each.parent for each in directory.glob("*/address")}
+        authorities = {
+            folder: (wanted, [node / "authority" / KINDS[folder.name] for node in nodes])
+            for folder, wanted in _roots(directory).items()
+        }
+        try:
+            step = change(authorities)
+        except NotYet as error:
+            raise Mistake(
+                f"{error}; type `make up`, and when it has ended well this again"
+            ) from error
+        monitors = [
+            _ensure_monitor(directory, each.name)
+            for each in sorted((directory / "monitors").glob("*"))
+        ]
+    print(f"step {step} of {len(Step)}: {SAID[step]}")
+    for folder in monitors:
+        print(f"{folder} is new, too: put it where the monitor is")
+    again = "" if step == Step.DROP else ", and when it has ended well this again"
+    print(f"type `make up`{again}")
+
+
+SAID = {
+    Step.TRUST: "all nodes are going to trust the new authorities too",
+    Step.SIGN: "all nodes are going to have certificates of the new authorities",
+    Step.DROP: "all nodes are going to trust the new authorities only",
+}
+KINDS = {"ca": "drivers", "etcd-ca": "etcd"}  # by which a node's folder calls the authorities
+
+
+def _roots(directory: Path) -> dict[Path, Wanted]:
+    """The folders of the cluster's authorities, and what is made for one that is new."""
+    # Who trusts two of one name may take the wrong one for the signer.
+    name = f"{CLUSTER}-{secrets.token_hex(4)}"
+    return {
+        directory / "ca": leaves.root(name),
+        directory / "etcd-ca": leaves.root(f"{name}-etcd"),
+    }
+
+
+def _ensure_monitor(directory: Path, name: str) -> Path:
+    folder = directory / "monitors" / name
+    wanted = leaves.of_a_person(leaves.MONITOR, name)
+    _ensure(folder, wanted, directory / "ca", leaves.RENEW_SECONDS)
+    return folder
 
 
 def _make_node(directory: Path, name: str, address: str) -> None:
     certs = directory / name
     wanted = leaves.authority_of_a_node(name, address)
-    authorities = {"drivers": directory / "ca", "etcd": directory / "etcd-ca"}
+    authorities = {kind: directory / root for root, kind in KINDS.items()}
     # A node with another address needs another authority: the old one may not sign for it.
     is_moved = _address(certs) != address
     for kind, issuer in authorities.items():
@@ -101,7 +161,7 @@ def _make_node(directory: Path, name: str, address: str) -> None:
     private.write_together(certs, {"address": f"{address}\n"})
 
 
-def _ensure(folder: Path, wanted: Wanted, issuer: Path | None, left_seconds: float) -> None:
+def _ensure(folder: Path, wanted: Wanted, issuer: Path, left_seconds: float) -> None:
     if not signing.is_good(folder, issuer, left_seconds):
         _create(folder, wanted, issuer)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.servers.conftest import Site
 from tests.servers.machines import USER, Server
 
 NOBODY = "172.16.79.99"  # on the servers' own network, and no server
+BAD_CERTIFICATE = 56  # of curl: the other side closed the connection, saying why
 RESULTS = ROOT / "build" / "allure-results"
 
 pytestmark = pytest.mark.servers
@@ -186,6 +189,53 @@ def test_a_server_stays_in_its_cluster(mixed: Site) -> None:
     for number, server in enumerate(mixed.servers, 1):
         line = f"node{number}: {server.address} is node{number} of another cluster already"
         assert line in done.stdout, done.stdout
+
+
+def test_authorities_change_while_containers_run_and_volumes_move(
+    mixed: Site, tmp_path: Path
+) -> None:
+    assert mixed.up().returncode == 0
+    first = mixed.servers[0]
+    keys = mixed.inventory.with_suffix(".certs")
+    before = shutil.copytree(keys / "operator", tmp_path / "operator")
+    first.run(
+        "docker volume create -d flocker -o failover=auto stock;"
+        "docker run --detach --name shop -v stock:/data busybox sleep 9999"
+    )
+    shop = "docker inspect --format='{{.State.StartedAt}} {{.State.Running}}' shop"
+    running = first.run(shop).stdout
+    count = "wc -l < /data/steps"
+    for step in (1, 2, 3):
+        done = subprocess.run(
+            [ROOT / "provision" / "certificates", keys, "--change-authorities"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.stdout.startswith(f"step {step} of 3"), done.stdout
+        done = mixed.up()
+        assert done.returncode == 0, done.stdout
+        found = mixed.servers[step % 3].run(
+            "docker run --rm --volume-driver flocker -v ledger:/data busybox "
+            f"sh -c 'echo step >> /data/steps; {count}'"
+        )
+        assert found.stdout == f"{step}\n"
+    assert first.run(shop).stdout == running
+    first.run("docker rm --force shop; docker volume rm stock ledger")
+    assert health(first, keys / "operator").returncode == 0
+    assert health(first, before, trusted=keys / "operator").returncode == BAD_CERTIFICATE
+
+
+def health(
+    server: Server, caller: Path, trusted: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Ask a driver with the certificate of a caller."""
+    return subprocess.run(
+        [
+            *("curl", "--silent", "--max-time", "10", "--cacert", (trusted or caller) / "ca.pem"),
+            *("--cert", caller / "cert.pem", "--key", caller / "key.pem"),
+            f"https://{server.address}:4523/health",
+        ],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def members(server: Server) -> list[str]:

@@ -309,3 +309,92 @@ def test_without_nodes_it_says_how_it_is_called(tmp_path: Path) -> None:
     done = subprocess.run([SCRIPT, tmp_path], check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("usage:")
+
+
+def change(certs: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, certs, "--change-authorities"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def has_one_authority(certs: Path) -> bool:
+    files = [certs / name for name in ("ca/ca.pem", "etcd-ca/ca.pem", "node1/member/ca.pem")]
+    return {file.read_text().count("BEGIN CERTIFICATE") for file in files} == {1}
+
+
+def test_nodes_believe_each_other_during_each_step_to_new_authorities(
+    certs: Path, tmp_path: Path
+) -> None:
+    first = Path(shutil.copytree(certs, tmp_path / "first"))
+    for step in (1, 2, 3):
+        before = Path(shutil.copytree(certs, tmp_path / f"before-{step}"))
+        done = change(certs)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"step {step} of 3: all nodes are going to ")
+        make(certs, *NODES)
+        for folder in ("", "member"):
+            handshake(certs / "node1" / folder, before / "node2" / folder, "node1")
+            handshake(before / "node1" / folder, certs / "node2" / folder, "node1")
+        handshake(certs / "node1" / "member", before / "node2" / "etcd", "node1")
+        handshake(before / "node1", certs / "operator", "node1")
+        handshake(certs / "node1", before / "operator", "node1")
+    assert has_one_authority(certs)
+    with pytest.raises(ssl.SSLError, match="certificate verify failed"):
+        handshake(certs / "node1", first / "operator", "node1")
+    with pytest.raises(ssl.SSLError, match="certificate verify failed"):
+        handshake(certs / "node1" / "member", first / "node2" / "etcd", "node1")
+    after = content(certs)
+    make(certs, *NODES)
+    assert content(certs) == after
+
+
+def test_the_next_step_waits_until_nodes_have_the_one_before(certs: Path) -> None:
+    assert change(certs).returncode == 0
+    before = content(certs)
+    done = change(certs)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "type `make up`, and when it has ended well this again" in done.stderr
+    assert content(certs) == before
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_step_that_was_interrupted_is_made_whole(certs: Path, tmp_path: Path, step: int) -> None:
+    for _ in range(1, step):
+        assert change(certs).returncode == 0
+        make(certs, *NODES)
+    before = Path(shutil.copytree(certs / "etcd-ca", tmp_path / "etcd-ca"))
+    assert change(certs).returncode == 0
+    shutil.rmtree(certs / "etcd-ca")
+    before.rename(certs / "etcd-ca")  # it was done with the other one only
+    assert change(certs).stdout.startswith(f"step {step} of 3")
+    make(certs, *NODES)
+    following = step % 3 + 1
+    assert change(certs).stdout.startswith(f"step {following} of 3")
+
+
+def test_monitors_change_authorities_with_the_nodes(certs: Path) -> None:
+    monitor(certs, "prometheus")
+    folder = certs / "monitors" / "prometheus"
+    for _ in range(3):
+        done = change(certs)
+        assert f"{folder} is new, too: put it where the monitor is\n" in done.stdout
+        make(certs, *NODES)
+        handshake(certs / "node1", folder, "node1")
+
+
+def test_an_authority_that_ends_is_not_changed_at_once(
+    certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaves, "AUTHORITY_SECONDS", 60 * DAY_SECONDS)
+    signing.make(certs / "ca", leaves.root("volume-plugins-demo"), None)
+    before = content(certs / "ca")
+    make(certs, *NODES)
+    assert content(certs / "ca") == before
+
+
+def test_without_a_cluster_no_authorities_are_changed(tmp_path: Path) -> None:
+    done = change(tmp_path / "servers.certs")
+    assert done.returncode == 2
+    assert "type `make up` first" in done.stderr
+    assert not (tmp_path / "servers.certs").exists()

@@ -28,9 +28,13 @@ listener 33039
 free 77000650752
 """
 NEW = parse(PRINTED)
-WANTED = Wanted("node1", "10.0.0.1", "ssh admin@10.0.0.1", "amd64", "cafe", 3)
+WANTED = Wanted("node1", "10.0.0.1", "ssh admin@10.0.0.1", "amd64", frozenset({"cafe", "new"}), 3)
 NODE = replace(
-    NEW, node="node1", cluster="cafe", etcd_members=3, listeners={2379: "etcd (process 7)"}
+    NEW,
+    node="node1",
+    authorities=frozenset({"cafe"}),
+    etcd_members=3,
+    listeners={2379: "etcd (process 7)"},
 )
 
 
@@ -45,10 +49,12 @@ def test_what_a_server_tells_is_understood() -> None:
     assert NEW.listeners == {22: "sshd (process 114)", 33039: "somebody"}
     told = parse(
         f"{PRINTED}node node1\nendpoints https://10.0.0.1:2379,https://10.0.0.2:2379\n"
-        "cluster cafe  /etc/flocker/certs/ca.pem\nhas scenarios\nhas work\n"
+        "authority -----BEGIN CERTIFICATE-----\nauthority ca\nauthority fe\n"
+        "authority -----END CERTIFICATE-----\nauthority -----BEGIN CERTIFICATE-----\n"
+        "authority old\nauthority -----END CERTIFICATE-----\nhas scenarios\nhas work\n"
         "container running app-web-1\ncontainer exited old\nvolume demo\n"
     )
-    assert (told.node, told.cluster) == ("node1", "cafe")
+    assert (told.node, told.authorities) == ("node1", {"cafe", "old"})
     assert told.etcd_members == 2
     assert told.containers == {"app-web-1": "running", "old": "exited"}
     assert told.volumes == ("demo",)
@@ -76,7 +82,7 @@ def test_so_will_a_node_of_the_cluster() -> None:
         (replace(NEW, addresses=("127.0.0.1", "10.9.9.9")), "has 10.9.9.9, not 10.0.0.1"),
         (replace(NEW, addresses=("127.0.0.1",)), "has none, not 10.0.0.1"),
         (replace(NODE, node="node2"), "is node2 already"),
-        (replace(NODE, cluster="beef"), "is node1 of another cluster already"),
+        (replace(NODE, authorities=frozenset({"beef"})), "is node1 of another cluster already"),
         (
             replace(NODE, etcd_members=1),
             "was made for two servers, and this inventory has three or more servers",
