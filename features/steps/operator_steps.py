@@ -196,6 +196,12 @@ def check_all_succeed(context: Context) -> None:
     assert not failed, failed
 
 
+@then('each of them prints "{text}"')
+def check_each_output(context: Context, text: str) -> None:
+    printed = [typed.output.strip() for typed in context.answers]
+    assert set(printed) == {text}, f"they printed {printed}"
+
+
 @then('one of them succeeds, and the other is told which node has the volume "{volume}"')
 def check_race(context: Context, volume: str) -> None:
     won, lost = sorted(context.answers, key=lambda typed: typed.exit_status)
