@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from host import BUILD, LOGS, ROOT, engine, libvirt, loops, nodes, progress, provider, turn
+from host import BUILD, LOGS, ROOT, engine, frozen, libvirt, loops, nodes, progress, provider, turn
 from host.commands import ask, docker_lines
 from host.nodes import Container
 from host.problem import Problem
@@ -112,4 +112,6 @@ def _remove_nodes() -> None:
 def _remove_containers(ours: Sequence[Container]) -> None:
     if ours:
         with progress.step("Removing the nodes' containers"):
+            for container in ours:
+                frozen.thaw(container.pid)
             ask("docker", "rm", "--force", "--volumes", *(container.name for container in ours))

@@ -31,6 +31,17 @@ for _ in 1 2 3 4 5; do
     losetup $device $1{PLANTED} && exit 0
 done
 exit 1"""
+# Freezes the second process of the container $1 in a control group of its own.
+FREEZE = """set -e -- $(docker top $1 -o pid | tail -n +2)
+group=/sys/fs/cgroup/freezer$(sed -n 's/.*:freezer://p' /proc/$1/cgroup)
+[ -d /sys/fs/cgroup/freezer ] || group=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$1/cgroup)
+mkdir $group/writer
+echo $2 >$group/writer/cgroup.procs
+if [ -e $group/writer/freezer.state ]; then
+    echo FROZEN >$group/writer/freezer.state
+else
+    echo 1 >$group/writer/cgroup.freeze
+fi"""
 
 
 @pytest.fixture
@@ -107,6 +118,16 @@ def test_down_removes_ours_and_nothing_else(
     networks = engine.get("docker", "network", "ls", "--format={{.Name}}").split()
     assert {"shop", NETWORK} <= set(networks), "node2 of another checkout still uses it"
     assert loop_devices() == foreign
+
+
+def test_down_removes_a_node_with_a_frozen_process(engine: Machine) -> None:
+    """As a paused container of its is, when a run was killed."""
+    node(engine, "volume-plugins-demo-node1", engine.checkout, *PROGRAMS)
+    engine.get("docker", "start", "volume-plugins-demo-node1")
+    engine.get("docker", "exec", "--detach", "volume-plugins-demo-node1", "/usr/bin/sleep", "9999")
+    engine.get("sh", "-c", FREEZE, "sh", "volume-plugins-demo-node1")
+    assert engine.run(*HOST, "down").returncode == 0
+    assert names(engine) == []
 
 
 def test_down_destroys_the_nodes_there_are_whatever_is_asked_for_and_forgets_their_number(
