@@ -76,6 +76,11 @@ class HttpWay:
 
     def __init__(self, etcd: Etcd) -> None:
         self._etcd = etcd
+        self._asking = requests.Session()  # thousands of questions, on connections that stay
+        self._asking.trust_env = False
+        self._revision: str | None = None  # of etcd, as far as nobody else has written since
+        self._keys: dict[str, Any] = {}
+        self._keys_revision: str | None = None
         self.url = ""
         self.asked: list[Question] = []
         self.held: list[Question] = []
@@ -85,25 +90,38 @@ class HttpWay:
         return EtcdOwnership([self.url], LEASE_SECONDS * 30, None)
 
     def execute(self, question: Question) -> None:
-        requests.post(f"{self._etcd.endpoint}/v3/kv/txn", json=question, timeout=5)
+        answer = self._asking.post(f"{self._etcd.endpoint}/v3/kv/txn", json=question, timeout=5)
+        self._revision = answer.json().get("header", {}).get("revision")
 
     def keys(self) -> dict[str, Any]:
+        """Read it, unless nothing was written since: each write makes a new revision."""
+        if self._revision is None or self._revision != self._keys_revision:
+            self._keys = self._read()
+        return self._keys
+
+    def _read(self) -> dict[str, Any]:
         question = {"key": "ZmxvY2tlci8=", "range_end": "ZmxvY2tlcjA="}  # flocker/, flocker0
-        answer = requests.post(f"{self._etcd.endpoint}/v3/kv/range", json=question, timeout=5)
+        answer = self._asking.post(f"{self._etcd.endpoint}/v3/kv/range", json=question, timeout=5)
+        found = answer.json()
+        self._keys_revision = found["header"]["revision"]
         return {
             b64decode(each["key"]).decode(): json.loads(b64decode(each["value"]))
-            for each in answer.json().get("kvs", [])
+            for each in found.get("kvs", [])
         }
+
+    def close(self) -> None:
+        self._asking.close()
 
     def hand_on(self, path: str, body: bytes) -> requests.Response | None:
         """Etcd's answer; None if it is not asked."""
+        self._revision = None
         if path == "/v3/kv/txn":
             question = json.loads(body)
             if self.is_held(question):
                 self.held.append(question)
                 return None
             self.asked.append(question)
-        return requests.post(self._etcd.endpoint + path, data=body, timeout=5)
+        return self._asking.post(self._etcd.endpoint + path, data=body, timeout=5)
 
 
 @contextmanager
@@ -133,6 +151,7 @@ def before(etcd: Etcd) -> Iterator[HttpWay]:
     finally:
         server.shutdown()
         server.server_close()
+        way.close()
 
 
 @pytest.fixture(params=["memory", "etcd"])
