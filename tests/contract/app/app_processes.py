@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from acceptance.waiting import eventually
+from tests.contract import signals
 from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +64,7 @@ class Process:
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
-        self._process.send_signal(number)
+        signals.send(self._process, number)
 
     def stop(self) -> float:
         """End it as Docker does; the seconds that took."""

@@ -16,6 +16,7 @@ from acceptance.waiting import eventually
 from flocker.etcd import EtcdOwnership
 from flocker.memory_ownership import MemoryOwnership
 from flocker.ownership import Ownership
+from tests.contract import signals
 from tests.contract.ports import free_port
 
 LEASE_SECONDS = 2
@@ -85,7 +86,7 @@ class Etcd:
     def pause(self) -> None:
         """From now on it answers nothing, and closes no connection either."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        signals.send(self._process, signal.SIGSTOP)
 
     def resume(self) -> None:
         assert self._process is not None

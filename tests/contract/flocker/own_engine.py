@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from acceptance.waiting import eventually
+from tests.contract import signals
 
 IMAGE = "machine"
 
@@ -72,7 +73,7 @@ class OwnEngine:
     def signal(self, number: signal.Signals) -> None:
         """Send dockerd a signal: SIGSTOP has it hang, SIGKILL is its sudden death."""
         assert self._process is not None
-        self._process.send_signal(number)
+        signals.send(self._process, number)
         if number == signal.SIGKILL:
             self._process.wait()
 

@@ -214,14 +214,17 @@ def served(
 
 @contextmanager
 def losing_answers(
-    etcd: Etcd, is_lost: Callable[[str, bytes], bool], members: int
+    etcd: Etcd,
+    is_lost: Callable[[str, bytes], bool],
+    members: int,
+    lease_seconds: int = LEASE_SECONDS,
 ) -> Iterator[EtcdOwnership]:
     attributes = {"etcd": etcd.endpoint, "is_lost": staticmethod(is_lost)}
     handler = type("Handler", (LosesAnswers,), attributes)
     with ExitStack() as stack:
         servers = [stack.enter_context(served(handler)) for _ in range(members)]
         endpoints = [f"http://127.0.0.1:{server.server_port}" for server in servers]
-        yield EtcdOwnership(endpoints, LEASE_SECONDS, None)
+        yield EtcdOwnership(endpoints, lease_seconds, None)
 
 
 @pytest.fixture
@@ -234,7 +237,7 @@ def forgetful(session_etcd: Etcd) -> Iterator[EtcdOwnership]:
         asked.symmetric_difference_update({body})
         return is_first
 
-    with losing_answers(session_etcd, is_lost, members=2) as ownership:
+    with losing_answers(session_etcd, is_lost, members=2, lease_seconds=60) as ownership:
         yield ownership
 
 
