@@ -121,12 +121,15 @@ class Reader:
     def _add_content(self, path: bytes, size: int) -> None:
         self._size_bytes += size
         self._add(b"content", size)
-        with Path(os.fsdecode(path)).open("rb", buffering=0) as file:
-            for at in _blocks_with_data(file.fileno(), size):
-                block = os.pread(file.fileno(), BLOCK_BYTES, at)
+        file = os.open(path, os.O_RDONLY)  # of a hundred thousand, a Path costs half the time
+        try:
+            for at in _blocks_with_data(file, size):
+                block = os.pread(file, BLOCK_BYTES, at)
                 self._pace.spend(len(block))
                 if block.count(0) != len(block):  # zeros and a hole are the same
                     self._add(b"block", at, block)
+        finally:
+            os.close(file)
 
     def _add(self, *fields: bytes | int) -> None:
         for part in fields:
@@ -152,7 +155,10 @@ class _Pace:
 
 
 def _blocks_with_data(file: int, size: int) -> Iterator[int]:
-    """Where the blocks begin that are not all hole."""
+    """Where the blocks begin that are not all hole; of a small file, that is not asked."""
+    if size <= BLOCK_BYTES:
+        yield from range(0, size, BLOCK_BYTES)
+        return
     at = 0
     while at < size:
         try:

@@ -11,20 +11,29 @@ from tests.contract.apart import leave_the_machines_mounts
 
 LONG_FILES = (
     "test_starts_and_stops.py",
-    "test_content.py",
+    "test_many_files.py",
+    "test_vagrantfile.py",
     "test_package.py",
+    "test_report_page.py",
     "test_etcd.py",
-    "test_etcd_care.py",
-    "test_fence.py",
+    "test_app_storage.py",
     "test_etcd_members.py",
-    "test_plugin.py",
+    "test_box_disk.py",
+    "test_app_http.py",
+    "test_fence.py",
+    "test_applier.py",
     "test_app_page.py",
+    "test_content.py",
+    "test_peer.py",
+    "test_plugin.py",
 )
-"""They begin first, so that no worker is busy with one when the others have nothing left to do."""
+"""They begin first, the longest before all others, so that no worker is busy with one when the
+others have nothing left to do."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+    begins = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: begins.get(item.path.name, len(begins)))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -28,7 +28,6 @@ from tests.contract.flocker.test_pool import a_claim, put_away
 pytestmark = pytest.mark.contract
 
 MIB = 1 << 20
-MANY = 100_000
 FAST = 1 << 40
 # struct posix_acl_xattr_header: version 2; entries: tag, permissions, id. Here: rwx for user 1234.
 ACL = struct.pack("<I", 2) + b"".join(
@@ -278,19 +277,6 @@ def test_a_hole_that_is_punched_later_takes_no_room_there_either(pools: Pools) -
     claim, parents = move(there, here, claim)
     assert None not in parents
     assert (here.open(claim) / "large").read_bytes() == b"later"
-
-
-def test_a_hundred_thousand_small_files_travel(pools: Pools) -> None:
-    here, there = pools
-    claim = a_claim()
-    here.create(claim)
-    live = here.open(claim)
-    for number in range(MANY):
-        place = live / str(number // 1000)
-        place.mkdir(exist_ok=True)
-        (place / str(number)).write_text(str(number))
-    claim, _ = move(here, there, claim)
-    assert (there.open(claim) / "99" / "99999").read_text() == "99999"
 
 
 def run(commands: str, folder: Path) -> None:

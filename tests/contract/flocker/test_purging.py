@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flocker import observed
 from flocker.memory_ownership import MemoryOwnership
 from flocker.observed import Observed
 from flocker.pool import Pool
@@ -67,7 +68,9 @@ class Daemon:
 
 
 @pytest.fixture
-def daemon(make_pool: MakePool, tmp_path: Path) -> Daemon:
+def daemon(make_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    # A week has ten thousand minutes, and none of these has to outlive a loss of power.
+    monkeypatch.setattr(observed, "SAVE_SECONDS", 3600.0)
     return Daemon(make_pool(), tmp_path / "observed.json")
 
 
