@@ -42,6 +42,7 @@ from flocker.publisher import Publisher
 from flocker.pulse import DISK_SECONDS, Pulse
 from flocker.purging import Purging
 from flocker.records import Volume
+from flocker.refusals import Refusals
 from flocker.renewal import Renewal
 from flocker.replication import Retention
 from flocker.rights import Rights
@@ -93,12 +94,14 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     membership = Membership(
         EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates.for_etcd),
         Identity(config.identity),
+        authority=renewal.authority_for_etcd(),
         patience_seconds=2 * config.lease_seconds,
     )
     ownership = membership.ownership
     care = EtcdCare(config.etcd_endpoints, config.certificates.for_etcd, config.address)
     catalog = Catalog(ownership, config.pool / "catalog.json")
     catalog.start(stopping)
+    refusals = Refusals(config, catalog)
     peers = HttpPeers(node, lambda: dict(catalog.state.nodes), config.peer_port, tls)
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
@@ -133,6 +136,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             *majority.problems(care.voters, catalog.state),
             *verification.problems(),
             *renewal.problems(),
+            *refusals.problems(),
         ]
 
     metrics = Metrics(status)
@@ -292,7 +296,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     publisher.start(stopping, pulse.expect("publishing", DISK_SECONDS))
     for part in (pool_health, giving_up, care, follower, failover):
         part.start(stopping)
-    for watcher in (hidden, verification):
+    for watcher in (hidden, verification, refusals):
         watcher.start(stopping)
 
     own_driver = cast(Driver, Guarded(driver, membership.check, ASKED_ONLY))

@@ -57,6 +57,7 @@ from flocker.keyspace import (
     mount_key,
     move_key,
     node_key,
+    refused_key,
     removed_key,
     retired_key,
     seen_key,
@@ -470,18 +471,26 @@ class EtcdOwnership:
 
     def forget_node(self, name: str) -> None:
         while True:
-            alive, seen = self._look(node_key(name), seen_key(name))
+            alive, seen, machine, retired = self._look(
+                node_key(name), seen_key(name), machine_key(name), retired_key(name)
+            )
             if alive.value is not None:
                 raise Refused(f"{name} is up; only a node that is gone can be forgotten")
             held = [entry for entry, copy in self._copies()[0] if copy.node == name]
             now_gone = held[:COPIES_AT_ONCE]
             changes = [delete(entry.key) for entry in now_gone]
             if not held[COPIES_AT_ONCE:]:  # last: until then a repetition finds the rest
-                changes += [delete(key) for key in (seen.key, machine_key(name), look_key(name))]
-                changes.append(put(retired_key(name), {"at": self._now()}))
-            is_made = self._commit([alive, seen, *now_gone], changes)
+                changes += [delete(key) for key in (seen.key, machine.key, look_key(name))]
+                changes.append(put(retired.key, retired.value or {"at": self._now()}))
+                changes += self._refuse(name, _authority(machine))
+            is_made = self._commit([alive, seen, machine, retired, *now_gone], changes)
             if is_made and not held[COPIES_AT_ONCE:]:
                 return
+
+    def _refuse(self, node: str, authority: str) -> list[Json]:
+        """Have etcd let in nobody who shows an authority that signed for a node, if it is known."""
+        refusal = {"node": node, "at": self._now()}
+        return [put(refused_key(authority), refusal)] if authority else []
 
     def _copies(self, volume_id: str = "") -> tuple[list[tuple[Entry, Copy]], int]:
         """The copies of one volume or of all, and the revision they are of."""
@@ -524,15 +533,22 @@ class EtcdOwnership:
             if retired.value is not None:
                 self._lease = None
                 raise was_retired(node, retired.value["at"])
-            if name.value is not None and name.value["id"] == node.machine:
-                return name
+            is_ours = name.value is not None and name.value["id"] == node.machine
             is_free = name.value is None or may_replace
-            if alive.value is not None or not is_free:
+            if not is_ours and (alive.value is not None or not is_free):
                 self._lease = None
                 known = alive.value or name.value
                 raise not_admitted(node, known["address"], is_up=alive.value is not None)
-            mine = {"id": node.machine, "address": node.address}
-            self._commit([name, alive, retired], [put(name.key, mine)])
+            # Of this machine: another one, whose place it takes, has to read in etcd that it did.
+            former = _authority(name) if is_ours else ""
+            authority = node.authority or former
+            mine = {"id": node.machine, "address": node.address, "authority": authority}
+            if name.value == mine:
+                return name
+            changes = [put(name.key, mine)]
+            if former != authority:
+                changes += self._refuse(node.name, former)
+            self._commit([name, alive, retired], changes)
 
     def _renew(self, lease: int) -> bool:
         """Whether the lease goes on; it does not once it has run out."""
@@ -611,6 +627,11 @@ def _as(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
         raise ControlPlaneAway(
             f"etcd holds a record that this version of flocker cannot read, {entry.key}: {error!r}"
         ) from error
+
+
+def _authority(machine: Entry) -> str:
+    """The authority that signs for a machine; empty if it has told none."""
+    return str((machine.value or {}).get("authority", ""))
 
 
 def _again(record: Entry) -> Json:

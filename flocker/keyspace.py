@@ -5,9 +5,11 @@
     moves/<id>            a Move           while its target's lease lasts
     nodes/<node>          a Node           while its lease lasts
     seen/<node>           at               for good
-    machines/<node>       id, address      until the node is forgotten; not part of a State
+    machines/<node>       id, address,     until the node is forgotten; not part of a State
+                          authority
     looks/<node>          a Look           for good
     retired/<node>        at               for good: nobody of that name is trusted
+    refused/<serial>      node, at         for good: etcd lets in nobody of that authority
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<epoch>-<n>   a NamedSnapshot   until purged
     removed/<id>          a Removed        until undeleted or purged
@@ -73,6 +75,10 @@ def retired_key(node: str) -> str:
     return f"retired/{node}"
 
 
+def refused_key(serial: str) -> str:
+    return f"refused/{serial}"
+
+
 def copy_key(volume_id: str, node: str) -> str:
     return f"copies/{volume_id}/{node}"
 
@@ -103,6 +109,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "seen": lambda value: value["at"],
     "looks": Look.from_json,
     "retired": lambda value: value["at"],
+    "refused": lambda value: value["node"],
     "copies": Copy.from_json,
     "snapshots": NamedSnapshot.from_json,
     "removed": Removed.from_json,
@@ -173,6 +180,7 @@ def keyed(state: State) -> dict[str, Json]:
     keys |= {seen_key(node): {"at": at} for node, at in state.seen.items()}
     keys |= {look_key(node): look.to_json() for node, look in state.looks.items()}
     keys |= {retired_key(node): {"at": at} for node, at in state.retired.items()}
+    keys |= {refused_key(serial): {"node": node} for serial, node in state.refused.items()}
     for copies in state.copies.values():
         keys |= {copy_key(copy.volume_id, copy.node): copy.to_json() for copy in copies.values()}
     for snapshots in state.snapshots.values():

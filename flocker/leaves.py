@@ -24,6 +24,8 @@ AUTHORITY_SECONDS = 3650 * DAY_SECONDS
 LEAF_SECONDS = 90 * DAY_SECONDS
 RENEW_SECONDS = 30 * DAY_SECONDS  # before its end a leaf is made anew
 
+REFUSED = "refused.crl"  # in the folder of a member of etcd; see refusals.py
+
 ROOT = """basicConstraints = critical, CA:true, pathlen:1
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash"""

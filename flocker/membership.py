@@ -29,6 +29,7 @@ class Membership:
     """This machine's place in the cluster.
 
     Args:
+        authority: see Node.
         patience_seconds: how long a new machine waits for the lease of the one it replaces to
             run out. One that still meets the other machine after that is a second one.
         join_seconds: how long a change waits for the first announcement.
@@ -43,12 +44,14 @@ class Membership:
         ownership: Ownership,
         identity: Identity,
         *,
+        authority: str = "",
         patience_seconds: float,
         join_seconds: float = JOIN_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shared = ownership
         self._identity = identity
+        self._authority = authority
         self._patience_seconds = patience_seconds
         self._join_seconds = join_seconds
         self._clock = clock
@@ -65,7 +68,7 @@ class Membership:
         Raises:
             NotAdmitted: the name belongs to another machine; nothing uses a volume here any more.
         """
-        mine = replace(node, machine=self._identity.machine)
+        mine = replace(node, machine=self._identity.machine, authority=self._authority)
         try:
             is_new = self._shared.announce(mine, look, may_replace=self._identity.is_new)
         except NotAdmitted as error:

@@ -93,6 +93,10 @@ class MemoryOwnership(View):
         if lease is not None:
             self.etcd.end_lease(lease)
 
+    def restart(self, node: str) -> None:
+        """Have a node's daemon know nothing any more: the next call is another process's."""
+        self._nodes.pop(node, None)
+
     def _of(self, node: str) -> View:
         return self._nodes.setdefault(node, self._view(node))
 

@@ -39,7 +39,7 @@ def write(file: Path, text: str, *, is_flushed: bool = False) -> None:
     fresh.replace(file)
 
 
-def write_together(folder: Path, files: Mapping[str, str]) -> None:
+def write_together(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files of their folder's owner, for nobody else to read.
 
     They appear at nearly the same time: who reads a key between the two, with the certificate of
@@ -52,9 +52,9 @@ def write_together(folder: Path, files: Mapping[str, str]) -> None:
         for name, content in files.items():
             handle, written[name] = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
             stack.callback(Path(written[name]).unlink, missing_ok=True)
-            with os.fdopen(handle, "w") as opened:
+            with os.fdopen(handle, "wb") as opened:
                 os.fchown(opened.fileno(), owner.st_uid, owner.st_gid)
-                opened.write(content)
+                opened.write(content.encode() if isinstance(content, str) else content)
                 opened.flush()
                 os.fsync(opened.fileno())
         for name, temporary in written.items():

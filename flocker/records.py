@@ -179,7 +179,8 @@ class Node(Record):
     `problems` are sentences for people: what does not work there. `stuck` are the ids of
     volumes whose copies there do not get any further, and why. `machine` is the id of the
     machine that has this name (identity.py). `gives_up` says that its pool cannot write and
-    nothing uses its volumes with failover=auto: others may take them over.
+    nothing uses its volumes with failover=auto: others may take them over. `authority` is the
+    serial number of the authority that signs what this node shows etcd; empty if it has none.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Node(Record):
     stuck: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
     gives_up: bool = False
+    authority: str = ""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -293,6 +295,8 @@ class State:
         seen: node -> when it was last heard of; also of nodes that are away.
         looks: by node; also of nodes that are away.
         retired: node -> when it was forgotten; nobody of that name is trusted any more.
+        refused: serial number of an authority -> the node it signed for; etcd lets in nobody who
+            shows it.
         copies: volume id -> node -> copy.
         snapshots: volume id -> number and epoch -> snapshot.
         removed: by volume id.
@@ -305,6 +309,7 @@ class State:
     seen: Mapping[str, str] = field(default_factory=dict)
     looks: Mapping[str, Look] = field(default_factory=dict)
     retired: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, Mapping[str, Copy]] = field(default_factory=dict)
     snapshots: Mapping[str, Mapping[tuple[int, int], NamedSnapshot]] = field(default_factory=dict)
     removed: Mapping[str, Removed] = field(default_factory=dict)

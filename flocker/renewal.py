@@ -108,6 +108,15 @@ class Renewal:
         """List when each certificate ends, soonest first."""
         return [{"certificate": each.what, "ends": _clock(each.ends)} for each in self._expiries]
 
+    def authority_for_etcd(self) -> str:
+        """The serial number of the node's authority for etcd; empty if it has none to be read."""
+        cert = self._config.certificates.folder / "authority" / "etcd" / "cert.pem"
+        try:
+            return signing.serial(cert) if cert.exists() else ""
+        except SigningFailed as error:
+            log.warning("%s cannot be read: %s", cert, error)
+            return ""
+
     def _made_here(self) -> list[Leaf]:
         return [leaf for leaf in self._present() if (leaf.issuer / "key.pem").exists()]
 

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,9 @@ rand_serial = yes
 default_md = sha256
 policy = policy
 unique_subject = no
+crl_extensions = list
+[list]
+authorityKeyIdentifier = keyid
 [policy]
 organizationName = supplied
 organizationalUnitName = supplied
@@ -48,6 +52,12 @@ commonName = supplied
 [extensions]
 {extensions}
 """
+
+
+# A line of openssl's database: revoked, when its certificate ends, since when (the year with two
+# digits), serial number, file, subject. Number and `at` get into the list.
+REVOKED = "R\t{ends}\t{at}\t{serial}\tunknown\t/CN={serial}\n"
+LIST_SECONDS = 3650 * DAY_SECONDS  # etcd does not look at it
 
 
 class SigningFailed(Exception):
@@ -150,6 +160,44 @@ def ends(cert: Path) -> float:
     """
     shown = _openssl(cert.parent, "x509", "-noout", "-enddate", "-in", cert.name)
     return float(ssl.cert_time_to_seconds(shown.strip().removeprefix("notAfter=")))
+
+
+def serial(cert: Path) -> str:
+    """The serial number of the first certificate of a file, in hexadecimal.
+
+    Raises:
+        SigningFailed: there is none in it.
+    """
+    shown = _openssl(cert.parent, "x509", "-noout", "-serial", "-in", cert.name)
+    return shown.strip().removeprefix("serial=")
+
+
+def revocations(serials: Iterable[str], issuer: Path) -> bytes:
+    """Make a list of certificates that are not trusted any more, in DER.
+
+    etcd reads DER in all versions, PEM only in those of before 3.6.
+
+    Args:
+        serials: as `serial` tells them.
+
+    Raises: as `make`.
+    """
+    now = time.time()
+    began, until = _zulu(now - BACKDATED_SECONDS), _zulu(now + LIST_SECONDS)
+    with tempfile.TemporaryDirectory() as made_in:
+        scratch = Path(made_in)
+        revoked = (REVOKED.format(ends=until, at=began[2:], serial=each) for each in serials)
+        private.write(scratch / "database", "".join(revoked))
+        settings = CONFIGURATION.format(role="", name="", extensions="", scratch=scratch)
+        private.write(scratch / "openssl.cnf", settings)
+        _openssl(
+            scratch,
+            *("ca", "-gencrl", "-crl_lastupdate", began, "-crl_nextupdate", until),
+            *("-cert", str(issuer / "cert.pem"), "-keyfile", str(issuer / "key.pem")),
+            *("-out", "list.pem"),
+        )
+        _openssl(scratch, "crl", "-in", "list.pem", "-outform", "DER", "-out", "list.der")
+        return (scratch / "list.der").read_bytes()
 
 
 def _chain(issuer: Path) -> str:

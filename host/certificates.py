@@ -5,7 +5,7 @@ DIRECTORY/ca/, etcd-ca/         the cluster's authorities; their keys stay here
 DIRECTORY/<node>/               for one node, which keeps all but `member` in one folder
     ca.pem cert.pem key.pem     its driver's first certificate
     etcd/                       the driver's, for etcd
-    member/                     of its etcd
+    member/                     of its etcd, with an empty list of whom that refuses
     authority/drivers, .../etcd its own authorities, by which it renews the three above
 DIRECTORY/operator/             for who calls drivers from this machine
 DIRECTORY/monitors/<name>/      for who may only watch
@@ -158,6 +158,9 @@ def _make_node(directory: Path, name: str, address: str) -> None:
         if is_moved or not leaf.is_good():
             _make_folder(leaf.folder)
             leaf.make(name, address)
+    if not (certs / "member" / leaves.REFUSED).exists():
+        nobody = signing.revocations([], certs / "authority" / "etcd")
+        private.write_together(certs / "member", {leaves.REFUSED: nobody})
     private.write_together(certs, {"address": f"{address}\n"})
 
 

@@ -73,10 +73,12 @@ ETCD_CLIENT_CERT_AUTH=true
 ETCD_TRUSTED_CA_FILE=$member_certs/ca.pem
 ETCD_CERT_FILE=$member_certs/cert.pem
 ETCD_KEY_FILE=$member_certs/key.pem
+ETCD_CLIENT_CRL_FILE=$member_certs/refused.crl
 ETCD_PEER_CLIENT_CERT_AUTH=true
 ETCD_PEER_TRUSTED_CA_FILE=$member_certs/ca.pem
 ETCD_PEER_CERT_FILE=$member_certs/cert.pem
 ETCD_PEER_KEY_FILE=$member_certs/key.pem
+ETCD_PEER_CRL_FILE=$member_certs/refused.crl
 # The nodes of a demo share one slow disk; the defaults (100, 1000) elect leaders for nothing.
 ETCD_HEARTBEAT_INTERVAL=200
 ETCD_ELECTION_TIMEOUT=2000

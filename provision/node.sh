@@ -140,6 +140,10 @@ install_certificates() {
             put flocker 0600 "$certs/authority/$file" <"$uploaded/authority/$file"
         done
     fi
+    # Without it etcd lets in nobody; from then on the driver keeps it.
+    if is_member && [ ! -s "$member_certs/refused.crl" ]; then
+        put etcd 0600 "$member_certs/refused.crl" <"$uploaded/member/refused.crl"
+    fi
     rm -r "$uploaded"
 }
 

@@ -127,7 +127,12 @@ class Etcd:
 
 def _tls_options(member: Path) -> list[str]:
     """As provision/etcd-members.sh has them."""
-    files = {"trusted-ca-file": "ca.pem", "cert-file": "cert.pem", "key-file": "key.pem"}
+    files = {
+        "trusted-ca-file": "ca.pem",
+        "cert-file": "cert.pem",
+        "key-file": "key.pem",
+        "client-crl-file": "refused.crl",
+    }
     return ["--client-cert-auth", *(f"--{name}={member / file}" for name, file in files.items())]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from acceptance.waiting import eventually
 from flocker.errors import InUse, MoveCancelled, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
+from flocker.memory_ownership import MemoryOwnership
 from flocker.ownership import Ownership
 from flocker.records import Copy, Cut, Event, Look, NamedSnapshot, Node, Snapshot, State, Volume
 
@@ -52,6 +53,18 @@ def many_made(view: Ownership, number: int) -> list[Volume]:
 
 def held(volume: Volume, node: str, snapshot: Snapshot = BASE) -> Copy:
     return Copy(volume.id, node, snapshot, AT)
+
+
+def a_serial() -> str:
+    return uuid.uuid4().hex.upper()
+
+
+def let_expire(view: Ownership, node: str) -> None:
+    """End a node's daemon, and wait until its lease has run out."""
+    if isinstance(view, MemoryOwnership):
+        view.expire(node)
+        view.restart(node)
+    eventually(lambda: node in view.state().nodes, is_=False, within=30)
 
 
 def said(view: Ownership, volume: Volume) -> list[str]:
@@ -583,6 +596,77 @@ def test_nobody_joins_under_the_name_of_a_node_that_was_forgotten(join: Join) ->
     state = node1.state()
     assert name in state.retired
     assert name not in state.nodes
+
+
+def refused(view: Ownership, node: str) -> list[str]:
+    """The authorities that etcd believes no more, of those that signed for a node."""
+    return sorted(each for each, name in view.state().refused.items() if name == node)
+
+
+def test_the_authority_of_a_node_that_was_forgotten_is_refused(join: Join) -> None:
+    node1, name, authority = joined(join, "node1"), f"node-{uuid.uuid4()}", a_serial()
+    gone = Node(name, "127.0.0.1", "0", 0, 1, machine="gone", authority=authority)
+    join().announce(gone)
+    assert refused(node1, name) == []
+    let_expire(node1, name)
+    for _ in range(2):
+        node1.forget_node(name)
+        assert refused(node1, name) == [authority]
+    for _ in range(2):
+        retired_at = node1.state().retired[name]
+        node1.forget_node(name)
+        assert node1.state().retired[name] == retired_at
+
+
+def test_a_node_that_tells_no_authority_is_forgotten_all_the_same(join: Join) -> None:
+    node1, name = joined(join, "node1"), f"node-{uuid.uuid4()}"
+    join().announce(Node(name, "127.0.0.1", "0", 0, 1))
+    let_expire(node1, name)
+    node1.forget_node(name)
+    assert name in node1.state().retired
+    assert refused(node1, name) == []
+
+
+def test_the_authority_that_a_machine_had_before_is_refused(join: Join) -> None:
+    node1, name = joined(join, "node1"), f"node-{uuid.uuid4()}"
+    former, present = a_serial(), a_serial()
+    before = Node(name, "127.0.0.1", "0", 0, 1, machine="it", authority=former)
+    join().announce(before)
+    for _ in range(2):
+        let_expire(node1, name)
+        join().announce(replace(before, authority=present))
+        assert refused(node1, name) == [former]
+    let_expire(node1, name)
+    node1.forget_node(name)
+    assert refused(node1, name) == sorted([former, present])
+
+
+def test_a_machine_that_was_replaced_can_read_that_it_was(join: Join) -> None:
+    node1, name = joined(join, "node1"), f"node-{uuid.uuid4()}"
+    former, present = a_serial(), a_serial()
+    old = Node(name, "127.0.0.1", "0", 0, 1, machine="old", authority=former)
+    join().announce(old)
+    let_expire(node1, name)
+    new = replace(old, machine="new", authority=present)
+    join().announce(new, may_replace=True)
+    assert refused(node1, name) == []
+    with pytest.raises(NotAdmitted, match="the name belongs to another machine"):
+        join().announce(old)
+    let_expire(node1, name)
+    node1.forget_node(name)
+    assert refused(node1, name) == [present]
+
+
+def test_an_authority_that_cannot_be_read_for_once_is_not_refused(join: Join) -> None:
+    node1, name = joined(join, "node1"), f"node-{uuid.uuid4()}"
+    authority = a_serial()
+    node = Node(name, "127.0.0.1", "0", 0, 1, machine="it", authority=authority)
+    for told in (authority, "", authority):
+        join().announce(replace(node, authority=told))
+        let_expire(node1, name)
+    assert refused(node1, name) == []
+    node1.forget_node(name)
+    assert refused(node1, name) == [authority]
 
 
 def test_copies_are_published_and_withdrawn_by_node(join: Join) -> None:

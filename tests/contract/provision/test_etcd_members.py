@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
+from flocker import leaves, private, signing
 from host import ROOT
 
 pytestmark = pytest.mark.contract
@@ -93,6 +94,13 @@ class Server:
         """Name, status and whether it is without a vote, of each member."""
         listed = (line.split(", ") for line in self.etcdctl("member", "list").splitlines())
         return sorted(f"{each[2]} {each[1]} {each[5]}" for each in listed)
+
+    def refuse(self, other: Server) -> None:
+        """Do what the driver does once another node was retired."""
+        authority = Path(other._settings["certs"]) / "authority" / "etcd"
+        serial = signing.serial(authority / "cert.pem")
+        made = signing.revocations([serial], Path(self._settings["certs"]) / "authority" / "etcd")
+        private.write_together(Path(self._settings["member_certs"]), {leaves.REFUSED: made})
 
     def signal(self, number: signal.Signals) -> None:
         """Send its etcd a signal."""
@@ -196,6 +204,28 @@ def test_who_has_a_vote_is_given_none_and_waits_for_nobody(servers: list[Server]
     two.run("give_vote no")
     one.end()
     two.run("give_vote no")  # its daemon says that there is no quorum
+
+
+PEERS = (
+    "curl --silent --http1.1 --fail --cacert $certs/etcd/ca.pem --cert $certs/etcd/cert.pem \\\n"
+)
+PEERS += "--key $certs/etcd/key.pem https://{}:2380/members"
+
+
+def test_who_is_refused_reaches_neither_port_and_leads_nobody(servers: list[Server]) -> None:
+    one, two, three = servers
+    for each in (two, three):
+        each.run(JOIN)
+    ask = PEERS.format(ADDRESSES["node1"])
+    assert all("node1" in each.run(ask) for each in servers)
+    for each in (one, two):
+        each.refuse(three)
+    assert "node1" in two.run(ask)
+    elsewhere = f"etcdctl_elsewhere get demo || {ask}"
+    with pytest.raises(AssertionError):
+        three.run(elsewhere)
+    one.etcdctl("put", "demo", "changed")
+    assert one.etcdctl("get", "demo", "--print-value-only") == "changed\n"
 
 
 def test_the_refusal_of_a_member_without_a_vote_is_no_answer(servers: list[Server]) -> None:

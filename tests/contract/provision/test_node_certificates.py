@@ -78,7 +78,9 @@ def node1(tmp_path: Path) -> Node:
 
 def test_each_key_is_for_one_user_only(node1: Node) -> None:
     assert {"etcd", "flocker"} <= node1.install()
-    for path in [node1.root / "certs", node1.root / "member", *node1.root.rglob("*.pem")]:
+    files = [*node1.root.rglob("*.pem"), *node1.root.rglob("*.crl")]
+    assert node1.root / "member" / leaves.REFUSED in files
+    for path in [node1.root / "certs", node1.root / "member", *files]:
         user = "etcd" if "member" in path.parts else "root"
         assert (path.name, path.owner(), path.group()) == (path.name, user, user)
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
@@ -113,6 +115,19 @@ def test_with_other_authorities_all_is_replaced_and_no_more_restarted_than_has_t
     node1.make()
     assert node1.install() - {"docker"} == {"flocker", *restarted}
     assert node1.are_good()
+
+
+def test_whom_etcd_refuses_is_not_forgotten_when_a_node_is_set_up_again(node1: Node) -> None:
+    node1.install()
+    refused = node1.root / "member" / leaves.REFUSED
+    refused.write_text("somebody")
+    node1.lose("node1/authority")
+    node1.make()
+    node1.install()
+    assert refused.read_text() == "somebody"
+    refused.write_text("")
+    assert node1.install() == {"etcd"}
+    assert refused.stat().st_size > 0
 
 
 def test_an_interrupted_installation_is_repeated(node1: Node) -> None:
