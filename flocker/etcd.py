@@ -485,12 +485,29 @@ class EtcdOwnership:
                 changes += self._refuse(name, _authority(machine))
             is_made = self._commit([alive, seen, machine, retired, *now_gone], changes)
             if is_made and not held[COPIES_AT_ONCE:]:
-                return
+                break
+        self._remove_member(name)
 
     def _refuse(self, node: str, authority: str) -> list[Json]:
         """Have etcd let in nobody who shows an authority that signed for a node, if it is known."""
         refusal = {"node": node, "at": self._now()}
         return [put(refused_key(authority), refusal)] if authority else []
+
+    def _remove_member(self, name: str) -> None:
+        """Take away a node's member of etcd: the others would go on sending it all records."""
+        for member in self._members_of(name):
+            try:
+                self._members.ask("/cluster/member/remove", {"ID": member["ID"]})
+            except ControlPlaneAway as error:
+                if self._members_of(name):  # unless it was done, and only the answer got lost
+                    raise Refused(
+                        f"{name} is retired, but is still a member of etcd: {error}; "
+                        f"type `flocker forget {name}` again"
+                    ) from error
+
+    def _members_of(self, name: str) -> list[Json]:
+        answer = self._members.ask("/cluster/member/list", {})
+        return [member for member in answer["members"] if member.get("name") == name]
 
     def _copies(self, volume_id: str = "") -> tuple[list[tuple[Entry, Copy]], int]:
         """The copies of one volume or of all, and the revision they are of."""

@@ -48,6 +48,7 @@ class MemoryEtcd(Members):
         executed: every transaction so far that may change something, to be executed again.
         before: called with a question's path and content before it is executed; a test has it
             fail, or lets other things happen first.
+        members: as etcd lists them.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class MemoryEtcd(Members):
         self.changed = threading.Condition(threading.RLock())
         self.executed: list[Json] = []
         self.before: Callable[[str, Json], None] | None = None
+        self.members: list[Json] = []
         self._keys: dict[str, Stored] = {}
         self._revision = 1
         self._leases: set[int] = set()
@@ -72,6 +74,11 @@ class MemoryEtcd(Members):
                     return {"ID": str(lease)}
                 case "/lease/keepalive":
                     return {"TTL": "1"} if question["ID"] in self._leases else {}
+                case "/cluster/member/list":
+                    return {"members": self.members}
+                case "/cluster/member/remove":
+                    self.members = [it for it in self.members if it["ID"] != question["ID"]]
+                    return {"members": self.members}
                 case _:
                     if _is_change(question):
                         self.executed.append(question)

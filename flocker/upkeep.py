@@ -137,6 +137,9 @@ class Upkeep:
             )
             self._ownership.forget_volume(volume, event)
             return {"volume": name, "node": None}
+        if name in state.retired:  # what the first time may have left
+            self._ownership.forget_node(name)
+            return {"volume": None, "node": name}
         if name not in state.seen and name not in state.nodes:
             raise Refused(f"no volume and no node '{name}'; `flocker status` lists those there are")
         self._refuse_if_it_may_come_back(name, state)

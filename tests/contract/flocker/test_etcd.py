@@ -18,7 +18,7 @@ import requests
 
 from acceptance.waiting import eventually
 from flocker.config import Certificates
-from flocker.errors import BadRequest, ControlPlaneAway, NotAdmitted, StaleEpoch
+from flocker.errors import BadRequest, ControlPlaneAway, NotAdmitted, Refused, StaleEpoch
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import FIRST_SECONDS, LAST_SECONDS, LEADER_SECONDS, PATIENCE_SECONDS
 from flocker.keeper import RENEWALS
@@ -123,6 +123,46 @@ def test_a_daemon_that_was_restarted_outlives_its_first_lease(session_etcd: Etcd
         return volume.id not in after.state().mounts
 
     eventually(first_lease_is_over, is_=True, within=EXPIRY_SECONDS)
+
+
+def names(member: Etcd) -> list[str]:
+    """The members that one of them knows."""
+    url = f"{member.endpoint}/v3/cluster/member/list"
+    listed = requests.post(url, json={}, timeout=5).json()["members"]
+    return sorted(each["name"] for each in listed)
+
+
+def test_a_member_of_a_node_that_was_forgotten_is_one_no_more(members: list[Etcd]) -> None:
+    first, second, third = members
+    ownership = view(first, second)
+    for _ in range(2):
+        ownership.forget_node("third")
+        assert names(first) == ["first", "second"]
+    eventually(lambda: names(second), is_=["first", "second"], within=10)
+    volume = made(ownership)
+    eventually(lambda: knows_nothing_of(third, volume), is_=True, within=10)
+    third.stop()
+    third.launch()
+    assert ownership.volume(volume.name) == volume
+
+
+def knows_nothing_of(member: Etcd, volume: Volume) -> bool:
+    try:
+        return view(member).volume(volume.name) is None
+    except ControlPlaneAway:
+        return True
+
+
+def test_a_member_that_is_needed_stays_and_forgetting_it_can_be_repeated(etcd: Etcd) -> None:
+    ownership = view(etcd)
+    for _ in range(2):
+        with pytest.raises(
+            Refused,
+            match=r"only is retired, but is still a member of etcd: .*`flocker forget only` again",
+        ):
+            ownership.forget_node("only")
+    assert "only" in ownership.state().retired
+    assert names(etcd) == ["only"]
 
 
 def test_a_name_goes_to_another_machine_only_in_the_place_of_the_first(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flocker import upkeep
-from flocker.errors import NotAdmitted, PoolError, Refused
+from flocker.errors import ControlPlaneAway, NotAdmitted, PoolError, Refused
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -194,6 +194,26 @@ def test_a_volume_that_is_gone_gives_its_name_back(gone: MemoryCluster) -> None:
     node1.driver.create("only", {})
     node1.write("only", "new")
     assert node1.operations.history("only")["events"][-1]["what"] == "created"
+
+
+def test_a_node_is_forgotten_with_its_member_of_etcd_even_at_the_second_attempt(
+    gone: MemoryCluster,
+) -> None:
+    node1, etcd = gone["node1"], gone.ownership.etcd
+    node1.failover.promote("copied")
+    etcd.members = [{"ID": str(number), "name": f"node{number}"} for number in (1, 2, 3)]
+    etcd.before = keep_members
+    with pytest.raises(Refused, match="node3 is retired, but is still a member of etcd: not now"):
+        node1.upkeep.forget("node3")
+    etcd.before = None
+    assert node1.upkeep.forget("node3") == {"volume": None, "node": "node3"}
+    assert [each["name"] for each in etcd.members] == ["node1", "node2"]
+    assert node1.upkeep.forget("node3") == {"volume": None, "node": "node3"}
+
+
+def keep_members(path: str, _: object) -> None:
+    if path == "/cluster/member/remove":
+        raise ControlPlaneAway("not now")
 
 
 def test_a_node_that_comes_back_after_all_does_not_join(gone: MemoryCluster) -> None:
