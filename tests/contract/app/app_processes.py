@@ -248,9 +248,9 @@ class PostgresServer(Process):
         return [f"{x}:{y}" for x, y in self.ask("SELECT x, y FROM whales ORDER BY number")]
 
     def put(self, *whales: str) -> None:
-        with self.connect() as connection:
-            for whale in whales:
-                connection.execute("INSERT INTO whales (x, y) VALUES (%s, %s)", whale.split(":"))
+        places = [whale.split(":") for whale in whales]
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO whales (x, y) VALUES (%s, %s)", places)
 
     def forget(self) -> None:
         self.ask("DROP TABLE whales")
