@@ -92,7 +92,7 @@ unit: tools ## test the pure rules
 
 contract: tools ## test against real btrfs, etcd, Redis and engines
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of
-	@$(PYTEST) -m "contract and not vm" $(SIDE_BY_SIDE) --junit-xml=build/junit/contract.xml
+	@$(PYTEST) tests/contract -m "contract and not vm" $(SIDE_BY_SIDE) --junit-xml=build/junit/contract.xml
 
 acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrows them
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
