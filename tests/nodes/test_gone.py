@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.nodes.conftest import need_container
+
 ROOT = Path(__file__).parents[2]
 CONTAINER = "volume-plugins-demo-node2"
 ADDRESS = "172.16.78.251"
@@ -42,9 +44,7 @@ def node2_gone() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def node2() -> None:
-    running = ["docker", "ps", "--quiet", "--filter", f"name=^{CONTAINER}$"]
-    if not subprocess.run(running, check=True, capture_output=True).stdout:
-        pytest.skip(f"{CONTAINER} is not up, or not a container")
+    need_container("node2")
 
 
 BEHAVE = (

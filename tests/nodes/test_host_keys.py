@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.nodes.conftest import need_container
+
 ROOT = Path(__file__).parents[2]
 NODE = "node2"
 CONTAINER = f"volume-plugins-demo-{NODE}"
@@ -26,8 +28,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(autouse=True)
 def noted() -> Iterator[str]:
     """The keys noted of a node, which are noted again after the test."""
-    if not run("docker", "ps", "--quiet", "--filter", f"name=^{CONTAINER}$").stdout:
-        pytest.skip(f"{CONTAINER} is not up, or not a container")
+    need_container(NODE)
     before = NOTED.read_text()
     yield before
     NOTED.write_text(before)

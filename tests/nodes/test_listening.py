@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.nodes.conftest import need_container
+
 ROOT = Path(__file__).parents[2]
 NODES = {
     "node1": "172.16.78.250",
@@ -40,9 +42,7 @@ def on(node: str, command: str) -> str:
 def node(request: pytest.FixtureRequest) -> Iterator[str]:
     """A node on which a container publishes a port."""
     name = str(request.param)
-    running = ["docker", "ps", "--quiet", "--filter", f"name=^{PREFIX}{name}$"]
-    if not subprocess.run(running, check=True, capture_output=True).stdout:
-        pytest.skip(f"{name} is not up, or not a container")
+    need_container(name)
     on(name, f"docker run --detach --name listens --publish {PUBLISHED}:80 busybox sleep 300")
     yield name
     on(name, "docker rm --force listens")

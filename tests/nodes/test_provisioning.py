@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
+from tests.nodes.conftest import need_container
 
 ROOT = Path(__file__).parents[2]
 NODE = "node3"  # the last one: `vagrant up` of it waits for the whole cluster
@@ -36,8 +37,7 @@ def pools_attached() -> int:
 
 @pytest.fixture
 def running_node() -> None:
-    if output("docker", "ps", "--quiet", "--filter", f"name=^{CONTAINER}$") == "":
-        pytest.skip(f"{CONTAINER} is not up, or not a container")
+    need_container(NODE)
 
 
 @pytest.mark.usefixtures("running_node")

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from acceptance.waiting import eventually
+from tests.nodes.conftest import need_container
 
 ROOT = Path(__file__).parents[2]
 NODES = {"node1": "172.16.78.250", "node2": "172.16.78.251"}
 NODE = "node1"
-CONTROL_PLANE = (2379, 2380, 4523)  # what nodes listen at; 2376 is in the rules as well
+CONTROL_PLANE = (2379, 2380, 4523)  # what nodes listen at
+ENGINE = 2376  # where an engine listens that somebody else has set up to
 UNITS = ("flocker", "flocker-fence")
 # In tenths of systemd's measure, by the systemd of Debian 13.
 EXPOSURE = {"flocker": 50, "flocker-fence": 33, "flocker-firewall": 20, "flocker-pool": 39}
@@ -39,8 +41,7 @@ def told(node: str, script: str) -> str:
 @pytest.fixture(autouse=True)
 def _running_nodes() -> None:
     for node in NODES:
-        if typed(node, "true").returncode != 0:
-            pytest.skip(f"{node} is not up, or not a container")
+        need_container(node)
 
 
 def reached(address: str, port: int, *options: str) -> bool:
@@ -99,6 +100,18 @@ def test_nor_does_it_by_a_network_of_its_own(bridge: str, port: int) -> None:
     assert not reached(bridge, port, "--network=other")
     assert not reached(NODES[NODE], port, "--network=other")
     assert not reached(NODES["node2"], port, "--network=other")
+
+
+def test_nor_does_it_reach_an_engine_that_listens(bridge: str) -> None:
+    listens = f"systemd-socket-activate --listen={ENGINE} /bin/cat"
+    connects = f"timeout 3 bash -c '</dev/tcp/{NODES[NODE]}/{ENGINE}'"
+    told(NODE, f"systemd-run --unit=listening {listens}")
+    try:
+        eventually(lambda: typed("node2", connects).returncode, is_=0, within=SECONDS)
+        assert not reached(NODES[NODE], ENGINE)
+        assert not reached(bridge, ENGINE, "--network=other")
+    finally:
+        told(NODE, "systemctl stop listening")
 
 
 def test_what_an_app_publishes_is_reached() -> None:
