@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -134,6 +135,32 @@ def test_a_certificate_that_it_signs_afterwards_is_refused_too(
     for leaf in leaves.leaves(certs / "node2", certs / "node2" / "member"):
         leaf.make("node2", ADDRESS)
     assert cluster.lets_in() == ["node1", "node3"]
+
+
+def test_a_retired_node_is_refused_with_etcdctl_too(
+    cluster: Cluster, etcd: Etcd, certs: Path
+) -> None:
+    """Drivers speak JSON, `etcdctl` does not."""
+
+    def asks(node: str) -> bool:
+        shown = certs / node / "etcd"
+        files = {"cacert": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+        done = subprocess.run(
+            [
+                *("etcdctl", f"--endpoints={etcd.endpoint}", "--command-timeout=5s"),
+                *(f"--{option}={shown / file}" for option, file in files.items()),
+                *("get", "demo"),
+            ],
+            env={"ETCDCTL_API": "3", "PATH": os.environ["PATH"]},
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.returncode == 0
+
+    assert asks("node2")
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    assert [node for node in NODES if asks(node)] == ["node1", "node3"]
 
 
 def test_who_resumes_a_session_is_looked_at_as_well(
