@@ -47,6 +47,7 @@ from flocker.renewal import Renewal
 from flocker.replication import Retention
 from flocker.rights import Rights
 from flocker.room import shortages
+from flocker.standing import Standing
 from flocker.strays import Strays
 from flocker.tls import Tls
 from flocker.told import Told
@@ -192,6 +193,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         retention_seconds=config.retention_seconds,
     )
     membership.expel = custody.expel
+    standing = Standing(node, catalog=catalog, others=peers, refuse=membership.refuse)
 
     # A machine that may not join leaves what it has as it is.
     own_custody = cast(Custody, Guarded(custody, membership.check_known, ("end_unbacked_uses",)))
@@ -296,7 +298,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     publisher.start(stopping, pulse.expect("publishing", DISK_SECONDS))
     for part in (pool_health, giving_up, care, follower, failover):
         part.start(stopping)
-    for watcher in (hidden, verification, refusals):
+    for watcher in (hidden, verification, refusals, standing):
         watcher.start(stopping)
 
     own_driver = cast(Driver, Guarded(driver, membership.check, ASKED_ONLY))

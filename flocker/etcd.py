@@ -549,7 +549,7 @@ class EtcdOwnership:
             )
             if retired.value is not None:
                 self._lease = None
-                raise was_retired(node, retired.value["at"])
+                raise was_retired(node.name, retired.value["at"])
             is_ours = name.value is not None and name.value["id"] == node.machine
             is_free = name.value is None or may_replace
             if not is_ours and (alive.value is not None or not is_free):

@@ -72,7 +72,7 @@ class Membership:
         try:
             is_new = self._shared.announce(mine, look, may_replace=self._identity.is_new)
         except NotAdmitted as error:
-            self._refuse(error)
+            self.refuse(error)
             raise
         self._identity.settle()
         self._refusal, self._refused_since = "", None
@@ -103,7 +103,8 @@ class Membership:
             raise ControlPlaneAway("this node has not joined the cluster yet; try again")
         self.check()
 
-    def _refuse(self, error: NotAdmitted) -> None:
+    def refuse(self, error: NotAdmitted) -> None:
+        """Have nothing use a volume here, until the cluster admits this machine."""
         if self._refusal != str(error):  # once, not at every attempt
             log.error("%s", error)
         self._refusal = str(error)

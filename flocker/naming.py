@@ -25,10 +25,10 @@ def not_admitted(node: Node, address: str, *, is_up: bool) -> NotAdmitted:
     )
 
 
-def was_retired(node: Node, at: str) -> NotAdmitted:
+def was_retired(node: str, at: str) -> NotAdmitted:
     """The refusal of a machine whose name was given up for good at that time."""
     return NotAdmitted(
-        f"{node.name} was retired with `flocker forget {node.name}` at {at}, so nobody trusts that "
+        f"{node} was retired with `flocker forget {node}` at {at}, so nobody trusts that "
         "name any more, and nothing may use a volume here. To have this machine in the cluster "
         "again, give it another name (docs/operations.md)"
     )

@@ -83,6 +83,7 @@ from flocker.peer_models import (
     PurgeAnswer,
     ReleaseRequest,
     SnapshotPart,
+    StandingAnswer,
     VerifyAnswer,
     VolumeId,
     plain,
@@ -213,6 +214,10 @@ def serve_peers(parts: Parts) -> FastAPI:
         found = Increments(pool, parts.retention).send(to, wanted)
         refused = (Increment(volume_id, error=why) for volume_id, why in refusals.items())
         return _Outgoing(b"", encode(chain(refused, found)), parts.count_sent, to)
+
+    @app.get("/standing")
+    def standing(request: Request) -> dict[str, str | None]:
+        return {"retired_at": parts.rights.retired_at(caller_of(request).name)}
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
@@ -371,6 +376,9 @@ class HttpPeers:
     def asides(self, node: str) -> list[Aside]:
         answer = read(node, ASIDES, self._get(node, "/asides", within=LIST_SECONDS))
         return [Aside.from_json(plain(each)) for each in answer]
+
+    def retired_at(self, node: str) -> str | None:
+        return read(node, StandingAnswer, self._get(node, "/standing")).retired_at
 
     def strays(self, node: str) -> list[dict[str, Any]]:
         return [plain(each) for each in read(node, STRAYS, self._get(node, "/upkeep/strays"))]

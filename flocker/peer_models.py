@@ -138,6 +138,12 @@ class Nothing(_Answer):
     """The answer that something was done."""
 
 
+class StandingAnswer(_Answer):
+    """When the node that asks was retired; None if it was not."""
+
+    retired_at: Annotated[str, Field(min_length=1, max_length=40)] | None
+
+
 class Bytes(_Answer):
     bytes: Number
 

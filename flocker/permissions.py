@@ -25,11 +25,13 @@ class Permission:
         roles: of those who may.
         check: refuses nodes that are not the right one for the volume.
         is_change: whether it changes something, and so is written to the journal.
+        is_for_retired: retired nodes may ask, too.
     """
 
     roles: frozenset[Role]
     check: Check | None = None
     is_change: bool = False
+    is_for_retired: bool = False
 
 
 _NODES: frozenset[Role] = frozenset({"node"})
@@ -53,6 +55,7 @@ ROUTES: dict[tuple[str, str], Permission] = {
         _NODES, Rights.check_reader
     ),
     ("POST", "/increments"): Permission(_NODES),  # of each volume asked for: see serve_peers
+    ("GET", "/standing"): Permission(_NODES, is_for_retired=True),  # only whether it is
     ("GET", "/asides"): Permission(_PEOPLE),
     ("GET", "/upkeep/strays"): Permission(_PEOPLE),
     ("POST", "/upkeep/purge"): Permission(_PEOPLE, is_change=True),
@@ -82,6 +85,7 @@ def check(asked: Permission, caller: Caller, about: str, rights: Rights) -> None
     if caller.role not in asked.roles:
         raise NotAllowed(f"{caller} may not ask this")
     if caller.role == "node":
-        rights.check_not_retired(caller)
+        if not asked.is_for_retired:
+            rights.check_not_retired(caller)
         if asked.check is not None:
             asked.check(rights, about, caller.name)

@@ -28,9 +28,13 @@ class Rights:
         self._ownership = ownership
         self._known = known
 
+    def retired_at(self, node: str) -> str | None:
+        """Tell when a node was forgotten; None if it was not."""
+        return self._known().retired.get(node)
+
     def check_not_retired(self, caller: Caller) -> None:
         """Refuse a node that was forgotten."""
-        if retired_at := self._known().retired.get(caller.name):
+        if retired_at := self.retired_at(caller.name):
             raise NotAllowed(
                 f"{caller.name} was retired with `flocker forget {caller.name}` at {retired_at}"
             )

@@ -251,8 +251,18 @@ def test_a_retired_node_is_refused_everywhere(cluster: MemoryCluster, node3: Ask
     cluster.ownership.forget_node("node3")
     for method, path in permissions.ROUTES:
         answer = node3(method, path.format(name="mine", volume_id="x", number=1, operation="move"))
-        assert answer.status_code == 403, path
+        assert answer.status_code == (200 if path == "/standing" else 403), path
     assert "node3 was retired with `flocker forget node3`" in shown(node3("GET", "/asides"))
+
+
+def test_a_node_hears_whether_it_was_retired(
+    cluster: MemoryCluster, node2: Ask, node3: Ask
+) -> None:
+    cluster.lose("node3")
+    cluster.ownership.forget_node("node3")
+    retired_at = cluster.state.retired["node3"]
+    assert node3("GET", "/standing").json() == {"retired_at": retired_at}
+    assert node2("GET", "/standing").json() == {"retired_at": None}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ from flocker.records import Move, Node, Removed, Snapshot, State, Volume
 from flocker.replication import Retention
 from flocker.rights import Rights
 from flocker.room import shortages
+from flocker.standing import Standing
 from flocker.strays import Strays
 from flocker.told import Told
 from flocker.transfer import Transfers
@@ -261,6 +262,9 @@ class Machine:
             retention_seconds=RETENTION_SECONDS,
         )
         self.membership.expel = self.custody.expel
+        self.standing = Standing(
+            node, catalog=self.catalog, others=peers, refuse=self.membership.refuse
+        )
         self.publisher = Publisher(
             node, ownership=ownership, catalog=self.catalog, pool=pool, retention=self.retention
         )
@@ -536,6 +540,9 @@ class DirectPeers:
         machine = self._at(node, volume_id)
         machine.rights.check_reader(volume_id, self._node)
         return machine
+
+    def retired_at(self, node: str) -> str | None:
+        return self._at(node, "").rights.retired_at(self._node)
 
     def check_unused(self, volume: Volume) -> None:
         self._at(volume.owner, volume.name).custody.refuse_if_used(volume.name)

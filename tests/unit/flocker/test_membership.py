@@ -160,6 +160,46 @@ def test_a_new_machine_that_meets_the_other_for_longer_is_a_second_one(
     demo.bring_back("node1")
 
 
+@pytest.fixture
+def cut_off(demo: MemoryCluster) -> Machine:
+    """A node with a container that uses a volume, and which etcd does not answer any more."""
+    machine = demo["node1"]
+    machine.run("demo")
+    machine.etcd.is_away = True
+    demo.ownership.expire("node1")
+    return machine
+
+
+def test_a_node_that_etcd_refuses_hears_from_others_that_it_was_retired(
+    demo: MemoryCluster, cut_off: Machine
+) -> None:
+    demo["node2"].failover.promote("demo")
+    demo.ownership.forget_node("node1")
+    cut_off.standing.look()
+    assert cut_off.containers.stopped == ["writer"]
+    with pytest.raises(NotAdmitted, match="node1 was retired with `flocker forget node1`"):
+        cut_off.membership.check()
+    [problem] = cut_off.operations.status()["problems"]
+    assert "give it another name" in problem
+
+
+def test_a_node_that_etcd_does_not_answer_goes_on_unless_it_was_retired(
+    demo: MemoryCluster, cut_off: Machine
+) -> None:
+    demo["node2"].is_up = False
+    cut_off.standing.look()
+    assert cut_off.containers.stopped == []
+    assert cut_off.membership.problems() == []
+
+
+def test_nobody_is_asked_while_etcd_answers(demo: MemoryCluster) -> None:
+    demo["node1"].run("demo")
+    demo.ownership.forget_node("away")
+    demo["node2"].rights.retired_at = lambda _: "2026"  # type: ignore[method-assign]
+    demo["node1"].standing.look()
+    assert demo["node1"].containers.stopped == []
+
+
 def test_a_name_that_was_forgotten_is_nobodys(demo: MemoryCluster, tmp_path: Path) -> None:
     second = copy_of(demo["node1"], tmp_path / "second")
     demo.lose("node1")
