@@ -211,7 +211,9 @@ class Custody:
         names = {volume_id: volume_id for volume_id in self._pool.volume_ids()}
         names |= {volume_id: each.volume.name for volume_id, each in state.removed.items()}
         names |= {volume.id: volume.name for volume in state.volumes.values()}
-        self._use.end_all(names, lambda _: f"may not be used: this machine is not {self._node} any more")
+        self._use.end_all(
+            names, lambda _: f"may not be used: this machine is not {self._node} any more"
+        )
 
     def forget(self, volume_id: str) -> None:
         """Put what is here of a removed volume aside.

@@ -1,9 +1,10 @@
 """The door of the port for other machines: who may be connected, and for how long in silence.
 
 Anybody who reaches the port can connect. A connection without a certificate may stay for the time
-of a handshake, and there are few of those at a time: when there are too many, the oldest has to
-go, of the same address first. So idle connections keep nobody out for long, and the daemon has
-files left for everything else. Those with a certificate are counted by its name.
+of a handshake, and there are few of those at a time: when there are too many, one has to go, of the
+address that has most, and the oldest of those that have not said a word. So idle connections keep
+nobody out, and the daemon has files left for everything else. Those with a certificate are counted
+by its name.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Door:
         self._listening = listening
         self._tls = tls
         self._handshakes: dict[socket.socket, str] = {}  # and their addresses, the oldest first
+        self._speaking: set[socket.socket] = set()  # of these, those that have said something
         self._names: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,11 +83,17 @@ class Door:
                 await asyncio.sleep(CLOSING_SECONDS)
 
     def _make_room(self, address: str) -> None:
-        of_address = [each for each, where in self._handshakes.items() if where == address]
-        if len(of_address) >= HANDSHAKES_OF_ADDRESS:
-            self._turn_away(of_address[0])
+        addresses = Counter(self._handshakes.values())
+        if addresses[address] >= HANDSHAKES_OF_ADDRESS:
+            self._turn_one_away(address)
         elif len(self._handshakes) >= HANDSHAKES:
-            self._turn_away(next(iter(self._handshakes)))
+            [(busiest, _)] = addresses.most_common(1)
+            self._turn_one_away(busiest)
+
+    def _turn_one_away(self, address: str) -> None:
+        of_address = [each for each, where in self._handshakes.items() if where == address]
+        silent = (each for each in of_address if each not in self._speaking)
+        self._turn_away(next(silent, of_address[0]))
 
     def _turn_away(self, connection: socket.socket) -> None:
         del self._handshakes[connection]
@@ -107,6 +115,7 @@ class Door:
             log.debug("a connection was not let in: %s", error)
         finally:
             self._handshakes.pop(connection, None)
+            self._speaking.discard(connection)
 
     async def _has_spoken(self, connection: socket.socket) -> bool:
         """Tell whether the first bytes come in time.
@@ -124,7 +133,9 @@ class Door:
             has_spoken = False
         finally:
             loop.remove_reader(connection)
-        if not has_spoken:
+        if has_spoken:
+            self._speaking.add(connection)
+        else:
             connection.close()
         return has_spoken
 

@@ -31,6 +31,7 @@ from tests.contract.ports import free_port
 pytestmark = pytest.mark.contract
 
 CONNECTIONS = 2000
+ATTACKERS = [f"127.0.1.{number}" for number in range(1, 9)]
 USUAL_FILES = 1024
 AGAIN_SECONDS = 1.0  # before those that were ended come again: idle is what they are
 ATTACK_SECONDS = 12.0  # more than twice the time of a handshake
@@ -70,6 +71,7 @@ class Attack:
     def _open(self) -> None:
         connection = socket.socket()
         connection.setblocking(False)
+        connection.bind((ATTACKERS[self.opened % len(ATTACKERS)], 0))
         connection.connect_ex((ADDRESS, self._port))
         self._looking.register(connection, selectors.EVENT_READ)
         self.opened += 1

@@ -41,8 +41,8 @@ def port(cluster: MemoryCluster, authority: Authority) -> Iterator[int]:
         yield port
 
 
-def connected(port: int) -> socket.socket:
-    return socket.create_connection((ADDRESS, port), timeout=20)
+def connected(port: int, source: str = ADDRESS) -> socket.socket:
+    return socket.create_connection((ADDRESS, port), timeout=20, source_address=(source, 0))
 
 
 def greeted(port: int, authority: Authority, name: str = "node2") -> ssl.SSLSocket:
@@ -55,8 +55,21 @@ def is_over(connection: socket.socket) -> bool:
     """Tell whether the other end has ended it, now or within some seconds."""
     try:
         return connection.recv(1 << 16) == b""
+    except TimeoutError:
+        return False
     except OSError:
         return True
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Tell whether the other end has not ended it by now."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1 << 16) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def test_only_tls_1_3_is_spoken(port: int, authority: Authority) -> None:
@@ -153,6 +166,33 @@ def test_a_body_is_not_waited_for_of_who_may_not_ask(port: int, authority: Autho
         connection.sendall(head)
         assert b"403" in connection.recv(1 << 16)
     assert time.monotonic() - began < peer_route.BODY_SECONDS / 2
+
+
+def test_of_too_many_of_an_address_the_oldest_that_is_silent_goes(
+    port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_door, "HANDSHAKES_OF_ADDRESS", 4)
+    with ExitStack() as stack:
+        speaking = stack.enter_context(closing(connected(port)))
+        speaking.sendall(b"\x16\x03\x01")
+        assert asking(port, authority.of("node", "node2"))("GET", "/asides").is_success
+        silent = [stack.enter_context(closing(connected(port))) for _ in range(3)]
+        one_more = stack.enter_context(closing(connected(port)))
+        assert is_over(silent[0])
+        assert is_open(speaking)
+        assert all(map(is_open, [*silent[1:], one_more]))
+
+
+def test_of_too_many_in_all_one_of_the_address_with_most_goes(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_door, "HANDSHAKES", 4)
+    with ExitStack() as stack:
+        alone = stack.enter_context(closing(connected(port, "127.0.0.2")))
+        crowd = [stack.enter_context(closing(connected(port, "127.0.0.3"))) for _ in range(3)]
+        another = stack.enter_context(closing(connected(port, "127.0.0.4")))
+        assert is_over(crowd[0])
+        assert all(map(is_open, [alone, another, *crowd[1:]]))
 
 
 def test_idle_connections_keep_no_node_out(
