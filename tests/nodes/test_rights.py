@@ -103,13 +103,14 @@ def test_nor_does_it_by_a_network_of_its_own(bridge: str, port: int) -> None:
 
 
 def test_nor_does_it_reach_an_engine_that_listens(bridge: str) -> None:
-    listens = f"systemd-socket-activate --listen={ENGINE} /bin/cat"
+    listens = f"systemd-socket-activate --accept --listen={ENGINE} /bin/cat"
     connects = f"timeout 3 bash -c '</dev/tcp/{NODES[NODE]}/{ENGINE}'"
     told(NODE, f"systemd-run --unit=listening {listens}")
     try:
         eventually(lambda: typed("node2", connects).returncode, is_=0, within=SECONDS)
         assert not reached(NODES[NODE], ENGINE)
         assert not reached(bridge, ENGINE, "--network=other")
+        told("node2", connects)  # it listened all the time
     finally:
         told(NODE, "systemctl stop listening")
 
