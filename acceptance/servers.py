@@ -257,7 +257,7 @@ class Servers:
     def _make_node(self, name: str) -> None:
         """Run what makes a node of a machine; safe to repeat."""
         server = self._servers[name]
-        keys = upload.below(self._keys / name, "**/*.pem")
+        keys = upload.below(self._keys / name, "**/*")
         password = upload.below(self._keys / "app", "*")
         self._carry(name, lambda: upload.place(self._shells[name], keys, CERTIFICATES_ON_SERVER))
         self._carry(name, lambda: upload.place(self._shells[name], password, APP_SECRETS_ON_SERVER))
