@@ -52,7 +52,7 @@ class Refusals:
         """Write the list anew if it is not, or may not be, what the catalog says."""
         if not (self._file.parent.is_dir() and (self._issuer / "key.pem").exists()):
             return
-        # What is only known from before may be less than what is listed. Nothing is less than no
+        # Records from before may be fewer than those that are listed. Nothing is less than no
         # list: without one etcd refuses everybody.
         if self._file.exists() and not self._catalog.is_connected:
             return
@@ -77,7 +77,7 @@ class Refusals:
             log.info("etcd here refuses %s", ", ".join(sorted(set(known.values()))) or "nobody")
 
     def _there(self) -> tuple[int, int, int] | None:
-        """What is another once anybody else has written the file; None: it is not there."""
+        """Return marks that change when anybody else writes the file; None: it is not there."""
         try:
             found = self._file.stat()
         except FileNotFoundError:

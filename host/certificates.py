@@ -127,7 +127,7 @@ KINDS = {"ca": "drivers", "etcd-ca": "etcd"}  # by which a node's folder calls t
 
 def _roots(directory: Path) -> dict[Path, Wanted]:
     """The folders of the cluster's authorities, and what is made for one that is new."""
-    # Who trusts two of one name may take the wrong one for the signer.
+    # Of two with one name, the wrong one may be taken for the signer.
     name = f"{CLUSTER}-{secrets.token_hex(4)}"
     return {
         directory / "ca": leaves.root(name),

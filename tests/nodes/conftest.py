@@ -1,4 +1,4 @@
-"""What tests on nodes share."""
+"""Parts that tests on nodes share."""
 
 from __future__ import annotations
 

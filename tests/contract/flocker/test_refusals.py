@@ -1,4 +1,4 @@
-"""Whom a real etcd lets in, by certificates of real authorities: no retired node."""
+"""A real etcd lets no retired node in, by certificates of real authorities."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Cluster:
         self.refusals = Refusals(of_node1(certs), self.catalog)
 
     def of(self, node: str) -> EtcdOwnership:
-        """What is agreed, as a node sees it."""
+        """Return what is agreed, as a node sees it."""
         shown = Certificates.within(self._certs / node / "etcd")
         return EtcdOwnership([self._etcd.endpoint], LEASE_SECONDS, shown)
 
