@@ -12,6 +12,7 @@
     GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
     POST /increments                       small increments of many volumes, in one stream
+    GET  /standing                         whether the node that asks was retired
     GET  /asides                           what was put aside there
     POST /upkeep/purge                     see upkeep_api.py
     GET  /upkeep/strays                    likewise

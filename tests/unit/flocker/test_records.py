@@ -152,3 +152,20 @@ def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
     [(_, written)] = keyed(tables.state()).items()
     assert written["invented"] == NEWER["invented"]
     assert written["base"]["invented"] == NEWER["invented"]
+
+
+def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
+    tables = Tables()
+    copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")
+    state = State(volumes={"demo": VOLUME}, copies={VOLUME.id: {"node1": copy}})
+    for key, value in keyed(state).items():
+        tables.put(key, value)
+    first = tables.state()
+    tables.put("seen/node1", {"at": "now"})
+    second = tables.state()
+    assert (first.volumes, first.copies, first.seen) == (state.volumes, state.copies, {})
+    assert second.volumes is first.volumes and second.copies is first.copies
+    for key in keyed(state):
+        tables.delete(key)
+    assert (tables.state().volumes, tables.state().copies) == ({}, {})
+    assert (second.volumes, second.copies) == (state.volumes, state.copies)

@@ -604,3 +604,25 @@ def test_replicas_start_from_what_is_there(tmp_path: Path) -> None:
     cluster.replicate()
     assert said(cluster) == {"node1": 1, "node2": 1}
     assert held(cluster, "node1") == [1]
+
+
+def test_a_follower_sees_an_owner_that_comes(demo: MemoryCluster) -> None:
+    """Each state shares with the one before all that has not changed."""
+    before, node2 = demo.state, demo["node2"]
+    demo["node1"].publish()
+    told = demo.state
+    node2.follower.look(before)
+    alone = {name: node for name, node in told.nodes.items() if name != "node1"}
+    away = replace(before, copies=told.copies, nodes=alone)
+    node2.follower.look(away)
+    assert held(demo, "node2") == []
+    node2.follower.look(replace(away, nodes=told.nodes))
+    eventually(lambda: held(demo, "node2"), is_=[1], within=10)
+
+
+def test_a_follower_sees_a_copy_that_comes(demo: MemoryCluster) -> None:
+    before, node2 = demo.state, demo["node2"]
+    node2.follower.look(before)
+    demo["node1"].publish()
+    node2.follower.look(replace(before, copies=demo.state.copies))
+    eventually(lambda: held(demo, "node2"), is_=[1], within=10)

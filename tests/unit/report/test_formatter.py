@@ -291,6 +291,7 @@ def test_a_run_replaces_the_results_of_the_last_and_a_narrow_one_shows_only_its_
 def test_the_last_line_tells_how_long_the_run_took_hooks_included(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     hooks = project / "features" / "environment.py"
+    # The hook that is measured is slow by itself; nothing waits for anything here.
     slow = "\nimport time\n\ndef before_feature(context, feature):\n    time.sleep(0.7)\n"
     hooks.write_text(f"{ENVIRONMENT}{slow}")
     ran = behave(project, "--tags=not @break_after and not @break_cleanup")
