@@ -10,8 +10,9 @@ from behave.model import Scenario
 from behave.runner import Context
 
 from acceptance import evidence, needs
+from acceptance.access import NodeAway
 from acceptance.browser import Browser
-from acceptance.cluster import Cluster, NodeAway
+from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
 from acceptance.faults import Faults
 from acceptance.made import NotOurs

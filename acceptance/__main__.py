@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from acceptance.cluster import Cluster, NodeAway
+from acceptance.access import NodeAway
+from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
 from acceptance.inventory import BadInventory
 from acceptance.machines import NodesNotUp

@@ -1,31 +1,26 @@
-"""The nodes as a person at a keyboard has them: brought up, typed on, looked at, taken down.
-
-Longer than 300 lines because steps reach everything on a node through it.
-"""
+"""All nodes of one cluster: brought up, typed on, looked at, cleaned, taken down."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import requests
-from invoke.exceptions import CommandTimedOut
-from paramiko import BadHostKeyException, SSHException
+from paramiko import SSHException
 
 from acceptance import cleaning, speed
-from acceptance.engine import Engine, EngineSilent, Thing
-from acceptance.machines import Access, Machines, VagrantMachines
+from acceptance.access import NodeAway
+from acceptance.command import TIMED_OUT, Typed
+from acceptance.engine import Engine, EngineSilent
+from acceptance.machines import Machines
 from acceptance.made import Made
+from acceptance.node import DRIVER, Node
 from acceptance.servers import Servers
+from acceptance.vagrant_machines import VagrantMachines
 from acceptance.waiting import eventually_true
 from host import turn
 
-DRIVER = "flocker"
 CERTIFICATES_ON_NODE = "/etc/flocker/certs/etcd"
 ETCD_ACCESS = (
     "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 "
@@ -33,138 +28,8 @@ ETCD_ACCESS = (
     f"ETCDCTL_CERT={CERTIFICATES_ON_NODE}/cert.pem "
     f"ETCDCTL_KEY={CERTIFICATES_ON_NODE}/key.pem"
 )
-COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 READY_SECONDS = 120
-TIMED_OUT = 124  # as of timeout(1)
-BROKEN_OFF = -1  # of a command whose connection ended before it did; source: paramiko
 FEW = 20  # a longer list of owners nobody reads, and each takes a question
-
-
-class NodeAway(Exception):
-    """A node does not answer; the message says which, where, and what to type."""
-
-
-@dataclass(frozen=True)
-class Typed:
-    """A command as it was typed on a node, and what came of it.
-
-    `user` is None for what was typed in the repository, on this machine.
-    """
-
-    user: str | None
-    node: str
-    command: str
-    output: str
-    exit_status: int
-    seconds: float
-
-
-class Node:
-    """One node: its shell, its engine, its address.
-
-    `is_well` is false while a fault keeps it from answering or from knowing what the others do.
-    """
-
-    def __init__(self, access: Access, engine: Engine) -> None:
-        self.name = access.name
-        self.address = access.address
-        self._access = access
-        self.engine = engine
-        self.is_well = True
-        self._connection = access.shell
-
-    @property
-    def user(self) -> str:
-        """The name of the user who types on it."""
-        return str(self._connection.user)
-
-    @property
-    def hostname(self) -> str:
-        """The name that the machine gives itself."""
-        return self.ask("cat /etc/hostname").strip()
-
-    def type(
-        self, command: str, within: float = COMMAND_SECONDS, *, at_terminal: bool = False
-    ) -> Typed:
-        """Type a command into a shell on the node, as `user`.
-
-        Args:
-            within: seconds on nodes as quick as this machine; a command that takes longer counts
-                as failed with status 124.
-            at_terminal: whether the command sees a terminal, as it does for a person who watches.
-
-        Raises:
-            NodeAway: the node does not answer, or went away while the command ran.
-        """
-        seconds = speed.NODES.allow(within)
-        started = time.monotonic()
-        try:
-            self._connection.open()
-            done = self._connection.run(
-                command, hide=True, warn=True, in_stream=False, timeout=seconds, pty=at_terminal
-            )
-        except (OSError, EOFError, SSHException) as error:
-            raise self.away(error) from error
-        except CommandTimedOut as error:
-            output = f"{error.result.stdout}{error.result.stderr}\n(no end after {seconds:.3g} s)"
-            took = time.monotonic() - started
-            return Typed(self.user, self.name, command, output, TIMED_OUT, took)
-        if done.exited == BROKEN_OFF:
-            raise self.away(f"it went away while `{command}` ran")
-        output = f"{done.stdout}{done.stderr}"
-        return Typed(self.user, self.name, command, output, done.exited, time.monotonic() - started)
-
-    def things(self) -> frozenset[Thing]:
-        """The containers, volumes and networks that its engine has.
-
-        Raises:
-            EngineSilent: the engine does not answer.
-        """
-        return self.engine.things()
-
-    def away(self, reason: object) -> NodeAway:
-        """The error for a node that does not answer."""
-        return away(self._access, reason)
-
-    def ask(self, command: str) -> str:
-        """Return the output of a command that must not fail.
-
-        Raises:
-            RuntimeError: it ended with another status than 0.
-        """
-        typed = self.type(command)
-        if typed.exit_status != 0:
-            raise RuntimeError(f"`{command}` on {self.name} failed: {typed.output}")
-        return typed.output
-
-    def flocker(self, command: str) -> Any:
-        """Return the answer of the `flocker` command with `--json`.
-
-        Raises:
-            RuntimeError: it was refused.
-        """
-        return json.loads(self.ask(f"sudo flocker {command} --json"))
-
-    def knows(self) -> set[str]:
-        """The nodes, itself included, that it takes to be alive."""
-        nodes = self.flocker("status")["nodes"]
-        return {str(known["name"]) for known in nodes if known["is_alive"]}
-
-    def problems_of(self, name: str) -> list[str]:
-        """Return the problems of a node, itself or another, as this node knows them."""
-        nodes = self.flocker("status")["nodes"]
-        return [str(each) for node in nodes if node["name"] == name for each in node["problems"]]
-
-    def restart(self, service: str) -> float:
-        """Restart a service of the node; return how many seconds it took until it was ready."""
-        started = time.monotonic()
-        self.ask(f"sudo systemctl restart {service}")
-        return time.monotonic() - started
-
-    def close(self) -> None:
-        """Let go of the connections; the next question makes new ones."""
-        self._connection.close()
-        self.engine.close()
 
 
 class Cluster:
@@ -238,7 +103,7 @@ class Cluster:
                 access.shell.open()
                 engine = Engine(access.shell)
             except (OSError, EOFError, SSHException, EngineSilent) as error:
-                raise away(access, error) from error
+                raise access.away(error) from error
             self._nodes[access.name] = Node(access, engine)
         self._made.read(self.nodes)
 
@@ -362,20 +227,6 @@ class Cluster:
     def _announced(self) -> set[str]:
         """The nodes that all others see."""
         return set.intersection(*(node.knows() for node in self.nodes))
-
-
-def away(access: Access, reason: object) -> NodeAway:
-    """The error for a node that does not answer, or for who answers in its place."""
-    if isinstance(reason, BadHostKeyException):
-        return NodeAway(
-            f"who answers for {access.name} at {access.shell.host} shows another host key than "
-            f"{access.shell.known_hosts} has for it; nothing was typed there. If you know why it "
-            f"changed, remove that line, and type: {access.rescue}"
-        )
-    return NodeAway(
-        f"{access.name} does not answer at {access.address} ({reason}); to bring it back or to see "
-        f"why, type: {access.rescue}"
-    )
 
 
 @contextmanager

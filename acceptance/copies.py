@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from acceptance import evidence
-from acceptance.cluster import Cluster, Node
+from acceptance.cluster import Cluster
+from acceptance.node import Node
 from acceptance.waiting import eventually, eventually_true
 
 COPIED_SECONDS = 30

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from functools import partial
 
 from acceptance import evidence
-from acceptance.cluster import Cluster, Node
+from acceptance.cluster import Cluster
+from acceptance.node import Node
 from acceptance.pool import POOL
 from acceptance.speed import NODES
 from acceptance.waiting import eventually, eventually_true

@@ -13,9 +13,9 @@ from shlex import quote
 from typing import Protocol
 
 from acceptance.engine import EngineSilent, Thing
+from acceptance.machines import NOTES
 
-FOLDER = "/etc/volume-plugins-demo"
-RECORD = f"{FOLDER}/made-by-scenarios"
+RECORD = f"{NOTES}/made-by-scenarios"
 
 
 class NotOurs(Exception):
@@ -70,7 +70,7 @@ class Made:
         if new:
             lines = " ".join(quote(str(thing)) for thing in sorted(new))
             written = f"printf '%s\\n' {lines} | sudo tee --append {RECORD} >/dev/null"
-            node.ask(f"sudo mkdir -p {FOLDER} && {written}")
+            node.ask(f"sudo mkdir -p {NOTES} && {written}")
 
     def lose_sight(self, node: Place) -> None:
         """Note that nobody knows what a command did on that node, or still does."""

@@ -12,16 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from acceptance import evidence
-from acceptance.app import AppGap, Gap, GapNeverEnded
-from acceptance.cluster import COMMAND_SECONDS, Cluster, Typed
-from acceptance.machines import DRIVER_PORT
+from acceptance import evidence, gap_drawing
+from acceptance.cluster import Cluster
+from acceptance.command import COMMAND_SECONDS, Typed
+from acceptance.gap import AppGap, Gap, GapNeverEnded
+from acceptance.ports import DRIVER_PORT, ETCD_PORT
 from acceptance.speed import NODES
 from host import ROOT
 
 HOME = "your machine"
 MONITOR = "acceptance"
-ETCD_PORT = 2379
 CURL = "--silent --show-error --fail-with-body --max-time 30"
 
 Role = Literal["operator", "monitor"]
@@ -169,9 +169,9 @@ class Operator:
         try:
             gap = self._away.wait(within=evidence.promised(within))
         except GapNeverEnded:
-            evidence.probes(self._away.probes)
+            gap_drawing.attach_probes(self._away.probes)
             raise
-        evidence.gap(gap)
+        gap_drawing.attach(gap)
         return gap
 
     def stop_watching(self) -> None:

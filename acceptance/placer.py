@@ -8,7 +8,7 @@ import threading
 import requests
 
 from acceptance.app import MobyCounter, Whales
-from acceptance.cluster import Node
+from acceptance.node import Node
 from acceptance.waiting import eventually, eventually_true
 
 COLUMNS, ROWS, STEP = 30, 18, 40  # CSS pixels of the sea; no two whales of a run at one place

@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any
 
 from acceptance import evidence
-from acceptance.cluster import DRIVER, Cluster, Node
+from acceptance.cluster import Cluster
+from acceptance.node import DRIVER, Node
 from acceptance.speed import NODES
 
 SOCKET = f"/run/docker/plugins/{DRIVER}.sock"

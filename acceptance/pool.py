@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acceptance import evidence
-from acceptance.cluster import Node
+from acceptance.node import Node
 
 POOL = "/var/lib/flocker"
 # All that was ever written is read and compared with its checksum; then what the kernel has counted

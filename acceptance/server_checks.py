@@ -15,11 +15,11 @@ from shlex import quote
 from fabric import Connection
 from invoke.exceptions import CommandTimedOut
 
-from acceptance import made
-from acceptance.machines import DRIVER_PORT
+from acceptance.machines import NOTES
+from acceptance.ports import DRIVER_PORT, ETCD_PEER_PORT, ETCD_PORT
 
 SYSTEMS = {"debian 12": "Debian 12", "debian 13": "Debian 13", "ubuntu 24.04": "Ubuntu 24.04"}
-PORTS = {2379: "etcd", 2380: "etcd", DRIVER_PORT: "the driver"}
+PORTS = {ETCD_PORT: "etcd", ETCD_PEER_PORT: "etcd", DRIVER_PORT: "the driver"}
 APP_PORT = 80
 APP_PORT_HOLDER = "docker-proxy"  # what the engine listens with for a container
 GIB = 1024**3
@@ -28,9 +28,8 @@ GIB = 1024**3
 NEEDED_BYTES = 3 * GIB
 
 FOLDER = "/vagrant"  # the README's name for what a node has of the checkout
-MARKS = made.FOLDER
-FOLDER_MARK = f"{MARKS}/folder"  # without it, FOLDER is somebody else's
-SCENARIOS_MARK = f"{MARKS}/scenarios"
+FOLDER_MARK = f"{NOTES}/folder"  # without it, FOLDER is somebody else's
+SCENARIOS_MARK = f"{NOTES}/scenarios"
 """While it is there, scenarios have been on the server, and what they made is in made.RECORD."""
 
 READ_SECONDS = 60

@@ -19,13 +19,14 @@ from invoke.exceptions import UnexpectedExit
 from paramiko import AuthenticationException, BadHostKeyException, SSHException
 
 from acceptance import inventory, server_checks, upload
+from acceptance.access import Access
 from acceptance.engine import Engine, EngineSilent
 from acceptance.inventory import Server, home
-from acceptance.machines import DRIVER_PORT, Ability, Access, NodesNotUp
+from acceptance.machines import NOTES, Ability, NodesNotUp
+from acceptance.ports import DRIVER_PORT
 from acceptance.server_checks import (
     FOLDER,
     FOLDER_MARK,
-    MARKS,
     SCENARIOS_MARK,
     Facts,
     NotRead,
@@ -250,7 +251,7 @@ class Servers:
         subprocess.run([ROOT / "provision" / "app-password", self._keys / "app"], check=True)
 
     def _upload(self, name: str) -> None:
-        self._as_root(name, f"mkdir -p {MARKS} && touch {FOLDER_MARK}")
+        self._as_root(name, f"mkdir -p {NOTES} && touch {FOLDER_MARK}")
         files = upload.below(ROOT, *UPLOADED, MANIFEST)
         self._carry(name, lambda: upload.mirror(self._shells[name], files, FOLDER))
 

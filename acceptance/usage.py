@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acceptance import evidence
-from acceptance.cluster import DRIVER, Node
+from acceptance.node import DRIVER, Node
 
 MEASURED_SECONDS = 5
 TICKS_PER_SECOND = 100  # of /proc/PID/stat, on every Linux with the usual USER_HZ

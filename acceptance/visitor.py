@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from acceptance import evidence
+from acceptance import evidence, pictures
 from acceptance.app import MobyCounter, Whales
 from acceptance.browser import Browser
-from acceptance.cluster import Node
+from acceptance.node import Node
 from acceptance.waiting import eventually
 
 PAGE_SECONDS = 30
@@ -75,10 +75,10 @@ class Visitor:
         """Put a picture of the page into the report, from the second on beside the one before."""
         picture = self._browser.screenshot()
         if self._picture is None:
-            evidence.screenshot(title, picture)
+            evidence.picture(title, picture)
         else:
             before, earlier = self._picture
-            evidence.side_by_side(earlier, picture, (before, title))
+            pictures.side_by_side(earlier, picture, (before, title))
         self._picture = (title, picture)
 
     def leave(self) -> None:

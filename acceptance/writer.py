@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from acceptance.cluster import Node
+from acceptance.node import Node
 from acceptance.waiting import eventually_true
 
 NAME = "writer"

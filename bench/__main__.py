@@ -7,7 +7,7 @@ import sys
 
 from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
-from acceptance.machines import VagrantMachines
+from acceptance.vagrant_machines import VagrantMachines
 from bench import document, machine, plot, promises, record
 from bench.run import PARTS, Run
 from host import ROOT

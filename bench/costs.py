@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from acceptance.cluster import Node
+from acceptance.node import Node
 from acceptance.waiting import eventually
 from bench import bare, disk, volumes
 from bench.disk import on_node

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from acceptance.cluster import Node
+from acceptance.node import Node
 
 MARK = "flocker-bench"
 DIRECTIONS = {"INPUT": "--source", "OUTPUT": "--destination"}

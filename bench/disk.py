@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from acceptance.cluster import Node
+from acceptance.node import Node
 from bench.plan import Data
 
 FOLDER = "/var/lib/flocker/bench"

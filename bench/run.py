@@ -10,7 +10,9 @@ from typing import Self
 
 import requests
 
-from acceptance.cluster import Cluster, Node, NodeAway
+from acceptance.access import NodeAway
+from acceptance.cluster import Cluster
+from acceptance.node import Node
 from bench import bare, busy, costs, disk, volumes
 from bench.counters import NoCounter, Wire
 from bench.disk import on_node

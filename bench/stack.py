@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from acceptance.app import AppGap, MobyCounter
-from acceptance.cluster import Node
+from acceptance.app import MobyCounter
+from acceptance.gap import AppGap
+from acceptance.node import Node
 from acceptance.waiting import eventually
 
 COMPOSE = (

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from acceptance.cluster import ETCD_ACCESS, Node
+from acceptance.cluster import ETCD_ACCESS
+from acceptance.node import Node
 from acceptance.waiting import eventually, eventually_true
 from bench import disk
 from bench.move import remove_app, start_app

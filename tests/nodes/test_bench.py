@@ -6,7 +6,7 @@ import pytest
 
 from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
-from acceptance.machines import VagrantMachines
+from acceptance.vagrant_machines import VagrantMachines
 from bench import machine
 
 pytestmark = pytest.mark.nodes

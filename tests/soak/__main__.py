@@ -8,7 +8,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from acceptance.cluster import NodeAway
+from acceptance.access import NodeAway
 from acceptance.machines import NodesNotUp
 from acceptance.made import NotOurs
 from host.problem import Problem

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
 
-from acceptance.cluster import Cluster, NodeAway
+from acceptance.access import NodeAway
+from acceptance.cluster import Cluster
 from acceptance.waiting import eventually
 from flocker.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts, lines_in

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from acceptance.cluster import Cluster
 from acceptance.direct import direct_connections
-from acceptance.machines import VagrantMachines
+from acceptance.vagrant_machines import VagrantMachines
 from host import LOGS
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Keyboards

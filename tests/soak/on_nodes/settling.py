@@ -7,7 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from acceptance.cluster import Cluster, Node
+from acceptance.cluster import Cluster
+from acceptance.node import Node
 from acceptance.operator import Operator
 from acceptance.pool import POOL, check_is_clean
 from flocker.errors import FlockerError, Refused

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from acceptance.app import AppGap, GapNeverEnded, MobyCounter
+from acceptance.app import MobyCounter
+from acceptance.gap import AppGap, GapNeverEnded
 from acceptance.waiting import eventually
 
 WHALES = [(10, 20), (300, 40)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from acceptance import cleaning
-from acceptance.cluster import NodeAway
+from acceptance.access import NodeAway
 from acceptance.engine import LOCAL, EngineSilent, Thing
 
 WRITER = Thing("container", "writer", "c0ffee")

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 import pytest
 from paramiko import BadHostKeyException, ECDSAKey
 
-from acceptance import cluster, machines
-from acceptance.machines import NodesNotUp, VagrantMachines
+from acceptance import vagrant_machines
+from acceptance.machines import NodesNotUp
+from acceptance.vagrant_machines import VagrantMachines
 from tests.unit.acceptance.sshd import ADDRESS, USER, Sshd, log_in, sshd
 
 
 @pytest.fixture
 def vagrants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VagrantMachines:
     """Machines with node1 alone, a container; Vagrant says where it is."""
-    monkeypatch.setattr(machines, "ROOT", tmp_path)
+    monkeypatch.setattr(vagrant_machines, "ROOT", tmp_path)
     made = VagrantMachines()
     made._provider = "docker"
     return made
@@ -68,7 +69,7 @@ def test_who_answers_with_another_key_is_told_nothing_and_where_the_right_one_is
         with pytest.raises(BadHostKeyException) as caught:
             access.shell.open()
     assert node.logins == 0
-    said = str(cluster.away(access, caught.value))
+    said = str(access.away(caught.value))
     assert said.startswith(f"who answers for node1 at {ADDRESS} shows another host key")
     assert str(noted) in said
 

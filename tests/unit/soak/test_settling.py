@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from acceptance import speed
-from acceptance.cluster import Typed
+from acceptance.command import Typed
 from acceptance.engine import Thing
 from acceptance.operator import Operator
 from tests.soak.on_nodes.accounts import Accounts
