@@ -9,16 +9,17 @@ from behave import fixture, use_fixture
 from behave.model import Scenario
 from behave.runner import Context
 
-from acceptance import evidence, needs
-from acceptance.access import NodeAway
-from acceptance.browser import Browser
-from acceptance.cluster import Cluster
-from acceptance.direct import direct_connections
-from acceptance.faults import Faults
-from acceptance.made import NotOurs
+from acceptance.app.browser import Browser
+from acceptance.app.visitor import Visitor
+from acceptance.base import evidence
+from acceptance.base.direct import direct_connections
+from acceptance.cluster import needs
+from acceptance.cluster.cluster import Cluster
+from acceptance.cluster.faults import Faults
+from acceptance.cluster.made import NotOurs
+from acceptance.cluster.plugin import PluginSocket
+from acceptance.nodes.access import NodeAway
 from acceptance.operator import Operator
-from acceptance.plugin import PluginSocket
-from acceptance.visitor import Visitor
 from host import ROOT
 from report import formatter
 

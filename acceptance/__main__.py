@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from acceptance.access import NodeAway
-from acceptance.cluster import Cluster
-from acceptance.direct import direct_connections
-from acceptance.inventory import BadInventory
-from acceptance.machines import NodesNotUp
-from acceptance.servers import Servers
-from acceptance.waiting import NeverCame
+from acceptance.base.direct import direct_connections
+from acceptance.base.waiting import NeverCame
+from acceptance.cluster.cluster import Cluster
+from acceptance.machines.inventory import BadInventory
+from acceptance.machines.protocol import NodesNotUp
+from acceptance.machines.servers import Servers
+from acceptance.nodes.access import NodeAway
 from host import turn
 from host.problem import Problem
 from host.progress import step

@@ -12,12 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from acceptance import evidence, gap_drawing
-from acceptance.cluster import Cluster
-from acceptance.command import COMMAND_SECONDS, Typed
-from acceptance.gap import AppGap, Gap, GapNeverEnded
-from acceptance.ports import DRIVER_PORT, ETCD_PORT
-from acceptance.speed import NODES
+from acceptance.app import gap_drawing
+from acceptance.app.gap import AppGap, Gap, GapNeverEnded
+from acceptance.base import evidence
+from acceptance.base.command import COMMAND_SECONDS, Typed
+from acceptance.base.ports import DRIVER_PORT, ETCD_PORT
+from acceptance.base.speed import NODES
+from acceptance.cluster.cluster import Cluster
 from host import ROOT
 
 HOME = "your machine"

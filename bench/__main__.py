@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from acceptance.cluster import Cluster
-from acceptance.direct import direct_connections
-from acceptance.vagrant_machines import VagrantMachines
+from acceptance.base.direct import direct_connections
+from acceptance.cluster.cluster import Cluster
+from acceptance.machines.vagrant import VagrantMachines
 from bench import document, machine, plot, promises, record
 from bench.run import PARTS, Run
 from host import ROOT

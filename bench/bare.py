@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from acceptance.node import Node
+from acceptance.nodes.node import Node
 from bench import disk
 from bench.keys import SSH
 from bench.plan import BTRFS, RSYNC, TAR, TAR_UNLOGGED, Data

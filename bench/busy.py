@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
-from acceptance.cluster import ETCD_ACCESS
-from acceptance.node import Node
+from acceptance.cluster.cluster import ETCD_ACCESS
+from acceptance.nodes.node import Node
 from bench import volumes
 from bench.disk import on_node
 from bench.figures import Results

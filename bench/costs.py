@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from acceptance.node import Node
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
+from acceptance.nodes.node import Node
 from bench import bare, disk, volumes
 from bench.disk import on_node
 from bench.figures import Results

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from acceptance.node import Node
+from acceptance.nodes.node import Node
 
 MARK = "flocker-bench"
 DIRECTIONS = {"INPUT": "--source", "OUTPUT": "--destination"}

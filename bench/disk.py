@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from acceptance.node import Node
+from acceptance.nodes.node import Node
 from bench.plan import Data
 
 FOLDER = "/var/lib/flocker/bench"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from acceptance.node import Node
+from acceptance.nodes.node import Node
 
 FOLDER = "/run/flocker-bench"
 MARK = "flocker-bench"  # the key's comment; by it the line is found again

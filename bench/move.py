@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from acceptance.node import Node
+from acceptance.nodes.node import Node
 from bench.counters import Wire
 from bench.disk import on_node
 from bench.figures import Moved

@@ -10,9 +10,9 @@ from typing import Self
 
 import requests
 
-from acceptance.access import NodeAway
-from acceptance.cluster import Cluster
-from acceptance.node import Node
+from acceptance.cluster.cluster import Cluster
+from acceptance.nodes.access import NodeAway
+from acceptance.nodes.node import Node
 from bench import bare, busy, costs, disk, volumes
 from bench.counters import NoCounter, Wire
 from bench.disk import on_node

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from acceptance.app import MobyCounter
-from acceptance.gap import AppGap
-from acceptance.node import Node
-from acceptance.waiting import eventually
+from acceptance.app.client import MobyCounter
+from acceptance.app.gap import AppGap
+from acceptance.base.waiting import eventually
+from acceptance.nodes.node import Node
 
 COMPOSE = (
     "docker compose --project-name bench --file /vagrant/app/docker-compose.yml "

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from acceptance.cluster import ETCD_ACCESS
-from acceptance.node import Node
-from acceptance.waiting import eventually, eventually_true
+from acceptance.base.waiting import eventually, eventually_true
+from acceptance.cluster.cluster import ETCD_ACCESS
+from acceptance.nodes.node import Node
 from bench import disk
 from bench.move import remove_app, start_app
 from bench.plan import CAUGHT_UP, COLD, SECOND, WARM, Data

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from acceptance.direct import direct_connections
+from acceptance.base.direct import direct_connections
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,9 +3,9 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance.app import MobyCounter
-from acceptance.placer import Placer
-from acceptance.waiting import eventually
+from acceptance.app.client import MobyCounter
+from acceptance.app.whale_script import Placer
+from acceptance.base.waiting import eventually
 
 SEEN_SECONDS = 5  # the page asks for news each second
 START_SECONDS = 30  # within which the app answers once its containers are there

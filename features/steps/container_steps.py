@@ -3,8 +3,8 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance import copies, writer
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
+from acceptance.cluster import copies, writer
 
 STOPPED_SECONDS = 30
 

@@ -3,8 +3,8 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance import evidence
-from acceptance.waiting import eventually
+from acceptance.base import evidence
+from acceptance.base.waiting import eventually
 
 NOTICED_SECONDS = 40
 

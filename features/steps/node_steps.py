@@ -3,8 +3,8 @@
 from behave import then
 from behave.runner import Context
 
-from acceptance import pool
-from acceptance.waiting import eventually_true
+from acceptance.base.waiting import eventually_true
+from acceptance.cluster import pool_check
 
 NOTICED_SECONDS = 30
 
@@ -46,4 +46,4 @@ def check_problem(context: Context, other: str, node: str, volume: str, problem:
 
 @then('the pool of "{node}" is clean')
 def check_pool(context: Context, node: str) -> None:
-    pool.check_is_clean(context.cluster.node(node))
+    pool_check.check_is_clean(context.cluster.node(node))

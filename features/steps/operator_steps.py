@@ -5,7 +5,7 @@ import json
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance import evidence, listing
+from acceptance.base import evidence, listing
 
 # Exit statuses of curl when the other side ends a connection it had taken: with no answer, while it
 # sent, while it received. A node that is down, or whom curl does not trust, is none of these.

@@ -5,8 +5,9 @@ import json
 from behave import then, when
 from behave.runner import Context
 
-from acceptance import evidence, usage
-from acceptance.waiting import eventually_true
+from acceptance.base import evidence
+from acceptance.base.waiting import eventually_true
+from acceptance.cluster import driver_usage
 
 IDLE_SECONDS = 60  # the copies of what was made before are still under way
 MB = 1_000_000
@@ -54,7 +55,7 @@ def check_list_time(context: Context, node: str, most: int) -> None:
 @then('the driver on "{node}" comes to rest below {percent:g} % of a core and {most:d} MB')
 def check_idle(context: Context, node: str, percent: float, most: int) -> None:
     eventually_true(
-        lambda: usage.of_driver(context.cluster.node(node)),
+        lambda: driver_usage.of_driver(context.cluster.node(node)),
         lambda used: used.cpu_percent < percent and used.memory_bytes < most * MB,
         what=f"less than {percent} % of a core and {most} MB",
         within=IDLE_SECONDS,

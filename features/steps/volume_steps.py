@@ -3,9 +3,10 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from acceptance import copies, evidence, usage
-from acceptance.speed import NODES
-from acceptance.waiting import eventually, eventually_true
+from acceptance.base import evidence
+from acceptance.base.speed import NODES
+from acceptance.base.waiting import eventually, eventually_true
+from acceptance.cluster import copies, driver_usage
 
 OWNER_SECONDS = 10
 SHOWN_SECONDS = 15  # the driver looks up what Docker does not tell it
@@ -99,7 +100,7 @@ def check_difference(context: Context, node: str, volume: str, difference: str) 
 
 @when('"{node}" begins to count what it receives')
 def begin_counting(context: Context, node: str) -> None:
-    context.received = usage.Received(context.cluster.node(node))
+    context.received = driver_usage.Received(context.cluster.node(node))
 
 
 @then("it has received at most {most:d} MB")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from acceptance.cluster import Cluster
-from acceptance.direct import direct_connections
-from acceptance.vagrant_machines import VagrantMachines
+from acceptance.base.direct import direct_connections
+from acceptance.cluster.cluster import Cluster
+from acceptance.machines.vagrant import VagrantMachines
 from bench import machine
 
 pytestmark = pytest.mark.nodes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.nodes.conftest import need_container
 
 ROOT = Path(__file__).parents[2]

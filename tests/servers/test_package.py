@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually, eventually_true
+from acceptance.base.waiting import eventually, eventually_true
 from host import ROOT, deb
 from tests.servers.machines import Server, servers
 

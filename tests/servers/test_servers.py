@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from host import ROOT
 from tests.servers.conftest import Site
 from tests.servers.machines import USER, Server

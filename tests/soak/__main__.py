@@ -8,9 +8,9 @@ import json
 import sys
 from dataclasses import asdict
 
-from acceptance.access import NodeAway
-from acceptance.machines import NodesNotUp
-from acceptance.made import NotOurs
+from acceptance.cluster.made import NotOurs
+from acceptance.machines.protocol import NodesNotUp
+from acceptance.nodes.access import NodeAway
 from host.problem import Problem
 from tests.soak import run as on_twins
 from tests.soak.on_nodes import run as on_nodes

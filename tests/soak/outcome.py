@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from acceptance.waiting import NeverCame, eventually
+from acceptance.base.waiting import NeverCame, eventually
 from flocker.errors import FlockerError
 
 SETTLE_SECONDS = 60

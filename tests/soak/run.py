@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from acceptance.waiting import NeverCame, eventually
+from acceptance.base.waiting import NeverCame, eventually
 from flocker.errors import FlockerError, Refused
 from flocker.memory_pool import MemoryPool
 from tests.soak.nodes import NAMES, TwinNodes, in_haste

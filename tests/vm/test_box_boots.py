@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from box.vm import build, recipe
 
 pytestmark = pytest.mark.vm

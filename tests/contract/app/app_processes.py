@@ -16,7 +16,7 @@ import psycopg
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.contract import signals
 from tests.contract.ports import free_port
 

@@ -11,7 +11,7 @@ from http.client import HTTPResponse
 import httpx2
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
 
 pytestmark = pytest.mark.contract

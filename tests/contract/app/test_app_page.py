@@ -15,8 +15,8 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from acceptance.browser import CHROMIUM, DRIVER, FLAGS
-from acceptance.waiting import eventually
+from acceptance.app.browser import CHROMIUM, DRIVER, FLAGS
+from acceptance.base.waiting import eventually
 from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
 
 pytestmark = pytest.mark.contract

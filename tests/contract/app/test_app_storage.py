@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.contract.app.app_processes import READY_SECONDS, STOP_SECONDS, StorageServer, WebApp
 
 pytestmark = pytest.mark.contract

@@ -17,7 +17,7 @@ from moby_counter.settings import PostgresServer as Server
 from moby_counter.storage import StorageAway
 from moby_counter.whales import Whale
 
-from acceptance.waiting import eventually, eventually_true
+from acceptance.base.waiting import eventually, eventually_true
 from tests.contract.app.app_processes import (
     READY_SECONDS,
     PostgresServer,

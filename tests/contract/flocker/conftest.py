@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.belief import Belief
 from flocker.btrfs import BtrfsPool
 from flocker.memory_pool import MemoryPool

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.etcd import EtcdOwnership
 from flocker.memory_ownership import MemoryOwnership
 from flocker.ownership import Ownership

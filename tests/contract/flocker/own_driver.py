@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.config import PLUGIN_SOCKET
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd

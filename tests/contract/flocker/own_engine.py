@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.contract import signals
 
 IMAGE = "machine"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from fastapi import FastAPI
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.operator_api import add_watching_routes
 from flocker.peer import Parts, serve_peers
 from flocker.serving import serve_on_peer_socket

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import note, subvolume
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.errors import BadRequest, PoolError, TransferFailed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.btrfs import SNAPSHOTS_KEPT, BtrfsPool
 from flocker.records import Claim, Snapshot
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.config import Certificates, Config
 from flocker.daemon import assemble
 from flocker.errors import Refused

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.engine import Engine, Stopped
 from flocker.errors import EngineAway, Refused
 from tests.contract.flocker.own_engine import IMAGE, OwnEngine, own_engine

@@ -16,7 +16,7 @@ from unittest.mock import ANY
 import pytest
 import requests
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.config import Certificates
 from flocker.errors import BadRequest, ControlPlaneAway, NotAdmitted, Refused, StaleEpoch
 from flocker.etcd import EtcdOwnership

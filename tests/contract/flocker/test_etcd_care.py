@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import etcd_care
 from flocker.errors import ControlPlaneAway
 from flocker.etcd import EtcdOwnership

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.engine import Engine
 from flocker.fence import Fence, boottime
 from flocker.kernel import processes_with

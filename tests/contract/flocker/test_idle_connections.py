@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.lease_file import LeaseFile, boottime
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.kernel import MountTable, is_mounted, processes_with
 from tests.contract.flocker.conftest import mounted_btrfs
 

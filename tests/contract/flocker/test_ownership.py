@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import InUse, MoveCancelled, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
 from flocker.memory_ownership import MemoryOwnership
 from flocker.ownership import Ownership

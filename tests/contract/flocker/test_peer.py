@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import frames, liveness, peer, setbacks
 from flocker.errors import (
     ControlPlaneAway,

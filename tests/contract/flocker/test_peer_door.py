@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import peer_door, peer_route
 from flocker.tls import Tls
 from tests.contract.flocker.peer_caller import asking, version_of

@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.api import serve_engine
 from flocker.engine import Engine, EngineUse
 from flocker.errors import InUse

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import ControlPlaneAway
 from flocker.etcd import EtcdOwnership
 from flocker.records import Event, Node, Volume

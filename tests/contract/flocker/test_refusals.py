@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import leaves, refusals, signing
 from flocker.catalog import Catalog
 from flocker.config import Certificates, Config

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from acceptance.waiting import eventually, eventually_true
+from acceptance.base.waiting import eventually, eventually_true
 from flocker import leaves, signing
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.api import serve_engine
 from flocker.serving import ANSWER_SECONDS, Server, serve_on_plugin_socket
 from tests.unit.flocker.cluster import MemoryCluster

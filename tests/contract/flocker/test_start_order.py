@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.contract.flocker.own_driver import OwnDriver, own_drivers
 from tests.contract.flocker.own_engine import OwnEngine, own_engine
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.contract.apart import leave_the_machines_mounts
 from tests.contract.flocker.own_driver import OwnDriver, own_drivers
 from tests.contract.flocker.own_engine import OwnEngine, own_engine

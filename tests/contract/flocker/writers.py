@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 
 BEAT = struct.Struct("d")
 START_SECONDS = 120  # two hundred of them on a busy machine

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import leaves, private, signing
 from host import ROOT
 

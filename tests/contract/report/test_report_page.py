@@ -10,8 +10,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from acceptance.browser import CHROMIUM, DRIVER, FLAGS
-from acceptance.waiting import eventually_true
+from acceptance.app.browser import CHROMIUM, DRIVER, FLAGS
+from acceptance.base.waiting import eventually_true
 from report.allure import WrongCount, write_report
 from report.offline import external_loads
 from tests.unit.report.test_formatter import behave, results_in, write_project

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
 
-from acceptance.access import NodeAway
-from acceptance.cluster import Cluster
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
+from acceptance.cluster.cluster import Cluster
+from acceptance.nodes.access import NodeAway
 from flocker.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts, lines_in
 from tests.soak.people import Work

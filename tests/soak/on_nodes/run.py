@@ -9,9 +9,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from acceptance.cluster import Cluster
-from acceptance.direct import direct_connections
-from acceptance.vagrant_machines import VagrantMachines
+from acceptance.base.direct import direct_connections
+from acceptance.cluster.cluster import Cluster
+from acceptance.machines.vagrant import VagrantMachines
 from host import LOGS
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Keyboards

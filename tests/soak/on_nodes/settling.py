@@ -7,10 +7,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from acceptance.cluster import Cluster
-from acceptance.node import Node
+from acceptance.cluster.cluster import Cluster
+from acceptance.cluster.pool_check import POOL, check_is_clean
+from acceptance.nodes.node import Node
 from acceptance.operator import Operator
-from acceptance.pool import POOL, check_is_clean
 from flocker.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Keyboards

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from random import Random
 
-from acceptance.cluster import Cluster
-from acceptance.faults import Faults
-from acceptance.node import Node
+from acceptance.cluster.cluster import Cluster
+from acceptance.cluster.faults import Faults
+from acceptance.nodes.node import Node
 from tests.soak.lines import seeded
 
 CALM_SECONDS = (3.0, 12.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from acceptance.command import Typed
+from acceptance.base.command import Typed
 from acceptance.operator import Operator
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import handoff, transfer
 from flocker.errors import FlockerError, InUse, MoveCancelled, Refused, StillCopying
 from flocker.records import Event

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway
 from flocker.memory_ownership import MemoryOwnership

@@ -23,7 +23,7 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.cli import client, wording
 from flocker.cli.client import Daemon
 from flocker.cli.commands import app

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import failover
 from flocker.errors import (
     ControlPlaneAway,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.engine import Engine, Stopped
 from flocker.errors import EngineAway
 from flocker.fence import KERNEL_SECONDS, Fence, Fencing

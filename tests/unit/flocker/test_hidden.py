@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import EngineAway
 from flocker.hidden import Hidden
 from flocker.troubles import Troubles

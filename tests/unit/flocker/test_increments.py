@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import increments
 from flocker.belief import Belief
 from flocker.errors import ControlPlaneAway, PoolError, PoolHangs, TransferFailed

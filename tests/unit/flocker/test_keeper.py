@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import keeper
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import keeper
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway, PoolError

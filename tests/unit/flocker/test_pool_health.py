@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import PoolError, PoolFull
 from flocker.pool_health import FAILURES, HANG_SECONDS, PoolHealth
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import follower, publisher
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, Refused, TransferFailed
 from flocker.records import Copy, Cut, Node, Snapshot, State, Volume

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import StreamRefused, TransferFailed
 from flocker.memory_pool import MemoryPool
 from flocker.replication import replicas_of

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker import told
 from flocker.errors import EngineAway
 from flocker.records import Volume

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import PoolError, Refused, VolumeNotFound
 from flocker.memory_pool import MemoryPool
 from flocker.metrics import health

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import PoolError
 from flocker.writeback import Writeback
 

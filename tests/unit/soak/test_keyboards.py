@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from acceptance.access import NodeAway
-from acceptance.command import Typed
+from acceptance.base.command import Typed
+from acceptance.nodes.access import NodeAway
 from flocker.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Gates, Keyboards

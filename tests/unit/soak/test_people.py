@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from flocker.errors import Refused
 from tests.soak.lines import seeded
 from tests.soak.people import People, Work, everyday

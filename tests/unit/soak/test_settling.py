@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from acceptance import speed
-from acceptance.command import Typed
-from acceptance.engine import Thing
+from acceptance.base import speed
+from acceptance.base.command import Typed
+from acceptance.nodes.engine import Thing
 from acceptance.operator import Operator
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Keyboards

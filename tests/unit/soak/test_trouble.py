@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from acceptance.waiting import eventually
+from acceptance.base.waiting import eventually
 from tests.soak.lines import seeded
 from tests.soak.on_nodes import trouble
 from tests.soak.on_nodes.trouble import MOMENTS, STATES, Trouble, drawn
-from tests.unit.acceptance.test_faults import Nodes
+from tests.unit.acceptance.cluster.test_faults import Nodes
 
 KINDS = [*MOMENTS, *STATES]
 

@@ -1,0 +1,79 @@
+"""moby-counter over HTTP, as a script sees it."""
+
+from __future__ import annotations
+
+import requests
+
+from acceptance.base.speed import NODES
+
+Whales = list[tuple[int, int]]
+"""Where the whales are, (x, y) in CSS pixels from the sea's top left corner, oldest first."""
+
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 5.0
+SAVE_SECONDS = 30.0  # the app answers after the whale is on disk
+
+
+class MobyCounter:
+    """The app at one address.
+
+    Every call is bounded in time (see acceptance.base.speed) and raises requests' exceptions:
+    ConnectionError, Timeout, and HTTPError with what the app said.
+    """
+
+    def __init__(self, address: str) -> None:
+        """`address` is a node's, e.g. 172.16.78.250; with a port only where it is not 80."""
+        self._url = f"http://{address}"
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the host's is no way to a node
+
+    def whales(self, *, timeout_seconds: float = READ_SECONDS) -> Whales:
+        """All whales.
+
+        Raises:
+            ValueError: the answer is not a list of "x:y".
+        """
+        answer = self._ask("GET", "/v1/whales", timeout_seconds).json()
+        if not isinstance(answer, list):
+            raise ValueError(f"expected a list of whales from {self._url}, got {answer!r}")
+        return [_parse_whale(whale) for whale in answer]
+
+    def place(self, x: int, y: int) -> None:
+        """Place a whale; when this returns, it is on disk.
+
+        Raises:
+            ValueError: the app answered something else than `ok`.
+        """
+        answer = self._ask("POST", "/v1/whales", SAVE_SECONDS, body=f"{x}:{y}").text
+        if answer != "ok":
+            raise ValueError(f"expected ok from {self._url}, got {answer!r}")
+
+    def ping(self) -> bool:
+        """Whether the app reaches its Redis."""
+        return bool(self._ask("GET", "/v1/ping", READ_SECONDS).json()["connected"])
+
+    def _ask(
+        self, method: str, path: str, timeout_seconds: float, body: str | None = None
+    ) -> requests.Response:
+        seconds = NODES.allow(timeout_seconds)
+        response = self._session.request(
+            method,
+            self._url + path,
+            data=body,
+            timeout=(min(NODES.allow(CONNECT_SECONDS), seconds), seconds),
+            # A connection kept open would outlive the app's move and hide it.
+            headers={"Connection": "close", "Content-Type": "text/plain"},
+        )
+        if not response.ok:
+            said = response.text.strip()[:200]
+            raise requests.HTTPError(
+                f"{method} {self._url}{path}: {response.status_code} {said}", response=response
+            )
+        return response
+
+
+def _parse_whale(whale: object) -> tuple[int, int]:
+    x, colon, y = str(whale).partition(":")
+    if not (colon and x.isdecimal() and y.isdecimal()):
+        raise ValueError(f"expected a whale as x:y, got {whale!r}")
+    return int(x), int(y)

@@ -1,0 +1,87 @@
+"""A visitor of moby-counter: opens the page, clicks, and looks at what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from acceptance.app import pictures
+from acceptance.app.browser import Browser
+from acceptance.app.client import MobyCounter, Whales
+from acceptance.base import evidence
+from acceptance.base.waiting import eventually
+from acceptance.nodes.node import Node
+
+PAGE_SECONDS = 30
+CLICK_SECONDS = 30  # a whale is there when it is on disk
+
+
+class Visitor:
+    """One person with one browser, who remembers where the whales were placed."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._picture: tuple[str, bytes] | None = None
+        self.placed: Whales = []
+
+    def open(self, node: Node) -> None:
+        """Open the app on a node, once it answers, and wait until it has its data.
+
+        Raises:
+            NeverCame: it did not answer in time.
+        """
+        self._app = MobyCounter(node.address)
+        eventually(self._app.ping, is_=True, within=PAGE_SECONDS)
+        self._browser.open(f"http://{node.address}/")
+        eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
+
+    def click(self, points: Sequence[tuple[int, int]]) -> None:
+        """Click at points of the sea, in CSS pixels from its top left corner, one after another,
+        each when the page can take it.
+
+        Raises:
+            NeverCame: the app did not keep a whale.
+        """
+        for point in points:
+            eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
+            self._browser.click_at(*point)
+            self.placed.append(point)
+            eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)
+
+    def place_by_script(self, point: tuple[int, int]) -> None:
+        """Place a whale without the page, as a program would.
+
+        Raises:
+            requests.RequestException: the app refused it or does not answer.
+        """
+        self._app.place(*point)
+        self.placed.append(point)
+
+    def complaints(self) -> list[str]:
+        """What the page reported as wrong since last asked."""
+        return self._browser.console_errors()
+
+    def seen(self) -> Whales:
+        """Where whales are drawn on the page, in whole pixels, in the order of the page."""
+        return [(round(x), round(y)) for x, y in self._browser.whale_positions()]
+
+    def is_asked_to_click(self) -> bool:
+        """Whether the page shows the message of an empty sea."""
+        return self._browser.shows_click_message()
+
+    def serving_node(self) -> str:
+        """The node the page's badge names."""
+        return self._browser.serving_node()
+
+    def look(self, title: str) -> None:
+        """Put a picture of the page into the report, from the second on beside the one before."""
+        picture = self._browser.screenshot()
+        if self._picture is None:
+            evidence.picture(title, picture)
+        else:
+            before, earlier = self._picture
+            pictures.side_by_side(earlier, picture, (before, title))
+        self._picture = (title, picture)
+
+    def leave(self) -> None:
+        """Close the browser."""
+        self._browser.close()

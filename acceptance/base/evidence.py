@@ -1,0 +1,87 @@
+"""What a scenario leaves in the report, so that a reader need not take its word."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import allure
+from allure_commons.types import AttachmentType
+
+from acceptance.base import speed
+from acceptance.base.command import Typed
+
+ENVIRONMENT = Path("build/environment.json")
+
+
+def typed(done: Typed) -> None:
+    """Attach a command and what it printed, as on a terminal of the node."""
+    prompt = f"{done.user}@{done.node}:~$" if done.user else "$"
+    end = f"[exit status {done.exit_status} after {done.seconds:.1f} s]"
+    body = f"{prompt} {done.command}\n{done.output.rstrip()}".rstrip() + f"\n\n{end}\n"
+    name = f"{done.node}$ {_shorten(done.command)}"
+    allure.attach(body, name=name, attachment_type=AttachmentType.TEXT)
+
+
+def measured(what: str) -> None:
+    """Attach a figure, in words that need not be opened to be read."""
+    allure.attach(what, name=what, attachment_type=AttachmentType.TEXT)
+
+
+def promised(seconds: float) -> float:
+    """What a promised time is on these nodes; attached where it is longer than promised."""
+    allowed = speed.NODES.allow(seconds)
+    if allowed > seconds:
+        measured(f"{allowed:.0f} s allowed for {seconds:g}: the nodes are {speed.NODES}")
+    return allowed
+
+
+def picture(name: str, png: bytes) -> None:
+    """Attach a picture."""
+    allure.attach(png, name=name, attachment_type=AttachmentType.PNG)
+
+
+def drawing(name: str, svg: str) -> None:
+    """Attach a drawing."""
+    allure.attach(svg, name=name, attachment_type=AttachmentType.SVG)
+
+
+def table(name: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Attach rows with a head, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    allure.attach(text.getvalue(), name=name, attachment_type=AttachmentType.CSV)
+
+
+def owners(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Attach which node owned each volume before and after; both map volume to node."""
+    volumes = sorted({*before, *after})
+    rows = [(volume, before.get(volume, "-"), after.get(volume, "-")) for volume in volumes]
+    table("Owners of the volumes", ("volume", "before", "after"), rows)
+
+
+def logs(texts: Mapping[str, str]) -> None:
+    """Attach texts by name, e.g. a node's journal or the containers' logs."""
+    for name, text in texts.items():
+        allure.attach(text or "(empty)", name=name, attachment_type=AttachmentType.TEXT)
+
+
+def environment(facts: Mapping[str, str], path: Path = ENVIRONMENT) -> None:
+    """Say what the run ran with, for the report's head; behave's version is added.
+
+    Args:
+        facts: shown as given, in this order, e.g. `{"Provider": "docker", "Engine": "26.1.5"}`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**facts, "behave": version("behave")}, indent=2) + "\n")
+
+
+def _shorten(command: str, longest: int = 100) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,0 +1,63 @@
+"""What a scenario needs of the nodes besides being nodes, by its tag.
+
+A scenario that cannot run on these nodes is skipped, and the report says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from acceptance.cluster.cluster import Cluster
+from acceptance.machines.protocol import Ability
+
+SUBFOLDERS_SINCE = "26.0"  # of Docker: `--mount volume-subpath=`
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something not all nodes have. `reason` is why a scenario is skipped without it."""
+
+    is_met: Callable[[Cluster], bool]
+    reason: str
+
+
+def _can(ability: Ability) -> Callable[[Cluster], bool]:
+    return lambda cluster: ability in cluster.machines.abilities
+
+
+def _have_compose_plugin(cluster: Cluster) -> bool:
+    return all(node.type("docker compose version").exit_status == 0 for node in cluster.nodes)
+
+
+NEEDS = {
+    "vagrant": Need(_can(Ability.VAGRANT), "these nodes were not made by Vagrant"),
+    "power": Need(
+        _can(Ability.POWER),
+        "nobody here can switch these servers off: their inventory has no power: {off, on}",
+    ),
+    "pause": Need(
+        _can(Ability.HOLD),
+        "nobody here can stop these servers' time: their inventory has no power: {hold, let_go}",
+    ),
+    "vm": Need(
+        _can(Ability.FORGET),
+        "a power cut would lose nothing here: what a container wrote is in its host's memory",
+    ),
+    "three_nodes": Need(
+        lambda cluster: len(cluster.nodes) >= 3, "there are two nodes, and this takes three"
+    ),
+    "compose_plugin": Need(
+        _have_compose_plugin, "a node's Docker has no `docker compose`, only docker-compose"
+    ),
+    "subfolder": Need(
+        lambda cluster: all(node.engine.is_at_least(SUBFOLDERS_SINCE) for node in cluster.nodes),
+        f"a node's Docker is older than {SUBFOLDERS_SINCE}, which mounts folders of a volume",
+    ),
+}
+
+
+def unmet(tags: Iterable[str], cluster: Cluster) -> str | None:
+    """Why a scenario with these tags cannot run on these nodes; None when it can."""
+    needs = (NEEDS[tag] for tag in tags if tag in NEEDS)
+    return next((need.reason for need in needs if not need.is_met(cluster)), None)

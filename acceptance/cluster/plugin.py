@@ -1,0 +1,86 @@
+"""Docker's volume plugin protocol, spoken to the driver of one node as its engine speaks it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from acceptance.base import evidence
+from acceptance.base.speed import NODES
+from acceptance.cluster.cluster import Cluster
+from acceptance.nodes.node import DRIVER, Node
+
+SOCKET = f"/run/docker/plugins/{DRIVER}.sock"
+ANSWER_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the driver answered: HTTP status, the text as it came, seconds until it was whole."""
+
+    status: int
+    text: str
+    seconds: float
+
+    def json(self) -> dict[str, Any]:
+        """The answer's fields.
+
+        Raises:
+            ValueError: it is not a JSON object.
+        """
+        fields = json.loads(self.text)
+        if not isinstance(fields, dict):
+            raise ValueError(f"expected an object, got {self.text!r}")
+        return fields
+
+    @property
+    def error(self) -> str:
+        """What the engine would show as an error; empty where there is none."""
+        return str(self.json().get("Err", ""))
+
+
+class PluginSocket:
+    """The driver's socket on each node; ends the mounts it was asked for when it is closed."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._mounts: list[tuple[Node, str]] = []
+
+    def ask(self, node: Node, call: str, body: str) -> Answer:
+        """Ask one question, e.g. "VolumeDriver.Mount".
+
+        Args:
+            body: sent as it is, whether it is JSON or not.
+        """
+        answer = self._ask(node, call, body)
+        if call == "VolumeDriver.Mount" and answer.error == "":
+            self._mounts.append((node, body))
+        return answer
+
+    def list_seconds(self, node: Node, times: int = 9) -> float:
+        """How long the driver takes to list its volumes: the median of some tries."""
+        seconds = median(self._ask(node, "VolumeDriver.List", "{}").seconds for _ in range(times))
+        evidence.measured(f"{node.name} listed its volumes in {seconds * 1000:.0f} ms")
+        return seconds
+
+    def close(self) -> None:
+        """Unmount what is still mounted. An unmount too many is none."""
+        for node, body in self._mounts:
+            self._ask(node, "VolumeDriver.Unmount", body)
+
+    def _ask(self, node: Node, call: str, body: str) -> Answer:
+        most_seconds = NODES.allow(ANSWER_SECONDS)
+        typed = self._cluster.type(
+            node.name,
+            f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {most_seconds:.0f} "
+            f"--data-binary {shlex.quote(body)} --write-out '\\n%{{http_code}} %{{time_total}}' "
+            f"http://driver/{call}",
+        )
+        evidence.typed(typed)
+        assert typed.exit_status == 0, typed.output
+        text, _, figures = typed.output.strip().rpartition("\n")
+        status, seconds = figures.split()
+        return Answer(int(status), text, float(seconds))

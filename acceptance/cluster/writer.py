@@ -1,0 +1,39 @@
+"""A container that writes to a volume all the time, and says each line it has written."""
+
+from __future__ import annotations
+
+from acceptance.base.waiting import eventually_true
+from acceptance.nodes.node import Node
+
+NAME = "writer"
+LINES = 5  # half a second's worth: enough to know that it goes on
+WRITES_SECONDS = 10
+
+
+def command(volume: str) -> str:
+    """What to type to start it. Its lines are numbers, each printed once it is in the file."""
+    script = "i=0; while :; do i=$((i+1)); echo $i >> /data/log && echo $i; usleep 100000; done"
+    return (
+        f"docker run -d --init --name {NAME} --volume-driver flocker -v {volume}:/data "
+        f"busybox sh -c '{script}'"
+    )
+
+
+def written(node: Node) -> list[str]:
+    """The lines that the container on that node has written so far."""
+    return node.engine.printed(NAME)
+
+
+def keeps_writing(node: Node) -> int:
+    """Wait until the container on that node has written some more lines; return how many it has.
+
+    Raises:
+        NeverCame: it does not.
+    """
+    start = len(written(node))
+    return eventually_true(
+        lambda: len(written(node)),
+        lambda written: written >= start + LINES,
+        what=f"{LINES} more lines than {start}",
+        within=WRITES_SECONDS,
+    )
