@@ -23,6 +23,7 @@ from host import ROOT
 
 HOME = "your machine"
 MONITOR = "acceptance"
+APP_STARTED = "App shows its data after its start on another node"
 CURL = "--silent --show-error --fail-with-body --max-time 30"
 
 Role = Literal["operator", "monitor"]
@@ -167,12 +168,15 @@ class Operator:
             GapNeverEnded: it did not; the message says what it answered last.
         """
         assert self._away is not None, "the app was not stopped by this operator"
+        asked_at_seconds = self._away.since_start()
         try:
             gap = self._away.wait(within=evidence.promised(within))
         except GapNeverEnded:
             gap_drawing.attach_probes(self._away.probes)
             raise
         gap_drawing.attach(gap)
+        after_start = max(gap.seconds - asked_at_seconds, 0)
+        evidence.figure(APP_STARTED, measured=after_start, promised=within)
         return gap
 
     def stop_watching(self) -> None:
@@ -190,7 +194,5 @@ class Operator:
         typed = self._cluster.type(node, command, at_terminal=at_terminal)
         self._outputs.append(typed.output)
         evidence.typed(typed)
-        owners_after = self._cluster.owners()
-        if owners_before or owners_after:
-            evidence.owners(owners_before, owners_after)
+        evidence.owners(owners_before, self._cluster.owners())
         return typed

@@ -13,11 +13,12 @@ import requests
 
 from acceptance.app.client import MobyCounter
 from acceptance.base.speed import NODES
+from report import attachments
 
 PROBES_PER_SECOND = 10
 PROBE_SECONDS = 1.0
 
-CORRECT = "correct"
+CORRECT = attachments.CORRECT
 NODE_DOWN = "node down, not asked"
 
 
@@ -118,12 +119,12 @@ class AppGap:
             is_new = self._turned.is_set()
             address = self._new if is_new else self._old
             outcome = self._ask(address) if self._is_up() else NODE_DOWN
-            self._probes.append(Probe(self._since_start(), address, outcome))
+            self._probes.append(Probe(self.since_start(), address, outcome))
             if is_new and outcome == CORRECT:
                 self._ended.set()
             # On the beat of the start; beats missed while waiting for an answer are left out.
-            question = max(question + 1, int(self._since_start() / beat_seconds) + 1)
-            if self._stop.wait(question * beat_seconds - self._since_start()):
+            question = max(question + 1, int(self.since_start() / beat_seconds) + 1)
+            if self._stop.wait(question * beat_seconds - self.since_start()):
                 return
 
     def _ask(self, address: str) -> str:
@@ -139,5 +140,6 @@ class AppGap:
             return f"unreadable: {error}"
         return CORRECT if seen == self._expected else f"wrong whales: {seen}"
 
-    def _since_start(self) -> float:
+    def since_start(self) -> float:
+        """Seconds since the app was told to stop."""
         return time.monotonic() - self._started

@@ -7,6 +7,8 @@ from html import escape
 
 from acceptance.app.gap import CORRECT, NODE_DOWN, Gap, Probe
 from acceptance.base import evidence
+from report import attachments
+from report.figure import APP_AWAY
 
 INK = "#22313f"
 PAPER = "#ffffff"
@@ -25,13 +27,15 @@ LEGEND = "".join(
 def attach(measured: Gap) -> None:
     """Attach how long the app did not answer: as a drawing, and every single question."""
     evidence.drawing(_headline(measured), draw(measured))
+    evidence.figure(APP_AWAY, measured=measured.seconds)
     attach_probes(measured.probes)
 
 
 def attach_probes(asked: Iterable[Probe]) -> None:
     """Attach every question to the app and what came of it; also when the gap never ended."""
     rows = [(f"{probe.at_seconds:.2f}", probe.address, probe.outcome) for probe in asked]
-    evidence.table("Every question to the app", ("seconds", "address", "outcome"), rows)
+    head = ("seconds", "address", "outcome")
+    evidence.table("Every question to the app", head, rows, attachments.GAP)
 
 
 def draw(measured: Gap) -> str:

@@ -7,6 +7,7 @@ import io
 from PIL import Image, ImageDraw, ImageFont
 
 from acceptance.base import evidence
+from report import attachments
 
 INK = "#22313f"
 PAPER = "#ffffff"
@@ -16,7 +17,8 @@ MARGIN_PIXELS = 16
 
 def side_by_side(before_png: bytes, after_png: bytes, titles: tuple[str, str]) -> None:
     """Attach two screenshots as one picture, each below its title."""
-    evidence.picture(" | ".join(titles), stitch(before_png, after_png, titles))
+    picture = stitch(before_png, after_png, titles)
+    evidence.picture(" | ".join(titles), picture, attachments.MOVE)
 
 
 def stitch(before_png: bytes, after_png: bytes, titles: tuple[str, str]) -> bytes:

@@ -10,6 +10,7 @@ from acceptance.app.client import MobyCounter, Whales
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually
 from acceptance.nodes.node import Node
+from report import attachments
 
 PAGE_SECONDS = 30
 CLICK_SECONDS = 30  # a whale is there when it is on disk
@@ -75,9 +76,8 @@ class Visitor:
     def look(self, title: str) -> None:
         """Put a picture of the page into the report, from the second on beside the one before."""
         picture = self._browser.screenshot()
-        if self._picture is None:
-            evidence.picture(title, picture)
-        else:
+        evidence.picture(title, picture, attachments.PICTURE)
+        if self._picture is not None:
             before, earlier = self._picture
             pictures.side_by_side(earlier, picture, (before, title))
         self._picture = (title, picture)

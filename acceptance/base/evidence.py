@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +15,11 @@ from allure_commons.types import AttachmentType
 
 from acceptance.base import speed
 from acceptance.base.command import Typed
+from report import attachments
+from report.figure import Figure
 
 ENVIRONMENT = Path("build/environment.json")
+TIMES = ("s", "ms")
 
 
 def typed(done: Typed) -> None:
@@ -32,17 +36,40 @@ def measured(what: str) -> None:
     allure.attach(what, name=what, attachment_type=AttachmentType.TEXT)
 
 
+def figure(name: str, *, measured: float, promised: float | None = None, unit: str = "s") -> float:
+    """Attach a figure beside its promise, for the report to show, and return the limit.
+
+    Args:
+        promised: as the scenario says it; None if there is nothing to compare with.
+        unit: "s" and "ms" are times, whose limits follow the speed of the nodes.
+
+    Returns:
+        The largest value that `measured` may have on these nodes; infinite without a promise.
+    """
+    allowed = promised
+    if promised is not None and unit in TIMES:
+        allowed = speed.NODES.allow(promised)
+    found = Figure(name, measured, promised, allowed, unit)
+    allure.attach(
+        found.to_json(),
+        name=str(found),
+        attachment_type=AttachmentType.JSON,
+        extension=attachments.FIGURE,
+    )
+    return math.inf if allowed is None else allowed
+
+
 def promised(seconds: float) -> float:
-    """What a promised time is on these nodes; attached where it is longer than promised."""
+    """Scale a promised time to these nodes, and attach it when it was stretched."""
     allowed = speed.NODES.allow(seconds)
     if allowed > seconds:
         measured(f"{allowed:.0f} s allowed for {seconds:g}: the nodes are {speed.NODES}")
     return allowed
 
 
-def picture(name: str, png: bytes) -> None:
-    """Attach a picture."""
-    allure.attach(png, name=name, attachment_type=AttachmentType.PNG)
+def picture(name: str, png: bytes, kind: str) -> None:
+    """Attach a picture of one of the kinds in report.attachments."""
+    allure.attach(png, name=name, attachment_type=AttachmentType.PNG, extension=kind)
 
 
 def drawing(name: str, svg: str) -> None:
@@ -50,20 +77,25 @@ def drawing(name: str, svg: str) -> None:
     allure.attach(svg, name=name, attachment_type=AttachmentType.SVG)
 
 
-def table(name: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Attach rows with a head, as CSV."""
+def table(name: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]], kind: str) -> None:
+    """Attach rows with a head, as CSV, of one of the kinds in report.attachments."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(rows)
-    allure.attach(text.getvalue(), name=name, attachment_type=AttachmentType.CSV)
+    allure.attach(text.getvalue(), name=name, attachment_type=AttachmentType.CSV, extension=kind)
 
 
 def owners(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Attach which node owned each volume before and after; both map volume to node."""
+    """Attach which node owned each volume before and after, if that has changed.
+
+    Both map volume to node.
+    """
+    if before == after:
+        return
     volumes = sorted({*before, *after})
     rows = [(volume, before.get(volume, "-"), after.get(volume, "-")) for volume in volumes]
-    table("Owners of the volumes", ("volume", "before", "after"), rows)
+    table("Owners of the volumes", ("volume", "before", "after"), rows, attachments.OWNERS)
 
 
 def logs(texts: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from acceptance.base.waiting import eventually, eventually_true
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
+from report.figure import TAKEOVER
 
 SUBVOLUME_INODE = 256  # of the root of each; source: btrfs, BTRFS_FIRST_FREE_OBJECTID
 CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
@@ -166,7 +167,8 @@ class Faults:
             within=(ends - time.monotonic()) / NODES.factor,
         )
         took_seconds = time.monotonic() - self._began
-        evidence.measured(f"{owner} owned '{volume}' {took_seconds:.1f} s after the fault")
+        evidence.measured(f"{owner} owns '{volume}' now")
+        evidence.figure(TAKEOVER, measured=took_seconds, promised=within)
         return took_seconds
 
     def heal(self) -> None:

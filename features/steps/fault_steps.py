@@ -124,6 +124,7 @@ def note_start_seconds(context: Context, node: str) -> None:
 @then('the engine of "{node}" starts at most {seconds:g} seconds slower than that')
 def check_start_seconds(context: Context, node: str, seconds: float) -> None:
     slower = context.cluster.node(node).restart("docker") - context.start_seconds
-    assert slower <= evidence.promised(seconds), (
-        f"it took {context.start_seconds:.1f} s, and now {slower:.1f} s more"
+    allowed = evidence.figure(
+        "Engine start, longer than without volumes", measured=slower, promised=seconds
     )
+    assert slower <= allowed, f"it took {context.start_seconds:.1f} s, and now {slower:.1f} s more"

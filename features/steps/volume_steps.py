@@ -7,6 +7,7 @@ from acceptance.base import evidence
 from acceptance.base.speed import NODES
 from acceptance.base.waiting import eventually, eventually_true
 from acceptance.cluster import copies, driver_usage
+from report.figure import LAG
 
 OWNER_SECONDS = 10
 SHOWN_SECONDS = 15  # the driver looks up what Docker does not tell it
@@ -56,7 +57,8 @@ def wait_for_copies(context: Context, volume: str) -> None:
 @then('the copies of the volume "{volume}" are never more than {seconds:g} seconds behind')
 def check_behind(context: Context, volume: str, seconds: float) -> None:
     behind = copies.seconds_behind(context.cluster, volume)
-    assert max(behind) <= evidence.promised(seconds), f"seconds behind: {behind}"
+    allowed = evidence.figure(LAG, measured=max(behind), promised=seconds)
+    assert max(behind) <= allowed, f"seconds behind: {behind}"
 
 
 @then('no other node holds a copy of the volume "{volume}"')
@@ -105,5 +107,6 @@ def begin_counting(context: Context, node: str) -> None:
 
 @then("it has received at most {most:d} MB")
 def check_received(context: Context, most: int) -> None:
-    received = context.received.count()
-    assert received <= most * MB, f"it received {received / MB:.1f} MB"
+    received = context.received.count() / MB
+    allowed = evidence.figure("Received for a move", measured=received, promised=most, unit="MB")
+    assert received <= allowed, f"it received {received:.1f} MB"

@@ -10,6 +10,7 @@ import pytest
 
 from acceptance.app import gap_drawing
 from acceptance.app.gap import CORRECT, NODE_DOWN, Gap, Probe
+from report.figure import APP_AWAY, Figure
 from tests.unit.acceptance.attached import Attached, attached
 
 __all__ = ["attached"]
@@ -30,7 +31,8 @@ GAP = Gap(
 
 def test_a_gap_is_drawn_and_listed(attached: list[Attached]) -> None:
     gap_drawing.attach(GAP)
-    drawing, table = attached
+    drawing, figure, table = attached
+    assert Figure.from_json(figure.body) == Figure(APP_AWAY, 2.5, None, None, "s")
     assert drawing.name == "2.5 s from stop to the first correct answer"
     svg = ElementTree.fromstring(drawing.body)  # noqa: S314  our own text
     dots = [

@@ -7,6 +7,7 @@ import io
 from PIL import Image
 
 from acceptance.app import pictures
+from report import attachments
 from tests.unit.acceptance.attached import Attached, attached
 
 __all__ = ["attached"]
@@ -23,7 +24,7 @@ def test_two_screenshots_become_one_picture(attached: list[Attached]) -> None:
         picture((40, 30), "red"), picture((60, 20), "blue"), ("before, node1", "after, node2")
     )
     assert attached[0].name == "before, node1 | after, node2"
-    assert attached[0].extension == "png"
+    assert attached[0].extension == attachments.MOVE
     sheet = Image.open(io.BytesIO(attached[0].body))
     margin, top = pictures.MARGIN_PIXELS, pictures.TITLE_PIXELS
     assert sheet.size == (40 + 60 + 3 * margin, 30 + top + margin)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 
-from acceptance.base import evidence
+import pytest
+
+from acceptance.base import evidence, speed
 from acceptance.base.command import Typed
+from acceptance.base.speed import Speed
+from report import attachments
+from report.figure import Figure
 from tests.unit.acceptance.attached import Attached, attached
 
 __all__ = ["attached"]
@@ -50,6 +56,29 @@ def test_owners_are_compared_volume_by_volume(attached: list[Attached]) -> None:
         ["demo", "node1", "node2"],
         ["old", "node2", "-"],
     ]
+
+
+def test_owners_that_stay_are_not_listed(attached: list[Attached]) -> None:
+    evidence.owners({"demo": "node1"}, {"demo": "node1"})
+    evidence.owners({}, {})
+    assert attached == []
+
+
+def test_a_figure_is_kept_beside_its_promise(attached: list[Attached]) -> None:
+    assert evidence.figure("Takeover", measured=14.2, promised=30) == 30
+    assert attached[0].name == "Takeover: 14.2 s (promised: at most 30 s)"
+    assert attached[0].extension == attachments.FIGURE
+    assert Figure.from_json(attached[0].body) == Figure("Takeover", 14.2, 30, 30, "s")
+
+
+def test_slow_nodes_are_allowed_more_time_but_not_more_data(
+    attached: list[Attached], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "NODES", Speed(10.0))
+    assert evidence.figure("List", measured=400, promised=100, unit="ms") == 1000
+    assert evidence.figure("Received", measured=11, promised=12, unit="MB") == 12
+    assert evidence.figure("Away", measured=3) == math.inf
+    assert "1000 ms allowed on these slow nodes" in attached[0].name
 
 
 def test_logs_keep_their_names(attached: list[Attached]) -> None:
