@@ -11,6 +11,8 @@ measured with, allure-behave 2.16.2 and behave 1.3.3.
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from typing import Any
 import allure_commons
 from allure_behave.formatter import AllureFormatter
 from allure_behave.listener import AllureListener
-from allure_behave.utils import scenario_status, scenario_status_details
+from allure_behave.utils import scenario_name, scenario_status, scenario_status_details
 from allure_commons.mapping import labels_set, parse_tag
 from allure_commons.model2 import Label, Link, Status, StatusDetails, TestResult
 from allure_commons.utils import md5, now
@@ -29,9 +31,12 @@ from behave.model import Feature, Rule, Scenario
 from behave.model import Status as BehaveStatus
 from behave.reporter.summary import AbstractSummaryReporter
 
+from report import attachments
+
 CLEANUP_ERROR = "CLEANUP-ERROR"  # begins the line that is all behave keeps of such an error
 STEP_ARGUMENTS = {".table": "The step's table", ".text": "The step's text"}
 TREE_LABELS = ("epic", "feature", "story")
+ROW_NUMBER = re.compile(r" -- @\d+\.\d+ .*$")  # behave adds it to the name of an outline's row
 
 
 def is_in_use(config: Configuration) -> bool:
@@ -91,6 +96,19 @@ class LivingListener(AllureListener):  # type: ignore[misc]
     current_scenario_uuid: str | None
     current_step_uuid: str | None
 
+    def __init__(self, config: Configuration) -> None:
+        super().__init__(config)
+        self._moves: list[str] = []
+
+    @allure_commons.hookimpl
+    def attach_data(
+        self, body: str | bytes, name: str, attachment_type: Any, extension: str | None
+    ) -> None:
+        """Keep a picture of a move for the description, too: Allure folds all attachments."""
+        super().attach_data(body, name, attachment_type, extension)
+        if extension == attachments.MOVE and isinstance(body, bytes):
+            self._moves.append(_inlined(name, body))
+
     def start_scenario(self, scenario: Scenario) -> None:
         """Open the result, with the place in the documentation that its Rule and tags give it."""
         self.steps.clear()  # of a scenario that never ran; they would show up in this one
@@ -101,7 +119,9 @@ class LivingListener(AllureListener):  # type: ignore[misc]
         result.labels = _labels(scenario, rule)
         if rule is not None:
             result.links.extend(x for x in map(parse_tag, rule.tags) if isinstance(x, Link))
+        result.name = _name(scenario)
         result.description = _describe(scenario, rule)
+        self._moves.clear()
 
     def stop_scenario(self, scenario: Scenario) -> None:
         """Close the result with behave's verdict, hooks and cleanups included.
@@ -115,6 +135,7 @@ class LivingListener(AllureListener):  # type: ignore[misc]
             self.flush_steps()
             result = self.logger.get_test(self.current_scenario_uuid)
             result.stop = now()
+            result.description = "\n\n".join(filter(None, [*self._moves, result.description]))
             for attachment in (a for step in result.steps for a in step.attachments):
                 attachment.name = STEP_ARGUMENTS.get(attachment.name, attachment.name)
             result.status, result.statusDetails = _verdict(scenario)
@@ -185,6 +206,15 @@ def _identify(result: TestResult, scenario: Scenario, rule: Rule | None) -> None
     result.historyId = md5(result.fullName, scenario.name)
 
 
+def _name(scenario: Scenario) -> str:
+    """The name without the number of an outline's row; rows of one name tell what they hold."""
+    name = ROW_NUMBER.sub("", scenario_name(scenario))
+    row = scenario._row
+    if row is not None and name == scenario.parent.name:
+        name += f" ({', '.join(row.cells)})"
+    return name
+
+
 def _labels(scenario: Scenario, rule: Rule | None) -> list[Label]:
     """The place in the tree epic > feature > story, and all else that tags say; a Rule is a story.
 
@@ -213,7 +243,10 @@ def _describe(scenario: Scenario, rule: Rule | None) -> str:
     if rule is not None and rule.description:
         parts.append("\n".join([f"**Rule: {rule.name}**", "", *rule.description]))
     if scenario.feature.description:
-        parts.append(
-            "\n".join(["---", f"*{scenario.feature.name}*", "", *scenario.feature.description])
-        )
+        parts.append("\n".join([f"*{scenario.feature.name}*", "", *scenario.feature.description]))
     return "\n\n".join(part for part in parts if part.strip())
+
+
+def _inlined(name: str, png: bytes) -> str:
+    """A picture in Markdown, whole."""
+    return f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"

@@ -136,7 +136,7 @@ def skipped() -> dict[str, str]:
     """Scenario -> why it was skipped, in the report."""
     results = [json.loads(path.read_text()) for path in RESULTS.glob("*-result.json")]
     return {
-        re.sub(r" -- @.*", "", result["name"]): result["statusDetails"]["message"]
+        result["name"]: result["statusDetails"]["message"]
         for result in results
         if result["status"] == "skipped"
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -22,6 +23,9 @@ Feature: A cat keeps its toys
 
   Scenario: Plain
     Given it works
+
+  Scenario: Moved
+    Given it is shown moving
 
   @allure.story:Told_by_tag
   Scenario: Broken before it starts
@@ -113,11 +117,18 @@ def after_scenario(context, scenario):
 """
 
 STEPS = """
+import allure
 from behave import given
+from allure_commons.types import AttachmentType
 
 @given("it works")
 def works(context):
     pass
+
+@given("it is shown moving")
+def show(context):
+    png = AttachmentType.PNG
+    allure.attach(b"not really a PNG", "before | after", png, extension="move.png")
 
 @given("it works {count} times")
 def works_often(context, count):
@@ -187,8 +198,9 @@ def test_every_chosen_scenario_has_one_result(results: list[Result]) -> None:
         "Broken after its steps",
         "Broken before it starts",
         "Broken cleaning up",
-        "Counted -- @1.1 few",
-        "Counted -- @1.2 few",
+        "Counted (1)",
+        "Counted (2)",
+        "Moved",
         "Never started",
         "Never started either",
         "Nobody wrote the step",
@@ -204,7 +216,7 @@ def test_every_chosen_scenario_has_one_result(results: list[Result]) -> None:
     ("name", "status", "message"),
     [
         ("Plain", "passed", None),
-        ("Counted -- @1.1 few", "passed", None),
+        ("Counted (1)", "passed", None),
         ("Broken before it starts", "broken", "no key"),
         ("Broken after its steps", "broken", "the door fell shut"),
         ("Broken cleaning up", "broken", "no broom"),
@@ -251,15 +263,27 @@ def test_rows_of_an_outline_under_a_rule_have_histories_of_their_own(
 
 
 def test_tags_and_texts_place_and_describe_a_scenario(results: list[Result]) -> None:
-    row = by_name(results)["Counted -- @1.1 few"]
+    row = by_name(results)["Counted (1)"]
     assert labels(row, "epic") == ["Moving house"]
     assert labels(row, "feature") == ["A cat keeps its toys"]
     assert labels(row, "severity") == ["critical"]
     assert row["links"] == [{"type": "link", "name": "rules", "url": "http://127.0.0.1/rules"}]
-    assert "**Rule: Toys go first**" in row["description"]
+    assert row["description"].startswith("**Rule: Toys go first**")
     assert "**All** of them." in row["description"]
     assert "Told in the README." in row["description"]
     assert labels(by_name(results)["Broken before it starts"], "story") == ["Told by tag"]
+
+
+def test_nothing_draws_a_line_above_a_description(results: list[Result]) -> None:
+    assert not [result["name"] for result in results if "---" in result.get("description", "")]
+
+
+def test_a_picture_of_a_move_is_open_in_the_description(results: list[Result]) -> None:
+    described = by_name(results)["Moved"]["description"]
+    picture = base64.b64encode(b"not really a PNG").decode()
+    assert described.startswith(f"![before | after](data:image/png;base64,{picture})\n\n")
+    assert described.endswith("Told in the README.")
+    assert sum("data:image" in result.get("description", "") for result in results) == 1
 
 
 def test_a_steps_table_has_a_readable_name(results: list[Result]) -> None:
@@ -272,7 +296,7 @@ def test_steps_belong_to_their_own_scenario(results: list[Result]) -> None:
         result["name"]: [step["name"] for step in result.get("steps", [])] for result in results
     }
     assert steps["Plain"] == ["Given it works"]
-    assert steps["Counted -- @1.2 few"] == ["Given it works", "Given it works 2 times"]
+    assert steps["Counted (2)"] == ["Given it works", "Given it works 2 times"]
 
 
 def test_a_run_replaces_the_results_of_the_last_and_a_narrow_one_shows_only_its_own(
