@@ -18,7 +18,6 @@ from host import (
     progress,
     provider,
     surroundings,
-    tally,
     turn,
     venv,
 )
@@ -100,14 +99,7 @@ def main() -> int:
     for run in (tools, prepare, check, deb, forget, up, cleanup.down, cleanup.clean):
         title = (run.__doc__ or "").splitlines()[0]
         commands.add_parser(run.__name__, help=title, description=title).set_defaults(run=run)
-    closing = commands.add_parser("tally", help="print what failed in the last run, and how many")
-    closing.add_argument("status", type=int, help="the exit status of that run")
-    closing.set_defaults(run=None)
-    arguments = parser.parse_args()
-    if arguments.run is None:
-        print(*tally.closing_lines(BUILD / "junit", status=arguments.status), sep="\n")
-        return 0
-    return _run(arguments.run)
+    return _run(parser.parse_args().run)
 
 
 def _run(command: Callable[[], None]) -> int:

@@ -1,8 +1,15 @@
-"""What a run ends with, from the JUnit files its test programs wrote: what failed, and how many."""
+"""`python3 -m report.tally STATUS`: what failed in the last run, and how many tests there were.
 
+Read from the JUnit files that the run's test programs wrote; STATUS is the run's exit status.
+Standard library only: a run may have ended before anything was installed.
+"""
+
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
+
+from host import BUILD
 
 LONGEST_REASON = 1000  # characters; the report has all of it
 
@@ -58,3 +65,7 @@ def _reason(case: ElementTree.Element) -> str | None:
         if outcome.tag in ("failure", "error"):
             return (outcome.get("message") or outcome.text or "").strip()
     return None
+
+
+if __name__ == "__main__":
+    print(*closing_lines(BUILD / "junit", status=int(sys.argv[1])), sep="\n")
