@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from box.inputs import files_below
+from host.inputs import files_below
 
 INPUTS_LABEL = "volume-plugins-demo.inputs"
 

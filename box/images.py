@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from box import archive, inputs, layers, lock
+from box import archive, layers, lock
 from box.recipe import NODE, STORY, Image
-from host import BUILD, LOGS, ROOT, progress
+from host import BUILD, LOGS, ROOT, inputs, progress
 
 RECIPE = "box"
 NOT_IN_IMAGES = "box/vm"

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from box.inputs import files_below, hash_of
 from host import BUILD, LOGS, ROOT, progress
 from host.commands import ask
+from host.inputs import files_below, hash_of
 from host.problem import Problem
 from host.venv import LOCK, VENV
 

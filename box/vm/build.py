@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from box import inputs, layers, lock
+from box import layers, lock
 from box.recipe import EPOCH_SECONDS
 from box.vm import disk, ovf
 from box.vm.recipe import DISK_BYTES, MACHINES, TOOLS, Machine
-from host import BUILD, LOGS, ROOT, progress
+from host import BUILD, LOGS, ROOT, inputs, progress
 from host.provider import BOX
 
 BOXES = ROOT / "box"

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from box import apt
 from box.images import NOT_IN_IMAGES
-from box.inputs import hash_of
 from host import BUILD, LOGS, ROOT, loops, progress
 from host.commands import ask, docker_lines
+from host.inputs import hash_of
 from host.nodes import Container
 
 SUITES = {"12": "bookworm", "13": "trixie"}

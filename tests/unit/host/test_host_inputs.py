@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from box import inputs
+from host import inputs
 
 
 @pytest.fixture

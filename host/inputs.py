@@ -1,11 +1,11 @@
-"""What an image is made from, as one hash: the same hash means there is nothing to build."""
+"""Hashes what something is made from: the same hash means there is nothing to build."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-_IGNORED = ("__pycache__", "README.md")  # neither changes an image
+_IGNORED = ("__pycache__", "README.md")  # neither changes what is made
 _MADE = ".box"  # lies in box/, beside what it was made from
 
 
