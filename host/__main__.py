@@ -13,11 +13,12 @@ from host import (
     ROOT,
     cleanup,
     engine,
+    facts,
     libvirt,
     packages,
+    preflight,
     progress,
     provider,
-    surroundings,
     turn,
     venv,
 )
@@ -33,7 +34,7 @@ DAEMONS = {"docker": engine.start, "libvirt": libvirt.start}
 
 def tools() -> None:
     """Install what is missing: Debian packages and the Python packages of the suite."""
-    _check(surroundings.BEFORE_INSTALLING)
+    _check(preflight.BEFORE_INSTALLING)
     missing = packages.missing(provider.chosen())
     if missing:
         packages.install(missing)
@@ -47,12 +48,12 @@ def prepare() -> None:
     start = DAEMONS.get(provider.chosen())
     if start is not None:
         start()
-    _check(surroundings.BEFORE_NODES)
+    _check(preflight.BEFORE_NODES)
 
 
 def check() -> None:
     """Say what keeps nodes from running on this machine; change nothing."""
-    _check((*surroundings.BEFORE_INSTALLING, *surroundings.BEFORE_NODES))
+    _check((*preflight.BEFORE_INSTALLING, *preflight.BEFORE_NODES))
 
 
 def deb() -> None:
@@ -115,8 +116,8 @@ def _run(command: Callable[[], None]) -> int:
     return 0
 
 
-def _check(checks: tuple[surroundings.Check, ...]) -> None:
-    found = surroundings.problems(surroundings.read(provider.chosen()), checks)
+def _check(checks: tuple[preflight.Check, ...]) -> None:
+    found = preflight.problems(facts.read(provider.chosen()), checks)
     if found:
         raise Problem("\n".join(found))
 

@@ -2,7 +2,7 @@
 
 
 class Problem(Exception):
-    """The surroundings do not allow to go on.
+    """This machine, as it is set up now, does not allow to go on.
 
     The message is one line: what was found, and what to type next.
     """

@@ -35,9 +35,9 @@ from acceptance.nodes.access import Access
 from acceptance.nodes.engine import Engine, EngineSilent
 from acceptance.nodes.shell import Shell
 from acceptance.nodes.watchful import CONNECT_SECONDS
-from host import LOGS, ROOT
+from host import LOGS, ROOT, routes
 from host.progress import last_lines, step
-from host.surroundings import ROUTES, Route, read_routes
+from host.routes import Route
 
 ETCD_MEMBERS = 3  # any one of them may die; more would only make every decision slower
 UPLOADED = ("provision/**/*", "app/**/*", "build/deb/*.deb", "build/box/images/*.tar")
@@ -122,9 +122,9 @@ class Servers:
         if others:
             with step("Waiting until the nodes work together"):
                 self._wait_for_cluster(others[-1])
-        routes = read_routes(ROUTES.read_text())
+        known = routes.read()
         self._interfaces = {
-            name: interface_to(server.address, routes) for name, server in self._servers.items()
+            name: interface_to(server.address, known) for name, server in self._servers.items()
         }
 
     def are_used_by_scenarios(self) -> bool:
@@ -151,9 +151,9 @@ class Servers:
         A VPN that went down would have them leave by the default route, to whoever has such an
         address there.
         """
-        routes = read_routes(ROUTES.read_text())
+        known = routes.read()
         return all(
-            interface_to(server.address, routes) == self._interfaces.get(name)
+            interface_to(server.address, known) == self._interfaces.get(name)
             for name, server in self._servers.items()
         )
 
@@ -343,9 +343,9 @@ class Servers:
             raise NodesNotUp("\n".join(map(str, errors)))
 
 
-def interface_to(address: IPv4Address, routes: Sequence[Route]) -> str | None:
+def interface_to(address: IPv4Address, known: Sequence[Route]) -> str | None:
     """The interface by which packets for an address leave; None where they cannot."""
-    fitting = [route for route in routes if address in route.destination]
+    fitting = [route for route in known if address in route.destination]
     return (
         max(fitting, key=lambda route: route.destination.prefixlen).interface if fitting else None
     )

@@ -16,10 +16,9 @@ from acceptance.machines import containers
 from acceptance.machines.protocol import Ability, NodesNotUp
 from acceptance.nodes.access import Access
 from acceptance.nodes.shell import Shell
-from host import LOGS, ROOT, libvirt, turn
+from host import LOGS, ROOT, libvirt, routes, turn
 from host.nodes import SUBNET
 from host.progress import last_lines, step
-from host.surroundings import ROUTES, read_routes
 
 ADDRESSES = {"node1": "172.16.78.250", "node2": "172.16.78.251", "node3": "172.16.78.252"}
 CERTIFICATES = ROOT / ".vagrant" / "certs"
@@ -90,8 +89,7 @@ class VagrantMachines:
 
     def is_reachable(self) -> bool:
         """Whether the nodes' own network is there, so that asking one of them stays on it."""
-        routes = read_routes(ROUTES.read_text())
-        return any(route.destination == SUBNET for route in routes)
+        return any(route.destination == SUBNET for route in routes.read())
 
     def power_off(self, node: str) -> None:
         if self._provider == "docker":

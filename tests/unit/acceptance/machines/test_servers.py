@@ -10,7 +10,7 @@ import pytest
 from acceptance.machines.protocol import Ability
 from acceptance.machines.servers import Servers, interface_to
 from acceptance.machines.upload import below
-from host.surroundings import Route
+from host.routes import Route
 
 ROUTES = (
     Route("eth0", IPv4Network("0.0.0.0/0")),

@@ -1,148 +1,23 @@
 """What may be wrong with this machine, each as one line that says what to type next.
 
-Facts are read in one place (`read`); what follows from them are pure functions.
-
-Longer than 300 lines because each check is a function with its message.
+Facts are read in facts.py; each check is a function of them.
 """
 
-import os
 import shlex
 import shutil
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network
-from pathlib import Path
 
-from host import ROOT, daemons, engine, firewall, libvirt, nodes, provider
+from host import nodes, provider
+from host.facts import GIB, Facts
 from host.libvirt import Machine
-from host.nodes import Container, Network
-
-ROUTES = Path("/proc/net/route")
-MEMORY = Path("/proc/meminfo")
-NODES_DATA = {
-    "docker": Path("/var/lib/docker"),
-    "libvirt": Path("/var/lib/libvirt/images"),
-    "virtualbox": Path("~/VirtualBox VMs").expanduser(),
-}
-GIB = 1024**3
-
-# Measured after a first `make up`: 1.5 GiB in the engine (the node image and three nodes), 1.2 GiB
-# in the checkout (layers, .venv, report generator). The rest is for what scenarios write, and for
-# what mmdebstrap needs while it works.
-NODES_BYTES = 4 * GIB
-CHECKOUT_BYTES = 3 * GIB
+from host.nodes import Container
 
 # The Vagrantfile gives a virtual machine 1 GiB; where QEMU emulates, it keeps up to as much again
 # of code it has translated (measured: 0.8 GiB). A container takes what it uses.
 MACHINE_BYTES = 2 * GIB
 
 MANAGEMENT = IPv4Network("192.168.121.0/24")  # by which vagrant-libvirt reaches its machines
-
-
-@dataclass(frozen=True)
-class Route:
-    """A line of the machine's IPv4 routing table; the interface is `*` for a refusing route."""
-
-    interface: str
-    destination: IPv4Network
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A file system that will be written to: the bytes free there, and those needed."""
-
-    folder: Path
-    free_bytes: int
-    needed_bytes: int
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Everything about this machine that decides whether nodes can run on it."""
-
-    checkout: Path
-    provider: str
-    is_root: bool
-    routes: tuple[Route, ...]
-    masking_rules: tuple[str, ...]
-    """Commands that remove what an engine that was killed left for the nodes' addresses."""
-    networks: tuple[Network, ...]
-    containers: tuple[Container, ...]
-    machines: tuple[Machine, ...]
-    disks: tuple[Disk, ...]
-    free_memory_bytes: int
-    missing_programs: tuple[str, ...]
-    engine_answers: bool
-    engine_last_line: str
-    nodes_of: frozenset[str]
-    """The providers of the nodes that Vagrant has made for this checkout."""
-    wanted_size: str
-    made_size: str | None
-    """How many nodes are asked for, and how many this cluster was made for, if it was."""
-
-
-def read(chosen: str) -> Facts:
-    """The facts for nodes of a provider, in well under a second."""
-    containers = nodes.containers()
-    machines = libvirt.machines() if chosen == "libvirt" else ()
-    checkouts = {node.checkout for node in containers} | {node.checkout for node in machines}
-    return Facts(
-        checkout=ROOT,
-        provider=chosen,
-        is_root=os.geteuid() == 0,
-        routes=read_routes(ROUTES.read_text()),
-        masking_rules=tuple(
-            firewall.masking(
-                firewall.read()["iptables"],
-                nodes.SUBNET,
-                {name for _, name in socket.if_nameindex()},
-            )
-        ),
-        networks=nodes.networks(),
-        containers=containers,
-        machines=machines,
-        # With nodes there, what they need has been taken already.
-        disks=() if ROOT in checkouts else read_disks(chosen),
-        free_memory_bytes=read_free_memory(MEMORY.read_text()),
-        missing_programs=tuple(p for p in ("chromium", "chromedriver") if not shutil.which(p)),
-        engine_answers=engine.answers(),
-        engine_last_line=daemons.last_line(engine.LOG),
-        nodes_of=frozenset(file.parent.name for file in nodes.machine_files()),
-        wanted_size=provider.wanted_size(),
-        made_size=provider.made_size(),
-    )
-
-
-def read_free_memory(table: str) -> int:
-    """Bytes that can be had without swapping, by /proc/meminfo. Source: proc(5), MemAvailable."""
-    fields = dict(line.split(":") for line in table.splitlines())
-    return int(fields["MemAvailable"].split()[0]) * 1024
-
-
-def read_routes(table: str) -> tuple[Route, ...]:
-    """The routes in /proc/net/route, whose addresses are hexadecimal in the CPU's byte order.
-
-    Source: proc(5); net/ipv4/fib_trie.c, fib_route_seq_show. Connected networks are in it too.
-    """
-    routes = []
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        address, mask = (_ip_bytes(fields[i]) for i in (1, 7))
-        routes.append(Route(fields[0], IPv4Network((address, mask.bit_count()))))
-    return tuple(routes)
-
-
-def read_disks(chosen: str) -> tuple[Disk, ...]:
-    """The file systems of the nodes and of this checkout; one entry when they are the same."""
-    needs: dict[int, Disk] = {}
-    for folder, needed in ((NODES_DATA[chosen], NODES_BYTES), (ROOT, CHECKOUT_BYTES)):
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        device = existing.stat().st_dev
-        if device in needs:
-            needed += needs[device].needed_bytes
-        needs[device] = Disk(folder, shutil.disk_usage(existing).free, needed)
-    return tuple(needs.values())
 
 
 def no_root(facts: Facts) -> str | None:
@@ -322,10 +197,6 @@ BEFORE_NODES: tuple[Check, ...] = (
 def problems(facts: Facts, checks: Sequence[Check]) -> list[str]:
     """One line per thing to mend; empty when nodes can run."""
     return [line for check in checks if (line := check(facts)) is not None]
-
-
-def _ip_bytes(hexadecimal: str) -> int:
-    return int.from_bytes(bytes.fromhex(hexadecimal), "little")
 
 
 def _overlaps(subnets: Sequence[IPv4Network]) -> bool:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from host import nodes, surroundings
+from host import nodes, preflight
+from host.facts import GIB, Disk, Facts
 from host.libvirt import Machine
 from host.nodes import Container, Network
-from host.surroundings import GIB, Disk, Facts, Route
+from host.routes import Route
 
 HERE = Path("/home/me/demo")
 GOOD = Facts(
@@ -35,7 +36,7 @@ GOOD = Facts(
 )
 VIRTUAL = replace(GOOD, provider="libvirt", engine_answers=False)
 OURS = Network(nodes.NETWORK, "br-0123456789ab", (nodes.SUBNET,))
-ALL = (*surroundings.BEFORE_INSTALLING, *surroundings.BEFORE_NODES)
+ALL = (*preflight.BEFORE_INSTALLING, *preflight.BEFORE_NODES)
 
 
 def node(name: str, checkout: Path | None) -> Container:
@@ -43,14 +44,14 @@ def node(name: str, checkout: Path | None) -> Container:
 
 
 def only_problem(facts: Facts) -> str:
-    found = surroundings.problems(facts, ALL)
+    found = preflight.problems(facts, ALL)
     assert len(found) == 1, found
     assert "\n" not in found[0]
     return found[0]
 
 
 def test_a_good_machine_has_no_problem() -> None:
-    assert surroundings.problems(GOOD, ALL) == []
+    assert preflight.problems(GOOD, ALL) == []
 
 
 def test_our_own_running_nodes_are_no_problem() -> None:
@@ -62,7 +63,7 @@ def test_our_own_running_nodes_are_no_problem() -> None:
         nodes_of=frozenset({"docker"}),
         made_size="3",
     )
-    assert surroundings.problems(running, ALL) == []
+    assert preflight.problems(running, ALL) == []
 
 
 @pytest.mark.parametrize("interface", ["virbr1", "vboxnet0"])
@@ -72,12 +73,12 @@ def test_the_network_of_our_own_virtual_machines_is_no_problem(interface: str) -
         VIRTUAL, routes=(*GOOD.routes, route), nodes_of=frozenset({"libvirt"}),
         machines=(Machine("volume-plugins-demo-node1", "u", HERE),),
     )  # fmt: skip
-    assert surroundings.problems(running, ALL) == []
+    assert preflight.problems(running, ALL) == []
     assert interface in only_problem(replace(running, nodes_of=frozenset()))
 
 
 def test_virtual_machines_need_no_engine() -> None:
-    assert surroundings.problems(VIRTUAL, ALL) == []
+    assert preflight.problems(VIRTUAL, ALL) == []
 
 
 def test_the_other_nodes_of_this_checkout_are_taken_away_first() -> None:
@@ -92,7 +93,7 @@ def test_a_number_of_nodes_that_there_is_no_cluster_for(size: str) -> None:
 
 def test_a_cluster_keeps_its_size() -> None:
     assert "made with NODES=2" in only_problem(replace(GOOD, made_size="2"))
-    assert surroundings.problems(replace(GOOD, wanted_size="2", made_size="2"), ALL) == []
+    assert preflight.problems(replace(GOOD, wanted_size="2", made_size="2"), ALL) == []
 
 
 def test_too_little_memory_for_virtual_machines() -> None:
@@ -100,14 +101,14 @@ def test_too_little_memory_for_virtual_machines() -> None:
     line = only_problem(little)
     assert "4.0 GiB of memory are free, 3 virtual machines need 6.0 GiB" in line
     assert "choose NODES=2" in line
-    assert surroundings.problems(replace(little, wanted_size="2"), ALL) == []
+    assert preflight.problems(replace(little, wanted_size="2"), ALL) == []
     assert "NODES=2" not in only_problem(replace(little, wanted_size="2", free_memory_bytes=GIB))
-    assert surroundings.problems(replace(GOOD, free_memory_bytes=GIB), ALL) == []
+    assert preflight.problems(replace(GOOD, free_memory_bytes=GIB), ALL) == []
 
 
 def test_virtual_machines_that_are_there_have_their_memory() -> None:
     running = replace(VIRTUAL, free_memory_bytes=GIB, nodes_of=frozenset({"libvirt"}))
-    assert surroundings.problems(running, ALL) == []
+    assert preflight.problems(running, ALL) == []
 
 
 def test_virtualbox_has_to_be_installed_by_hand(
@@ -117,7 +118,7 @@ def test_virtualbox_has_to_be_installed_by_hand(
     facts = replace(VIRTUAL, provider="virtualbox")
     assert "VBoxManage not found" in only_problem(facts)
     (tmp_path / "VBoxManage").touch(mode=0o755)
-    assert surroundings.problems(facts, ALL) == []
+    assert preflight.problems(facts, ALL) == []
 
 
 def test_a_route_over_the_network_vagrant_reaches_machines_by() -> None:
@@ -125,8 +126,8 @@ def test_a_route_over_the_network_vagrant_reaches_machines_by() -> None:
     line = only_problem(replace(VIRTUAL, routes=(*GOOD.routes, lan)))
     assert "taken by the route 192.168.121.0/24 on interface eth1" in line
     own = Route("virbr0", IPv4Network("192.168.121.0/24"))
-    assert surroundings.problems(replace(VIRTUAL, routes=(*GOOD.routes, own)), ALL) == []
-    assert surroundings.problems(replace(GOOD, routes=(*GOOD.routes, lan)), ALL) == []
+    assert preflight.problems(replace(VIRTUAL, routes=(*GOOD.routes, own)), ALL) == []
+    assert preflight.problems(replace(GOOD, routes=(*GOOD.routes, lan)), ALL) == []
 
 
 def test_neither_root_nor_sudo() -> None:
@@ -152,7 +153,7 @@ def test_a_route_that_overlaps_the_subnet(interface: str, destination: str) -> N
 @pytest.mark.parametrize("destination", ["172.16.79.0/24", "172.17.0.0/16", "0.0.0.0/0"])
 def test_a_route_next_to_the_subnet_is_no_problem(destination: str) -> None:
     route = Route("eth1", IPv4Network(destination))
-    assert surroundings.problems(replace(GOOD, routes=(route,)), ALL) == []
+    assert preflight.problems(replace(GOOD, routes=(route,)), ALL) == []
 
 
 def test_a_docker_network_that_overlaps_the_subnet_is_named_once() -> None:
@@ -208,37 +209,8 @@ def test_virtual_machines_of_a_checkout_that_is_gone_are_removed_by_hand(tmp_pat
 
 def test_several_problems_get_a_line_each() -> None:
     facts = replace(GOOD, engine_answers=False, missing_programs=("chromium",))
-    assert len(surroundings.problems(facts, ALL)) == 2
+    assert len(preflight.problems(facts, ALL)) == 2
 
 
 def test_an_engine_need_not_answer_who_is_not_root() -> None:
     assert "root" in only_problem(replace(GOOD, is_root=False, engine_answers=False))
-
-
-def test_routes_are_read_from_the_kernels_table() -> None:
-    table = (
-        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-        "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
-        "br-1\t004E10AC\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-        "*\t004E10AC\t00000000\t0201\t0\t0\t0\t80FFFFFF\t0\t0\t0\n"
-    )
-    assert surroundings.read_routes(table) == (
-        Route("eth0", IPv4Network("0.0.0.0/0")),
-        Route("br-1", IPv4Network("172.16.78.0/24")),
-        Route("*", IPv4Network("172.16.78.0/25")),
-    )
-
-
-def test_one_file_system_has_to_hold_what_both_folders_need(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(surroundings.NODES_DATA, "docker", tmp_path / "not" / "there" / "yet")
-    monkeypatch.setattr(surroundings, "ROOT", tmp_path)
-    (disk,) = surroundings.read_disks("docker")
-    assert disk.needed_bytes == surroundings.NODES_BYTES + surroundings.CHECKOUT_BYTES
-    assert disk.free_bytes > 0
-
-
-def test_free_memory_is_read_from_the_kernels_table() -> None:
-    table = "MemTotal:       24660016 kB\nMemFree:  1 kB\nMemAvailable:   2097152 kB\n"
-    assert surroundings.read_free_memory(table) == 2 * GIB

@@ -1,0 +1,23 @@
+"""The room that nodes have on this machine is read as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from host import facts
+from host.facts import GIB
+
+
+def test_one_file_system_has_to_hold_what_both_folders_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(facts.NODES_DATA, "docker", tmp_path / "not" / "there" / "yet")
+    monkeypatch.setattr(facts, "ROOT", tmp_path)
+    (disk,) = facts.read_disks("docker")
+    assert disk.needed_bytes == facts.NODES_BYTES + facts.CHECKOUT_BYTES
+    assert disk.free_bytes > 0
+
+
+def test_free_memory_is_read_from_the_kernels_table() -> None:
+    table = "MemTotal:       24660016 kB\nMemFree:  1 kB\nMemAvailable:   2097152 kB\n"
+    assert facts.read_free_memory(table) == 2 * GIB
