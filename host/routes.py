@@ -1,7 +1,8 @@
 """By which interface packets leave this machine: its IPv4 routing table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 ROUTES = Path("/proc/net/route")
@@ -31,6 +32,14 @@ def parse(table: str) -> tuple[Route, ...]:
         address, mask = (_ip_bytes(fields[i]) for i in (1, 7))
         found.append(Route(fields[0], IPv4Network((address, mask.bit_count()))))
     return tuple(found)
+
+
+def interface_to(address: IPv4Address, routes: Sequence[Route]) -> str | None:
+    """The interface by which packets for an address leave; None where they cannot."""
+    fitting = [route for route in routes if address in route.destination]
+    return (
+        max(fitting, key=lambda route: route.destination.prefixlen).interface if fitting else None
+    )
 
 
 def _ip_bytes(hexadecimal: str) -> int:

@@ -45,9 +45,9 @@ class Faults:
 
     def pause(self, node: Node) -> None:
         """Stop time on a node."""
-        self._begin("pause", node, partial(self._cluster.machines.let_go, node.name))
+        self._begin("pause", node, partial(self._cluster.machines.resume, node.name))
         node.is_well = False
-        self._cluster.machines.hold(node.name)
+        self._cluster.machines.pause(node.name)
 
     def resume(self, node: Node) -> None:
         """Let time on a node go on; the nodes know each other again when this returns."""

@@ -37,8 +37,8 @@ NEEDS = {
         "nobody here can switch these servers off: their inventory has no power: {off, on}",
     ),
     "pause": Need(
-        _can(Ability.HOLD),
-        "nobody here can stop these servers' time: their inventory has no power: {hold, let_go}",
+        _can(Ability.PAUSE),
+        "nobody here can stop these servers' time: their inventory has no power: {pause, resume}",
     ),
     "vm": Need(
         _can(Ability.FORGET),

@@ -66,20 +66,20 @@ def _host_address(address: IPv4Address) -> IPv4Address:
 class Power(BaseModel):
     """Commands on this machine that do to a server what its owner could do by hand.
 
-    `off` and `on` cut its power and give it back; `hold` and `let_go` stop its time and let it go
-    on (a hypervisor's pause). Each pair is optional.
+    `off` and `on` cut its power and give it back; `pause` and `resume` stop its time and let it
+    go on, as a hypervisor does. Each pair is optional.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     off: str | None = Field(default=None, min_length=1)
     on: str | None = Field(default=None, min_length=1)
-    hold: str | None = Field(default=None, min_length=1)
-    let_go: str | None = Field(default=None, min_length=1)
+    pause: str | None = Field(default=None, min_length=1)
+    resume: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _pairs(self) -> Power:
-        for first, second in (("off", "on"), ("hold", "let_go")):
+        for first, second in (("off", "on"), ("pause", "resume")):
             if (getattr(self, first) is None) != (getattr(self, second) is None):
                 raise PydanticCustomError(
                     "half_a_switch",

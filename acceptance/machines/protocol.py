@@ -22,7 +22,7 @@ class Ability(Enum):
 
     VAGRANT = auto()  # they can be addressed as a person addresses them who has Vagrant
     POWER = auto()  # power_off, power_on
-    HOLD = auto()  # hold, let_go
+    PAUSE = auto()  # pause, resume
     FORGET = auto()  # power_off loses what was in memory only
 
 
@@ -67,8 +67,8 @@ class Machines(Protocol):
     def power_on(self, node: str) -> None:
         """Start a node that is off; return when its engine and its driver answer."""
 
-    def hold(self, node: str) -> None:
+    def pause(self, node: str) -> None:
         """Stop time on a node: nothing on it runs, nothing of it is lost."""
 
-    def let_go(self, node: str) -> None:
+    def resume(self, node: str) -> None:
         """Let time go on."""

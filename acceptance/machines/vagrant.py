@@ -102,13 +102,13 @@ class VagrantMachines:
     def power_on(self, node: str) -> None:
         self._vagrant.up(vm_name=node)
 
-    def hold(self, node: str) -> None:
+    def pause(self, node: str) -> None:
         if self._provider == "docker":
             containers.pause(self._container(node))  # Vagrant knows no such thing of containers
         else:
             self._vagrant.suspend(vm_name=node)
 
-    def let_go(self, node: str) -> None:
+    def resume(self, node: str) -> None:
         if self._provider == "docker":
             containers.unpause(self._container(node))
         else:

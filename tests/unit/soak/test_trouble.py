@@ -52,15 +52,15 @@ def test_each_fault_is_over_before_the_next_one(cluster: Cluster) -> None:
     eventually(lambda: some.done["paused"] >= 3, is_=True, within=10)
     some.stop()
     steps = [step.split(maxsplit=1)[-1] for step in cluster.done]
-    assert steps == ["held", "let go", "whole"] * (len(steps) // 3)
+    assert steps == ["paused", "resumed", "whole"] * (len(steps) // 3)
     assert some.wrong == []
 
 
 def test_nothing_more_goes_wrong_after_what_cannot_be_mended(cluster: Cluster) -> None:
-    cluster.cannot = {f"node{number} let go" for number in (1, 2, 3)}
+    cluster.cannot = {f"node{number} resumed" for number in (1, 2, 3)}
     some = run(cluster)
     some.start()
     eventually(lambda: len(some.wrong), is_=1, within=10)
     some.stop()
-    assert "let go" in some.wrong[0]
+    assert "resumed" in some.wrong[0]
     assert len(cluster.done) == 1

@@ -19,8 +19,8 @@ class Nodes:
         self.machines = SimpleNamespace(
             power_off=lambda name: self._do(f"{name} off"),
             power_on=lambda name: self._do(f"{name} on"),
-            hold=lambda name: self._do(f"{name} held"),
-            let_go=lambda name: self._do(f"{name} let go"),
+            pause=lambda name: self._do(f"{name} paused"),
+            resume=lambda name: self._do(f"{name} resumed"),
         )
         self.nodes: list[Any] = [
             SimpleNamespace(
@@ -65,7 +65,7 @@ def test_the_newest_fault_is_healed_first_and_all_nodes_are_well_again(
     faults.pause(nodes.nodes[1])
     assert [node.is_well for node in nodes.nodes] == [False, False, True]
     faults.heal()
-    assert nodes.done == ["node1 off", "node2 held", "node2 let go", "node1 on", "whole"]
+    assert nodes.done == ["node1 off", "node2 paused", "node2 resumed", "node1 on", "whole"]
     assert all(node.is_well for node in nodes.nodes)
 
 
@@ -81,8 +81,8 @@ def test_what_was_mended_is_not_healed_again(nodes: Nodes, faults: Faults) -> No
 def test_what_cannot_be_healed_keeps_nothing_else_from_it(nodes: Nodes, faults: Faults) -> None:
     faults.power_off(nodes.nodes[0])
     faults.pause(nodes.nodes[1])
-    nodes.cannot = {"node2 let go"}
-    with pytest.raises(RuntimeError, match="node2 let go"):
+    nodes.cannot = {"node2 resumed"}
+    with pytest.raises(RuntimeError, match="node2 resumed"):
         faults.heal()
     assert nodes.done[-1] == "node1 on"
 

@@ -49,7 +49,7 @@ def test_what_is_left_out_is_as_ssh_has_it(file: Path, at_home: Path) -> None:
 def test_everything_can_be_said(file: Path, at_home: Path) -> None:
     (at_home / "key").touch()
     file.write_text(
-        TWO % ", user: admin, port: 2222, key: ~/key, power: {off: a, on: b, hold: c, let_go: d}"
+        TWO % ", user: admin, port: 2222, key: ~/key, power: {off: a, on: b, pause: c, resume: d}"
     )
     server = read(file).nodes["node2"]
     assert server.login == f"ssh -i {at_home}/key -p 2222 admin@10.0.0.2"
@@ -100,7 +100,7 @@ def test_nodes_are_in_order_whatever_the_file_says(file: Path) -> None:
         (TWO % ", port: 0", ["nodes.node2.port: input should be greater than or equal to 1"]),
         (TWO % ", user: ''", ["nodes.node2.user: string should have at least 1 character"]),
         (TWO % ", power: {off: a}", ["nodes.node2.power: off and on belong together"]),
-        (TWO % ", power: {let_go: a}", ["nodes.node2.power: hold and let_go belong together"]),
+        (TWO % ", power: {resume: a}", ["nodes.node2.power: pause and resume belong together"]),
         ("nodes:\n  node1: {}\n  node1: {}", ["line 3: node1 is there twice"]),
         ("nodes: {node1: [", ["line 1: expected the node content, but found '<stream end>'"]),
         ("nodes: {[node1]: {}}", ["line 1: found unhashable key"]),

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from acceptance.machines.facts import Facts, parse
 from acceptance.machines.preflight import (
     BEFORE_INSTALLING,
     BEFORE_SCENARIOS,
     GIB,
-    Facts,
     Wanted,
-    parse,
     problems,
 )
 

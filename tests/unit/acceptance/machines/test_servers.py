@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
 from acceptance.machines.protocol import Ability
-from acceptance.machines.servers import Servers, interface_to
+from acceptance.machines.servers import Servers
 from acceptance.machines.upload import below
-from host.routes import Route
 
-ROUTES = (
-    Route("eth0", IPv4Network("0.0.0.0/0")),
-    Route("tun0", IPv4Network("10.0.0.0/8")),
-    Route("br0", IPv4Network("10.0.7.0/24")),
-)
 POWER = ", power: {off: 'true', on: 'true'}"
-HOLD = ", power: {hold: 'true', let_go: 'true'}"
+PAUSE = ", power: {pause: 'true', resume: 'true'}"
 
 
 def servers(folder: Path, *extras: str) -> Servers:
@@ -29,23 +22,12 @@ def servers(folder: Path, *extras: str) -> Servers:
 
 
 @pytest.mark.parametrize(
-    ("address", "interface"), [("10.0.7.1", "br0"), ("10.9.9.9", "tun0"), ("192.0.2.1", "eth0")]
-)
-def test_packets_leave_by_the_narrowest_route(address: str, interface: str) -> None:
-    assert interface_to(IPv4Address(address), ROUTES) == interface
-
-
-def test_without_a_route_they_do_not_leave() -> None:
-    assert interface_to(IPv4Address("192.0.2.1"), ROUTES[1:]) is None
-
-
-@pytest.mark.parametrize(
     ("extras", "abilities"),
     [
         (("", ""), set()),
         ((POWER, ""), set()),
         ((POWER, POWER), {Ability.POWER, Ability.FORGET}),
-        ((HOLD, HOLD), {Ability.HOLD}),
+        ((PAUSE, PAUSE), {Ability.PAUSE}),
     ],
 )
 def test_what_can_be_done_to_servers_is_what_all_have_a_switch_for(
