@@ -50,12 +50,7 @@ def figure(name: str, *, measured: float, promised: float | None = None, unit: s
     if promised is not None and unit in TIMES:
         allowed = speed.NODES.allow(promised)
     found = Figure(name, measured, promised, allowed, unit)
-    allure.attach(
-        found.to_json(),
-        name=str(found),
-        attachment_type=AttachmentType.JSON,
-        extension=attachments.FIGURE,
-    )
+    _attach(found.to_json(), str(found), AttachmentType.JSON, attachments.FIGURE)
     return math.inf if allowed is None else allowed
 
 
@@ -69,7 +64,7 @@ def promised(seconds: float) -> float:
 
 def picture(name: str, png: bytes, kind: str) -> None:
     """Attach a picture of one of the kinds in report.attachments."""
-    allure.attach(png, name=name, attachment_type=AttachmentType.PNG, extension=kind)
+    _attach(png, name, AttachmentType.PNG, kind)
 
 
 def drawing(name: str, svg: str) -> None:
@@ -83,7 +78,7 @@ def table(name: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]], kin
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(rows)
-    allure.attach(text.getvalue(), name=name, attachment_type=AttachmentType.CSV, extension=kind)
+    _attach(text.getvalue(), name, AttachmentType.CSV, kind)
 
 
 def owners(before: Mapping[str, str], after: Mapping[str, str]) -> None:
@@ -112,6 +107,11 @@ def environment(facts: Mapping[str, str], path: Path = ENVIRONMENT) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**facts, "behave": version("behave")}, indent=2) + "\n")
+
+
+def _attach(body: str | bytes, name: str, type_: AttachmentType, kind: str) -> None:
+    # Of an AttachmentType, Allure takes the extension too, and none that is given.
+    allure.attach(body, name=name, attachment_type=type_.mime_type, extension=kind)
 
 
 def _shorten(command: str, longest: int = 100) -> str:

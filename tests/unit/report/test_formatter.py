@@ -117,9 +117,10 @@ def after_scenario(context, scenario):
 """
 
 STEPS = """
-import allure
 from behave import given
-from allure_commons.types import AttachmentType
+
+from acceptance.base import evidence
+from report import attachments
 
 @given("it works")
 def works(context):
@@ -127,8 +128,8 @@ def works(context):
 
 @given("it is shown moving")
 def show(context):
-    png = AttachmentType.PNG
-    allure.attach(b"not really a PNG", "before | after", png, extension="move.png")
+    evidence.picture("before | after", b"not really a PNG", attachments.MOVE)
+    evidence.figure("Away", measured=3.4)
 
 @given("it works {count} times")
 def works_often(context, count):
@@ -276,6 +277,14 @@ def test_tags_and_texts_place_and_describe_a_scenario(results: list[Result]) -> 
 
 def test_nothing_draws_a_line_above_a_description(results: list[Result]) -> None:
     assert not [result["name"] for result in results if "---" in result.get("description", "")]
+
+
+def test_the_kind_of_an_attachment_is_in_its_files_name(results: list[Result]) -> None:
+    [step] = by_name(results)["Moved"]["steps"]
+    assert [file["source"].partition("-attachment.")[2] for file in step["attachments"]] == [
+        "move.png",
+        "figure.json",
+    ]
 
 
 def test_a_picture_of_a_move_is_open_in_the_description(results: list[Result]) -> None:

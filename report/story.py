@@ -1,0 +1,138 @@
+"""The story in pictures: the app before the move, the move, and the app after it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from report import attachments
+from report.results import Attachment, Result, Step
+
+TYPED = re.compile(r"(?P<where>[^$]+)\$ (?P<command>.+)")
+"""The name of an attachment with a command; see acceptance.base.evidence.typed."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the app with its caption; `source` is a data URI."""
+
+    caption: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time in which one address kept giving the same kind of answer.
+
+    `left` and `width` are percentages of the whole gap.
+    """
+
+    address: str
+    is_correct: bool
+    start_seconds: float
+    end_seconds: float
+    left: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The time from the stop of the app to its first correct answer."""
+
+    seconds: float
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def lanes(self) -> dict[str, list[Stretch]]:
+        """Address -> its stretches, oldest first."""
+        lanes: dict[str, list[Stretch]] = {}
+        for stretch in self.stretches:
+            lanes.setdefault(stretch.address, []).append(stretch)
+        return lanes
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the story and what it did to the owners of volumes."""
+
+    at_seconds: float  # since the scenario began
+    where: str
+    command: str
+    changes: tuple[str, ...]  # such as "demo: node1 → node2"
+
+
+@dataclass(frozen=True)
+class Story:
+    """One scenario that was watched while the app moved."""
+
+    result: Result
+    pictures: tuple[Picture, ...]
+    gap: Gap
+    commands: tuple[Command, ...]
+
+
+def find_story(results: Sequence[Result]) -> Story | None:
+    """The first scenario that passed and has pictures of the app and its questions."""
+    for result in results:
+        pictures = result.attached(attachments.PICTURE)
+        gaps = result.attached(attachments.GAP)
+        if result.status == "passed" and len(pictures) > 1 and gaps:
+            return Story(
+                result,
+                tuple(Picture(each.name, _inlined(each)) for each in pictures),
+                read_gap(gaps[-1]),
+                tuple(_commands(result)),
+            )
+    return None
+
+
+def read_gap(table: Attachment) -> Gap:
+    """Join the questions to the app, ten a second, to stretches of equal answers."""
+    with table.path.open(encoding="utf-8", newline="") as file:
+        asked = [
+            (float(row["seconds"]), row["address"], row["outcome"] == attachments.CORRECT)
+            for row in csv.DictReader(file)
+        ]
+    # A state lasts until the question that finds another one. The gap ends with the last answer.
+    changes = [
+        each for number, each in enumerate(asked) if not number or each[1:] != asked[number - 1][1:]
+    ]
+    end = asked[-1][0]
+    ends = [*(at for at, _, _ in changes[1:]), end]
+    scale = 100 / max(end, 0.1)
+    stretches = [
+        Stretch(address, is_correct, at, until, at * scale, (until - at) * scale)
+        for (at, address, is_correct), until in zip(changes, ends, strict=True)
+    ]
+    return Gap(end, tuple(stretches))
+
+
+def _commands(result: Result) -> list[Command]:
+    return [
+        Command(
+            (step.start - result.start) / 1000, typed["where"], typed["command"], _changes(step)
+        )
+        for step in result.steps
+        for attached in step.attachments
+        if attached.kind == "txt" and (typed := TYPED.fullmatch(attached.name))
+    ]
+
+
+def _changes(step: Step) -> tuple[str, ...]:
+    rows: list[str] = []
+    for attached in step.attachments:
+        if attached.kind == attachments.OWNERS:
+            with attached.path.open(encoding="utf-8", newline="") as file:
+                rows += [
+                    f"{row['volume']}: {row['before']} → {row['after']}"
+                    for row in csv.DictReader(file)
+                    if row["before"] != row["after"]
+                ]
+    return tuple(rows)
+
+
+def _inlined(picture: Attachment) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture.path.read_bytes()).decode()}"
