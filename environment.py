@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from behave import fixture, use_fixture
 from behave.model import Scenario
-from behave.runner import Context
 
 from acceptance.app.browser import Browser
+from acceptance.app.move import AppMove
 from acceptance.app.visitor import Visitor
 from acceptance.base import evidence
 from acceptance.base.direct import direct_connections
@@ -17,7 +17,7 @@ from acceptance.cluster import needs
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.faults import Faults
 from acceptance.cluster.made import NotOurs
-from acceptance.cluster.plugin import PluginSocket
+from acceptance.context import Context, Notes
 from acceptance.nodes.access import NodeAway
 from acceptance.operator import Operator
 from host import ROOT
@@ -37,13 +37,13 @@ def running_nodes(context: Context) -> Iterator[Cluster]:
 
 
 @fixture
-def operator(context: Context) -> Iterator[Operator]:
-    """Somebody at the keyboard, who stops watching the app when the scenario ends."""
-    context.operator = Operator(context.cluster)
+def app_move(context: Context) -> Iterator[AppMove]:
+    """A watch over the app, which ends with the scenario."""
+    context.app_move = AppMove(context.cluster.machines.is_reachable)
     try:
-        yield context.operator
+        yield context.app_move
     finally:
-        context.operator.stop_watching()
+        context.app_move.close()
 
 
 @fixture
@@ -54,16 +54,6 @@ def faults(context: Context) -> Iterator[Faults]:
         yield context.faults
     finally:
         context.faults.heal()
-
-
-@fixture
-def plugin_socket(context: Context) -> Iterator[PluginSocket]:
-    """A way past the engine; what was mounted by it is unmounted."""
-    context.plugin = PluginSocket(context.cluster)
-    try:
-        yield context.plugin
-    finally:
-        context.plugin.close()
 
 
 @fixture
@@ -99,9 +89,10 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     except (NotOurs, NodeAway) as error:
         context.abort(str(error))  # each of the others would end like this one
         raise
-    use_fixture(operator, context)
+    context.operator = Operator(context.cluster)
+    context.notes = Notes()
+    use_fixture(app_move, context)
     use_fixture(faults, context)
-    use_fixture(plugin_socket, context)
     if "browser" in scenario.effective_tags:
         use_fixture(visitor, context)
 

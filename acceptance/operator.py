@@ -8,12 +8,10 @@ import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
 
-from acceptance.app import gap_drawing
-from acceptance.app.gap import AppGap, Gap, GapNeverEnded
 from acceptance.base import evidence
 from acceptance.base.command import COMMAND_SECONDS, Typed
 from acceptance.base.ports import DRIVER_PORT, ETCD_PORT
@@ -23,8 +21,9 @@ from host import ROOT
 
 HOME = "your machine"
 MONITOR = "acceptance"
-APP_STARTED = "App shows its data after its start on another node"
 CURL = "--silent --show-error --fail-with-body --max-time 30"
+
+NOTHING = nullcontext()
 
 Role = Literal["operator", "monitor"]
 
@@ -34,16 +33,31 @@ class Operator:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._away: AppGap | None = None
-        self._watching = ExitStack()
         self._noted: dict[str, str] = {}
         self._outputs: list[str] = []
 
-    def type(self, node: str, command: str, *, at_terminal: bool = False) -> Typed:
-        """Type a command on a node, as it stands in the README; noted words are filled in."""
+    def type(
+        self,
+        node: str,
+        command: str,
+        *,
+        at_terminal: bool = False,
+        during: AbstractContextManager[object] = NOTHING,
+    ) -> Typed:
+        """Type a command on a node, as it stands in the README; noted words are filled in.
+
+        Args:
+            during: entered at the moment the command is typed, left when it has ended.
+        """
         for word, text in self._noted.items():
             command = command.replace(word, text)
-        return self._type(node, command, self._cluster.owners(), at_terminal=at_terminal)
+        owners_before = self._cluster.owners()
+        with during:
+            typed = self._cluster.type(node, command, at_terminal=at_terminal)
+        self._outputs.append(typed.output)
+        evidence.typed(typed)
+        evidence.owners(owners_before, self._cluster.owners())
+        return typed
 
     def type_at_once(self, nodes: Sequence[str], command: str) -> list[Typed]:
         """Type the same command on several nodes at the same moment; one answer per node."""
@@ -136,63 +150,3 @@ class Operator:
             return operators
         made = self.type_at_home(f"provision/certificates {operators.parent} --monitor {MONITOR}")
         return Path(made.output.strip())
-
-    def stop_app(
-        self, node: str, target: str, command: str, whales: Sequence[tuple[int, int]]
-    ) -> Typed:
-        """Type the command that stops the app on `node`, to be started on `target`.
-
-        From this moment on the app is asked ten times a second whether it
-        shows `whales`, until `stop_watching`.
-        """
-        self.stop_watching()
-        self._away = AppGap(
-            self._cluster.node(node).address,
-            self._cluster.node(target).address,
-            expected=whales,
-            is_up=self._cluster.machines.is_reachable,
-        )
-        before = self._cluster.owners()
-        self._watching.enter_context(self._away)
-        typed = self._type(node, command, before)
-        self._away.turn_to_new()
-        return typed
-
-    def wait_for_app(self, within: float) -> Gap:
-        """How long the app was away, once it shows its whales on the new node.
-
-        Args:
-            within: seconds from now, on nodes as quick as this machine.
-
-        Raises:
-            GapNeverEnded: it did not; the message says what it answered last.
-        """
-        assert self._away is not None, "the app was not stopped by this operator"
-        asked_at_seconds = self._away.since_start()
-        try:
-            gap = self._away.wait(within=evidence.promised(within))
-        except GapNeverEnded:
-            gap_drawing.attach_probes(self._away.probes)
-            raise
-        gap_drawing.attach(gap)
-        after_start = max(gap.seconds - asked_at_seconds, 0)
-        evidence.figure(APP_STARTED, measured=after_start, promised=within)
-        return gap
-
-    def stop_watching(self) -> None:
-        """Ask the app no more."""
-        self._watching.close()
-
-    def _type(
-        self,
-        node: str,
-        command: str,
-        owners_before: dict[str, str],
-        *,
-        at_terminal: bool = False,
-    ) -> Typed:
-        typed = self._cluster.type(node, command, at_terminal=at_terminal)
-        self._outputs.append(typed.output)
-        evidence.typed(typed)
-        evidence.owners(owners_before, self._cluster.owners())
-        return typed

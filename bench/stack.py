@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from acceptance.app.client import MobyCounter
 from acceptance.app.gap import AppGap
+from acceptance.app.whale import Whale
 from acceptance.base.waiting import eventually
 from acceptance.nodes.node import Node
 
@@ -16,7 +17,7 @@ COMPOSE = (
 )
 PORT = 8080  # as in compose.yml
 READY_SECONDS = 60
-WHALE = (100, 100)
+WHALE = Whale(100, 100)
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Stack:
         app = MobyCounter(f"{node.address}:{PORT}")
         eventually(app.ping, is_=True, within=READY_SECONDS)
         if not app.whales():
-            app.place(*WHALE)
+            app.place(WHALE)
 
     def away(self, source: Node, target: Node) -> float:
         """Stop it on one node, start it on another or the same; the seconds it did not answer.

@@ -160,13 +160,12 @@ class Browser:
         mouse.pointer_action.click()
         mouse.perform()
 
-    def whale_positions(self) -> list[tuple[float, float]]:
-        """The centres of the whales whose picture is drawn, in page order; to 0.1 pixel.
+    def whale_centres(self) -> list[tuple[float, float]]:
+        """The centres of the whales whose picture is drawn, in page order, as the page has them.
 
         In CSS pixels from the top left corner of the sea, like `click_at`.
         """
-        centres = self._driver.execute_script(WHALE_CENTRES)
-        return [(round(x, 1), round(y, 1)) for x, y in centres]
+        return [(x, y) for x, y in self._driver.execute_script(WHALE_CENTRES)]
 
     def shows_click_message(self) -> bool:
         """Whether the page asks the visitor to click."""

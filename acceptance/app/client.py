@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import requests
 
+from acceptance.app.whale import Whale
 from acceptance.base.speed import NODES
-
-Whales = list[tuple[int, int]]
-"""Where the whales are, (x, y) in CSS pixels from the sea's top left corner, oldest first."""
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
@@ -27,32 +25,32 @@ class MobyCounter:
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the host's is no way to a node
 
-    def whales(self, *, timeout_seconds: float = READ_SECONDS) -> Whales:
-        """All whales.
+    def whales(self, *, timeout_seconds: float = READ_SECONDS) -> list[Whale]:
+        """All whales, oldest first.
 
         Raises:
             ValueError: the answer is not a list of "x:y".
         """
-        answer = self._ask("GET", "/v1/whales", timeout_seconds).json()
+        answer = self._request("GET", "/v1/whales", timeout_seconds).json()
         if not isinstance(answer, list):
             raise ValueError(f"expected a list of whales from {self._url}, got {answer!r}")
-        return [_parse_whale(whale) for whale in answer]
+        return [Whale.parse(whale) for whale in answer]
 
-    def place(self, x: int, y: int) -> None:
+    def place(self, whale: Whale) -> None:
         """Place a whale; when this returns, it is on disk.
 
         Raises:
             ValueError: the app answered something else than `ok`.
         """
-        answer = self._ask("POST", "/v1/whales", SAVE_SECONDS, body=f"{x}:{y}").text
+        answer = self._request("POST", "/v1/whales", SAVE_SECONDS, body=str(whale)).text
         if answer != "ok":
             raise ValueError(f"expected ok from {self._url}, got {answer!r}")
 
     def ping(self) -> bool:
         """Whether the app reaches its Redis."""
-        return bool(self._ask("GET", "/v1/ping", READ_SECONDS).json()["connected"])
+        return bool(self._request("GET", "/v1/ping", READ_SECONDS).json()["connected"])
 
-    def _ask(
+    def _request(
         self, method: str, path: str, timeout_seconds: float, body: str | None = None
     ) -> requests.Response:
         seconds = NODES.allow(timeout_seconds)
@@ -65,15 +63,8 @@ class MobyCounter:
             headers={"Connection": "close", "Content-Type": "text/plain"},
         )
         if not response.ok:
-            said = response.text.strip()[:200]
+            message = response.text.strip()[:200]
             raise requests.HTTPError(
-                f"{method} {self._url}{path}: {response.status_code} {said}", response=response
+                f"{method} {self._url}{path}: {response.status_code} {message}", response=response
             )
         return response
-
-
-def _parse_whale(whale: object) -> tuple[int, int]:
-    x, colon, y = str(whale).partition(":")
-    if not (colon and x.isdecimal() and y.isdecimal()):
-        raise ValueError(f"expected a whale as x:y, got {whale!r}")
-    return int(x), int(y)

@@ -12,6 +12,7 @@ from typing import Self
 import requests
 
 from acceptance.app.client import MobyCounter
+from acceptance.app.whale import Whale
 from acceptance.base.speed import NODES
 from report import attachments
 
@@ -60,7 +61,7 @@ class AppGap:
     """
 
     def __init__(
-        self, old: str, new: str, *, expected: Sequence[tuple[int, int]], is_up: Callable[[], bool]
+        self, old: str, new: str, *, expected: Sequence[Whale], is_up: Callable[[], bool]
     ) -> None:
         """Prepare; `is_up` is called before each question and must be quick and not raise."""
         self._old = old
@@ -118,7 +119,7 @@ class AppGap:
         while not self._ended.is_set():
             is_new = self._turned.is_set()
             address = self._new if is_new else self._old
-            outcome = self._ask(address) if self._is_up() else NODE_DOWN
+            outcome = self._probe(address) if self._is_up() else NODE_DOWN
             self._probes.append(Probe(self.since_start(), address, outcome))
             if is_new and outcome == CORRECT:
                 self._ended.set()
@@ -127,7 +128,7 @@ class AppGap:
             if self._stop.wait(question * beat_seconds - self.since_start()):
                 return
 
-    def _ask(self, address: str) -> str:
+    def _probe(self, address: str) -> str:
         try:
             seen = MobyCounter(address).whales(timeout_seconds=PROBE_SECONDS)
         except requests.Timeout:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from acceptance.app import pictures
 from acceptance.app.browser import Browser
-from acceptance.app.client import MobyCounter, Whales
+from acceptance.app.client import MobyCounter
+from acceptance.app.whale import Whale
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually
 from acceptance.nodes.node import Node
@@ -22,7 +23,7 @@ class Visitor:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._picture: tuple[str, bytes] | None = None
-        self.placed: Whales = []
+        self.placed: list[Whale] = []
 
     def open(self, node: Node) -> None:
         """Open the app on a node, once it answers, and wait until it has its data.
@@ -35,9 +36,8 @@ class Visitor:
         self._browser.open(f"http://{node.address}/")
         eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
 
-    def click(self, points: Sequence[tuple[int, int]]) -> None:
-        """Click at points of the sea, in CSS pixels from its top left corner, one after another,
-        each when the page can take it.
+    def click(self, points: Sequence[Whale]) -> None:
+        """Click where whales are to be, one after another, each when the page can take it.
 
         Raises:
             NeverCame: the app did not keep a whale.
@@ -48,22 +48,22 @@ class Visitor:
             self.placed.append(point)
             eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)
 
-    def place_by_script(self, point: tuple[int, int]) -> None:
+    def place_by_script(self, whale: Whale) -> None:
         """Place a whale without the page, as a program would.
 
         Raises:
             requests.RequestException: the app refused it or does not answer.
         """
-        self._app.place(*point)
-        self.placed.append(point)
+        self._app.place(whale)
+        self.placed.append(whale)
 
     def complaints(self) -> list[str]:
         """What the page reported as wrong since last asked."""
         return self._browser.console_errors()
 
-    def seen(self) -> Whales:
+    def seen(self) -> list[Whale]:
         """Where whales are drawn on the page, in whole pixels, in the order of the page."""
-        return [(round(x), round(y)) for x, y in self._browser.whale_positions()]
+        return [Whale.at(x, y) for x, y in self._browser.whale_centres()]
 
     def is_asked_to_click(self) -> bool:
         """Whether the page shows the message of an empty sea."""

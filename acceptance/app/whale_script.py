@@ -7,7 +7,8 @@ import threading
 
 import requests
 
-from acceptance.app.client import MobyCounter, Whales
+from acceptance.app.client import MobyCounter
+from acceptance.app.whale import Whale
 from acceptance.base.waiting import eventually, eventually_true
 from acceptance.nodes.node import Node
 
@@ -16,7 +17,7 @@ FIRST = 10  # enough to know that it goes on
 FIRST_SECONDS = 30
 
 
-class Placer:
+class WhaleScript:
     """Places whales on a node, once the app answers, until it no longer does or is told to stop.
 
     Raises:
@@ -25,13 +26,13 @@ class Placer:
 
     def __init__(self, node: Node) -> None:
         self._app = MobyCounter(node.address)
-        self._acknowledged: Whales = []
+        self._acknowledged: list[Whale] = []
         self._stopping = threading.Event()
         eventually(self._app.ping, is_=True, within=FIRST_SECONDS)
-        threading.Thread(target=self._run, name="placer", daemon=True).start()
+        threading.Thread(target=self._run, name="whale-script", daemon=True).start()
 
     @property
-    def acknowledged(self) -> Whales:
+    def acknowledged(self) -> list[Whale]:
         """Where the app has said that a whale is, on disk, oldest first."""
         return list(self._acknowledged)
 
@@ -57,9 +58,9 @@ class Placer:
             if self._stopping.is_set() or number == COLUMNS * ROWS:
                 return
             row, column = divmod(number, COLUMNS)
-            point = (STEP * (column + 1), STEP * (row + 1))
+            whale = Whale(STEP * (column + 1), STEP * (row + 1))
             try:
-                self._app.place(*point)
+                self._app.place(whale)
             except requests.RequestException:
                 return
-            self._acknowledged.append(point)
+            self._acknowledged.append(whale)

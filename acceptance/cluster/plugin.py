@@ -15,6 +15,9 @@ from acceptance.nodes.node import DRIVER, Node
 
 SOCKET = f"/run/docker/plugins/{DRIVER}.sock"
 ANSWER_SECONDS = 60
+LIST, CREATE, MOUNT, UNMOUNT = (
+    f"VolumeDriver.{name}" for name in ("List", "Create", "Mount", "Unmount")
+)
 
 
 @dataclass(frozen=True)
@@ -42,43 +45,26 @@ class Answer:
         return str(self.json().get("Err", ""))
 
 
-class PluginSocket:
-    """The driver's socket on each node; ends the mounts it was asked for when it is closed."""
+def post(cluster: Cluster, node: Node, call: str, body: str) -> Answer:
+    """Have the driver of a node answer one call, e.g. MOUNT.
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._mounts: list[tuple[Node, str]] = []
+    Args:
+        body: sent as it is, whether it is JSON or not.
+    """
+    most_seconds = NODES.allow(ANSWER_SECONDS)
+    typed = cluster.type(
+        node.name,
+        f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {most_seconds:.0f} "
+        f"--data-binary {shlex.quote(body)} --write-out '\\n%{{http_code}} %{{time_total}}' "
+        f"http://driver/{call}",
+    )
+    evidence.typed(typed)
+    assert typed.exit_status == 0, typed.output
+    text, _, figures = typed.output.strip().rpartition("\n")
+    status, seconds = figures.split()
+    return Answer(int(status), text, float(seconds))
 
-    def ask(self, node: Node, call: str, body: str) -> Answer:
-        """Ask one question, e.g. "VolumeDriver.Mount".
 
-        Args:
-            body: sent as it is, whether it is JSON or not.
-        """
-        answer = self._ask(node, call, body)
-        if call == "VolumeDriver.Mount" and answer.error == "":
-            self._mounts.append((node, body))
-        return answer
-
-    def list_seconds(self, node: Node, times: int = 9) -> float:
-        """How long the driver takes to list its volumes: the median of some tries."""
-        return median(self._ask(node, "VolumeDriver.List", "{}").seconds for _ in range(times))
-
-    def close(self) -> None:
-        """Unmount what is still mounted. An unmount too many is none."""
-        for node, body in self._mounts:
-            self._ask(node, "VolumeDriver.Unmount", body)
-
-    def _ask(self, node: Node, call: str, body: str) -> Answer:
-        most_seconds = NODES.allow(ANSWER_SECONDS)
-        typed = self._cluster.type(
-            node.name,
-            f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {most_seconds:.0f} "
-            f"--data-binary {shlex.quote(body)} --write-out '\\n%{{http_code}} %{{time_total}}' "
-            f"http://driver/{call}",
-        )
-        evidence.typed(typed)
-        assert typed.exit_status == 0, typed.output
-        text, _, figures = typed.output.strip().rpartition("\n")
-        status, seconds = figures.split()
-        return Answer(int(status), text, float(seconds))
+def list_seconds(cluster: Cluster, node: Node, times: int = 9) -> float:
+    """How long the driver takes to list its volumes: the median of some tries."""
+    return median(post(cluster, node, LIST, "{}").seconds for _ in range(times))

@@ -1,11 +1,12 @@
 """Steps about moby-counter: what a visitor does in the page and sees there."""
 
 from behave import given, then, when
-from behave.runner import Context
 
 from acceptance.app.client import MobyCounter
-from acceptance.app.whale_script import Placer
+from acceptance.app.whale import Whale
+from acceptance.app.whale_script import WhaleScript
 from acceptance.base.waiting import eventually
+from acceptance.context import Context
 
 SEEN_SECONDS = 5  # the page asks for news each second
 START_SECONDS = 30  # within which the app answers once its containers are there
@@ -13,15 +14,14 @@ START_SECONDS = 30  # within which the app answers once its containers are there
 
 @given('moby-counter runs on "{node}"')
 def run_app(context: Context, node: str) -> None:
-    start_app(context, node)
+    compose_up(context, node)
     app = MobyCounter(context.cluster.node(node).address)
-    eventually(app.ping, is_=True, within=START_SECONDS)  # Compose does not wait for it
+    eventually(app.ping, is_=True, within=START_SECONDS)
 
 
 @when('the operator starts moby-counter on "{node}"')
 def start_app(context: Context, node: str) -> None:
-    typed = context.operator.type(node, "cd /vagrant/app && docker-compose up -d")
-    assert typed.exit_status == 0, typed.output
+    compose_up(context, node)
 
 
 @when('a visitor opens the app on "{node}"')
@@ -32,24 +32,24 @@ def open_app(context: Context, node: str) -> None:
 
 @when("the visitor clicks at these points")
 def click(context: Context) -> None:
-    context.visitor.click([(int(row["x"]), int(row["y"])) for row in context.table])
+    context.visitor.click([Whale(int(row["x"]), int(row["y"])) for row in context.table])
 
 
 @when("a script places a whale at {x:d}, {y:d}")
 def place_whale(context: Context, x: int, y: int) -> None:
-    context.visitor.place_by_script((x, y))
+    context.visitor.place_by_script(Whale(x, y))
 
 
 @given('a script keeps placing whales on "{node}"')
 def start_placing(context: Context, node: str) -> None:
-    context.placer = Placer(context.cluster.node(node))
-    context.add_cleanup(context.placer.stop)
-    context.placer.wait_until_it_goes_on()
+    context.notes.script = script = WhaleScript(context.cluster.node(node))
+    context.add_cleanup(script.stop)
+    script.wait_until_it_goes_on()
 
 
 @then('the visitor finds every whale that was acknowledged on "{node}"')
 def check_acknowledged(context: Context, node: str) -> None:
-    visitor, acknowledged = context.visitor, context.placer.acknowledged
+    visitor, acknowledged = context.visitor, context.notes.script.acknowledged
     visitor.open(context.cluster.node(node))
     try:
         eventually(
@@ -93,5 +93,11 @@ def check_badge(context: Context, node: str) -> None:
 
 @then('the app shows its data on "{node}" within {seconds:g} seconds')
 def check_gap(context: Context, node: str, seconds: float) -> None:
-    gap = context.operator.wait_for_app(within=seconds)
+    gap = context.app_move.wait_until_back(within=seconds)
     assert gap.new_address == context.cluster.node(node).address, gap
+
+
+def compose_up(context: Context, node: str) -> None:
+    """Start the app; Compose does not wait until it answers."""
+    typed = context.operator.type(node, "cd /vagrant/app && docker-compose up -d")
+    assert typed.exit_status == 0, typed.output

@@ -1,10 +1,10 @@
 """Steps about a container that writes to a volume all the time."""
 
 from behave import given, then, when
-from behave.runner import Context
 
 from acceptance.base.waiting import eventually
 from acceptance.cluster import copies, writer
+from acceptance.context import Context
 
 STOPPED_SECONDS = 30
 
@@ -23,7 +23,7 @@ def check_writes(context: Context, node: str) -> None:
 
 @given('all nodes hold what the container on "{node}" has written to the volume "{volume}"')
 def wait_for_lines(context: Context, node: str, volume: str) -> None:
-    context.copied_lines = writer.written(context.cluster.node(node))
+    context.notes.copied_lines = writer.written(context.cluster.node(node))
     copies.wait_for_all(context.cluster, volume)
 
 
@@ -50,7 +50,7 @@ def check_all_lines(context: Context, node: str) -> None:
 
 @then("it prints every line that had been copied")
 def check_copied_lines(context: Context) -> None:
-    missing = set(context.copied_lines) - set(context.typed.output.split())
+    missing = set(context.notes.copied_lines) - set(context.typed.output.split())
     assert not missing, f"missing: {sorted(missing, key=int)}"
 
 

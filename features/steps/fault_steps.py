@@ -1,10 +1,10 @@
 """Steps about what breaks, and is mended again."""
 
 from behave import given, then, when
-from behave.runner import Context
 
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually
+from acceptance.context import Context
 
 NOTICED_SECONDS = 40
 
@@ -118,13 +118,14 @@ def wait_until_alone(context: Context, node: str) -> None:
 
 @given('the engine of "{node}" takes a while to start, without volumes')
 def note_start_seconds(context: Context, node: str) -> None:
-    context.start_seconds = context.cluster.node(node).restart("docker")
+    context.notes.start_seconds = context.cluster.node(node).restart("docker")
 
 
 @then('the engine of "{node}" starts at most {seconds:g} seconds slower than that')
 def check_start_seconds(context: Context, node: str, seconds: float) -> None:
-    slower = context.cluster.node(node).restart("docker") - context.start_seconds
+    before = context.notes.start_seconds
+    slower = context.cluster.node(node).restart("docker") - before
     allowed = evidence.figure(
         "Engine start, longer than without volumes", measured=slower, promised=seconds
     )
-    assert slower <= allowed, f"it took {context.start_seconds:.1f} s, and now {slower:.1f} s more"
+    assert slower <= allowed, f"it took {before:.1f} s, and now {slower:.1f} s more"

@@ -1,10 +1,10 @@
 """Steps about nodes: their engines, and what runs there."""
 
 from behave import then
-from behave.runner import Context
 
 from acceptance.base.waiting import eventually_true
 from acceptance.cluster import pool_check
+from acceptance.context import Context
 
 NOTICED_SECONDS = 30
 

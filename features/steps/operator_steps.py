@@ -3,9 +3,9 @@
 import json
 
 from behave import given, then, when
-from behave.runner import Context
 
 from acceptance.base import evidence, listing
+from acceptance.context import Context
 
 # Exit statuses of curl when the other side ends a connection it had taken: with no answer, while it
 # sent, while it received. A node that is down, or whom curl does not trust, is none of these.
@@ -63,8 +63,9 @@ def have_typed(context: Context, node: str) -> None:
 
 @when('the operator stops the app on "{node}", to start it on "{target}", with')
 def stop_app(context: Context, node: str, target: str) -> None:
-    whales = context.visitor.placed
-    context.typed = context.operator.stop_app(node, target, context.text, whales)
+    old, new = context.cluster.node(node), context.cluster.node(target)
+    leaving = context.app_move.leaving(old, new, context.visitor.placed)
+    context.typed = context.operator.type(node, context.text, during=leaving)
     assert context.typed.exit_status == 0, context.typed.output
 
 
@@ -189,8 +190,10 @@ def check_status(context: Context, status: int) -> None:
 
 @given("the operators of all nodes have typed at once")
 def have_typed_everywhere(context: Context) -> None:
-    type_everywhere(context)
-    check_all_succeed(context)
+    nodes = [node.name for node in context.cluster.nodes]
+    answers = context.operator.type_at_once(nodes, context.text)
+    failed = [typed for typed in answers if typed.exit_status != 0]
+    assert not failed, failed
 
 
 @then("all of them succeed")

@@ -3,11 +3,11 @@
 import json
 
 from behave import then, when
-from behave.runner import Context
 
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually_true
-from acceptance.cluster import driver_usage
+from acceptance.cluster import driver_usage, plugin
+from acceptance.context import Context
 
 IDLE_SECONDS = 60  # the copies of what was made before are still under way
 MB = 1_000_000
@@ -15,13 +15,16 @@ MB = 1_000_000
 
 @when('Docker asks "{node}" for {call}')
 def ask(context: Context, node: str, call: str) -> None:
-    context.answer = context.plugin.ask(context.cluster.node(node), call, context.text)
+    asked = (context.cluster, context.cluster.node(node))
+    context.answer = plugin.post(*asked, call, context.text)
+    if call == plugin.MOUNT and context.answer.error == "":
+        context.add_cleanup(plugin.post, *asked, plugin.UNMOUNT, context.text)
 
 
 @when('Docker asks "{node}" to make a volume with a name of {length:d} letters')
 def ask_for_name(context: Context, node: str, length: int) -> None:
     body = json.dumps({"Name": "n" * length})
-    context.answer = context.plugin.ask(context.cluster.node(node), "VolumeDriver.Create", body)
+    context.answer = plugin.post(context.cluster, context.cluster.node(node), plugin.CREATE, body)
 
 
 @then("the driver agrees")
@@ -48,7 +51,7 @@ def check_saying(context: Context, text: str) -> None:
 
 @then('the driver on "{node}" lists its volumes in less than {most:d} milliseconds')
 def check_list_time(context: Context, node: str, most: int) -> None:
-    took = context.plugin.list_seconds(context.cluster.node(node)) * 1000
+    took = plugin.list_seconds(context.cluster, context.cluster.node(node)) * 1000
     allowed = evidence.figure("Listing all volumes", measured=took, promised=most, unit="ms")
     assert took < allowed, f"it took {took:.0f} ms"
 

@@ -1,7 +1,8 @@
 """Steps about those who ask for what is not theirs."""
 
 from behave import then, when
-from behave.runner import Context
+
+from acceptance.context import Context
 
 ENGINE = "dockerd"
 

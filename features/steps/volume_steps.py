@@ -1,12 +1,12 @@
 """Steps about volumes: who owns them, who holds copies, where they can go."""
 
 from behave import given, then, when
-from behave.runner import Context
 
 from acceptance.base import evidence
 from acceptance.base.speed import NODES
 from acceptance.base.waiting import eventually, eventually_true
 from acceptance.cluster import copies, driver_usage
+from acceptance.context import Context
 from report.figure import LAG
 
 OWNER_SECONDS = 10
@@ -102,11 +102,11 @@ def check_difference(context: Context, node: str, volume: str, difference: str) 
 
 @when('"{node}" begins to count what it receives')
 def begin_counting(context: Context, node: str) -> None:
-    context.received = driver_usage.Received(context.cluster.node(node))
+    context.notes.received = driver_usage.Received(context.cluster.node(node))
 
 
 @then("it has received at most {most:d} MB")
 def check_received(context: Context, most: int) -> None:
-    received = context.received.count() / MB
+    received = context.notes.received.count() / MB
     allowed = evidence.figure("Received for a move", measured=received, promised=most, unit="MB")
     assert received <= allowed, f"it received {received:.1f} MB"

@@ -4,62 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 import requests
 
 from acceptance.app.client import MobyCounter
 from acceptance.app.gap import AppGap, GapNeverEnded
+from acceptance.app.whale import Whale
 from acceptance.base.waiting import eventually
-
-WHALES = [(10, 20), (300, 40)]
-
-
-@dataclass
-class FakeApp:
-    """What one address answers with; may be changed while it serves."""
-
-    address: str
-    status: int = 200
-    whales: str = '["10:20", "300:40"]'
-    said: str = "ok"
-    posted: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def serving() -> Iterator[FakeApp]:
-    app = FakeApp("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer('{"connected": false}' if self.path == "/v1/ping" else app.whales)
-
-        def do_POST(self) -> None:
-            app.posted.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self._answer(app.said)
-
-        def _answer(self, body: str) -> None:
-            self.send_response(app.status)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    app.address = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield app
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.unit.acceptance.app.fake_app import WHALES, FakeApp, serving, unserved
 
 
 @pytest.fixture
@@ -72,12 +25,6 @@ def app() -> Iterator[FakeApp]:
 def other() -> Iterator[FakeApp]:
     with serving() as app:
         yield app
-
-
-def unserved() -> str:
-    """An address nobody listens on (any more)."""
-    with serving() as app:
-        return app.address
 
 
 def always() -> bool:
@@ -99,11 +46,11 @@ def test_an_answer_that_is_no_list_of_whales_is_an_error(app: FakeApp, answer: s
 
 def test_place_posts_the_whale_and_wants_ok(app: FakeApp) -> None:
     counter = MobyCounter(app.address)
-    counter.place(10, 20)
+    counter.place(Whale(10, 20))
     assert app.posted == ["10:20"]
     app.said = "maybe"
     with pytest.raises(ValueError, match="maybe"):
-        counter.place(10, 20)
+        counter.place(Whale(10, 20))
 
 
 def test_ping_tells_whether_redis_is_there(app: FakeApp) -> None:
@@ -113,7 +60,7 @@ def test_ping_tells_whether_redis_is_there(app: FakeApp) -> None:
 def test_an_error_status_comes_with_what_the_app_said(app: FakeApp) -> None:
     app.status, app.said = 503, "the whales are away"
     with pytest.raises(requests.HTTPError, match="503 the whales are away"):
-        MobyCounter(app.address).place(1, 2)
+        MobyCounter(app.address).place(Whale(1, 2))
 
 
 def test_a_proxy_of_the_host_is_not_used(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:

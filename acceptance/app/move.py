@@ -1,0 +1,62 @@
+"""The app while it is moved from one node to another: how long it is away, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from acceptance.app import gap_drawing
+from acceptance.app.gap import AppGap, Gap, GapNeverEnded
+from acceptance.app.whale import Whale
+from acceptance.base import evidence
+from acceptance.nodes.node import Node
+
+APP_STARTED = "App shows its data after its start on another node"
+
+
+class AppMove:
+    """Watches the app while somebody moves it; one move at a time."""
+
+    def __init__(self, is_up: Callable[[], bool]) -> None:
+        """Prepare; see AppGap for `is_up`."""
+        self._is_up = is_up
+        self._away: AppGap | None = None
+        self._watching = ExitStack()
+
+    @contextmanager
+    def leaving(self, old: Node, new: Node, whales: Sequence[Whale]) -> Iterator[None]:
+        """Watch from the moment this block begins; the block stops the app on its old node.
+
+        The app is asked ten times a second whether it shows `whales`: at the old node while the
+        block runs, then at the new one, until `close`.
+        """
+        self.close()
+        self._away = AppGap(old.address, new.address, expected=whales, is_up=self._is_up)
+        self._watching.enter_context(self._away)
+        yield
+        self._away.turn_to_new()
+
+    def wait_until_back(self, within: float) -> Gap:
+        """Return how long the app was away, once it shows its whales on the new node.
+
+        Args:
+            within: seconds from now, on nodes as quick as this machine.
+
+        Raises:
+            GapNeverEnded: it does not; the message says what it answered last.
+        """
+        assert self._away is not None, "nobody has moved the app"
+        asked_at_seconds = self._away.since_start()
+        try:
+            gap = self._away.wait(within=evidence.promised(within))
+        except GapNeverEnded:
+            gap_drawing.attach_probes(self._away.probes)
+            raise
+        gap_drawing.attach(gap)
+        after_start = max(gap.seconds - asked_at_seconds, 0)
+        evidence.figure(APP_STARTED, measured=after_start, promised=within)
+        return gap
+
+    def close(self) -> None:
+        """Ask the app no more."""
+        self._watching.close()

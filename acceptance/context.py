@@ -1,0 +1,57 @@
+"""What steps and hooks find on behave's context, by name and type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from acceptance.app.move import AppMove
+from acceptance.app.visitor import Visitor
+from acceptance.app.whale_script import WhaleScript
+from acceptance.base.command import Typed
+from acceptance.cluster.cluster import Cluster
+from acceptance.cluster.driver_usage import Received
+from acceptance.cluster.faults import Faults
+from acceptance.cluster.plugin import Answer
+from acceptance.operator import Operator
+
+
+class Notes:
+    """What one step of a scenario leaves for a later one, which fails if it is not there."""
+
+    copied_lines: list[str]
+    start_seconds: float
+    received: Received
+    script: WhaleScript
+
+
+class Context(Protocol):
+    """behave's context, which makes every attribute but the cluster anew for each scenario.
+
+    `typed`, `answers` and `answer` are what came of the step before: of a command, of several
+    typed at once, of a call of the plugin protocol.
+    """
+
+    config: Any
+    text: str
+    table: Any
+
+    cluster: Cluster
+    operator: Operator
+    faults: Faults
+    app_move: AppMove
+    visitor: Visitor
+    notes: Notes
+
+    typed: Typed
+    answers: list[Typed]
+    answer: Answer
+
+    def add_cleanup(self, cleanup: Callable[..., object], *arguments: object) -> None:
+        """Have something done when the scenario ends, the newest first."""
+
+    def abort(self, reason: str) -> None:
+        """End the run after this scenario."""
+
+    def __contains__(self, name: str) -> bool:
+        """True if an attribute is there."""
