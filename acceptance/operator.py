@@ -15,7 +15,7 @@ from typing import Literal
 from acceptance.base import evidence
 from acceptance.base.command import COMMAND_SECONDS, Typed
 from acceptance.base.ports import DRIVER_PORT, ETCD_PORT
-from acceptance.base.speed import NODES
+from acceptance.base.speed import Limit
 from acceptance.cluster.cluster import Cluster
 from host import ROOT
 
@@ -85,7 +85,7 @@ class Operator:
 
     def type_at_home(self, command: str) -> Typed:
         """Type a command in the repository's folder, with no variable of ours set."""
-        seconds = NODES.allow(COMMAND_SECONDS)
+        seconds = Limit(COMMAND_SECONDS).seconds
         plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         started = time.monotonic()
         try:

@@ -17,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 
-from acceptance.base.speed import NODES
+from acceptance.base.speed import Limit
 from host.problem import Problem
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -95,7 +95,7 @@ class Browser:
                 options.add_argument(flag)
             self._driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
             cleanup.callback(self._driver.quit)
-            self._page_seconds = NODES.allow(PAGE_SECONDS)
+            self._page_seconds = Limit(PAGE_SECONDS).seconds
             self._driver.set_page_load_timeout(self._page_seconds)
             self._driver.set_script_timeout(self._page_seconds)
             # The window's own size includes what headless Chromium thinks is a title bar.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import requests
 
 from acceptance.app.whale import Whale
-from acceptance.base.speed import NODES
+from acceptance.base.speed import Limit
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
@@ -25,13 +25,13 @@ class MobyCounter:
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the host's is no way to a node
 
-    def whales(self, *, timeout_seconds: float = READ_SECONDS) -> list[Whale]:
+    def whales(self, *, within: float = READ_SECONDS) -> list[Whale]:
         """All whales, oldest first.
 
         Raises:
             ValueError: the answer is not a list of "x:y".
         """
-        answer = self._request("GET", "/v1/whales", timeout_seconds).json()
+        answer = self._request("GET", "/v1/whales", within).json()
         if not isinstance(answer, list):
             raise ValueError(f"expected a list of whales from {self._url}, got {answer!r}")
         return [Whale.parse(whale) for whale in answer]
@@ -51,14 +51,14 @@ class MobyCounter:
         return bool(self._request("GET", "/v1/ping", READ_SECONDS).json()["connected"])
 
     def _request(
-        self, method: str, path: str, timeout_seconds: float, body: str | None = None
+        self, method: str, path: str, within: float, body: str | None = None
     ) -> requests.Response:
-        seconds = NODES.allow(timeout_seconds)
+        connect, read = Limit(min(CONNECT_SECONDS, within)), Limit(within)
         response = self._session.request(
             method,
             self._url + path,
             data=body,
-            timeout=(min(NODES.allow(CONNECT_SECONDS), seconds), seconds),
+            timeout=(connect.seconds, read.seconds),
             # A connection kept open would outlive the app's move and hide it.
             headers={"Connection": "close", "Content-Type": "text/plain"},
         )

@@ -13,7 +13,7 @@ import requests
 
 from acceptance.app.client import MobyCounter
 from acceptance.app.whale import Whale
-from acceptance.base.speed import NODES
+from acceptance.base.speed import Limit
 from report import attachments
 
 PROBES_PER_SECOND = 10
@@ -99,22 +99,26 @@ class AppGap:
         return tuple(self._probes)
 
     def wait(self, *, within: float) -> Gap:
-        """Wait for the first correct answer of the new address, at most `within` seconds.
+        """Wait for the first correct answer of the new address.
+
+        Args:
+            within: seconds from now, on nodes as quick as this machine.
 
         Raises:
             GapNeverEnded: there was none.
         """
-        if not self._ended.wait(within):
+        seconds = Limit(within).seconds
+        if not self._ended.wait(seconds):
             last = self.probes[-1:]
             seen = f"{last[0].address}: {last[0].outcome}" if last else "nothing was asked"
             raise GapNeverEnded(
-                f"no correct answer from {self._new} within {within:g} s; last: {seen}"
+                f"no correct answer from {self._new} within {seconds:g} s; last: {seen}"
             )
         probes = self.probes
         return Gap(probes[-1].at_seconds, self._old, self._new, probes)
 
     def _run(self) -> None:
-        beat_seconds = NODES.allow(1 / PROBES_PER_SECOND)
+        beat_seconds = Limit(1 / PROBES_PER_SECOND).seconds
         question = 0
         while not self._ended.is_set():
             is_new = self._turned.is_set()
@@ -130,7 +134,7 @@ class AppGap:
 
     def _probe(self, address: str) -> str:
         try:
-            seen = MobyCounter(address).whales(timeout_seconds=PROBE_SECONDS)
+            seen = MobyCounter(address).whales(within=PROBE_SECONDS)
         except requests.Timeout:
             return "no answer"
         except requests.ConnectionError:

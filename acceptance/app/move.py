@@ -48,7 +48,7 @@ class AppMove:
         assert self._away is not None, "nobody has moved the app"
         asked_at_seconds = self._away.since_start()
         try:
-            gap = self._away.wait(within=evidence.promised(within))
+            gap = self._away.wait(within=within)
         except GapNeverEnded:
             gap_drawing.attach_probes(self._away.probes)
             raise

@@ -13,8 +13,8 @@ from pathlib import Path
 import allure
 from allure_commons.types import AttachmentType
 
-from acceptance.base import speed
 from acceptance.base.command import Typed
+from acceptance.base.speed import Limit
 from report import attachments
 from report.figure import Figure
 
@@ -48,18 +48,10 @@ def figure(name: str, *, measured: float, promised: float | None = None, unit: s
     """
     allowed = promised
     if promised is not None and unit in TIMES:
-        allowed = speed.NODES.allow(promised)
+        allowed = Limit(promised).seconds
     found = Figure(name, measured, promised, allowed, unit)
     _attach(found.to_json(), str(found), AttachmentType.JSON, attachments.FIGURE)
     return math.inf if allowed is None else allowed
-
-
-def promised(seconds: float) -> float:
-    """Scale a promised time to these nodes, and attach it when it was stretched."""
-    allowed = speed.NODES.allow(seconds)
-    if allowed > seconds:
-        measured(f"{allowed:.0f} s allowed for {seconds:g}: the nodes are {speed.NODES}")
-    return allowed
 
 
 def picture(name: str, png: bytes, kind: str) -> None:

@@ -39,10 +39,6 @@ class Speed:
 
     factor: float = 1.0
 
-    def allow(self, seconds: float) -> float:
-        """What a limit in seconds is on these nodes."""
-        return seconds * self.factor
-
     def measure(self, there: Sequence[float]) -> None:
         """Compare the seconds that the nodes took for WORK with what this machine takes."""
         done = subprocess.run(
@@ -58,6 +54,21 @@ class Speed:
 
 NODES = Speed()
 """That of the nodes of this run: there is one set of them."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A time limit; `written` are its seconds on nodes that are as quick as this machine.
+
+    What takes a limit takes it as written, and makes a Limit of it where time is measured.
+    """
+
+    written: float
+
+    @property
+    def seconds(self) -> float:
+        """The limit on the nodes of this run; nothing else scales a time."""
+        return self.written * NODES.factor
 
 
 def factor_of(here: float, there: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from tenacity import (
     wait_fixed,
 )
 
-from acceptance.base import speed
+from acceptance.base.speed import Limit
 
 Reading = TypeVar("Reading")
 
@@ -62,15 +63,19 @@ def eventually_true(
     *,
     what: str,
     within: float,
+    since: float | None = None,
     not_yet: tuple[type[Exception], ...] = NOT_YET,
 ) -> Reading:
     """Call `read` until `holds` is true of what it returns; otherwise like `eventually`.
 
     Args:
         what: completes "waited 5 s for ..." in the error, e.g. "three whales".
+        since: the moment at which the time begins, as of time.monotonic(); now if left out.
     """
 
-    seconds = speed.NODES.allow(within)
+    seconds = Limit(within).seconds
+    if since is not None:
+        seconds -= time.monotonic() - since
 
     def give_up(state: RetryCallState) -> Any:
         assert state.outcome is not None

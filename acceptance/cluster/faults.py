@@ -8,12 +8,10 @@ from contextlib import ExitStack
 from functools import partial
 
 from acceptance.base import evidence
-from acceptance.base.speed import NODES
 from acceptance.base.waiting import eventually, eventually_true
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
-from report.figure import TAKEOVER
 
 SUBVOLUME_INODE = 256  # of the root of each; source: btrfs, BTRFS_FIRST_FREE_OBJECTID
 CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
@@ -158,17 +156,16 @@ class Faults:
         Raises:
             NeverCame: none did in time.
         """
-        ends = self._began + evidence.promised(within)
         well = {node.name for node in self._cluster.well_nodes}
         owner = eventually_true(
             lambda: self._cluster.owner_of(volume),
             lambda owner: owner in well,
             what=f"{' or '.join(sorted(well))} to own '{volume}'",
-            within=(ends - time.monotonic()) / NODES.factor,
+            within=within,
+            since=self._began,
         )
         took_seconds = time.monotonic() - self._began
         evidence.measured(f"{owner} owns '{volume}' now")
-        evidence.figure(TAKEOVER, measured=took_seconds, promised=within)
         return took_seconds
 
     def heal(self) -> None:

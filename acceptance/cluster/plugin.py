@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from acceptance.base import evidence
-from acceptance.base.speed import NODES
+from acceptance.base.speed import Limit
 from acceptance.cluster.cluster import Cluster
 from acceptance.nodes.node import DRIVER, Node
 
@@ -51,7 +51,7 @@ def post(cluster: Cluster, node: Node, call: str, body: str) -> Answer:
     Args:
         body: sent as it is, whether it is JSON or not.
     """
-    most_seconds = NODES.allow(ANSWER_SECONDS)
+    most_seconds = Limit(ANSWER_SECONDS).seconds
     typed = cluster.type(
         node.name,
         f"sudo curl --silent --show-error --unix-socket {SOCKET} --max-time {most_seconds:.0f} "

@@ -9,8 +9,8 @@ from typing import Any
 from invoke.exceptions import CommandTimedOut
 from paramiko import SSHException
 
-from acceptance.base import speed
 from acceptance.base.command import COMMAND_SECONDS, TIMED_OUT, Typed
+from acceptance.base.speed import Limit
 from acceptance.nodes.access import Access, NodeAway
 from acceptance.nodes.engine import Engine, Thing
 
@@ -55,7 +55,7 @@ class Node:
         Raises:
             NodeAway: the node does not answer, or went away while the command ran.
         """
-        seconds = speed.NODES.allow(within)
+        seconds = Limit(within).seconds
         started = time.monotonic()
         try:
             self._connection.open()

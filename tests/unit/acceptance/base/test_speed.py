@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from acceptance.base import speed
-from acceptance.base.speed import Speed
-from acceptance.base.waiting import NeverCame, eventually
+from acceptance.base.speed import Limit, Speed
+from acceptance.base.waiting import NeverCame, eventually, eventually_true
 
 
 @pytest.fixture
@@ -31,10 +31,14 @@ def test_nodes_about_as_quick_as_this_machine_count_as_that(there: list[float]) 
     assert speed.factor_of(0.2, there) == 1
 
 
-def test_limits_grow_by_the_factor_and_the_report_says_so() -> None:
-    assert Speed().allow(5) == 5
+def test_limits_grow_by_the_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Limit(5).seconds == 5
+    monkeypatch.setattr(speed.NODES, "factor", 7.25)
+    assert Limit(4).seconds == 29
+
+
+def test_the_report_says_how_quick_the_nodes_are() -> None:
     assert str(Speed()) == "as quick as this machine"
-    assert Speed(7.25).allow(4) == 29
     assert "7.2 times slower" in str(Speed(7.25))
 
 
@@ -56,3 +60,11 @@ def test_waiting_is_as_much_more_patient() -> None:
     with pytest.raises(NeverCame, match=r"waited 0\.3 s"):
         eventually(lambda: False, is_=True, within=0.1)
     assert time.monotonic() - started >= 0.3
+
+
+@pytest.mark.usefixtures("slow_nodes")
+def test_a_limit_that_began_earlier_ends_earlier() -> None:
+    began = time.monotonic() - 0.2
+    with pytest.raises(NeverCame, match=r"waited 0\.[01]\d* s"):
+        eventually_true(lambda: 0, bool, what="one", within=0.1, since=began)
+    assert time.monotonic() - began >= 0.3
