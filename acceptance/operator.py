@@ -127,7 +127,7 @@ class Operator:
 
     def ask_as_node(self, asker: str, node: str, volume: str) -> Typed:
         """Have `asker`, with its own certificate, ask another node for a volume's snapshots."""
-        known = self._cluster.node(asker).ask(
+        known = self._cluster.node(asker).run(
             f"docker volume inspect -f {{{{.Status.id}}}} {volume}"
         )
         files = "/etc/flocker/certs/"

@@ -23,7 +23,7 @@ CARRY_SECONDS = 300
 
 def make_volume(node: Node) -> None:
     """A `local` volume on the folder; the folder itself may come later."""
-    node.ask(
+    node.run(
         "docker volume create --driver local --opt type=none --opt o=bind "
         f"--opt device={FOLDER} {VOLUME}"
     )
@@ -31,7 +31,7 @@ def make_volume(node: Node) -> None:
 
 def remove_volume(node: Node) -> None:
     """Remove what `make_volume` made, and the folder."""
-    node.ask(f"docker volume rm --force {VOLUME}")
+    node.run(f"docker volume rm --force {VOLUME}")
     disk.delete(node, FOLDER, SNAPSHOT, RECEIVED)
 
 
@@ -70,7 +70,7 @@ class Bare:
 
     def _flush_target(self) -> float:
         started = time.monotonic()
-        self.target.ask(f"sudo btrfs filesystem sync {disk.FOLDER}")
+        self.target.run(f"sudo btrfs filesystem sync {disk.FOLDER}")
         return time.monotonic() - started
 
     @property
@@ -135,7 +135,7 @@ class Send(Bare):
 
     def create(self) -> None:
         super().create()
-        self.target.ask(f"sudo mkdir -p {RECEIVED}")
+        self.target.run(f"sudo mkdir -p {RECEIVED}")
 
     def carry(self) -> float:
         self._carry(
@@ -144,5 +144,5 @@ class Send(Bare):
             f"&& btrfs --quiet send {SNAPSHOT} | {self._ssh} sudo btrfs --quiet receive {RECEIVED}"
         )
         flush_seconds = self._flush_target()
-        self.target.ask(f"sudo btrfs --quiet subvolume snapshot {RECEIVED}/snapshot {FOLDER}")
+        self.target.run(f"sudo btrfs --quiet subvolume snapshot {RECEIVED}/snapshot {FOLDER}")
         return flush_seconds

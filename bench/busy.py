@@ -75,7 +75,7 @@ def percentile(figures: Sequence[float], percent: int) -> float:
 def _create(owner: Node, names: list[str], *, replicas: int) -> None:
     options = f"--driver flocker --opt replicas={replicas}"
     for some in volumes.batches(names, volumes.NAMES_AT_ONCE):
-        owner.ask(f"for name in {' '.join(some)}; do docker volume create {options} $name; done")
+        owner.run(f"for name in {' '.join(some)}; do docker volume create {options} $name; done")
 
 
 def _append(owner: Node, ids: list[str]) -> None:
@@ -96,5 +96,5 @@ def _spent(nodes: list[Node]) -> list[float]:
 
 
 def _revision(node: Node) -> int:
-    printed = node.ask(f"sudo env {ETCD_ACCESS} etcdctl endpoint status --write-out json")
+    printed = node.run(f"sudo env {ETCD_ACCESS} etcdctl endpoint status --write-out json")
     return int(json.loads(printed)[0]["Status"]["header"]["revision"])

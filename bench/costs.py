@@ -74,7 +74,7 @@ def measure_fio(node: Node, mounts: dict[str, str], results: Results) -> None:
     for _ in range(REPETITIONS):
         for load, options in WRITES.items():
             for title, mount in mounts.items():
-                printed = node.ask(f"docker run --rm {mount} {FIO} {options}")
+                printed = node.run(f"docker run --rm {mount} {FIO} {options}")
                 results.add(load, title, read_fio(printed, load))
 
 
@@ -82,15 +82,15 @@ def measure_redis(node: Node, mounts: dict[str, str], results: Results) -> None:
     """How many writes a Redis keeps on each kind of volume, each on disk when it is answered."""
     for _ in range(REPETITIONS):
         for title, mount in mounts.items():
-            node.ask(f"docker run --detach --name {REDIS_NAME} {mount} {REDIS_SERVER}")
+            node.run(f"docker run --detach --name {REDIS_NAME} {mount} {REDIS_SERVER}")
             try:
                 eventually(lambda: _answers(node), is_=True, within=REDIS_READY_SECONDS)
-                printed = node.ask(
+                printed = node.run(
                     f"docker exec {REDIS_NAME} redis-benchmark -t set --csv "
                     f"-n {REDIS_REQUESTS} -c {REDIS_CLIENTS}"
                 )
             finally:
-                node.ask(f"docker rm --force {REDIS_NAME}")
+                node.run(f"docker rm --force {REDIS_NAME}")
             results.add(REDIS, title, read_redis(printed))
 
 

@@ -29,16 +29,16 @@ class Wire:
     def install(self) -> None:
         """Start to count."""
         for chain, side in DIRECTIONS.items():
-            self.node.ask(f"sudo iptables --insert {chain} {self._rule(side)}")
+            self.node.run(f"sudo iptables --insert {chain} {self._rule(side)}")
 
     def remove(self) -> None:
         """Take the rules away."""
         for chain, side in DIRECTIONS.items():
-            self.node.ask(f"sudo iptables --delete {chain} {self._rule(side)}")
+            self.node.run(f"sudo iptables --delete {chain} {self._rule(side)}")
 
     def bytes(self) -> int:
         """How many so far, both ways."""
-        listing = self.node.ask("sudo iptables --list --numeric --verbose --exact")
+        listing = self.node.run("sudo iptables --list --numeric --verbose --exact")
         return read_bytes(listing, self.peer.name)
 
     def _rule(self, side: str) -> str:

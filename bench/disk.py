@@ -39,8 +39,8 @@ def fill(node: Node, folder: str, data: Data) -> None:
 
     So that each move starts with nothing of its files in memory.
     """
-    node.ask(f"sudo cp -a --reflink=always {TEMPLATES}/{data.key}/. {folder}/")
-    node.ask(f"sudo sync --file-system {folder}")
+    node.run(f"sudo cp -a --reflink=always {TEMPLATES}/{data.key}/. {folder}/")
+    node.run(f"sudo sync --file-system {folder}")
 
 
 def expected_digest(node: Node, data: Data, token: str) -> str:
@@ -57,7 +57,7 @@ def expected_digest(node: Node, data: Data, token: str) -> str:
 
 def make_subvolume(node: Node, path: str) -> None:
     """Make an empty subvolume, and the folders above it."""
-    node.ask(f"sudo mkdir -p $(dirname {path}) && sudo btrfs --quiet subvolume create {path}")
+    node.run(f"sudo mkdir -p $(dirname {path}) && sudo btrfs --quiet subvolume create {path}")
 
 
 def delete(node: Node, *paths: str) -> None:

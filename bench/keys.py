@@ -25,15 +25,15 @@ def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
     known_hosts = "".join(_known_host(node) for node in nodes)
     try:
         for node in nodes:
-            node.ask(
+            node.run(
                 f"sudo rm -rf {FOLDER} && sudo install -d -m 0700 {FOLDER} "
                 f"&& sudo ssh-keygen -q -t ed25519 -N '' -C {MARK} -f {FOLDER}/key"
                 f" && echo '{known_hosts}' | sudo tee {FOLDER}/known_hosts >/dev/null"
             )
-            public = node.ask(f"sudo cat {FOLDER}/key.pub").strip()
+            public = node.run(f"sudo cat {FOLDER}/key.pub").strip()
             for other in nodes:
                 if other is not node:
-                    other.ask(f"echo '{public}' >> ~/.ssh/authorized_keys")
+                    other.run(f"echo '{public}' >> ~/.ssh/authorized_keys")
         yield
     finally:
         for node in nodes:
@@ -42,5 +42,5 @@ def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
 
 def _known_host(node: Node) -> str:
     """Its lines of a known_hosts, as it tells them itself."""
-    keys = node.ask("cut -d' ' -f1,2 /etc/ssh/ssh_host_*_key.pub").splitlines()
+    keys = node.run("cut -d' ' -f1,2 /etc/ssh/ssh_host_*_key.pub").splitlines()
     return "".join(f"{node.address} {key}\n" for key in keys)

@@ -25,11 +25,11 @@ def facts(cluster: Cluster) -> dict[str, str]:
         "Kernel": platform.release(),
         "Nodes": f"{len(cluster.nodes)}, provider {environment['Provider']}",
         "Docker engine": environment["Docker engine"],
-        "flocker": node.ask("dpkg-query --show --showformat '${Version}' flocker").strip(),
-        "btrfs-progs": node.ask("btrfs --version").split("\n")[0].removeprefix("btrfs-progs "),
-        "OpenSSH": node.ask("ssh -V 2>&1").split(",")[0],
-        "rsync": node.ask("rsync --version").split("\n")[0],
-        "fio": node.ask("fio --version").strip(),
+        "flocker": node.run("dpkg-query --show --showformat '${Version}' flocker").strip(),
+        "btrfs-progs": node.run("btrfs --version").split("\n")[0].removeprefix("btrfs-progs "),
+        "OpenSSH": node.run("ssh -V 2>&1").split(",")[0],
+        "rsync": node.run("rsync --version").split("\n")[0],
+        "fio": node.run("fio --version").strip(),
     }
 
 

@@ -127,17 +127,17 @@ def measure(method: Method, expected: Callable[[str], str] | None) -> Moved:
 
 def start_app(node: Node, mount: str) -> None:
     """Start a container that does nothing but have the volume."""
-    node.ask(f"docker run --detach --init --name {APP} {mount} busybox sleep 86400")
+    node.run(f"docker run --detach --init --name {APP} {mount} busybox sleep 86400")
 
 
 def stop_app(node: Node) -> None:
     """Stop it, as one does before a move."""
-    node.ask(f"docker stop --time {STOP_SECONDS} {APP}")
+    node.run(f"docker stop --time {STOP_SECONDS} {APP}")
 
 
 def remove_app(node: Node) -> None:
     """Remove it, running or not, if it is there."""
-    node.ask(f"docker rm --force {APP} 2>/dev/null || true")
+    node.run(f"docker rm --force {APP} 2>/dev/null || true")
 
 
 def _read(node: Node, mount: str) -> str:

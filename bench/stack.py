@@ -53,4 +53,4 @@ class Stack:
         self._compose(node, "down")
 
     def _compose(self, node: Node, command: str) -> None:
-        node.ask(f"BENCH_VOLUME={self.volume} {COMPOSE} {command}")
+        node.run(f"BENCH_VOLUME={self.volume} {COMPOSE} {command}")

@@ -25,12 +25,12 @@ Copies = Mapping[str, Mapping[str, Any]]
 
 def create(node: Node, name: str, *, replicas: int) -> None:
     """Create a volume."""
-    node.ask(f"docker volume create --driver flocker --opt replicas={replicas} {name}")
+    node.run(f"docker volume create --driver flocker --opt replicas={replicas} {name}")
 
 
 def folder_of(node: Node, name: str) -> str:
     """Where a volume is on the node that has it mounted."""
-    return node.ask(f"docker volume inspect --format '{{{{.Mountpoint}}}}' {name}").strip()
+    return node.run(f"docker volume inspect --format '{{{{.Mountpoint}}}}' {name}").strip()
 
 
 @contextmanager
@@ -89,17 +89,17 @@ def remove(nodes: list[Node], *names: str) -> None:
     known = ids(nodes[0])
     gone = {name: known[name] for name in names if name in known}
     for some in batches(list(gone), NAMES_AT_ONCE):
-        nodes[0].ask(f"docker volume rm {' '.join(some)}")
+        nodes[0].run(f"docker volume rm {' '.join(some)}")
     for some in batches(list(gone.values()), NAMES_AT_ONCE):
         for node in nodes:
             # The others are told, and do it in their own time.
             eventually(lambda: _has_copy(node, some), is_=False, within=FORGET_SECONDS)  # noqa: B023
             patterns = " -o ".join(f"-name '{volume_id}*'" for volume_id in some)
             trash = f"sudo find {POOL}/trash -mindepth 1 -maxdepth 1 \\( {patterns} \\)"
-            disk.delete(node, *node.ask(trash).split())
+            disk.delete(node, *node.run(trash).split())
         keys = " ".join(f"flocker/removed/{volume_id}" for volume_id in some)
         forget = f"for key in {keys}; do sudo env {ETCD_ACCESS} etcdctl del $key; done"
-        nodes[0].ask(forget)
+        nodes[0].run(forget)
 
 
 def batches(names: list[str], size: int) -> list[list[str]]:
@@ -108,11 +108,11 @@ def batches(names: list[str], size: int) -> list[list[str]]:
 
 
 def _has_copy(node: Node, volume_ids: list[str]) -> bool:
-    return not set(volume_ids).isdisjoint(node.ask(f"sudo ls {POOL}/volumes").split())
+    return not set(volume_ids).isdisjoint(node.run(f"sudo ls {POOL}/volumes").split())
 
 
 def _listed(node: Node) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = json.loads(node.ask("sudo flocker status --json"))["volumes"]
+    volumes: list[dict[str, Any]] = json.loads(node.run("sudo flocker status --json"))["volumes"]
     return volumes
 
 

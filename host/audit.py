@@ -26,11 +26,13 @@ def main() -> int:
         capture_output=True,
         text=True,
     )  # fmt: skip
-    said = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+    printed = [*done.stdout.splitlines(), *done.stderr.splitlines()]
     packages = json.loads(done.stdout)["dependencies"] if done.stdout.strip() else []
     checked = [each for each in packages if "vulns" in each]
     if not checked:
-        reason = packages[0]["skip_reason"] if packages else (said or ["pip-audit was silent"])[-1]
+        reason = (
+            packages[0]["skip_reason"] if packages else (printed or ["pip-audit was silent"])[-1]
+        )
         print(f"audit: no database of advisories was reached, nothing was checked: {reason}")
         return 2
     known = [(each, advisory) for each in checked for advisory in each["vulns"]]

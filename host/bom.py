@@ -44,24 +44,24 @@ def bill(version: str, made: datetime, wheels: list[Path]) -> str:
 
 
 def _library(wheel: Path) -> Component:
-    said = _metadata(wheel)
-    licence = said["License-Expression"] or said["License"] or _classified(said)
+    metadata = _metadata(wheel)
+    licence = metadata["License-Expression"] or metadata["License"] or _classified(metadata)
     return Component(
         type=ComponentType.LIBRARY,
-        name=said["Name"],
-        version=said["Version"],
+        name=metadata["Name"],
+        version=metadata["Version"],
         bom_ref=wheel.name,
         purl=PackageURL(
-            "pypi", None, said["Name"].lower(), said["Version"], {"file_name": wheel.name}
+            "pypi", None, metadata["Name"].lower(), metadata["Version"], {"file_name": wheel.name}
         ),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=_sha256(wheel))],
         licenses=[LicenseFactory().make_from_string(licence)],
     )
 
 
-def _classified(said: Message) -> str:
+def _classified(metadata: Message) -> str:
     """The licence of a library that names it only as one of its kinds."""
-    kinds = said.get_all("Classifier", [])
+    kinds = metadata.get_all("Classifier", [])
     return next(kind for kind in kinds if kind.startswith("License ::")).rpartition(":: ")[2]
 
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 
 from host import BUILD, LOGS, ROOT, engine, frozen, libvirt, loops, nodes, progress, provider, turn
-from host.commands import ask, docker_lines
+from host.commands import attempt, docker_lines
 from host.nodes import Container
 from host.problem import Problem
 
@@ -54,7 +54,7 @@ def clean() -> None:
     _remove_machines()
     # Not forced: nodes of another checkout may still stand on it.
     for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", nodes.IMAGE):
-        ask("docker", "image", "rm", image)
+        attempt("docker", "image", "rm", image)
     engine.stop()
     # Not by `vagrant box remove`: for libvirt's that wants a libvirt that runs, and it is stopped.
     shutil.rmtree(provider.box_folder(), ignore_errors=True)
@@ -96,11 +96,11 @@ def _remove_nodes() -> None:
         _remove_containers(late)
         volumes = {volume for container in (*ours, *late) for volume in container.volumes}
         for volume in volumes.intersection(docker_lines("volume", "ls", "--quiet")):
-            ask("docker", "volume", "rm", volume)
+            attempt("docker", "volume", "rm", volume)
         loops.detach(left_behind)
         attached = docker_lines("ps", "--all", "--quiet", "--filter", f"network={nodes.NETWORK}")
         if not attached:
-            ask("docker", "network", "rm", nodes.NETWORK)
+            attempt("docker", "network", "rm", nodes.NETWORK)
     stays = " ".join(container.name for container in nodes.ours(nodes.containers(), ROOT))
     if stays:
         raise Problem(f"the engine keeps {stays}; type: docker rm --force {stays}")
@@ -114,4 +114,4 @@ def _remove_containers(ours: Sequence[Container]) -> None:
         with progress.step("Removing the nodes' containers"):
             for container in ours:
                 frozen.thaw(container.pid)
-            ask("docker", "rm", "--force", "--volumes", *(container.name for container in ours))
+            attempt("docker", "rm", "--force", "--volumes", *(container.name for container in ours))

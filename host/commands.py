@@ -1,4 +1,4 @@
-"""Asking other programs."""
+"""Running other programs, whose failure is an answer too."""
 
 import subprocess
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 ANSWER_SECONDS = 20
 
 
-def ask(*command: str) -> str | None:
-    """What a command printed, or None when it failed, is missing or took longer than 20 s."""
+def attempt(*command: str) -> str | None:
+    """Return what a command printed, or None if it failed, is missing or took longer than 20 s."""
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
@@ -19,4 +19,4 @@ def ask(*command: str) -> str | None:
 
 def docker_lines(*arguments: str) -> Sequence[str]:
     """The lines a `docker` command printed; none when the engine does not answer."""
-    return (ask("docker", *arguments) or "").splitlines()
+    return (attempt("docker", *arguments) or "").splitlines()

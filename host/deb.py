@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from host import BUILD, LOGS, ROOT, progress
-from host.commands import ask
+from host.commands import attempt
 from host.inputs import files_below, hash_of
 from host.problem import Problem
 from host.venv import LOCK, VENV
@@ -69,7 +69,7 @@ def architecture() -> str:
     Raises:
         Problem: the one compiled library is not asked for there.
     """
-    answer = (ask("dpkg", "--print-architecture") or "").strip()
+    answer = (attempt("dpkg", "--print-architecture") or "").strip()
     if answer not in MACHINES:
         raise Problem(
             f"the driver's package is made for {' and '.join(MACHINES)}, not for "
@@ -220,7 +220,7 @@ def _lay_out(source: Path) -> None:
             used = [name for name in archive.namelist() if _is_used(name)]
             archive.extractall(source / "libraries", used)
     seconds = int(
-        ask("dpkg-parsechangelog", "-l", f"{source}/debian/changelog", "-STimestamp") or 0
+        attempt("dpkg-parsechangelog", "-l", f"{source}/debian/changelog", "-STimestamp") or 0
     )
     (source / "flocker.cdx.json").write_text(_bill_of_materials(seconds))
     for path in source.rglob("*"):

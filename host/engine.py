@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host import BUILD, LOGS, daemons, firewall, progress
-from host.commands import ask, docker_lines
+from host.commands import attempt, docker_lines
 from host.daemons import Daemon
 from host.packages import SYSTEMD
 from host.problem import Problem
@@ -36,7 +36,7 @@ class Started:
 
 def answers() -> bool:
     """Whether an engine answers where `docker` looks for one."""
-    return ask("docker", "version", "--format", "{{.Server.Version}}") is not None
+    return attempt("docker", "version", "--format", "{{.Server.Version}}") is not None
 
 
 def start() -> None:
@@ -84,7 +84,7 @@ def stop() -> None:
         RECORD.unlink()
         return
     if not started.had_bridge and _has_bridge():
-        ask("ip", "link", "delete", BRIDGE)
+        attempt("ip", "link", "delete", BRIDGE)
     firewall.restore(started.rules, firewall.DOCKER)
     FORWARDING.write_text(started.forwarding)
     RECORD.unlink()
@@ -105,7 +105,7 @@ def _start_service() -> None:
         )
     except StepFailed as error:
         # The unit's journal ends with systemd's own words, which name no reason.
-        reason = ask(
+        reason = attempt(
             "journalctl", "-u", "docker", "-t", "dockerd", "-n", "1", "--no-pager", "-o", "cat"
         )
         raise Problem(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from host.commands import ask
+from host.commands import attempt
 
 TOOLS = ("iptables", "ip6tables")
 
@@ -29,14 +29,14 @@ LIBVIRT = Maker(re.compile(r"\bLIBVIRT_[A-Z]+\b|\bvirbr\d+\b"), "LIBVIRT_")
 
 def read() -> dict[str, str]:
     """The rules now, as `iptables-save` prints them, per tool; empty where a tool is missing."""
-    return {tool: ask(f"{tool}-save") or "" for tool in TOOLS}
+    return {tool: attempt(f"{tool}-save") or "" for tool in TOOLS}
 
 
 def restore(before: dict[str, str], maker: Maker) -> None:
     """Remove a program's rules that were not there before; all others stay, new ones too."""
     for tool, now in read().items():
         for arguments in undo(before[tool], now, maker):
-            ask(tool, "--wait", *arguments)
+            attempt(tool, "--wait", *arguments)
 
 
 def undo(before: str, now: str, maker: Maker) -> list[list[str]]:

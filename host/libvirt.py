@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from host import BUILD, LOGS, daemons, firewall, progress
-from host.commands import ask
+from host.commands import attempt
 from host.daemons import Daemon
 from host.packages import SYSTEMD
 from host.problem import Problem
@@ -62,7 +62,7 @@ class Started:
 
 def answers() -> bool:
     """Whether libvirt answers where Vagrant looks for it."""
-    return ask(*VIRSH, "version") is not None
+    return attempt(*VIRSH, "version") is not None
 
 
 def machines() -> tuple[Machine, ...]:
@@ -71,8 +71,8 @@ def machines() -> tuple[Machine, ...]:
     return tuple(
         Machine(
             name,
-            uuid=(ask(*VIRSH, "domuuid", name) or "").strip(),
-            checkout=read_checkout(ask(*VIRSH, "desc", name) or ""),
+            uuid=(attempt(*VIRSH, "domuuid", name) or "").strip(),
+            checkout=read_checkout(attempt(*VIRSH, "desc", name) or ""),
         )
         for name in names
     )
@@ -129,7 +129,7 @@ def remove_box_volumes() -> None:
     for line in _lines("vol-list", POOL):
         name = line.split()[0]
         if name.startswith(BOX_VOLUMES):
-            ask(*VIRSH, "vol-delete", name, "--pool", POOL)
+            attempt(*VIRSH, "vol-delete", name, "--pool", POOL)
 
 
 def stop() -> None:
@@ -152,8 +152,8 @@ def stop() -> None:
             return
         _remove_networks(started.interfaces)
         if not started.had_pool:
-            ask(*VIRSH, "pool-destroy", POOL)
-            ask(*VIRSH, "pool-undefine", POOL)
+            attempt(*VIRSH, "pool-destroy", POOL)
+            attempt(*VIRSH, "pool-undefine", POOL)
     elif answers():
         # Ours has ended, and somebody else has started one since: the network is its own now.
         RECORD.unlink()
@@ -168,7 +168,7 @@ def stop() -> None:
 
 
 def _lines(*arguments: str) -> list[str]:
-    printed = ask(*VIRSH, *arguments) or ""
+    printed = attempt(*VIRSH, *arguments) or ""
     return [line.strip() for line in printed.splitlines() if line.strip()]
 
 
@@ -243,9 +243,9 @@ def _interfaces() -> tuple[str, ...]:
 def _remove_networks(interfaces: Sequence[str]) -> None:
     """Take down the networks that came with us; those Vagrant made it has removed already."""
     for name in _lines("net-list", "--name"):
-        bridge = (ask(*VIRSH, "net-dumpxml", name) or "").partition("bridge name='")[2]
+        bridge = (attempt(*VIRSH, "net-dumpxml", name) or "").partition("bridge name='")[2]
         if bridge.partition("'")[0] not in interfaces:
-            ask(*VIRSH, "net-destroy", name)
+            attempt(*VIRSH, "net-destroy", name)
 
 
 def _stop_process(program: str, daemon: Daemon) -> None:

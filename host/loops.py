@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host.commands import ask
+from host.commands import attempt
 from host.nodes import Container
 
 DELETED = " (deleted)"
@@ -31,7 +31,7 @@ class Loop:
 def attached() -> tuple[Loop, ...]:
     """Every loop device of this machine that has a file."""
     columns = "NAME,BACK-FILE,BACK-MAJ:MIN,BACK-INO"
-    return read(ask("losetup", "--list", "--json", "--output", columns) or "")
+    return read(attempt("losetup", "--list", "--json", "--output", columns) or "")
 
 
 def read(listed: str) -> tuple[Loop, ...]:
@@ -60,7 +60,7 @@ def of(containers: tuple[Container, ...], loops: tuple[Loop, ...]) -> tuple[Loop
 def detach(loops: tuple[Loop, ...]) -> None:
     """Detach what is still attached to the same file; a node that ended may have done it."""
     for loop in set(attached()).intersection(loops):
-        ask("losetup", "--detach", loop.device)
+        attempt("losetup", "--detach", loop.device)
 
 
 def _candidates(containers: tuple[Container, ...], path: str) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from host import ROOT
-from host.commands import ask, docker_lines
+from host.commands import attempt, docker_lines
 
 SUBNET = IPv4Network("172.16.78.0/24")
 NETWORK = f"vagrant_network_{SUBNET}"  # the name Vagrant's docker provider gives it
@@ -98,4 +98,4 @@ def read_networks(inspected: str) -> tuple[Network, ...]:
 
 
 def _inspect(kind: str, ids: Sequence[str]) -> str:
-    return (ask("docker", kind, "inspect", *ids) if ids else None) or "[]"
+    return (attempt("docker", kind, "inspect", *ids) if ids else None) or "[]"

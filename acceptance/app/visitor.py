@@ -73,7 +73,7 @@ class Visitor:
         """The node the page's badge names."""
         return self._browser.serving_node()
 
-    def look(self, title: str) -> None:
+    def take_picture(self, title: str) -> None:
         """Put a picture of the page into the report, from the second on beside the one before."""
         picture = self._browser.screenshot()
         evidence.picture(title, picture, attachments.PICTURE)

@@ -27,7 +27,7 @@ class Place(Protocol):
         """The error for a node that does not answer."""
 
 
-def look(nodes: Sequence[Place]) -> dict[str, frozenset[Thing]]:
+def inspect(nodes: Sequence[Place]) -> dict[str, frozenset[Thing]]:
     """Node -> everything that is there.
 
     Raises:

@@ -90,7 +90,7 @@ class Cluster:
         self.machines.up()
         self.connect()
         # One after the other: nodes on the same machine would slow each other down.
-        speed.NODES.measure([float(node.ask(speed.COMMAND)) for node in self.nodes])
+        speed.NODES.measure([float(node.run(speed.COMMAND)) for node in self.nodes])
         self.wait_until_whole()
 
     def connect(self) -> None:
@@ -140,7 +140,7 @@ class Cluster:
             NodeAway: the node does not answer.
         """
         node = self.node(name)
-        before = self._made.look(node)
+        before = self._made.inspect(node)
         try:
             typed = node.type(command, at_terminal=at_terminal)
         except NodeAway:
@@ -159,7 +159,7 @@ class Cluster:
             NotOurs: a container or a volume was not.
             NodeAway: a node does not answer.
         """
-        self._made.refuse_others(cleaning.look(self.nodes))
+        self._made.refuse_others(cleaning.inspect(self.nodes))
 
     def clean(self) -> None:
         """Leave the nodes without containers and volumes; all there are must be the suite's.
@@ -169,7 +169,7 @@ class Cluster:
             NodeAway: a node does not answer.
             NeverCame: a volume cannot be removed.
         """
-        found = cleaning.look(self.nodes)
+        found = cleaning.inspect(self.nodes)
         self._made.refuse_others(found)
         cleaning.remove(self.nodes, found)
         self._made.forget(self.nodes)
@@ -179,7 +179,7 @@ class Cluster:
 
         Raises: as `clean`, but for NotOurs.
         """
-        found = cleaning.look(self.nodes)
+        found = cleaning.inspect(self.nodes)
         ours = {name: self._made.of(name, things) for name, things in found.items()}
         cleaning.remove(self.nodes, ours)
         self._made.forget(self.nodes)
@@ -200,14 +200,14 @@ class Cluster:
         logs: dict[str, str] = {}
         for node in self.nodes:
             with _noted(logs, f"{node.name} journal"):
-                logs[f"{node.name} journal"] = node.ask(
+                logs[f"{node.name} journal"] = node.run(
                     "sudo journalctl --no-pager -n 2000 --since -15min"
                 )
             with _noted(logs, f"{node.name} containers"):
                 for name, text in node.engine.container_logs().items():
                     logs[f"{node.name} container {name}"] = text
             with _noted(logs, f"{node.name} etcd"):
-                logs[f"{node.name} etcd"] = node.ask(
+                logs[f"{node.name} etcd"] = node.run(
                     f"sudo env {ETCD_ACCESS} etcdctl get --prefix ''"
                 )
         return logs

@@ -57,7 +57,7 @@ def begin_move(node: Node, volume: str) -> None:
     Raises:
         NeverCame: no copy was seen under way; the last reading is the move then.
     """
-    node.ask(f"setsid --fork sudo flocker move {volume} </dev/null >/dev/null 2>&1")
+    node.run(f"setsid --fork sudo flocker move {volume} </dev/null >/dev/null 2>&1")
     move = eventually_true(
         lambda: _find(node.flocker("status"), volume)["move"],
         lambda move: move is not None and move["bytes_done"] > 0,
@@ -82,7 +82,7 @@ def _find(status: dict[str, Any], volume: str) -> dict[str, Any]:
 
 def _behind(cluster: Cluster, volume: str) -> float:
     # The node's own clock, read after the answer: the age is never understated.
-    printed = cluster.well_nodes[0].ask("sudo flocker status --json; date +%s.%N")
+    printed = cluster.well_nodes[0].run("sudo flocker status --json; date +%s.%N")
     status, _, now = printed.strip().rpartition("\n")
     found = _find(json.loads(status), volume)["copies"]
     taken = [datetime.fromisoformat(copy["taken_at"]).timestamp() for copy in found]

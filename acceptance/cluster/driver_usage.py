@@ -22,7 +22,7 @@ class Usage:
 def of_driver(node: Node) -> Usage:
     """What the driver's daemon takes, measured over some seconds."""
     # Fields 14 to 17 of stat are the daemon's time and that of the programs it waited for.
-    printed = node.ask(
+    printed = node.run(
         f"pid=$(systemctl show --property=MainPID --value {DRIVER}); "
         "ticks() { awk '{ print $14 + $15 + $16 + $17 }' /proc/$pid/stat; }; "
         f"ticks; sleep {MEASURED_SECONDS}; ticks; "
@@ -47,4 +47,4 @@ class Received:
 
     def _read(self) -> int:
         found = f"ip -o -4 addr show to {self._node.address} | awk '{{ print $2 }}'"
-        return int(self._node.ask(f"cat /sys/class/net/$({found})/statistics/rx_bytes"))
+        return int(self._node.run(f"cat /sys/class/net/$({found})/statistics/rx_bytes"))

@@ -53,7 +53,7 @@ class Faults:
 
     def cut_off(self, node: Node) -> None:
         """Cut a node off from the other nodes; this machine still reaches it."""
-        self._begin("network", node, partial(node.ask, f"sudo iptables -w -F {CHAIN}"))
+        self._begin("network", node, partial(node.run, f"sudo iptables -w -F {CHAIN}"))
         node.is_well = False
         self._drop_others(node)
 
@@ -65,8 +65,8 @@ class Faults:
         """Stop the control plane's member on each of these nodes."""
         for node in nodes:
             # It is ready once it has a quorum, and the others may not be there yet.
-            self._begin("etcd", node, partial(node.ask, "sudo systemctl start --no-block etcd"))
-            node.ask("sudo systemctl stop etcd")
+            self._begin("etcd", node, partial(node.run, "sudo systemctl start --no-block etcd"))
+            node.run("sudo systemctl stop etcd")
 
     def start_etcd(self) -> None:
         """Start it again wherever it was stopped; return when all nodes know each other again."""
@@ -76,8 +76,8 @@ class Faults:
 
     def stop_fence(self, node: Node) -> None:
         """Stop what stops containers on a node that falls silent."""
-        self._begin("fence", node, partial(node.ask, "sudo systemctl start flocker-fence"))
-        node.ask("sudo systemctl stop flocker-fence")
+        self._begin("fence", node, partial(node.run, "sudo systemctl start flocker-fence"))
+        node.run("sudo systemctl stop flocker-fence")
 
     def start_fence(self, node: Node) -> None:
         """Start it again; it has looked once when this returns."""
@@ -101,7 +101,7 @@ class Faults:
         """
         newer = f"{_version(node)}{NEWER_SUFFIX}"
         self._begin("version", node, partial(_install, node, PACKAGE))
-        node.ask(
+        node.run(
             f"rm -rf {NEWER} && dpkg-deb --raw-extract {PACKAGE} {NEWER} && cd {NEWER}"
             f" && sed -i '/^Version:/s/$/{NEWER_SUFFIX}/' DEBIAN/control"
             f" && sed -i '/^VERSION = /s/\"$/{NEWER_SUFFIX}\"/' usr/lib/flocker/flocker/__init__.py"
@@ -129,7 +129,7 @@ class Faults:
 
     def replace_disk(self, node: Node) -> None:
         """Take everything a node has of any volume, as a new disk would; no container may run."""
-        node.ask(
+        node.run(
             "sudo systemctl stop flocker.socket flocker"
             # Those within others first. What a volume's folder has besides goes last.
             f" && sudo find {POOL} -mindepth 1 -depth -inum {SUBVOLUME_INODE}"
@@ -198,7 +198,7 @@ class Faults:
         """Drop what comes from other nodes and goes to them. Nobody is told, so calls hang."""
         others = [other.address for other in self._cluster.nodes if other is not node]
         rules = [f"{side} {other}" for other in others for side in ("-s", "-d")]
-        node.ask(
+        node.run(
             f"if sudo iptables -w -N {CHAIN} 2>/dev/null; then"
             f" sudo iptables -w -I INPUT -j {CHAIN} && sudo iptables -w -I OUTPUT -j {CHAIN}; fi; "
             + " && ".join(f"sudo iptables -w -A {CHAIN} {rule} -j DROP" for rule in rules)
@@ -206,7 +206,7 @@ class Faults:
 
     def _kill(self, unit: str, node: Node) -> None:
         before = _main_process(unit, node)
-        node.ask(f"sudo systemctl kill --kill-whom=main --signal=KILL {unit}")
+        node.run(f"sudo systemctl kill --kill-whom=main --signal=KILL {unit}")
         eventually(
             lambda: _main_process(unit, node) not in ("0", before), is_=True, within=GONE_SECONDS
         )
@@ -214,15 +214,15 @@ class Faults:
 
 def _main_process(unit: str, node: Node) -> str:
     """The process id of a unit, 0 while it has none."""
-    return node.ask(f"systemctl show --property=MainPID --value {unit}").strip()
+    return node.run(f"systemctl show --property=MainPID --value {unit}").strip()
 
 
 def _install(node: Node, package: str) -> None:
-    node.ask(f"sudo DEBIAN_FRONTEND=noninteractive dpkg --install {package}")
+    node.run(f"sudo DEBIAN_FRONTEND=noninteractive dpkg --install {package}")
 
 
 def _rename(node: Node, name: str) -> None:
-    node.ask(
+    node.run(
         f"sudo sed -i 's/^FLOCKER_NODE=.*/FLOCKER_NODE={name}/' /etc/flocker/flocker.env"
         " && sudo systemctl restart flocker"
     )
@@ -230,7 +230,7 @@ def _rename(node: Node, name: str) -> None:
 
 def _make_writable(node: Node) -> None:
     """Have its pool take writes again, and wait until its driver has noticed."""
-    node.ask(f"sudo mount -o remount,rw {POOL}")
+    node.run(f"sudo mount -o remount,rw {POOL}")
     eventually(lambda: _pool_problems(node), is_=[], within=RESTART_SECONDS)
 
 
@@ -251,7 +251,7 @@ def _is_running(unit: str, node: Node) -> bool:
 
 
 def _set_live_restore(node: Node, value: str) -> None:
-    node.ask(
+    node.run(
         "sudo sed -i -e '/live-restore/d' "
         f"-e '1a \"live-restore\": {value},' /etc/docker/daemon.json"
         " && sudo systemctl reload docker"
@@ -262,4 +262,4 @@ def _set_live_restore(node: Node, value: str) -> None:
 def _stop_live_restore(node: Node) -> None:
     # An engine that reloads keeps what its file does not mention, so it is told first.
     _set_live_restore(node, "false")
-    node.ask("sudo sed -i -e '/live-restore/d' /etc/docker/daemon.json")
+    node.run("sudo sed -i -e '/live-restore/d' /etc/docker/daemon.json")

@@ -30,7 +30,7 @@ class Place(Protocol):
     def things(self) -> frozenset[Thing]:
         """The containers, volumes and networks there are; raises EngineSilent."""
 
-    def ask(self, command: str) -> str:
+    def run(self, command: str) -> str:
         """Return the output of a command."""
 
 
@@ -45,22 +45,22 @@ class Made:
     def read(self, nodes: Iterable[Place]) -> None:
         """Read the notes of earlier runs."""
         for node in nodes:
-            lines = node.ask(f"cat {RECORD} 2>/dev/null || true").splitlines()
+            lines = node.run(f"cat {RECORD} 2>/dev/null || true").splitlines()
             self._known |= {Thing(*line.split(" ", 2)) for line in lines}
 
-    def look(self, node: Place) -> frozenset[Thing] | None:
+    def inspect(self, node: Place) -> frozenset[Thing] | None:
         """Return the things on a node before a command is typed; None if the engine is silent."""
         with suppress(EngineSilent):
             return node.things()
         return None
 
     def note(self, node: Place, before: frozenset[Thing] | None) -> None:
-        """Write down what has appeared on a node since `before`, which `look` returned.
+        """Write down what has appeared on a node since `before`, which `inspect` returned.
 
         If the engine was silent before or after, everything counts that is there when the scenario
         has ended: the scenario began on a node with nothing but the suite's things.
         """
-        after = self.look(node)
+        after = self.inspect(node)
         if before is None or after is None:
             self.lose_sight(node)
             return
@@ -70,7 +70,7 @@ class Made:
         if new:
             lines = " ".join(quote(str(thing)) for thing in sorted(new))
             written = f"printf '%s\\n' {lines} | sudo tee --append {RECORD} >/dev/null"
-            node.ask(f"sudo mkdir -p {NOTES} && {written}")
+            node.run(f"sudo mkdir -p {NOTES} && {written}")
 
     def lose_sight(self, node: Place) -> None:
         """Note that nobody knows what a command did on that node, or still does."""
@@ -113,4 +113,4 @@ class Made:
         if self._known:
             self._known.clear()
             for node in nodes:
-                node.ask(f"sudo rm -f {RECORD}")
+                node.run(f"sudo rm -f {RECORD}")

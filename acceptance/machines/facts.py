@@ -92,9 +92,9 @@ def read(shell: Connection) -> Facts:
     except CommandTimedOut as error:
         raise NotRead(f"has not told about itself within {READ_SECONDS} s") from error
     if "free " not in done.stdout:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         raise NotRead(
-            f"{shell.user} must be allowed to use sudo without a password; it said: {said}"
+            f"{shell.user} must be allowed to use sudo without a password; it said: {last}"
         )
     return parse(done.stdout)
 

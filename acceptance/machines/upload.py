@@ -74,8 +74,8 @@ def _unpack(shell: Connection, files: Mapping[str, Path], command: str) -> None:
     except OSError:
         pass  # it stopped reading; its status and last words say why
     if stdout.channel.recv_exit_status() != 0:
-        said = stderr.read().decode(errors="replace").strip().splitlines()
-        raise UploadFailed(said[-1] if said else "the connection broke")
+        errors = stderr.read().decode(errors="replace").strip().splitlines()
+        raise UploadFailed(errors[-1] if errors else "the connection broke")
 
 
 def below(root: Path, *patterns: str) -> dict[str, Path]:

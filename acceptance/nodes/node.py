@@ -40,7 +40,7 @@ class Node:
     @property
     def hostname(self) -> str:
         """The name that the machine gives itself."""
-        return self.ask("cat /etc/hostname").strip()
+        return self.run("cat /etc/hostname").strip()
 
     def type(
         self, command: str, within: float = COMMAND_SECONDS, *, at_terminal: bool = False
@@ -85,7 +85,7 @@ class Node:
         """The error for a node that does not answer."""
         return self._access.away(reason)
 
-    def ask(self, command: str) -> str:
+    def run(self, command: str) -> str:
         """Return the output of a command that must not fail.
 
         Raises:
@@ -102,7 +102,7 @@ class Node:
         Raises:
             RuntimeError: it was refused.
         """
-        return json.loads(self.ask(f"sudo flocker {command} --json"))
+        return json.loads(self.run(f"sudo flocker {command} --json"))
 
     def knows(self) -> set[str]:
         """The nodes, itself included, that it takes to be alive."""
@@ -117,7 +117,7 @@ class Node:
     def restart(self, service: str) -> float:
         """Restart a service of the node; return how many seconds it took until it was ready."""
         started = time.monotonic()
-        self.ask(f"sudo systemctl restart {service}")
+        self.run(f"sudo systemctl restart {service}")
         return time.monotonic() - started
 
     def close(self) -> None:

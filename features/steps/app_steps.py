@@ -58,7 +58,7 @@ def check_acknowledged(context: Context, node: str) -> None:
             within=SEEN_SECONDS,
         )
     finally:
-        visitor.look(f"The page on {node}, of {len(acknowledged)} acknowledged whales")
+        visitor.take_picture(f"The page on {node}, of {len(acknowledged)} acknowledged whales")
 
 
 @then("the page has nothing to complain about")
@@ -82,7 +82,7 @@ def check_whales(context: Context, node: str) -> None:
     try:
         eventually(visitor.seen, is_=visitor.placed, within=SEEN_SECONDS)
     finally:
-        visitor.look(f"The page on {node}")
+        visitor.take_picture(f"The page on {node}")
 
 
 @then('the page says that "{node}" serves it')

@@ -178,8 +178,8 @@ def check_still_needed(context: Context, service: str, node: str, volume: str) -
 def check_full(context: Context) -> None:
     typed = context.typed
     assert typed.exit_status != 0, f"it was not refused: {typed.output}"
-    said = [reason for reason in FULL if reason in typed.output]
-    assert said, f"it said {typed.output!r}"
+    reasons = [reason for reason in FULL if reason in typed.output]
+    assert reasons, f"it said {typed.output!r}"
 
 
 @then("it ends with exit status {status:d}")

@@ -56,7 +56,7 @@ def read_as_local_user(context: Context, node: str, path: str) -> None:
 @then("no engine of a node listens on a network")
 def check_engines(context: Context) -> None:
     for node in context.cluster.nodes:
-        listening = node.ask("sudo ss --tcp --listening --numeric --processes")
+        listening = node.run("sudo ss --tcp --listening --numeric --processes")
         assert "sshd" in listening, f"{node.name} names no programs: {listening}"
         open_ports = [line for line in listening.splitlines() if f'"{ENGINE}"' in line]
         assert not open_ports, f"on {node.name}: {open_ports}"

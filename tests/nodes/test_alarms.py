@@ -30,7 +30,7 @@ from host import ROOT
 
 @when('somebody types on "{node}"')
 def type_unseen(context, node):
-    context.cluster.node(node).ask(context.text)
+    context.cluster.node(node).run(context.text)
 
 
 @when('"{node}" is switched off')

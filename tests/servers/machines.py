@@ -22,7 +22,7 @@ from pathlib import Path
 from box import apt
 from box.images import NOT_IN_IMAGES
 from host import BUILD, LOGS, ROOT, loops, progress
-from host.commands import ask, docker_lines
+from host.commands import attempt, docker_lines
 from host.inputs import hash_of
 from host.nodes import Container
 
@@ -114,7 +114,7 @@ def servers(releases: Sequence[str]) -> Iterator[list[Server]]:
     for release in sorted(set(releases)):
         _build(release)
     remove()
-    ask("docker", "network", "create", f"--subnet={NETWORK_PREFIX}.0/24", NETWORK)
+    attempt("docker", "network", "create", f"--subnet={NETWORK_PREFIX}.0/24", NETWORK)
     try:
         yield [start(number, release) for number, release in enumerate(releases, 1)]
     finally:
@@ -154,7 +154,7 @@ def _build(debian: str) -> None:
     made_from = Path(__file__).read_bytes() + hash_of(ROOT, "box", without=NOT_IN_IMAGES).encode()
     inputs = hashlib.sha256(made_from).hexdigest()
     label = f'{{{{ index .Config.Labels "{INPUTS_LABEL}" }}}}'
-    if (ask("docker", "image", "inspect", f"--format={label}", _tag(debian)) or "").strip() == (
+    if (attempt("docker", "image", "inspect", f"--format={label}", _tag(debian)) or "").strip() == (
         inputs
     ):
         return
@@ -184,7 +184,7 @@ def _tag(debian: str) -> str:
 
 
 def _container(name: str) -> Container:
-    state = ask("docker", "inspect", "--format={{.State.Pid}} {{json .Mounts}}", name) or "0 []"
+    state = attempt("docker", "inspect", "--format={{.State.Pid}} {{json .Mounts}}", name) or "0 []"
     pid, _, mounts = state.partition(" ")
     found = [each for each in json.loads(mounts) if each["Type"] == "volume"]
     return Container(

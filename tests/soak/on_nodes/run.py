@@ -45,7 +45,7 @@ def soak(seconds: float, seed: int) -> Outcome:
     outcome = Outcome(seed, seconds)
     with direct_connections(), _logged(), _nodes() as cluster:
         cluster.clean()
-        began = cluster.nodes[0].ask("date +%s").strip()
+        began = cluster.nodes[0].run("date +%s").strip()
         with _keyboards() as (keyboards, accounts):
             _create(cluster)
             settling = Settling(cluster, keyboards, list(VOLUMES), outcome, began)
@@ -89,7 +89,7 @@ def _create(cluster: Cluster) -> None:
     for volume, options in VOLUMES.items():
         typed = cluster.type(first.name, f"docker volume create -d flocker {options} {volume}")
         assert typed.exit_status == 0, typed.output
-    first.ask(
+    first.run(
         f"docker run --rm -v {LARGE}:/data busybox"
         " sh -c 'head -c 100000000 /dev/urandom >/data/ballast'"
     )

@@ -157,7 +157,7 @@ class Settling:
                 since = (
                     f"sudo journalctl --quiet --no-pager -o cat -u {unit} --since @{self._began}"
                 )
-                found = unforeseen(node.ask(since))
+                found = unforeseen(node.run(since))
                 self._outcome.wrong += [f"{node.name} {unit}: {each}" for each in found]
 
     def _status(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _unwell(node: Node) -> list[str]:
 
 def _folders(node: Node, ids: list[str]) -> list[str]:
     """The volumes' folders in the pool of a node."""
-    names = node.ask(f"sudo ls {POOL}/volumes {POOL}/trash").split()
+    names = node.run(f"sudo ls {POOL}/volumes {POOL}/trash").split()
     return [name for name in names if name.startswith(tuple(ids))]
 
 

@@ -15,7 +15,7 @@ class Node:
     address: str
     typed: list[str] = field(default_factory=list)
 
-    def ask(self, command: str) -> str:
+    def run(self, command: str) -> str:
         self.typed.append(command)
         return f"ecdsa-sha2-nistp256 KEY-OF-{self.address}" if "ssh_host" in command else "public"
 

@@ -85,6 +85,6 @@ def test_a_library_without_a_hash_is_refused() -> None:
 def test_a_machine_nobody_compiled_for_is_refused_in_one_line(
     answer: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deb, "ask", lambda *_: answer)
+    monkeypatch.setattr(deb, "attempt", lambda *_: answer)
     with pytest.raises(Problem, match=r"is made for amd64 and arm64, not for '(riscv64|a machine)"):
         deb.architecture()

@@ -71,7 +71,7 @@ def test_nothing_is_taken_from_under_a_run(
         raise AssertionError("it would have begun")
 
     for module, name in (
-        *((cleanup, name) for name in ("ask", "_remove_machines")),
+        *((cleanup, name) for name in ("attempt", "_remove_machines")),
         *((host.nodes, "machine_files"), (shutil, "rmtree"), (subprocess, "run")),
     ):
         monkeypatch.setattr(module, name, reached)

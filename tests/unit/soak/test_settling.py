@@ -81,7 +81,7 @@ class Cluster:
             engine=SimpleNamespace(volume_owners=lambda names: {n: self.owners[n] for n in names}),
             flocker=self._flocker,
             type=lambda command: Typed("vagrant", name, command, "", 0, 0.1),
-            ask=lambda command: self.journal if "-u flocker " in command else "",
+            run=lambda command: self.journal if "-u flocker " in command else "",
             things=frozenset,
         )
 

@@ -75,7 +75,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> list[Node]:
 
 
 def test_everything_is_found_on_every_node(nodes: list[Node]) -> None:
-    assert cleaning.look(nodes) == {  # type: ignore[arg-type]
+    assert cleaning.inspect(nodes) == {  # type: ignore[arg-type]
         "node1": {WRITER, NETWORK, SCRATCH, LEDGER, SHOP},
         "node2": {MINE, LEDGER, SHOP},
     }
@@ -84,7 +84,7 @@ def test_everything_is_found_on_every_node(nodes: list[Node]) -> None:
 def test_a_node_whose_engine_is_silent_is_away(nodes: list[Node]) -> None:
     nodes[1].engine.is_silent = True
     with pytest.raises(NodeAway, match="node2: no answer"):
-        cleaning.look(nodes)  # type: ignore[arg-type]
+        cleaning.inspect(nodes)  # type: ignore[arg-type]
 
 
 def test_only_what_is_named_is_removed(nodes: list[Node]) -> None:

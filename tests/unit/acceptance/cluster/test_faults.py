@@ -27,7 +27,7 @@ class Nodes:
                 name=f"node{number}",
                 address=f"172.16.78.{number}",
                 is_well=True,
-                ask=lambda command, number=number: self._do(f"node{number}: {command}"),
+                run=lambda command, number=number: self._do(f"node{number}: {command}"),
                 close=lambda: None,
             )
             for number in (1, 2, 3)

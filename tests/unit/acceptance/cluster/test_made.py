@@ -17,7 +17,7 @@ NETWORK = Thing("network", "app_default", "4e7")
 
 
 class Node:
-    """A node with things, and with one file that `ask` reads, appends to or removes."""
+    """A node with things, and with one file that `run` reads, appends to or removes."""
 
     def __init__(self, name: str = "node1") -> None:
         self.name = name
@@ -30,7 +30,7 @@ class Node:
             raise EngineSilent("no engine answers")
         return frozenset(self.there)
 
-    def ask(self, command: str) -> str:
+    def run(self, command: str) -> str:
         if command.startswith("cat "):
             return self.record
         if command == f"sudo rm -f {RECORD}":
@@ -55,7 +55,7 @@ def made() -> Made:
 
 def type_on(made: Made, node: Node, does: Callable[[], object]) -> None:
     """Type a command on a node that does something."""
-    before = made.look(node)
+    before = made.inspect(node)
     does()
     made.note(node, before)
 
