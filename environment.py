@@ -68,6 +68,7 @@ def visitor(context: Context) -> Iterator[Visitor]:
 
 
 def before_all(context: Context) -> None:
+    """Bring the nodes up, and refuse those with things that no scenario made."""
     is_reported = formatter.is_in_use(context.config)
     if not is_reported:
         print(f"No report of this run: for one, start behave in {ROOT}.", file=sys.stderr)
@@ -79,6 +80,7 @@ def before_all(context: Context) -> None:
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
+    """Skip what cannot run here; else clean the nodes and make what the steps use."""
     reason = needs.unmet(scenario.effective_tags, context.cluster)
     if reason is not None:
         scenario.skip(reason)
@@ -98,6 +100,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
+    """Keep the nodes' logs of a scenario that failed."""
     if scenario.status.has_failed() and "faults" in context:  # else it has not begun
         try:
             context.faults.heal()  # a node that is off or paused says nothing

@@ -75,6 +75,7 @@ def describe(path: Path, names: dict[int, str]) -> str:
 
 
 def main(action: str, directory: str) -> None:
+    """Make the files if the action is "make"; list them in any case."""
     top = Path(directory)
     if action == "make":
         make(top)

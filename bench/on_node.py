@@ -143,8 +143,10 @@ def forget_peak() -> None:
 
 
 def used() -> dict[str, float]:
-    """CPU seconds of everything on this node since it started; of the daemon and the programs it
-    ran, and the daemon's peak memory."""
+    """Return the CPU seconds of this node since it started, and those of the daemon.
+
+    The daemon's include the programs that it ran; its peak memory is told too.
+    """
     return {
         "cpu_seconds": _cpu_seconds(),
         "daemon_cpu_seconds": _daemon_cpu_seconds(),
@@ -171,8 +173,10 @@ def append(pool: Path, seconds: float, *volume_ids: str) -> int:
 
 
 def ages(pool: Path, seconds: float, *volume_ids: str) -> list[float]:
-    """How many seconds ago the last line was written that a replica here has, of each of these
-    volumes, looked at again and again."""
+    """Return how old the last line is that a replica here has, of each of these volumes.
+
+    Replicas are looked at again and again, for so many seconds.
+    """
     found: list[float] = []
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:

@@ -197,7 +197,7 @@ def _fetch_libraries() -> None:
 
 
 def _compiled_for(python: str) -> list[str]:
-    """pip's options for wheels compiled for an interpreter, and for Debian 12 and later."""
+    """Options of pip for wheels compiled for an interpreter, and for Debian 12 and later."""
     return [
         "--implementation=cp", f"--python-version={python}", f"--abi=cp{python.replace('.', '')}",
         f"--platform=manylinux_2_17_{MACHINES[architecture()]}",

@@ -72,7 +72,6 @@ def eventually_true(
         what: completes "waited 5 s for ..." in the error, e.g. "three whales".
         since: the moment at which the time begins, as of time.monotonic(); now if left out.
     """
-
     seconds = Limit(within).seconds
     if since is not None:
         seconds -= time.monotonic() - since

@@ -89,7 +89,7 @@ def other_cluster(facts: Facts, wanted: Wanted) -> str | None:
 
 
 def other_members(facts: Facts, wanted: Wanted) -> str | None:
-    """etcd's members are chosen when a cluster is made: one of two nodes, three of more."""
+    """Members of etcd are chosen when a cluster is made: one of two nodes, three of more."""
     if facts.etcd_members in (0, wanted.etcd_members):
         return None
     made_for, given = (

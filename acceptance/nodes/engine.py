@@ -224,5 +224,5 @@ def _client(adapter: SshAdapter, version: str, answer_seconds: float) -> docker.
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """ "26.1.5+dfsg1" -> (26, 1, 5)"""
+    """Read a version: (26, 1, 5) of "26.1.5+dfsg1"."""
     return tuple(int(number) for number in re.findall(r"\d+", version.split("+")[0]))

@@ -21,6 +21,7 @@ GOODBYE_SECONDS = 5  # for requests under way at SIGTERM; Docker kills after 10
 
 
 def main() -> int:
+    """Serve until SIGTERM. Exit status 0; 2: a setting is wrong."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         settings = from_environment(os.environ)

@@ -25,11 +25,11 @@ READING = {"GET", "HEAD"}
 
 
 class CommonHeaders:
-    """Say on every answer which node gave it, that none may be shown again unasked, and what a
-    browser may do with it.
+    """Say on every answer which node gave it, and what a browser may do with it.
 
-    The page reads the node from its ping, so that its badge stays right when the address it asks
-    moves to another node. Without `no-cache` a browser may mix a new page with an old script.
+    None may be shown again unasked: without `no-cache` a browser may mix a new page with an old
+    script. The page reads the node from its ping, so that its badge stays right when the address
+    it asks moves to another node.
     """
 
     def __init__(self, app: ASGIApp, node: str) -> None:

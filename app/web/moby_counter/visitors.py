@@ -19,10 +19,10 @@ _connections: Counter[str] = Counter()  # address -> open ones; used by the serv
 
 
 class Visitor(H11Protocol):
-    """A connection that is closed when no whole request came over it for REQUEST_SECONDS, and at
-    once when its address has enough of them.
+    """A connection that is closed when no whole request came over it for REQUEST_SECONDS.
 
-    uvicorn's own limit for idle connections begins after a first answer, and any byte ends it.
+    It is closed at once when its address has enough of them. uvicorn's own limit for idle
+    connections begins after a first answer, and any byte ends it.
     """
 
     _waiting: asyncio.TimerHandle | None = None

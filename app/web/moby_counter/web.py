@@ -87,13 +87,16 @@ async def read_small_body(request: Request) -> bytes:
 
 
 async def refuse(_: Request, error: Exception) -> Response:
+    """Answer a request that is not well formed."""
     return PlainTextResponse(str(error), status_code=400)
 
 
 async def say_full(_: Request, error: Exception) -> Response:
+    """Answer a click on a sea that has as many whales as it can have."""
     return PlainTextResponse(str(error), status_code=409)
 
 
 async def say_away(_: Request, error: Exception) -> Response:
+    """Answer while the storage does not."""
     log.warning("%s", error)
     return PlainTextResponse(str(error), status_code=503)
