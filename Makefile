@@ -29,7 +29,7 @@ KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK,
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
 	@exec sudo --preserve-env=$(KEPT) $(MAKE) $@ \
-		$(foreach name,TAGS NODES INVENTORY,$(if $($(name)),$(name)='$($(name))'))
+		$(foreach name,TAGS NODES INVENTORY RELEASE,$(if $($(name)),$(name)='$($(name))'))
 
 else
 
@@ -129,8 +129,8 @@ box: ## build the box of the virtual machines; PROVIDER=virtualbox builds Virtua
 deb: ## build the driver's Debian package in build/deb
 	@$(HOST) deb
 
-report: tools ## write build/report/index.html from the last scenarios
-	@.venv/bin/python -m report
+report: tools ## write build/report/index.html from the last run; RELEASE=v1 keeps a copy in build/releases/v1
+	@.venv/bin/python -m report $(if $(RELEASE),--release '$(RELEASE)')
 
 clean: ## as down; then leave the checkout as after a fresh clone
 	@$(HOST) clean

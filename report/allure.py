@@ -19,12 +19,15 @@ STAMP = MODULES / "made-from"
 OLDEST_NODE = 18  # Debian 12's own; Allure 3.18.0 was run on 18.20 and 20.20
 
 
+HISTORY = Path("build/history.jsonl")  # as in allurerc.mjs
+
+
 class WrongCount(Exception):
     """The report does not show what was run; the message holds both numbers."""
 
 
-def write_report(project: Path) -> Path:
-    """Build the report of the last run and return the path of its page.
+def write_allure(project: Path, output: Path) -> Path:
+    """Build Allure's report of the last run in `output` and return the path of its page.
 
     The page is one file that needs no server and no network. The history of earlier reports is
     read from and added to build/history.jsonl.
@@ -41,7 +44,6 @@ def write_report(project: Path) -> Path:
         WrongCount: the report has fewer or more tests than there are results.
     """
     results = project / "build" / "allure-results"
-    output = project / "build" / "report"
     logs = project / "build" / "log"
     count = sum(1 for _ in results.glob("*-result.json"))
     if not count:
@@ -50,7 +52,7 @@ def write_report(project: Path) -> Path:
     _install(logs / "npm.log")
     shutil.rmtree(output, ignore_errors=True)
     progress.run(
-        f"Writing the report of {count} scenarios",
+        f"Writing Allure's report of {count} scenarios",
         [
             "node", str(MODULES / "allure" / "cli.js"), "generate", str(results),
             "--config", str(HERE / "allurerc.mjs"), "--output", str(output),
@@ -67,6 +69,13 @@ def write_report(project: Path) -> Path:
             "do two scenarios of one Feature or Rule have the same name?"
         )
     return page
+
+
+def result_ids(project: Path) -> dict[tuple[str, int], str]:
+    """(full name, start) of each result in the last report -> what its address there ends in."""
+    last = (project / HISTORY).read_text(encoding="utf-8").splitlines()[-1]
+    shown = json.loads(last)["testResults"].values()
+    return {(each["fullName"], each["start"]): each["id"] for each in shown}
 
 
 def _check_node() -> None:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from report.figure import APP_AWAY, LAG, TAKEOVER, Figure
 from report.promises import Promises, Trial, Verdict
 
-PROMISED = (
-    "A container that starts on another server finds its volume there with all its data. "
-    "Only one server at a time can write to a volume."
-)
+PROMISED = "An app moves to another server with all its data."
+ONE_WRITER = "Only one server at a time can write to a volume."
 NOT_MEASURED = "Not measured in this run."
 
 
@@ -22,7 +20,6 @@ class Answer:
     question: str
     short: str
     details: tuple[str, ...]
-    anchor: str
 
 
 def headlines(trials: Sequence[Trial]) -> dict[str, Figure]:
@@ -35,79 +32,94 @@ def headlines(trials: Sequence[Trial]) -> dict[str, Figure]:
     return found
 
 
-def verdict(promises: Promises) -> str:
-    """One sentence that says what held."""
+def verdict(promises: Promises, failed_tests: int) -> str:
+    """One sentence that says what held.
+
+    Args:
+        failed_tests: of the tests that are no scenarios.
+    """
     broken, held = promises.of(Verdict.BROKEN), promises.of(Verdict.HOLDS)
     tried = len(broken) + len(held)
     if not tried:
-        return "No promise was tried in this run"
-    if broken:
-        return f"{len(broken)} of {_count(tried, 'promise')} that were tried {_be(broken)} broken"
-    if tried == 1:
-        return "The one promise that was tried holds"
-    return f"All {tried} promises that were tried hold"
+        sentence = "No promise was tried in this run"
+    elif broken:
+        are = "is" if len(broken) == 1 else "are"
+        sentence = f"{len(broken)} of {_count(tried, 'promise')} that were tried {are} broken"
+    elif tried == 1:
+        sentence = "The one promise that was tried holds"
+    else:
+        sentence = f"All {tried} promises that were tried hold"
+    if failed_tests:
+        sentence += f"; {_count(failed_tests, 'other test')} failed"
+    return sentence
 
 
 def summary(promises: Promises, figures: dict[str, Figure]) -> str:
-    """One plain sentence that answers all five questions."""
-    parts = [f"{verdict(promises)}: an app moves to another server with all its data"]
+    """The answers in one paragraph, as far as this run has them."""
+    sentences = [PROMISED]
     if APP_AWAY in figures:
-        parts.append(f"the app was away for {figures[APP_AWAY].measured_text}")
+        sentences.append(f"The app was away for {figures[APP_AWAY].measured_text} while it moved.")
     if TAKEOVER in figures:
-        parts.append(f"another server took over {figures[TAKEOVER].measured_text} after a failure")
+        took = figures[TAKEOVER].measured_text
+        sentences.append(f"After a failure another server took over within {took}.")
     if LAG in figures:
-        parts.append(
-            f"replicas lacked at most the last {figures[LAG].measured_text} of what was written"
-        )
+        lag = figures[LAG].measured_text
+        sentences.append(f"Replicas lacked at most the last {lag} of what was written.")
     untried = len(promises.of(Verdict.NOT_TRIED))
-    parts.append(f"{_count(untried, 'promise')} {'was' if untried == 1 else 'were'} not tried")
-    return f"{'; '.join(parts)}."
+    were = "was" if untried == 1 else "were"
+    sentences.append(f"{untried} of {_count(len(promises.all), 'promise')} {were} not tried.")
+    return " ".join(sentences)
 
 
-def answers(promises: Promises, figures: dict[str, Figure]) -> list[Answer]:
+def answers(promises: Promises, figures: dict[str, Figure], failed_tests: int) -> list[Answer]:
     """The five questions that a reader has, each with its answer."""
     return [
-        Answer("What is promised?", _size(promises), (PROMISED,), "promises"),
-        _is_it_true(promises),
+        _what_is_promised(promises),
+        _is_it_true(promises, failed_tests),
         _how_long(figures.get(APP_AWAY)),
         _what_is_lost(figures.get(LAG), figures.get(TAKEOVER)),
         _what_was_not_tried(promises),
     ]
 
 
-def _size(promises: Promises) -> str:
-    return f"{_count(len(promises.all), 'promise')}, tried by {_count(len(promises.trials), 'scenario')}"
+def _what_is_promised(promises: Promises) -> Answer:
+    tries = _count(len(promises.trials), "scenario")
+    size = f"{_count(len(promises.all), 'promise')}, tried by {tries}."
+    return Answer("What is promised?", PROMISED, (ONE_WRITER, size))
 
 
-def _is_it_true(promises: Promises) -> Answer:
+def _is_it_true(promises: Promises, failed_tests: int) -> Answer:
     broken = promises.of(Verdict.BROKEN)
     tried = len(broken) + len(promises.of(Verdict.HOLDS))
-    short = "Unknown" if not tried else "No" if broken else "Yes"
-    details = (f"{verdict(promises)}.", *(f"Broken: {promise.name}" for promise in broken))
-    return Answer("Is it true today?", short, details, "promises")
+    short = "Unknown" if not tried else "No" if broken or failed_tests else "Yes"
+    details = (
+        f"{verdict(promises, failed_tests)}.",
+        *(f"Broken: {promise.name}." for promise in broken),
+    )
+    return Answer("Is it true today?", short, details)
 
 
 def _how_long(away: Figure | None) -> Answer:
     question = "How long is the app away during a move?"
     if away is None:
-        return Answer(question, NOT_MEASURED, (), "story")
+        return Answer(question, NOT_MEASURED, ())
     details = (
         "From the command that stops the app to the first correct answer on the new server.",
     )
-    return Answer(question, away.measured_text, details, "story")
+    return Answer(question, away.measured_text, details)
 
 
 def _what_is_lost(lag: Figure | None, takeover: Figure | None) -> Answer:
     details = [
         "What a replica has survives. The dead server's disk keeps the rest, and "
-        "`flocker conflicts` lists it when the server is back."
+        "flocker conflicts lists it when the server is back."
     ]
     if lag is not None:
         details.append(f"{lag}.")
     if takeover is not None:
         details.append(f"{takeover}.")
     short = NOT_MEASURED if lag is None else f"At most the last {lag.measured_text} of writes"
-    return Answer("What is lost when a server dies?", short, tuple(details), "promises")
+    return Answer("What is lost when a server dies?", short, tuple(details))
 
 
 def _what_was_not_tried(promises: Promises) -> Answer:
@@ -119,7 +131,7 @@ def _what_was_not_tried(promises: Promises) -> Answer:
     short = f"{_count(len(untried), 'promise')} of {len(promises.all)}"
     if not reasons:
         short = "Nothing: every scenario ran"
-    return Answer("What was not tried?", short, tuple(reasons), "not-tried")
+    return Answer("What was not tried?", short, tuple(reasons))
 
 
 def _strictness(figure: Figure) -> tuple[float, float]:
@@ -129,7 +141,3 @@ def _strictness(figure: Figure) -> tuple[float, float]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _be(some: Sequence[object]) -> str:
-    return "is" if len(some) == 1 else "are"

@@ -12,7 +12,6 @@ measured with, allure-behave 2.16.2 and behave 1.3.3.
 from __future__ import annotations
 
 import base64
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,9 +20,9 @@ from typing import Any
 import allure_commons
 from allure_behave.formatter import AllureFormatter
 from allure_behave.listener import AllureListener
-from allure_behave.utils import scenario_name, scenario_status, scenario_status_details
-from allure_commons.mapping import labels_set, parse_tag
-from allure_commons.model2 import Label, Link, Status, StatusDetails, TestResult
+from allure_behave.utils import scenario_status, scenario_status_details
+from allure_commons.mapping import parse_tag
+from allure_commons.model2 import Link, Status, StatusDetails
 from allure_commons.utils import md5, now
 from behave.configuration import Configuration
 from behave.formatter.base import StreamOpener
@@ -32,11 +31,10 @@ from behave.model import Status as BehaveStatus
 from behave.reporter.summary import AbstractSummaryReporter
 
 from report import attachments
+from report.identity import full_name_of, history_id_of, labels_of, name_of, rule_of
 
 CLEANUP_ERROR = "CLEANUP-ERROR"  # begins the line that is all behave keeps of such an error
 STEP_ARGUMENTS = {".table": "The step's table", ".text": "The step's text"}
-TREE_LABELS = ("epic", "feature", "story")
-ROW_NUMBER = re.compile(r" -- @\d+\.\d+ .*$")  # behave adds it to the name of an outline's row
 
 
 def is_in_use(config: Configuration) -> bool:
@@ -114,12 +112,15 @@ class LivingListener(AllureListener):  # type: ignore[misc]
         self.steps.clear()  # of a scenario that never ran; they would show up in this one
         super().start_scenario(scenario)
         result = self.logger.get_test(self.current_scenario_uuid)
-        rule = _rule_of(scenario)
-        _identify(result, scenario, rule)
-        result.labels = _labels(scenario, rule)
+        rule = rule_of(scenario)
         if rule is not None:
+            result.titlePath = [*result.titlePath, rule.name]
             result.links.extend(x for x in map(parse_tag, rule.tags) if isinstance(x, Link))
-        result.name = _name(scenario)
+        result.name = name_of(scenario)
+        result.fullName = full_name_of(scenario)
+        result.testCaseId = md5(result.fullName)
+        result.historyId = history_id_of(scenario)
+        result.labels = labels_of(scenario)
         result.description = _describe(scenario, rule)
         self._moves.clear()
 
@@ -182,59 +183,10 @@ def _failed_hooks(scenario: Scenario) -> list[str]:
 
 def _ancestors(scenario: Scenario) -> Iterator[Any]:
     """The Rule, if any, and the Feature of a scenario (an outline between them has no hooks)."""
-    rule = _rule_of(scenario)
+    rule = rule_of(scenario)
     if rule is not None:
         yield rule
     yield scenario.feature
-
-
-def _rule_of(scenario: Scenario) -> Rule | None:
-    """The Rule that holds the scenario, or the outline it is a row of."""
-    parent = scenario.parent
-    while parent is not None and not isinstance(parent, Rule):
-        parent = getattr(parent, "parent", None)
-    return parent
-
-
-def _identify(result: TestResult, scenario: Scenario, rule: Rule | None) -> None:
-    """Give a scenario under a Rule an identity of its own: names may repeat between Rules."""
-    if rule is None:
-        return
-    result.fullName = f"{scenario.feature.name}: {rule.name}: {scenario.name.rsplit(' -- ')[0]}"
-    result.titlePath = [*result.titlePath, rule.name]
-    result.testCaseId = md5(result.fullName)
-    result.historyId = md5(result.fullName, scenario.name)
-
-
-def _name(scenario: Scenario) -> str:
-    """The name without the number of an outline's row; rows of one name tell what they hold."""
-    name = ROW_NUMBER.sub("", scenario_name(scenario))
-    row = scenario._row
-    if row is not None and name == scenario.parent.name:
-        name += f" ({', '.join(row.cells)})"
-    return name
-
-
-def _labels(scenario: Scenario, rule: Rule | None) -> list[Label]:
-    """The place in the tree epic > feature > story, and all else that tags say; a Rule is a story.
-
-    A tag nearer to the scenario beats one further out.
-    """
-    tags = [parse_tag(tag) for tag in _tags(scenario, rule)]
-    labels = [Label("severity", "normal"), *(tag for tag in tags if isinstance(tag, Label))]
-    named = {label.name for label in labels}
-    if "feature" not in named:
-        labels.append(Label("feature", scenario.feature.name))
-    if "story" not in named and rule is not None:
-        labels.append(Label("story", rule.name))
-    for label in labels:
-        if label.name in TREE_LABELS:
-            label.value = label.value.replace("_", " ")  # a tag cannot hold spaces
-    return list(labels_set(labels))
-
-
-def _tags(scenario: Scenario, rule: Rule | None) -> list[str]:
-    return [*scenario.feature.tags, *(rule.tags if rule is not None else []), *scenario.tags]
 
 
 def _describe(scenario: Scenario, rule: Rule | None) -> str:

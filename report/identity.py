@@ -4,6 +4,9 @@ The formatter writes them into a result, and the page reads the feature files to
 scenarios have no result. Both use these functions, so that the two sides match.
 """
 
+# allure_commons comes with types for half of its functions.
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 import re

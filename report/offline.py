@@ -30,10 +30,19 @@ def make_offline(page: Path) -> None:
             changed then.
     """
     html = ANALYTICS.sub("", page.read_text(encoding="utf-8"))
+    check_offline(page, html)
+    page.write_text(html, encoding="utf-8")
+
+
+def check_offline(page: Path, html: str) -> None:
+    """Make sure that a page with this HTML loads nothing from elsewhere.
+
+    Raises:
+        ExternalLoad: it would.
+    """
     found = external_loads(html)
     if found:
         raise ExternalLoad(f"{page} would load from elsewhere: {', '.join(found)}")
-    page.write_text(html, encoding="utf-8")
 
 
 def external_loads(html: str) -> list[str]:

@@ -40,6 +40,7 @@ class Result:
     full_name: str
     name: str
     place: Place
+    tags: frozenset[str]
     status: str  # Allure's: passed, failed, broken, skipped
     message: str  # what failed, or why it was skipped
     start: int
@@ -71,6 +72,7 @@ def _read(folder: Path) -> Iterator[Result]:
             full_name=raw["fullName"],
             name=raw["name"],
             place=place_of({label["name"]: label["value"] for label in raw["labels"]}),
+            tags=frozenset(each["value"] for each in raw["labels"] if each["name"] == "tag"),
             status=raw["status"],
             message=raw.get("statusDetails", {}).get("message", ""),
             start=raw["start"],

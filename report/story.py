@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from report import attachments
 from report.results import Attachment, Result, Step
 
+DEMO = "demo"
+NOWHERE = "-"  # the owner of a volume that is not there
 TYPED = re.compile(r"(?P<where>[^$]+)\$ (?P<command>.+)")
 """The name of an attachment with a command; see acceptance.base.evidence.typed."""
 
@@ -45,13 +47,19 @@ class Gap:
     seconds: float
     stretches: tuple[Stretch, ...]
 
-    @property
-    def lanes(self) -> dict[str, list[Stretch]]:
-        """Address -> its stretches, oldest first."""
-        lanes: dict[str, list[Stretch]] = {}
-        for stretch in self.stretches:
-            lanes.setdefault(stretch.address, []).append(stretch)
-        return lanes
+
+@dataclass(frozen=True)
+class Change:
+    """A volume's owner before and after a command, "-" for none."""
+
+    volume: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        if self.before == NOWHERE:
+            return f"{self.volume}: {self.after}"
+        return f"{self.volume}: {self.before} → {self.after}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Command:
     at_seconds: float  # since the scenario began
     where: str
     command: str
-    changes: tuple[str, ...]  # such as "demo: node1 → node2"
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,33 @@ class Story:
     gap: Gap
     commands: tuple[Command, ...]
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that the volume left and reached, if its owner changed."""
+        moves = [
+            (change.before, change.after)
+            for command in self.commands
+            for change in command.changes
+            if NOWHERE not in (change.before, change.after)
+        ]
+        return moves[-1] if moves else ()
+
+    @property
+    def lanes(self) -> dict[str, list[Stretch]]:
+        """Node or address -> its stretches, oldest first."""
+        lanes: dict[str, list[Stretch]] = {}
+        for stretch in self.gap.stretches:
+            lanes.setdefault(stretch.address, []).append(stretch)
+        names = dict(zip(lanes, self.nodes, strict=False))
+        return {names.get(address, address): found for address, found in lanes.items()}
+
 
 def find_story(results: Sequence[Result]) -> Story | None:
-    """The first scenario that passed and has pictures of the app and its questions."""
-    for result in results:
+    """The first scenario that passed and has pictures of the app and the questions to it.
+
+    What `make demo` tells comes first: it is the README's story.
+    """
+    for result in sorted(results, key=lambda result: DEMO not in result.tags):
         pictures = result.attached(attachments.PICTURE)
         gaps = result.attached(attachments.GAP)
         if result.status == "passed" and len(pictures) > 1 and gaps:
@@ -121,17 +152,13 @@ def _commands(result: Result) -> list[Command]:
     ]
 
 
-def _changes(step: Step) -> tuple[str, ...]:
-    rows: list[str] = []
+def _changes(step: Step) -> tuple[Change, ...]:
+    changes: list[Change] = []
     for attached in step.attachments:
         if attached.kind == attachments.OWNERS:
             with attached.path.open(encoding="utf-8", newline="") as file:
-                rows += [
-                    f"{row['volume']}: {row['before']} → {row['after']}"
-                    for row in csv.DictReader(file)
-                    if row["before"] != row["after"]
-                ]
-    return tuple(rows)
+                changes += [Change(**row) for row in csv.DictReader(file)]
+    return tuple(change for change in changes if change.before != change.after)
 
 
 def _inlined(picture: Attachment) -> str:

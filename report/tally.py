@@ -20,13 +20,21 @@ def count(folder: Path) -> tuple[int, int]:
     pytest writes one file, behave one per feature. A hook that broke is an error there, and
     counts as failed; so does a file that a program which was killed has not written to its end.
     """
-    passed = failed = 0
-    for _, case in _cases(folder):
+    counts = count_files(folder).values()
+    return sum(passed for passed, _ in counts), sum(failed for _, failed in counts)
+
+
+def count_files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Name of each JUnit file with a test case -> (passed, failed), as in `count`."""
+    counts: dict[str, tuple[int, int]] = {}
+    for file, case in _cases(folder):
+        passed, failed = counts.get(file.name, (0, 0))
         if case is None or _reason(case) is not None:
             failed += 1
         elif case.find("skipped") is None:
             passed += 1
-    return passed, failed
+        counts[file.name] = (passed, failed)
+    return counts
 
 
 def closing_lines(folder: Path, *, status: int) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.problem import Problem
-from report.allure import write_report
+from report.build import write_report
 
 
 def project_with_a_result(path: Path) -> Path:

@@ -1,0 +1,160 @@
+"""The first page in a real browser: what a reader finds, on any screen and with the keyboard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from report.allure import MODULES
+from report.build import write_report
+from report.offline import external_loads
+from tests.contract.report.chromium import Chromium
+from tests.contract.report.played import play
+
+pytestmark = pytest.mark.contract
+
+AXE = MODULES / "axe-core" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+WIDTHS = (360, 768, 1400)
+SCHEMES = ("light", "dark")
+ANSWERS = {
+    "What is promised?": "An app moves to another server with all its data.",
+    "Is it true today?": "No",
+    "How long is the app away during a move?": "3.1 s",
+    "What is lost when a server dies?": "At most the last 1.1 s of writes",
+    "What was not tried?": "2 promises of",
+}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the second of two runs: one promise is broken, two were not tried."""
+    project = play(tmp_path_factory.mktemp("project"))
+    write_report(project)
+    story = project / "features" / "single_writer.feature"
+    story.write_text(f"{story.read_text()}\n    Scenario: Seen\n      Given it is BROKEN\n")
+    build = play(project) / "build"
+    (build / "environment.json").write_text(json.dumps({"Provider": "docker"}))
+    (build / "junit" / "unit.xml").write_text(
+        '<testsuite><testcase classname="a" name="b"/></testsuite>'
+    )
+    (build / "drivers.json").write_text('{"flocker": {"One writer": "holds"}, "local": {}}')
+    (build / "random-runs.jsonl").write_text('{"seed": "7", "verdict": "valid", "reason": "-"}\n')
+    return write_report(project)
+
+
+@pytest.fixture(params=[(width, scheme) for width in WIDTHS for scheme in SCHEMES], ids=str)
+def seen(request: pytest.FixtureRequest, page: Path, browser: Chromium) -> Chromium:
+    """The page on a screen of each kind."""
+    width, scheme = request.param
+    browser.show(page, width=width, scheme=scheme)
+    return browser
+
+
+def test_the_five_questions_are_answered_at_the_top(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    found = browser.run(
+        "return [...document.querySelectorAll('.answers > div')].map("
+        "  card => [card.querySelector('dt').innerText, card.querySelector('.short').innerText])"
+    )
+    assert [question for question, _ in found] == list(ANSWERS)
+    for question, answer in found:
+        assert answer.startswith(ANSWERS[question]), question
+    assert "1 of" in browser.run("return document.querySelector('h1').innerText")
+
+
+def test_it_loads_nothing_and_has_nothing_to_complain_about(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    assert external_loads(page.read_text()) == []
+    assert browser.asked_elsewhere() == []
+    assert browser.complaints() == []
+
+
+def test_every_part_with_data_is_there(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    shown = browser.run("return [...document.querySelectorAll('section[id]')].map(each => each.id)")
+    assert shown == ["story", "promises", "not-tried", "runs", "drivers", "random-runs"]
+
+
+def test_every_scenario_that_ran_links_to_itself_in_allure(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    links = browser.run(
+        "return [...document.querySelectorAll('.trials a')].map("
+        "  link => [link.textContent, link.getAttribute('href')])"
+    )
+    shown = json.loads((page.parent / "allure" / "test-results.json").read_text())["byId"]
+    assert links
+    for name, address in links:
+        where, _, identity = address.partition("#")
+        assert (page.parent / where).exists()
+        assert shown[identity]["name"] == name
+
+
+def test_what_is_broken_is_open_with_its_reason(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    opened = browser.run(
+        "return [...document.querySelectorAll('#promises details[open]')].map("
+        "  promise => promise.innerText)"
+    )
+    assert len(opened) == 1
+    assert "expected 'ledger' to be owned by node2, but it is not" in opened[0]
+
+
+def test_nothing_sticks_out_of_the_screen(seen: Chromium) -> None:
+    assert (
+        seen.run(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        == 0
+    )
+
+
+def test_axe_finds_nothing_serious(seen: Chromium) -> None:
+    seen.run("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    seen.run(AXE.read_text())
+    found: list[dict[str, Any]] = seen.driver.execute_async_script(  # type: ignore[no-untyped-call]
+        "axe.run().then(found => arguments[0](found.violations))"
+    )
+    serious = [
+        (each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"])
+        for each in found
+        if each["impact"] in SERIOUS
+    ]
+    assert serious == []
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    page: Path, browser: Chromium
+) -> None:
+    browser.show(page)
+    press(browser, Keys.TAB)
+    assert focused(browser, "textContent") == "Skip to the promises"
+    assert focused(browser, "getBoundingClientRect().left") >= 0
+    assert focused_outline(browser) >= 2
+    press(browser, Keys.ENTER)
+    assert browser.run("return location.hash") == "#promises"
+    press(browser, Keys.TAB)
+    assert focused(browser, "tagName") == "SUMMARY"
+    assert focused_outline(browser) >= 2
+    was_open = focused(browser, "parentElement.open")
+    press(browser, Keys.SPACE)
+    assert focused(browser, "parentElement.open") is not was_open
+
+
+def press(browser: Chromium, key: str) -> None:
+    ActionChains(browser.driver, duration=0).send_keys(key).perform()
+
+
+def focused(browser: Chromium, what: str) -> Any:
+    return browser.run(f"return document.activeElement.{what}")
+
+
+def focused_outline(browser: Chromium) -> float:
+    """How wide the line around what has the focus is, in CSS pixels."""
+    width = browser.run("return getComputedStyle(document.activeElement).outlineWidth")
+    return float(str(width).removesuffix("px"))

@@ -1,0 +1,63 @@
+"""Results and plans made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from report import attachments
+from report.figure import Figure
+from report.identity import Place
+from report.promises import Planned
+from report.results import Attachment, Result, Step
+
+RULE = "Data follows the app"
+START = 1_795_000_000_000
+
+
+def place(rule: str = RULE, feature: str = "Moves", severity: str = "normal") -> Place:
+    return Place("The promises", feature, rule, severity)
+
+
+def planned(name: str, where: Place | None = None) -> Planned:
+    return Planned(name, name, where or place())
+
+
+def result(
+    name: str,
+    status: str = "passed",
+    *,
+    where: Place | None = None,
+    message: str = "",
+    steps: tuple[Step, ...] = (),
+    tags: frozenset[str] = frozenset(),
+    start: int = START,
+) -> Result:
+    """A result of the scenario that `planned` makes of the same name."""
+    return Result(
+        name, f"Moves: {name}", name, where or place(), tags, status, message, start, start + 400,
+        steps,
+    )  # fmt: skip
+
+
+def step(*attached: Attachment, start: int = START) -> Step:
+    return Step("Given something", start, start + 100, attached)
+
+
+def attachment(folder: Path, kind: str, content: str | bytes, name: str = "it") -> Attachment:
+    path = folder / f"{len(list(folder.iterdir()))}-attachment.{kind}"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return Attachment(name, kind, path)
+
+
+def measured(folder: Path, *figures: Figure) -> Step:
+    return step(*(attachment(folder, attachments.FIGURE, each.to_json()) for each in figures))
+
+
+def history_line(results: list[Result]) -> str:
+    """What Allure adds to its history for these results, as far as it is read."""
+    shown = {
+        each.history_id: {"fullName": each.full_name, "start": each.start, "id": f"id-{each.name}"}
+        for each in results
+    }
+    return json.dumps({"testResults": shown})
