@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from report.figure import APP_AWAY, LAG, TAKEOVER, Figure
+from report.figure import APP_AWAY, APP_STARTED, LAG, TAKEOVER, Figure
 from report.promises import Promises, Trial, Verdict
 
 PROMISED = "An app moves to another server with all its data."
+INTRODUCTION = "This project promises that an app moves to another server with all its data."
 ONE_WRITER = "Only one server at a time can write to a volume."
 NOT_MEASURED = "Not measured in this run."
 
@@ -56,7 +57,8 @@ def verdict(promises: Promises, failed_tests: int) -> str:
 
 def summary(promises: Promises, figures: dict[str, Figure]) -> str:
     """The answers in one paragraph, as far as this run has them."""
-    sentences = [PROMISED]
+    sentences = [INTRODUCTION]
+    sentences += [f"Broken: {promise.name}." for promise in promises.of(Verdict.BROKEN)]
     if APP_AWAY in figures:
         sentences.append(f"The app was away for {figures[APP_AWAY].measured_text} while it moved.")
     if TAKEOVER in figures:
@@ -76,7 +78,7 @@ def answers(promises: Promises, figures: dict[str, Figure], failed_tests: int) -
     return [
         _what_is_promised(promises),
         _is_it_true(promises, failed_tests),
-        _how_long(figures.get(APP_AWAY)),
+        _how_long(figures.get(APP_AWAY), figures.get(APP_STARTED)),
         _what_is_lost(figures.get(LAG), figures.get(TAKEOVER)),
         _what_was_not_tried(promises),
     ]
@@ -91,7 +93,14 @@ def _what_is_promised(promises: Promises) -> Answer:
 def _is_it_true(promises: Promises, failed_tests: int) -> Answer:
     broken = promises.of(Verdict.BROKEN)
     tried = len(broken) + len(promises.of(Verdict.HOLDS))
-    short = "Unknown" if not tried else "No" if broken or failed_tests else "Yes"
+    if not tried:
+        short = "Unknown"
+    elif broken or failed_tests:
+        short = "No"
+    elif tried == len(promises.all):
+        short = "Yes"
+    else:
+        short = f"Yes, for {tried} of {_count(len(promises.all), 'promise')}"
     details = (
         f"{verdict(promises, failed_tests)}.",
         *(f"Broken: {promise.name}." for promise in broken),
@@ -99,14 +108,14 @@ def _is_it_true(promises: Promises, failed_tests: int) -> Answer:
     return Answer("Is it true today?", short, details)
 
 
-def _how_long(away: Figure | None) -> Answer:
+def _how_long(away: Figure | None, started: Figure | None) -> Answer:
     question = "How long is the app away during a move?"
     if away is None:
         return Answer(question, NOT_MEASURED, ())
-    details = (
-        "From the command that stops the app to the first correct answer on the new server.",
-    )
-    return Answer(question, away.measured_text, details)
+    details = ["From the command that stops the app to the first correct answer on another server."]
+    if started is not None:
+        details.append(f"{started}.")
+    return Answer(question, away.measured_text, tuple(details))
 
 
 def _what_is_lost(lag: Figure | None, takeover: Figure | None) -> Answer:

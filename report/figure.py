@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 APP_AWAY = "App away during a move"
+APP_STARTED = "App shows its data after its start on another node"
 TAKEOVER = "Takeover by another node"
 LAG = "Replica behind its owner"
 

@@ -10,8 +10,7 @@ from acceptance.app.gap import AppGap, Gap, GapNeverEnded
 from acceptance.app.whale import Whale
 from acceptance.base import evidence
 from acceptance.nodes.node import Node
-
-APP_STARTED = "App shows its data after its start on another node"
+from report.figure import APP_STARTED
 
 
 class AppMove:

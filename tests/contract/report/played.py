@@ -32,7 +32,7 @@ from acceptance.app.gap import CORRECT, Gap, Probe
 from acceptance.base import evidence
 from acceptance.base.command import Typed
 from report import attachments
-from report.figure import LAG, TAKEOVER
+from report.figure import APP_STARTED, LAG, TAKEOVER
 
 OLD, NEW = "172.16.78.250", "172.16.78.251"
 SEEN = {}
@@ -72,7 +72,7 @@ def play(context, anything):
             pictures.side_by_side(draw("node1"), png, ("The page on node1", title))
     if "shows its data" in anything:
         gap_drawing.attach(move())
-        evidence.figure("App shows its data after its start", measured=1.3, promised=5)
+        evidence.figure(APP_STARTED, measured=1.3, promised=5)
     if found := re.search(r"another node owns .* within (\\d+) seconds", anything):
         evidence.figure(TAKEOVER, measured=14.2, promised=float(found[1]))
     if "seconds behind" in anything:

@@ -47,12 +47,13 @@ def test_the_verdict_hides_no_failure() -> None:
 
 def test_the_summary_has_every_figure_that_was_measured() -> None:
     assert answers.summary(promises("passed", "skipped"), FIGURES) == (
-        "An app moves to another server with all its data. "
+        "This project promises that an app moves to another server with all its data. "
         "The app was away for 3.1 s while it moved. "
         "After a failure another server took over within 14.2 s. "
         "Replicas lacked at most the last 1.1 s of what was written. "
         "1 of 2 promises was not tried."
     )
+    assert "Broken: Rule 1." in answers.summary(promises("passed", "failed"), {})
     assert "away" not in answers.summary(promises("passed"), {})
 
 
@@ -67,6 +68,13 @@ def test_five_questions_are_answered() -> None:
     ]
     assert found[1].details[-1] == "Broken: Rule 1."
     assert found[4].details == ("1 scenario: no switch",)
+
+
+def test_yes_is_said_of_what_was_tried() -> None:
+    assert answers.answers(promises("passed", "passed"), {}, 0)[1].short == "Yes"
+    partly = answers.answers(promises("passed", "skipped"), {}, 0)[1]
+    assert partly.short == "Yes, for 1 of 2 promises"
+    assert answers.answers(promises("skipped"), {}, 0)[1].short == "Unknown"
 
 
 def test_a_failed_test_makes_the_answer_no() -> None:
