@@ -78,7 +78,7 @@ def answers(promises: Promises, figures: dict[str, Figure], failed_tests: int) -
     return [
         _what_is_promised(promises),
         _is_it_true(promises, failed_tests),
-        _how_long(figures.get(APP_AWAY), figures.get(APP_STARTED)),
+        _how_long(promises, figures.get(APP_AWAY), figures.get(APP_STARTED)),
         _what_is_lost(figures.get(LAG), figures.get(TAKEOVER)),
         _what_was_not_tried(promises),
     ]
@@ -108,11 +108,14 @@ def _is_it_true(promises: Promises, failed_tests: int) -> Answer:
     return Answer("Is it true today?", short, details)
 
 
-def _how_long(away: Figure | None, started: Figure | None) -> Answer:
+def _how_long(promises: Promises, away: Figure | None, started: Figure | None) -> Answer:
     question = "How long is the app away during a move?"
     if away is None:
         return Answer(question, NOT_MEASURED, ())
     details = ["From the command that stops the app to the first correct answer on another server."]
+    moves = sum(figure.name == APP_AWAY for trial in promises.trials for figure in trial.figures)
+    if moves > 1:
+        details.append(f"The longest of {moves} moves in this run.")
     if started is not None:
         details.append(f"{started}.")
     return Answer(question, away.measured_text, tuple(details))

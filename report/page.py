@@ -24,11 +24,11 @@ SHOWN_RUNS = 12
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows.
+    """The content that the template shows.
 
     Args:
         links: the address of each result in Allure's report, relative to the page.
-        facts: what the run ran with, name -> value.
+        facts: the nodes and programs of the run, name -> value.
         tests: program -> (passed, failed), of the tests that are no scenarios.
         runs: oldest first, this one last.
     """

@@ -80,7 +80,7 @@ class Promise:
 
     @property
     def untried(self) -> int:
-        """How many of the scenarios were not tried."""
+        """The number of scenarios that were not tried."""
         return sum(trial.verdict is Verdict.NOT_TRIED for trial in self.trials)
 
     @property

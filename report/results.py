@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Result:
         found = (attached for step in self.steps for attached in step.attachments)
         return [attached for attached in found if attached.kind in kinds]
 
-    @property
+    @cached_property
     def figures(self) -> list[Figure]:
         """The figures that the scenario measured."""
         files = self.attached(attachments.FIGURE)

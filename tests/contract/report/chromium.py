@@ -1,4 +1,4 @@
-"""A Chromium for the report's pages: it knows no host, and tells what it asked for."""
+"""A Chromium for the report's pages: it reaches this machine only, and tells what it asked for."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Chromium:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
-    def show(self, page: Path, *, width: int = 1400, scheme: str = "light") -> None:
-        """Open a page from disk, in a window of that width in CSS pixels."""
+    def show(self, page: Path | str, *, width: int = 1400, scheme: str = "light") -> None:
+        """Open a page from disk or at an address, in a window of that width in CSS pixels."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         colours = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", colours)
-        self.driver.get(page.as_uri())
+        self.driver.get(page.as_uri() if isinstance(page, Path) else page)
 
     def run(self, script: str) -> Any:
-        """What a script in the page returns."""
+        """Run a script in the page and return its value."""
         return self.driver.execute_script(script)  # type: ignore[no-untyped-call]
 
     def asked_elsewhere(self) -> list[str]:
@@ -49,7 +49,7 @@ class Chromium:
         return [url for url in asked if not url.startswith(LOCAL)]
 
     def complaints(self) -> list[Any]:
-        """What the console says since last called."""
+        """The messages of the console since last called."""
         return list(self.driver.get_log("browser"))  # type: ignore[no-untyped-call]
 
 
@@ -58,7 +58,8 @@ def open_chromium(profile: Path) -> Iterator[Chromium]:
     """Start Chromium with a fresh profile in that folder."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND"):
+    hosts = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+    for flag in (*FLAGS, f"--user-data-dir={profile}", hosts):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from acceptance.base.waiting import eventually_true
 from report.allure import MODULES
 from report.build import write_report
 from report.offline import external_loads
@@ -71,6 +75,33 @@ def test_it_loads_nothing_and_has_nothing_to_complain_about(page: Path, browser:
     assert external_loads(page.read_text()) == []
     assert browser.asked_elsewhere() == []
     assert browser.complaints() == []
+
+
+def test_it_opens_from_a_web_server_as_from_disk(page: Path, browser: Chromium) -> None:
+    serve = partial(QuietHandler, directory=str(page.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        browser.show(address)
+        link = browser.run("return document.querySelector('#story a').href")
+        assert link.startswith(f"{address}allure/index.html#")
+        browser.driver.get(link)
+        eventually_true(
+            lambda: str(browser.run("return document.body.innerText")),
+            lambda text: "A visitor finds the same whales" in text,
+            what="the scenario in Allure",
+            within=30,
+        )
+        server.shutdown()
+    asked = browser.asked_elsewhere()
+    assert [url for url in asked if not url.startswith(address)] == []
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files, and prints nothing."""
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of a request."""
 
 
 def test_every_part_with_data_is_there(page: Path, browser: Chromium) -> None:
@@ -153,6 +184,6 @@ def focused(browser: Chromium, what: str) -> Any:
 
 
 def focused_outline(browser: Chromium) -> float:
-    """How wide the line around what has the focus is, in CSS pixels."""
+    """The width of the line around the focused element, in CSS pixels."""
     width = browser.run("return getComputedStyle(document.activeElement).outlineWidth")
     return float(str(width).removesuffix("px"))

@@ -55,7 +55,7 @@ def measured(folder: Path, *figures: Figure) -> Step:
 
 
 def history_line(results: list[Result]) -> str:
-    """What Allure adds to its history for these results, as far as it is read."""
+    """A line of Allure's history for these results, as far as it is read."""
     shown = {
         each.history_id: {"fullName": each.full_name, "start": each.start, "id": f"id-{each.name}"}
         for each in results

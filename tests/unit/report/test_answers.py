@@ -70,6 +70,13 @@ def test_five_questions_are_answered() -> None:
     assert found[4].details == ("1 scenario: no switch",)
 
 
+def test_the_longest_of_several_moves_is_told(tmp_path: Path) -> None:
+    steps = (measured(tmp_path, AWAY, Figure(APP_AWAY, 2.5, None, None, "s")),)
+    found = judge([planned("a")], [result("a", steps=steps)])
+    away = answers.answers(found, answers.headlines(found.trials), 0)[2]
+    assert (away.short, away.details[1]) == ("3.1 s", "The longest of 2 moves in this run.")
+
+
 def test_yes_is_said_of_what_was_tried() -> None:
     assert answers.answers(promises("passed", "passed"), {}, 0)[1].short == "Yes"
     partly = answers.answers(promises("passed", "skipped"), {}, 0)[1]

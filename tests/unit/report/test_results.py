@@ -1,4 +1,4 @@
-"""What the formatter wrote, read back, and what the feature files say of the same scenarios."""
+"""The formatter's results, read back and compared with the feature files."""
 
 from __future__ import annotations
 
