@@ -47,7 +47,8 @@ def ci(machine: Machine, end: str, demo: str = "true", samples: str = "true") ->
     """The exit status and the last line of `.ci/run` when `make test` ends with this command."""
     makefile = MAKEFILE.format(end=end, demo=demo, samples=samples)
     (machine.checkout / "Makefile").write_text(makefile)
-    shutil.copytree(ROOT / ".ci", machine.checkout / ".ci", dirs_exist_ok=True)
+    for folder in (".ci", "report"):
+        shutil.copytree(ROOT / folder, machine.checkout / folder, dirs_exist_ok=True)
     (machine.checkout / ".ci" / "bare-root").write_text(NO_ROOT)
     done = machine.run(".ci/run")
     return done.returncode, done.stdout.splitlines()[-1]
