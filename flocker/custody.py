@@ -11,14 +11,14 @@ from collections.abc import Callable
 from functools import partial
 
 from flocker.belief import Belief
-from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, LeavesBehind, Refused, StaleEpoch, VolumeNotFound
 from flocker.failover import missing
 from flocker.handoff import Arrivals
+from flocker.mirror import Mirror
 from flocker.observed import Observed
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Copy, Event, Removed, Snapshot, State, Volume, now
+from flocker.records import ClusterState, Copy, Event, Removed, Snapshot, Volume, now
 from flocker.strays import newer_record
 from flocker.surplus import Surplus
 from flocker.told import Told
@@ -36,7 +36,7 @@ class Custody:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         arrivals: Arrivals,
         use: VolumeUse,
@@ -54,7 +54,7 @@ class Custody:
         """
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._arrivals = arrivals
         self._use = use
@@ -82,7 +82,7 @@ class Custody:
             self._use.refuse_if_any(volume)
             if volume.owner == self._node:
                 if not self._pool.is_open(volume.id):
-                    raise missing(volume, self._catalog.state)
+                    raise missing(volume, self._mirror.state)
                 # A mount whose answer was lost is still recorded though nothing came of it.
                 self._ownership.unmount(volume)
 
@@ -164,7 +164,7 @@ class Custody:
 
     def tidy(self) -> None:
         """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
-        state = self._catalog.state
+        state = self._mirror.state
         former, surplus = self._use.former(), self._surplus.old(state)
         open_here = self._pool.open_ids()
         for move in state.moves.values():
@@ -199,7 +199,7 @@ class Custody:
         """End uses whose unmount never came; needs no etcd, and asks the engine only of those."""
         used = self._use.volumes()
         self._use.end_unbacked(
-            [volume for volume in self._catalog.state.volumes.values() if volume.id in used]
+            [volume for volume in self._mirror.state.volumes.values() if volume.id in used]
         )
 
     def expel(self) -> None:
@@ -207,7 +207,7 @@ class Custody:
 
         Volumes with failover=manual too: another machine may write to them in this node's name.
         """
-        state = self._catalog.state
+        state = self._mirror.state
         names = {volume_id: volume_id for volume_id in self._pool.volume_ids()}
         names |= {volume_id: each.volume.name for volume_id, each in state.removed.items()}
         names |= {volume.id: volume.name for volume in state.volumes.values()}
@@ -299,7 +299,7 @@ class Custody:
             aside = self._put_away(volume)
         self._tell(volume, aside)
 
-    def _end_lost_uses(self, state: State) -> None:
+    def _end_lost_uses(self, state: ClusterState) -> None:
         """Stop what uses volumes that others own by now, side by side: each alone may take long."""
         elsewhere = [volume for volume in state.volumes.values() if volume.owner != self._node]
         self._use.end(

@@ -12,7 +12,6 @@ from flocker import majority
 from flocker.adoption import Adoption
 from flocker.api import serve_engine
 from flocker.btrfs import BtrfsPool
-from flocker.catalog import Catalog
 from flocker.config import Config
 from flocker.custody import Custody
 from flocker.driver import Driver
@@ -31,6 +30,7 @@ from flocker.lapse import Lapse
 from flocker.lease_file import LeaseFile
 from flocker.membership import Guarded, Membership
 from flocker.metrics import Metrics, health
+from flocker.mirror import Mirror
 from flocker.mount_counts import MountCounts
 from flocker.observed import Observed
 from flocker.operations import Operations
@@ -100,10 +100,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     )
     ownership = membership.ownership
     care = EtcdCare(config.etcd_endpoints, config.certificates.for_etcd, config.address)
-    catalog = Catalog(ownership, config.pool / "catalog.json")
-    catalog.start(stopping)
-    refusals = Refusals(config, catalog)
-    peers = HttpPeers(node, lambda: dict(catalog.state.nodes), config.peer_port, tls)
+    mirror = Mirror(ownership, config.pool / "catalog.json")
+    mirror.start(stopping)
+    refusals = Refusals(config, mirror)
+    peers = HttpPeers(node, lambda: dict(mirror.state.nodes), config.peer_port, tls)
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
     use = VolumeUse(node, counts, engine, mounts)
@@ -123,7 +123,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         }
 
     def problems() -> list[str]:
-        doubt = observed.doubt(catalog.state) if catalog.is_connected else None
+        doubt = observed.doubt(mirror.state) if mirror.is_connected else None
         return [
             *([doubt] if doubt else []),
             *membership.problems(),
@@ -134,7 +134,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             *follower.problems(),
             *shortages(pool.usage()),
             *care.problems(),
-            *majority.problems(care.voters, catalog.state),
+            *majority.problems(care.voters, mirror.state),
             *verification.problems(),
             *renewal.problems(),
             *refusals.problems(),
@@ -152,20 +152,20 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     )  # fmt: skip
 
     guard = Guard(
-        node, lease_file, catalog, use.volumes, mounts.mounted,
+        node, lease_file, mirror, use.volumes, mounts.mounted,
         live=lambda volume_id: str(root / pool.live(volume_id).relative_to(config.pool)),
     )  # fmt: skip
     lapse = Lapse(node, ownership=ownership, pool=pool, use=use, listed=guard.listed)
     pool_health = PoolHealth(pool.check_writable)
     giving_up = GivingUp(
-        node, ownership=ownership, catalog=catalog, use=use, problem=pool_health.problem
+        node, ownership=ownership, mirror=mirror, use=use, problem=pool_health.problem
     )
     told = Told(engine.volume_options)
-    hidden = Hidden(engine.local_volumes, lambda: catalog.state.volumes.keys(), troubles)
+    hidden = Hidden(engine.local_volumes, lambda: mirror.state.volumes.keys(), troubles)
     driver = Driver(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         peers=peers,
         arrivals=arrivals,
@@ -177,12 +177,12 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     )
 
     def prune(volume: Volume) -> None:
-        pool.prune(volume.id, lambda: retention.numbers(volume, catalog.state))
+        pool.prune(volume.id, lambda: retention.numbers(volume, mirror.state))
 
     custody = Custody(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         arrivals=arrivals,
         use=use,
@@ -193,18 +193,16 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         retention_seconds=config.retention_seconds,
     )
     membership.expel = custody.expel
-    standing = Standing(node, catalog=catalog, others=peers, refuse=membership.refuse)
+    standing = Standing(node, mirror=mirror, others=peers, refuse=membership.refuse)
 
     # A machine that may not join leaves what it has as it is.
     own_custody = cast(Custody, Guarded(custody, membership.check_known, ("end_unbacked_uses",)))
 
-    publisher = Publisher(
-        node, ownership=ownership, catalog=catalog, pool=pool, retention=retention
-    )
+    publisher = Publisher(node, ownership=ownership, mirror=mirror, pool=pool, retention=retention)
     follower = Follower(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         transfers=transfers,
         retention=retention,
@@ -213,7 +211,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     failover = Failover(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         transfers=transfers,
         adoption=adoption,
@@ -226,7 +224,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     operations = Operations(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         driver=driver,
         arrivals=arrivals,
@@ -243,7 +241,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     strays = Strays(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         others=peers,
         use=use,
@@ -261,7 +259,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     verification = Verification(
         node,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         retention=retention,
         others=peers,
@@ -278,14 +276,14 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     keeper = Keeper(
         config,
         ownership=ownership,
-        catalog=catalog,
+        mirror=mirror,
         pool=pool,
         custody=own_custody,
         lease_file=lease_file,
         stop_taken=lapse.stop_taken,
         tell_fence=guard.refresh,
         resume=engine.resume,
-        see_time_pass=lambda: observed.look(catalog.state),
+        see_time_pass=lambda: observed.look(mirror.state),
         purge=cast(Purging, Guarded(purging, membership.check_known)).purge_old,
         look_for_strays=cast(Strays, Guarded(strays, membership.check_known)).look,
         problems=problems,
@@ -318,7 +316,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
             own_operations,
             pool,
             retention,
-            Rights(ownership, lambda: catalog.state),
+            Rights(ownership, lambda: mirror.state),
             metrics.sent_bytes.inc,
         )
     )

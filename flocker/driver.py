@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flocker.belief import Belief
-from flocker.catalog import Catalog
 from flocker.engine import EngineUse
 from flocker.errors import (
     BadRequest,
@@ -34,6 +33,7 @@ from flocker.errors import (
 from flocker.failover import complete_until, is_current, lost, missing
 from flocker.handoff import Arrivals
 from flocker.majority import FEWEST_VOTERS, refusal
+from flocker.mirror import Mirror
 from flocker.options import (
     Options,
     Reference,
@@ -45,7 +45,7 @@ from flocker.options import (
 )
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Event, Snapshot, State, Volume, now
+from flocker.records import ClusterState, Event, Snapshot, Volume, now
 from flocker.succession import has_given_up, is_away
 from flocker.told import Told
 from flocker.volume_use import VolumeUse
@@ -107,7 +107,7 @@ class Driver:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         peers: Forwarding,
         arrivals: Arrivals,
@@ -119,7 +119,7 @@ class Driver:
     ) -> None:
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._peers = peers
         self._arrivals = arrivals
@@ -142,7 +142,7 @@ class Driver:
         """
         check_name(name)
         options = read_options(opts)
-        existing = self._catalog.volume(name)
+        existing = self._mirror.volume(name)
         if existing is not None:
             _refuse_if_different(options, existing)
             return
@@ -151,7 +151,7 @@ class Driver:
         source = None if options.made_from is None else self._source(options.made_from)
         if isinstance(source, str):
             self._peers.create(source, name, opts)
-            self._catalog.settle(lambda state: name in state.volumes)
+            self._mirror.settle(lambda state: name in state.volumes)
             return
         volume = Volume(
             name=name,
@@ -179,7 +179,7 @@ class Driver:
         if winner.id != volume.id:  # another node was faster
             self._pool.discard(volume.id, name, self._node, self._belief_that_gone(volume))
             _refuse_if_different(options, winner)
-        self._catalog.settle(lambda state: name in state.volumes)
+        self._mirror.settle(lambda state: name in state.volumes)
 
     def remove(self, name: str) -> None:
         """Remove a volume on every node; one that is not there is removed already.
@@ -227,7 +227,7 @@ class Driver:
             self._peers.forget(volume)
             if is_for_peer:
                 self._told.removed(volume)
-        self._catalog.settle(lambda state: volume.id not in state.volume_ids())
+        self._mirror.settle(lambda state: volume.id not in state.volume_ids())
 
     def mount(self, name: str, mount_id: str) -> Path:
         """Make a volume writable on this node and return where it is.
@@ -263,7 +263,7 @@ class Driver:
                 # their power back, members of etcd find each other only after that.
                 if time.monotonic() + LEADER_POLL_SECONDS > deadline:
                     raise
-                self._catalog.changes(self._catalog.state, within=LEADER_POLL_SECONDS)
+                self._mirror.changes(self._mirror.state, within=LEADER_POLL_SECONDS)
 
     def _mount_once(self, name: str, mount_id: str, deadline: float) -> Path:
         try:
@@ -296,7 +296,7 @@ class Driver:
     def _bring(self, volume: Volume, deadline: float) -> Volume:
         """Have the volume here, waiting for a node that is about to take it over."""
         while True:
-            state = self._catalog.state
+            state = self._mirror.state
             if has_given_up(volume, state):
                 volume = self._after_takeover(volume, state, deadline, lost(volume, state))
                 if volume.owner == self._node:
@@ -311,7 +311,7 @@ class Driver:
                     # Its lease may be about to run out, or it may only be slow.
                     if volume.failover != "auto" or time.monotonic() + ASK_AGAIN_SECONDS > deadline:
                         raise
-                    self._catalog.changes(self._catalog.state, within=ASK_AGAIN_SECONDS)
+                    self._mirror.changes(self._mirror.state, within=ASK_AGAIN_SECONDS)
                     continue
                 why = lost(volume, state)
                 if volume.failover != "auto":
@@ -321,7 +321,7 @@ class Driver:
                 return volume
 
     def _after_takeover(
-        self, volume: Volume, state: State, deadline: float, why: OwnerLost
+        self, volume: Volume, state: ClusterState, deadline: float, why: OwnerLost
     ) -> Volume:
         """The record once its owner has changed.
 
@@ -334,12 +334,12 @@ class Driver:
                 raise VolumeNotFound(volume.name)
             if now_known.epoch != volume.epoch or not is_away(volume, state):
                 return now_known
-            state = self._catalog.changes(state, within=left)
+            state = self._mirror.changes(state, within=left)
         raise why
 
     def unmount(self, name: str, mount_id: str) -> None:
         """End one use of a volume. Never waits for data: the engine gives it 60 s."""
-        volume = self._catalog.volume(name)
+        volume = self._mirror.volume(name)
         if volume is None:
             raise VolumeNotFound(name)
         with self._use.locked(volume):
@@ -356,18 +356,18 @@ class Driver:
         Raises:
             VolumeNotFound: etcd says there is none. Never only because etcd is away.
         """
-        volume = self._catalog.volume(name)
+        volume = self._mirror.volume(name)
         if volume is None:
             raise VolumeNotFound(name)
         return self._description(volume)
 
     def describe_all(self) -> list[Description]:
         """All volumes of the cluster, by name."""
-        return [self._description(volume) for volume in self._catalog.volumes()]
+        return [self._description(volume) for volume in self._mirror.volumes()]
 
     def status(self, volume: Volume) -> dict[str, Any]:
         """What `docker volume inspect` shows of a volume besides the engine's own fields."""
-        state = self._catalog.state
+        state = self._mirror.state
         status: dict[str, Any] = {
             "id": volume.id,
             "owner": volume.owner,
@@ -396,7 +396,7 @@ class Driver:
 
     def problem(self, volume: Volume) -> str | None:
         """What keeps a volume from being used, in words; None if nothing is known to."""
-        state = self._catalog.state
+        state = self._mirror.state
         if volume.owner == self._node:
             try:
                 self._open(volume)
@@ -404,7 +404,7 @@ class Driver:
                     return problem
             except (PoolError, Refused) as error:
                 return str(error)
-        if not self._catalog.is_connected:
+        if not self._mirror.is_connected:
             return "etcd does not answer; this is what was known last"
         if volume.owner not in state.nodes:
             return str(lost(volume, state))
@@ -428,7 +428,7 @@ class Driver:
 
         Whether it is there only that node can tell, also when it is away.
         """
-        state = self._catalog.state
+        state = self._mirror.state
         others = (state.nodes.keys() | state.seen.keys()) - {self._node}
         named = [node for node in others if str(source.aside).startswith(f"{node}-")]
         if not named:
@@ -463,7 +463,7 @@ class Driver:
             raise Refused(f"volume '{volume.name}' cannot be cloned: {error}") from error
 
     def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
-        return self._catalog.state.numbered(volume, number, self._pool.snapshots(volume.id))
+        return self._mirror.state.numbered(volume, number, self._pool.snapshots(volume.id))
 
     def _existing(self, name: str) -> Volume:
         volume = self._ownership.volume(name)
@@ -484,7 +484,7 @@ class Driver:
             return self._pool.open(volume.claim)
         except PoolError as error:
             if not self._pool.is_open(volume.id):
-                raise missing(volume, self._catalog.state) from error
+                raise missing(volume, self._mirror.state) from error
             raise PoolError(
                 f"volume '{volume.name}' cannot be opened on {self._node}: {error}"
             ) from error
@@ -511,7 +511,7 @@ def _refuse_if_different(options: Options, volume: Volume) -> None:
         raise BadRequest(f"volume '{volume.name}' exists already: {'; '.join(found)}")
 
 
-def _age(volume: Volume, node: str, state: State) -> str:
+def _age(volume: Volume, node: str, state: ClusterState) -> str:
     """How current a replica is, in words."""
     copy = state.copies_of(volume)[node]
     if is_current(volume, copy, state) and volume.owner in state.nodes:

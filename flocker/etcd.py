@@ -67,6 +67,7 @@ from flocker.keyspace import (
 from flocker.naming import not_admitted, was_retired
 from flocker.ownership import is_news
 from flocker.records import (
+    ClusterState,
     Copy,
     Event,
     Look,
@@ -75,7 +76,6 @@ from flocker.records import (
     Node,
     Removed,
     Snapshot,
-    State,
     Volume,
     now,
 )
@@ -110,10 +110,10 @@ class EtcdOwnership:
         self._announcing = threading.Lock()
         self._creating = threading.Lock()  # each creation makes all others look again
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         return etcd_watch.read_tables(self._members)[0].state()
 
-    def follow(self, stopping: threading.Event) -> Iterator[State]:
+    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
         return etcd_watch.follow(self._members, stopping)
 
     def volume(self, name: str) -> Volume | None:

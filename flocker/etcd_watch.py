@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from flocker.errors import ControlPlaneAway
 from flocker.etcd_wire import Entry, Json, Members, key_of, read_below, watch_from
 from flocker.keyspace import KINDS, Tables
-from flocker.records import State
+from flocker.records import ClusterState
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ def read_tables(members: Members) -> tuple[Tables, int]:
     return tables, int(answer["header"]["revision"])
 
 
-def follow(members: Members, stopping: threading.Event) -> Iterator[State]:
+def follow(members: Members, stopping: threading.Event) -> Iterator[ClusterState]:
     """See Ownership.follow.
 
     Whenever a watch ends, for whatever reason, everything is read anew: etcd may have
     forgotten the changes since, and the member that was watched may be gone.
     """
-    told: State | None = None
+    told: ClusterState | None = None
     while not stopping.is_set():
         tables, revision = read_tables(members)
         state = tables.state()

@@ -13,7 +13,6 @@ from functools import partial
 
 from flocker.adoption import Adoption
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
@@ -23,9 +22,10 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
+from flocker.mirror import Mirror
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Copy, Event, State, Volume, ago, now
+from flocker.records import ClusterState, Copy, Event, Volume, ago, now
 from flocker.succession import Turns, copies_to_go_on_from, has_given_up, is_away
 from flocker.transfer import Transfers
 
@@ -37,12 +37,12 @@ CURRENT_WITHIN = timedelta(seconds=10)
 AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
 
 
-def newest_copy(volume: Volume, state: State) -> Copy | None:
+def newest_copy(volume: Volume, state: ClusterState) -> Copy | None:
     """The copy to go on from: the newest one on a node that is up, the same answer everywhere."""
     return next(iter(copies_to_go_on_from(volume, state)), None)
 
 
-def is_current(volume: Volume, copy: Copy, state: State) -> bool:
+def is_current(volume: Volume, copy: Copy, state: ClusterState) -> bool:
     """Tell whether a copy holds all that the owner wrote up to CURRENT_WITHIN before it was last
     heard of; both times are by the owner's clock."""
     seen = state.seen.get(volume.owner)
@@ -52,14 +52,14 @@ def is_current(volume: Volume, copy: Copy, state: State) -> bool:
     return datetime.fromisoformat(seen) - until <= CURRENT_WITHIN
 
 
-def _is_newest(volume: Volume, copy: Copy, state: State) -> bool:
+def _is_newest(volume: Volume, copy: Copy, state: ClusterState) -> bool:
     """Tell whether a copy holds what the owner has published; of a volume without replicas it
     publishes nothing."""
     published = state.copies_of(volume).get(volume.owner)
     return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
 
 
-def complete_until(volume: Volume, copy: Copy, state: State) -> str:
+def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
     """Up to when a copy holds everything the owner wrote; RFC 3339.
 
     The newest one holds all there was when the owner last looked at the volume.
@@ -70,7 +70,7 @@ def complete_until(volume: Volume, copy: Copy, state: State) -> str:
     return max(look.covers(volume), copy.taken_at)
 
 
-def lost(volume: Volume, state: State) -> OwnerLost:
+def lost(volume: Volume, state: ClusterState) -> OwnerLost:
     """Why a volume whose owner is away cannot be had, and what to do."""
     copy = newest_copy(volume, state)
     if copy is None:
@@ -91,7 +91,7 @@ def lost(volume: Volume, state: State) -> OwnerLost:
     return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
 
 
-def missing(volume: Volume, state: State) -> Refused:
+def missing(volume: Volume, state: ClusterState) -> Refused:
     """Why a volume whose owner is there without it cannot be had, and what to do."""
     copy = newest_copy(volume, state)
     if copy is None:
@@ -115,7 +115,7 @@ class Failover:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         transfers: Transfers,
         adoption: Adoption,
@@ -132,7 +132,7 @@ class Failover:
         """
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._transfers = transfers
         self._adoption = adoption
@@ -150,12 +150,12 @@ class Failover:
     def _run(self, stopping: threading.Event) -> None:
         state = None
         while not stopping.is_set():
-            state = self._catalog.changes(state, within=RETRY_SECONDS)
-            if self._catalog.is_connected:
+            state = self._mirror.changes(state, within=RETRY_SECONDS)
+            if self._mirror.is_connected:
                 look = partial(self.take_over_lost, state)
                 attempt(log, "lost owners could not be looked for", look)
 
-    def take_over_lost(self, state: State) -> None:
+    def take_over_lost(self, state: ClusterState) -> None:
         """Promote what has lost its owner, if it is this node's turn and it may by itself."""
         due = [
             volume
@@ -164,7 +164,7 @@ class Failover:
         ]
         list(self._workers.map(lambda volume: self._take_over(volume, state), due))
 
-    def _may_still_be_starting(self, owner: str, state: State) -> bool:
+    def _may_still_be_starting(self, owner: str, state: ClusterState) -> bool:
         """Tell whether this node started not long ago and has not heard of the owner since.
 
         The power may have failed for both, and machines take differently long to come back.
@@ -172,7 +172,7 @@ class Failover:
         up_for = self._uptime()
         return up_for < BOOT_GRACE_SECONDS and state.seen.get(owner, "") < ago(up_for)
 
-    def _take_over(self, volume: Volume, state: State) -> None:
+    def _take_over(self, volume: Volume, state: ClusterState) -> None:
         try:
             self._promote(volume, state, "auto", may_be_older=True)
         except FlockerError as error:
@@ -207,7 +207,7 @@ class Failover:
         return self._promote(volume, state, "manual", may_be_older=here)
 
     def _promote(
-        self, volume: Volume, state: State, kind: str, *, may_be_older: bool
+        self, volume: Volume, state: ClusterState, kind: str, *, may_be_older: bool
     ) -> tuple[Volume, str]:
         self._refuse(volume)
         is_own = volume.owner == self._node
@@ -235,7 +235,9 @@ class Failover:
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
 
-    def _newest_here(self, volume: Volume, copy: Copy, state: State, *, may_be_older: bool) -> Copy:
+    def _newest_here(
+        self, volume: Volume, copy: Copy, state: ClusterState, *, may_be_older: bool
+    ) -> Copy:
         """Choose what to go on from, as this node's copy: `copy`, or the newest to be had."""
         failure = (
             f"{copy.node} does not hold snapshot {copy.snapshot.number} of volume "
@@ -287,7 +289,7 @@ class Failover:
             log.info("what %s holds was not recorded: %s", copy.node, error)
 
 
-def _reason(volume: Volume, state: State, kind: str, *, is_own: bool) -> tuple[str, str]:
+def _reason(volume: Volume, state: ClusterState, kind: str, *, is_own: bool) -> tuple[str, str]:
     """Why a volume is promoted, and what is wrong with its owner."""
     if is_own:
         trouble = "has lost its copy"

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, FlockerError
+from flocker.mirror import Mirror
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Copy, State, Volume
+from flocker.records import ClusterState, Copy, Volume
 from flocker.replication import Retention, replicas_of
 from flocker.setbacks import Setbacks
 from flocker.transfer import Transfers
@@ -39,7 +39,7 @@ class Follower:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         transfers: Transfers,
         retention: Retention,
@@ -51,13 +51,16 @@ class Follower:
         """
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._transfers = transfers
         self._retention = retention
         self._clear = clear
         self._lock = threading.Lock()
-        self._compared: tuple[State, list[Volume]] = State(), []  # and what is behind in it
+        self._compared: tuple[ClusterState, list[Volume]] = (
+            ClusterState(),
+            [],
+        )  # and what is behind in it
         self._alone: set[str] = set()  # volumes that are fetched alone now
         self._followed: dict[str, bool] = {}  # owner -> whether to look once more when done
         self._setbacks = Setbacks()
@@ -70,7 +73,7 @@ class Follower:
     def _run(self, stopping: threading.Event) -> None:
         state = None
         while not stopping.is_set():
-            state = self._catalog.changes(state, within=RETRY_SECONDS)
+            state = self._mirror.changes(state, within=RETRY_SECONDS)
             attempt(log, "replicas could not be looked after", partial(self.look, state))
 
     def stuck(self) -> dict[str, str]:
@@ -82,21 +85,21 @@ class Follower:
         stuck = self._setbacks.stuck()
         return [
             f"the replica of volume '{volume.name}' here is stuck: {stuck[volume.id]}"
-            for volume in self._catalog.volumes()
+            for volume in self._mirror.volumes()
             if volume.id in stuck
         ]
 
-    def look(self, state: State) -> None:
+    def look(self, state: ClusterState) -> None:
         """Begin to fetch whatever this node lacks; returns at once."""
         self._forget_mended(state)
         for owner in {volume.owner for volume in self._due(state)}:
             self._begin(owner)
 
-    def lacks(self, volume: Volume, state: State) -> bool:
+    def lacks(self, volume: Volume, state: ClusterState) -> bool:
         """Tell whether this node shall have a replica, and it is not the newest."""
         return self._is_behind(volume, state) and self._node in replicas_of(volume, state)
 
-    def _is_behind(self, volume: Volume, state: State) -> bool:
+    def _is_behind(self, volume: Volume, state: ClusterState) -> bool:
         """Tell whether the owner, who is there, has published what is not here."""
         copies = state.copies_of(volume)
         if self._node == volume.owner or volume.owner not in copies:
@@ -105,7 +108,7 @@ class Follower:
         is_current = mine is not None and mine.snapshot == copies[volume.owner].snapshot
         return volume.owner in state.nodes and not is_current
 
-    def _due(self, state: State) -> list[Volume]:
+    def _due(self, state: ClusterState) -> list[Volume]:
         """List what is to be fetched now, the oldest copy first."""
         due = [
             volume
@@ -116,7 +119,7 @@ class Follower:
         ]
         return sorted(due, key=lambda volume: self._taken_at(volume, state))
 
-    def _all_behind(self, state: State) -> list[Volume]:
+    def _all_behind(self, state: ClusterState) -> list[Volume]:
         """List what is not here; looked through anew only when something of it has changed.
 
         Mostly nodes only say that they are there: see keyspace.Tables.
@@ -128,11 +131,11 @@ class Follower:
             self._compared = state, behind  # in one: the workers look, too
         return behind
 
-    def _taken_at(self, volume: Volume, state: State) -> str:
+    def _taken_at(self, volume: Volume, state: ClusterState) -> str:
         mine = state.copies_of(volume).get(self._node)
         return mine.taken_at if mine else ""
 
-    def follow(self, volume: Volume, state: State) -> None:
+    def follow(self, volume: Volume, state: ClusterState) -> None:
         """Fetch what is missing of one volume here, and say so.
 
         Raises:
@@ -144,7 +147,9 @@ class Follower:
         self._transfers.fetch(volume.id, volume.owner, [*named, newest.snapshot])
         self._tell([volume], state)
 
-    def follow_many(self, owner: str, volumes: Sequence[Volume], state: State) -> list[Volume]:
+    def follow_many(
+        self, owner: str, volumes: Sequence[Volume], state: ClusterState
+    ) -> list[Volume]:
         """Fetch the small changes of many volumes of one owner, and say so.
 
         Returns:
@@ -183,14 +188,14 @@ class Follower:
             return False
         return True
 
-    def _has_named(self, volume: Volume, state: State) -> bool:
+    def _has_named(self, volume: Volume, state: ClusterState) -> bool:
         """Tell whether all snapshots that people asked for are here already."""
         named = state.named(volume)
         return not named or {each.snapshot for each in named} <= set(
             self._pool.snapshots(volume.id)
         )
 
-    def _tell(self, volumes: Sequence[Volume], state: State) -> None:
+    def _tell(self, volumes: Sequence[Volume], state: ClusterState) -> None:
         """Record that the newest snapshots of these volumes are here."""
         if not volumes:
             return
@@ -225,7 +230,7 @@ class Follower:
             return False
 
     def _follow_once(self, owner: str) -> None:
-        state = self._catalog.state
+        state = self._mirror.state
         due = [volume for volume in self._due(state) if volume.owner == owner]
         if len(due) > BATCH:
             self._begin(owner)  # once more
@@ -254,7 +259,7 @@ class Follower:
 
     def _follow_if_behind(self, volume: Volume) -> None:
         try:
-            state = self._catalog.state
+            state = self._mirror.state
             if state.volumes.get(volume.name) == volume and self.lacks(volume, state):
                 self.follow(volume, state)
                 self._setbacks.over(volume.id)
@@ -267,7 +272,7 @@ class Follower:
         if self._setbacks.failed(volume.id, error):  # not at each attempt
             log.warning("replica of volume '%s' falls behind: %s", volume.name, error)
 
-    def _forget_mended(self, state: State) -> None:
+    def _forget_mended(self, state: ClusterState) -> None:
         """Not as long as this node would be chosen again the moment its trouble is forgotten."""
         by_id = {volume.id: volume for volume in state.volumes.values()}
         for volume_id in self._setbacks.volume_ids():

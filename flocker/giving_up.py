@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable
 
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.errors import FlockerError, Refused
+from flocker.mirror import Mirror
 from flocker.ownership import Ownership
 from flocker.records import Volume
 from flocker.volume_use import VolumeUse
@@ -35,13 +35,13 @@ class GivingUp:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         use: VolumeUse,
         problem: Callable[[], str | None],
     ) -> None:
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._use = use
         self._problem = problem
         self._why: str | None = None
@@ -63,7 +63,7 @@ class GivingUp:
             return
         own = [
             volume
-            for volume in self._catalog.state.volumes.values()
+            for volume in self._mirror.state.volumes.values()
             if volume.owner == self._node and volume.failover == "auto"
         ]
         try:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from flocker.catalog import Catalog
 from flocker.errors import Refused
 from flocker.lease_file import NO_LIST, AutoList, AutoVolume, Heartbeat, LeaseFile, boottime
+from flocker.mirror import Mirror
 from flocker.records import Volume
 
 FRESH_SECONDS = 3.0  # the fence looks twice a second
@@ -37,7 +37,7 @@ class Guard:
         self,
         node: str,
         files: LeaseFile,
-        catalog: Catalog,
+        mirror: Mirror,
         used: Callable[[], set[str]],
         mounted: Callable[[Collection[str]], set[str]],
         live: Callable[[str], str],
@@ -45,7 +45,7 @@ class Guard:
     ) -> None:
         self._node = node
         self._files = files
-        self._catalog = catalog
+        self._mirror = mirror
         self._used = used
         self._mounted = mounted
         self._live = live
@@ -83,7 +83,7 @@ class Guard:
         with self._changing:
             used = self._used() | self._coming
             known = [
-                each for each in self._catalog.state.volumes.values() if each.failover == "auto"
+                each for each in self._mirror.state.volumes.values() if each.failover == "auto"
             ]
             present = {
                 volume.id: self._entry(volume)
@@ -92,7 +92,7 @@ class Guard:
                 if volume.owner == self._node or volume.id in used
             }
             surplus = self._listed.keys() - present.keys() - used
-            if surplus and self._catalog.is_connected:
+            if surplus and self._mirror.is_connected:
                 surplus -= self._mounted(surplus)
             else:
                 surplus = set()

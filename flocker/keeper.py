@@ -10,11 +10,11 @@ from functools import partial
 
 from flocker import VERSION
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.config import Config
 from flocker.custody import Custody
 from flocker.errors import ControlPlaneAway
 from flocker.lease_file import LeaseFile
+from flocker.mirror import Mirror
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.pulse import ANNOUNCE_SECONDS, DISK_SECONDS, Pulse
@@ -39,7 +39,7 @@ class Keeper:
         config: Config,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         custody: Custody,
         lease_file: LeaseFile,
@@ -69,7 +69,7 @@ class Keeper:
         """
         self._config = config
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._custody = custody
         self._lease_file = lease_file
@@ -170,7 +170,7 @@ class Keeper:
     def _if_connected(self, task: Callable[[], object]) -> None:
         """Do what needs etcd, or come back soon while that is away, as when a cluster begins."""
         try:
-            if self._catalog.is_connected:
+            if self._mirror.is_connected:
                 task()
                 return
         except ControlPlaneAway:

@@ -5,7 +5,7 @@
     moves/<id>            a Move           while its target's lease lasts
     nodes/<node>          a Node           while its lease lasts
     seen/<node>           at               for good
-    machines/<node>       id, address,     until the node is forgotten; not part of a State
+    machines/<node>       id, address,     until the node is forgotten; not part of a ClusterState
                           authority
     looks/<node>          a Look           for good
     retired/<node>        at               for good: nobody of that name is trusted
@@ -13,8 +13,8 @@
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<epoch>-<n>   a NamedSnapshot   until purged
     removed/<id>          a Removed        until undeleted or purged
-    history/<id>/...      an Event         until purged; not part of a State
-    creations             the last one     for good; not part of a State
+    history/<id>/...      an Event         until purged; not part of a ClusterState
+    creations             the last one     for good; not part of a ClusterState
 
 Records keep what a newer version has added to them: nodes are updated one after the other.
 """
@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flocker.records import (
+    ClusterState,
     Copy,
     Event,
     Look,
@@ -34,7 +35,6 @@ from flocker.records import (
     Node,
     Removed,
     Snapshot,
-    State,
     Volume,
 )
 
@@ -114,11 +114,11 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "snapshots": NamedSnapshot.from_json,
     "removed": Removed.from_json,
 }
-KINDS = tuple(_READERS)  # what a State is made of
+KINDS = tuple(_READERS)  # what a ClusterState is made of
 
 
 class Tables:
-    """Keys and values as they come, and the State they make up."""
+    """Keys and values as they come, and the ClusterState they make up."""
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[str, Any]] = {kind: {} for kind in _READERS}
@@ -127,7 +127,7 @@ class Tables:
         self._told: dict[str, dict[Any, Any]] = {}
 
     def put(self, key: str, value: Any) -> None:
-        """Take note of a key's value; one that is not part of a State is passed over.
+        """Take note of a key's value; one that is not part of a ClusterState is passed over.
 
         So is one that cannot be read, whoever wrote it: one bad record must not blind a node
         to all others.
@@ -146,9 +146,9 @@ class Tables:
         self._tables.get(kind, {}).pop(rest, None)
         self._told.pop(kind, None)
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         """What there is now; it does not change with later keys."""
-        return State(
+        return ClusterState(
             copies=self._grouped("copies", lambda copy: copy.node),
             snapshots=self._grouped("snapshots", lambda named: named.key),
             **{kind: self._all(kind) for kind in KINDS if kind not in ("copies", "snapshots")},
@@ -170,8 +170,8 @@ class Tables:
         return self._told[kind]
 
 
-def keyed(state: State) -> dict[str, Json]:
-    """The keys and values that make up a State."""
+def keyed(state: ClusterState) -> dict[str, Json]:
+    """The keys and values that make up a ClusterState."""
     keys: dict[str, Json] = {}
     keys |= {volume_key(name): volume.to_json() for name, volume in state.volumes.items()}
     keys |= {mount_key(volume_id): {"node": node} for volume_id, node in state.mounts.items()}

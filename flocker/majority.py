@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flocker.records import State
+from flocker.records import ClusterState
 
 FEWEST_VOTERS = 3  # two are left to decide when one is lost
 
@@ -16,7 +16,7 @@ def refusal(voters: int) -> str:
     )
 
 
-def problems(voters: int | None, state: State) -> list[str]:
+def problems(voters: int | None, state: ClusterState) -> list[str]:
     """What is wrong with the auto volumes there are, for people.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any
 from flocker.errors import ControlPlaneAway
 from flocker.etcd_wire import LEASE_OVER, Entry, Json, Members
 from flocker.keyspace import Tables
-from flocker.records import State
+from flocker.records import ClusterState
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class MemoryEtcd(Members):
         self._revision = 1
         self._leases: set[int] = set()
         self._ids = itertools.count(1)
-        self._state: State | None = None
+        self._state: ClusterState | None = None
 
     def ask(self, path: str, question: Json) -> Json:
         if self.before is not None:
@@ -125,7 +125,7 @@ class MemoryEtcd(Members):
             self._state = None
             self.changed.notify_all()
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         """What the keys make up; read anew only after a change."""
         with self.changed:
             if self._state is None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from flocker.etcd import EtcdOwnership
 from flocker.memory_etcd import MemoryEtcd
-from flocker.records import Look, Move, Node, State, Volume, ago
+from flocker.records import ClusterState, Look, Move, Node, Volume, ago
 
 POLL_SECONDS = 0.1
 
@@ -49,11 +49,11 @@ class MemoryOwnership(View):
         self.ahead: dict[str, float] = defaultdict(float)
         self._machines: dict[str, str] = {}  # node -> the machine whose view that is
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         return self.etcd.state()
 
-    def follow(self, stopping: threading.Event) -> Iterator[State]:
-        told: State | None = None
+    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
+        told: ClusterState | None = None
         while not stopping.is_set():
             with self.etcd.changed:
                 self.etcd.changed.wait_for(lambda: self.etcd.state() is not told, POLL_SECONDS)  # noqa: B023

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flocker import private
-from flocker.records import State
+from flocker.records import ClusterState
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ class Observed:
         self._stepped_at: float | None = None
         self._step = 0.0
 
-    def look(self, state: State) -> None:
+    def look(self, state: ClusterState) -> None:
         """See time pass, and who is away, and keep the count; to be called every few seconds."""
         self.ages("away", seen_away(state).values())
         with self._lock:
             if self._seconds - self._saved_at >= SAVE_SECONDS:
                 self._save()
 
-    def away_seconds(self, node: str, state: State) -> float:
+    def away_seconds(self, node: str, state: ClusterState) -> float:
         """For how long this node has missed another one since that was last heard of."""
         return self.age("away", seen_away(state)[node])
 
@@ -79,7 +79,7 @@ class Observed:
             self._since[kind] = {key: known.get(key, self._seconds) for key in keys}
             return {key: self._seconds - since for key, since in self._since[kind].items()}
 
-    def doubt(self, state: State) -> str | None:
+    def doubt(self, state: ClusterState) -> str | None:
         """Why no clock can be trusted at the moment, for people; None if all of them agree."""
         with self._lock:
             self._pass()
@@ -133,7 +133,7 @@ def _read(file: Path) -> tuple[float, dict[str, dict[str, float]]]:
         return 0.0, {}
 
 
-def seen_away(state: State) -> dict[str, str]:
+def seen_away(state: ClusterState) -> dict[str, str]:
     """Node -> its present absence; another one is another key."""
     away = state.seen.keys() - state.nodes.keys()
     return {node: f"{node} {state.seen[node]}" for node in away}

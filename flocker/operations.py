@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from flocker.asking import ask_all
 from flocker.belief import Belief
-from flocker.catalog import Catalog
 from flocker.driver import Driver
 from flocker.errors import (
     BadRequest,
@@ -31,11 +30,12 @@ from flocker.errors import (
 )
 from flocker.failover import Failover, complete_until, is_current, lost
 from flocker.handoff import Arrivals
+from flocker.mirror import Mirror
 from flocker.options import format_size, read_reference
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
 from flocker.publisher import Publisher
-from flocker.records import Copy, Event, NamedSnapshot, Removed, Snapshot, State, Volume, now
+from flocker.records import ClusterState, Copy, Event, NamedSnapshot, Removed, Snapshot, Volume, now
 from flocker.replication import Retention
 from flocker.volume_use import VolumeUse
 
@@ -71,7 +71,7 @@ class Operations:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         driver: Driver,
         arrivals: Arrivals,
@@ -87,7 +87,7 @@ class Operations:
     ) -> None:
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._driver = driver
         self._arrivals = arrivals
@@ -103,15 +103,15 @@ class Operations:
 
     def status(self) -> Answer:
         """The nodes and the volumes, as this node knows them."""
-        state = self._catalog.state
+        state = self._mirror.state
         return {
             "node": self._node,
-            "is_connected": self._catalog.is_connected,
+            "is_connected": self._mirror.is_connected,
             "pool_problem": self._pool.trouble(),
             "problems": self._problems(),
             "certificates": self._certificates(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
-            "volumes": [self._volume(volume, state) for volume in self._catalog.volumes()],
+            "volumes": [self._volume(volume, state) for volume in self._mirror.volumes()],
         }
 
     def move(self, volume: str, to: str | None) -> Answer:
@@ -298,7 +298,7 @@ class Operations:
         # Locked: whoever still takes it for removed puts what is here of it aside.
         with self._use.locked(removed.volume):
             volume = self._have_back(removed)
-        self._catalog.settle(lambda known: name in known.volumes)
+        self._mirror.settle(lambda known: name in known.volumes)
         return {"volume": volume.to_json()}
 
     def _have_back(self, removed: Removed) -> Volume:
@@ -359,7 +359,7 @@ class Operations:
             except FlockerError:
                 self._pool.set_size(record.claim, record.size_bytes)
                 raise
-        self._catalog.settle(lambda state: state.volumes.get(volume) == changed)
+        self._mirror.settle(lambda state: state.volumes.get(volume) == changed)
         return {"volume": changed.to_json()}
 
     def history(self, volume: str | None) -> Answer:
@@ -397,7 +397,7 @@ class Operations:
             self._publisher.publish(volume)
         return _snapshot(volume, named, [self._node])
 
-    def _find(self, volume: Volume, number: int, state: State) -> Snapshot:
+    def _find(self, volume: Volume, number: int, state: ClusterState) -> Snapshot:
         if snapshot := state.numbered(volume, number, self._pool.snapshots(volume.id)):
             return snapshot
         raise Refused(
@@ -407,7 +407,7 @@ class Operations:
 
     def _asides(self) -> tuple[list[Answer], list[str]]:
         """What was put aside on all nodes, and the nodes that did not answer."""
-        state = self._catalog.state
+        state = self._mirror.state
         others = (state.seen.keys() | state.nodes) - {self._node}
         listed, silent = ask_all(others, self._elsewhere.asides)
         listed[self._node] = self._pool.asides()
@@ -423,7 +423,7 @@ class Operations:
             "until": until.isoformat(timespec="seconds"),
         }
 
-    def _volume(self, volume: Volume, state: State) -> Answer:
+    def _volume(self, volume: Volume, state: ClusterState) -> Answer:
         move = state.moves.get(volume.id)
         others = [copy for node, copy in state.copies_of(volume).items() if node != volume.owner]
         is_here = volume.owner == self._node
@@ -467,11 +467,11 @@ class Operations:
             log.warning("'%s' not written to the history of '%s': %s", what, volume.name, error)
 
 
-def _by_time(state: State) -> list[Removed]:
+def _by_time(state: ClusterState) -> list[Removed]:
     return sorted(state.removed.values(), key=lambda removed: removed.removed_at)
 
 
-def _node(name: str, state: State) -> Answer:
+def _node(name: str, state: ClusterState) -> Answer:
     node = state.nodes.get(name)
     return {
         "name": name,
@@ -486,7 +486,7 @@ def _node(name: str, state: State) -> Answer:
     }
 
 
-def _copy(volume: Volume, copy: Copy, state: State) -> Answer:
+def _copy(volume: Volume, copy: Copy, state: ClusterState) -> Answer:
     return {
         "node": copy.node,
         "number": copy.snapshot.number,
@@ -496,7 +496,7 @@ def _copy(volume: Volume, copy: Copy, state: State) -> Answer:
     }
 
 
-def _holding(volume: Volume, named: NamedSnapshot, state: State) -> Iterable[str]:
+def _holding(volume: Volume, named: NamedSnapshot, state: ClusterState) -> Iterable[str]:
     """The nodes that have it: the owner, and whoever's newest copy came later."""
     copies = state.copies_of(volume)
     later = (node for node, copy in copies.items() if copy.snapshot.number >= named.snapshot.number)

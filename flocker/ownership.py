@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from flocker.records import (
+    ClusterState,
     Copy,
     Event,
     Look,
@@ -22,7 +23,6 @@ from flocker.records import (
     Node,
     Removed,
     Snapshot,
-    State,
     Volume,
 )
 
@@ -31,10 +31,10 @@ class Ownership(Protocol):
     """Where the nodes agree. Every call may raise ControlPlaneAway; then nothing has changed
     or, if the answer got lost, repeating the call is safe."""
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         """Everything, as it is now."""
 
-    def follow(self, stopping: threading.Event) -> Iterator[State]:
+    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
         """Everything as it is now, and again soon after every change, until `stopping`.
 
         Changes that come close together may be told of as one.

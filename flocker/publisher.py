@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway, PoolError, StaleEpoch
+from flocker.mirror import Mirror
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Claim, Copy, Look, Snapshot, State, Volume, now
+from flocker.records import Claim, ClusterState, Copy, Look, Snapshot, Volume, now
 from flocker.replication import Retention
 
 log = logging.getLogger(__name__)
@@ -92,13 +92,13 @@ class Publisher:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         retention: Retention,
     ) -> None:
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._retention = retention
         self._owned = _Owned.among({}, node)
@@ -136,9 +136,9 @@ class Publisher:
             is_paced: leave volumes out for a while whose last snapshot no replica has yet. Another
                 one would take the time that fetching the last one needs.
         """
-        if not self._catalog.is_connected:
+        if not self._mirror.is_connected:
             return  # nobody can be told, so snapshots would only pile up
-        began, state = now(), self._catalog.state
+        began, state = now(), self._mirror.state
         if state.volumes is not self._owned.known:  # mostly it is: see keyspace.Tables
             self._owned = _Owned.among(state.volumes, self._node)
         mine, own = self._owned.by_id, self._owned.replicated
@@ -169,7 +169,7 @@ class Publisher:
 
     def problems(self) -> list[str]:
         """Problems of this node's volumes whose copies fall behind because of it, for people."""
-        known = {volume.id: volume for volume in self._catalog.volumes()}
+        known = {volume.id: volume for volume in self._mirror.volumes()}
         late = time.monotonic() - LATE_SECONDS
         reasons = dict(self._failing) | {
             volume_id: f"its snapshot is being taken since {each.begun_at}"
@@ -194,7 +194,7 @@ class Publisher:
         except (PoolError, StaleEpoch) as error:
             log.debug("volume '%s' is not looked into: %s", volume.name, error)
 
-    def _is_said(self, claim: Claim, state: State) -> bool:
+    def _is_said(self, claim: Claim, state: ClusterState) -> bool:
         """Tell whether the cluster knows of the newest snapshot here.
 
         It may have been taken for a move that was not made, or for a clone, and
@@ -204,7 +204,7 @@ class Publisher:
         holder = self._pool.holder(claim.volume_id)
         return holder is None or (copy is not None and copy.snapshot.identity == holder)
 
-    def _is_unfetched(self, volume: Volume, state: State) -> bool:
+    def _is_unfetched(self, volume: Volume, state: ClusterState) -> bool:
         """Tell whether no replica has the last snapshot of a volume yet, which is not old."""
         copies = dict(state.copies_of(volume))
         mine = copies.pop(self._node, None)
@@ -278,7 +278,7 @@ class Publisher:
             self._prune([each.volume for each in frozen])
 
     def _prune(self, volumes: list[Volume]) -> None:
-        state = self._catalog.state
+        state = self._mirror.state
         for volume in volumes:
             keep = partial(self._retention.numbers, volume, state)
             failure = f"old snapshots of volume '{volume.name}' could not be deleted"

@@ -284,7 +284,7 @@ class Removed(Record):
 
 
 @dataclass(frozen=True)
-class State:
+class ClusterState:
     """All that is agreed about, at one instant.
 
     Attributes:

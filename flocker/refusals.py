@@ -15,9 +15,9 @@ import threading
 
 from flocker import private, signing
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.config import Config
 from flocker.leaves import REFUSED
+from flocker.mirror import Mirror
 from flocker.signing import SigningFailed
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,10 @@ SERIAL = re.compile("([0-9A-F]{2}){1,20}")
 
 
 class Refusals:
-    """The list of one node's member of etcd, kept as the catalog says; none where is no member."""
+    """The list of one node's member of etcd, kept as the mirror says; none where is no member."""
 
-    def __init__(self, config: Config, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, config: Config, mirror: Mirror) -> None:
+        self._mirror = mirror
         self._file = config.member_certificates / REFUSED
         self._issuer = config.certificates.folder / "authority" / "etcd"
         self._written: object = None  # what is listed, and the file it was written to
@@ -49,14 +49,14 @@ class Refusals:
         return [self._problem] if self._problem else []
 
     def look(self) -> None:
-        """Write the list anew if it is not, or may not be, what the catalog says."""
+        """Write the list anew if it is not, or may not be, what the mirror says."""
         if not (self._file.parent.is_dir() and (self._issuer / "key.pem").exists()):
             return
         # Records from before may be fewer than those that are listed. Nothing is less than no
         # list: without one etcd refuses everybody.
-        if self._file.exists() and not self._catalog.is_connected:
+        if self._file.exists() and not self._mirror.is_connected:
             return
-        known = self._catalog.state.refused
+        known = self._mirror.state.refused
         serials = sorted(serial for serial in known if SERIAL.fullmatch(serial))
         if self._written == (serials, self._there()):
             return

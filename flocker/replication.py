@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flocker.observed import Observed, seen_away
-from flocker.records import State, Volume
+from flocker.records import ClusterState, Volume
 
 PIN_SECONDS = 24 * 3600.0  # longer than the largest volume takes to be fetched
 
 
-def replicas_of(volume: Volume, state: State, *, stuck_last: bool = True) -> list[str]:
+def replicas_of(volume: Volume, state: ClusterState, *, stuck_last: bool = True) -> list[str]:
     """The nodes that shall hold a replica, the same answer on every node.
 
     Nodes whose copy is not stuck; of them those that hold the newest copy first, so that a
@@ -95,7 +95,7 @@ class Retention:
             with self._lock:
                 self._read[volume_id][number] -= 1
 
-    def numbers(self, volume: Volume, state: State) -> set[int]:
+    def numbers(self, volume: Volume, state: ClusterState) -> set[int]:
         """What any other copy may build on, and what people asked to keep."""
         kept = {
             copy.snapshot.number
@@ -109,7 +109,7 @@ class Retention:
             kept |= self._pinned(volume, state)
         return kept
 
-    def _pinned(self, volume: Volume, state: State) -> set[int]:
+    def _pinned(self, volume: Volume, state: ClusterState) -> set[int]:
         """The snapshots that peers are fetching; the others are forgotten."""
         copies, pins = state.copies_of(volume), self._sent.pop(volume.id, {})
         left = {
@@ -122,6 +122,6 @@ class Retention:
             self._sent[volume.id] = left
         return {pin.number for pin in left.values()}
 
-    def _is_gone(self, node: str, state: State) -> bool:
+    def _is_gone(self, node: str, state: ClusterState) -> bool:
         is_away = node in seen_away(state)
         return is_away and self._observed.away_seconds(node, state) >= self._seconds

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from flocker.callers import Caller
 from flocker.errors import NotAllowed, VolumeNotFound
 from flocker.ownership import Ownership
-from flocker.records import State, Volume
+from flocker.records import ClusterState, Volume
 from flocker.replication import replicas_of
 from flocker.succession import is_away
 
@@ -24,7 +24,7 @@ class Rights:
         known: what this node knows without asking etcd.
     """
 
-    def __init__(self, ownership: Ownership, known: Callable[[], State]) -> None:
+    def __init__(self, ownership: Ownership, known: Callable[[], ClusterState]) -> None:
         self._ownership = ownership
         self._known = known
 
@@ -78,7 +78,7 @@ class Rights:
             for volume_id in left
         }
 
-    def _is_removed(self, volume_id: str, known: State) -> bool:
+    def _is_removed(self, volume_id: str, known: ClusterState) -> bool:
         return volume_id in known.removed and self._ownership.removed(volume_id) is not None
 
     def _existing(self, name: str) -> Volume:
@@ -88,13 +88,13 @@ class Rights:
         return volume
 
 
-def _unreadable(volume_ids: Collection[str], node: str, state: State) -> set[str]:
+def _unreadable(volume_ids: Collection[str], node: str, state: ClusterState) -> set[str]:
     wanted = set(volume_ids)
     known = (volume for volume in state.volumes.values() if volume.id in wanted)
     return wanted - {volume.id for volume in known if _may_read(volume, node, state)}
 
 
-def _may_read(volume: Volume, node: str, state: State) -> bool:
+def _may_read(volume: Volume, node: str, state: ClusterState) -> bool:
     move = state.moves.get(volume.id)
     return (
         node == volume.owner  # from its replicas, when it came back with an empty disk

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from flocker.asking import ask_all
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.errors import NotAdmitted
+from flocker.mirror import Mirror
 from flocker.naming import was_retired
 
 log = logging.getLogger(__name__)
@@ -40,12 +40,12 @@ class Standing:
         self,
         node: str,
         *,
-        catalog: Catalog,
+        mirror: Mirror,
         others: Others,
         refuse: Callable[[NotAdmitted], object],
     ) -> None:
         self._node = node
-        self._catalog = catalog
+        self._mirror = mirror
         self._others = others
         self._refuse = refuse
 
@@ -59,9 +59,9 @@ class Standing:
 
     def look(self) -> None:
         """Ask those that were last known, unless etcd tells all there is to know."""
-        if self._catalog.is_connected:
+        if self._mirror.is_connected:
             return
-        others = self._catalog.state.nodes.keys() - {self._node}
+        others = self._mirror.state.nodes.keys() - {self._node}
         told, _ = ask_all(others, self._others.retired_at)
         if at := next(filter(None, told.values()), None):
             self._refuse(was_retired(self._node, at))

@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from flocker.asking import ask_all
-from flocker.catalog import Catalog
 from flocker.errors import Refused
+from flocker.mirror import Mirror
 from flocker.options import check_name
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Event, Record, State, Volume, now
+from flocker.records import ClusterState, Event, Record, Volume, now
 from flocker.troubles import Troubles
 from flocker.volume_use import VolumeUse
 
@@ -68,7 +68,7 @@ class Strays:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         others: Others,
         use: VolumeUse,
@@ -76,7 +76,7 @@ class Strays:
     ) -> None:
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._others = others
         self._use = use
@@ -86,7 +86,7 @@ class Strays:
 
     def look(self) -> None:
         """Write each volume's record beside its data; free or show what has none in etcd."""
-        state = self._catalog.state
+        state = self._mirror.state
         here = set(self._pool.volume_ids())
         unknown = here - state.volume_ids() - state.removed.keys()
         at = time.monotonic()
@@ -152,10 +152,10 @@ class Strays:
                 f"there is a volume '{there.name}' on {there.owner} by now, which "
                 + ("is this one" if there.id == volume.id else "is another; choose another name")
             )
-        self._catalog.settle(lambda known: known.volumes.get(volume.name) == volume)
+        self._mirror.settle(lambda known: known.volumes.get(volume.name) == volume)
         return volume
 
-    def _found(self, state: State) -> list[Stray]:
+    def _found(self, state: ClusterState) -> list[Stray]:
         unknown = set(self._pool.volume_ids()) - state.volume_ids() - state.removed.keys()
         newer = {
             volume.id
@@ -180,7 +180,7 @@ class Strays:
         number = held[-1].number if held else 0
         return Stray(max(epochs), is_open, number, volume_id, record.name if record else None)
 
-    def _meant(self, reference: str, state: State) -> Stray:
+    def _meant(self, reference: str, state: ClusterState) -> Stray:
         found = [each for each in self._found(state) if reference in (each.id, each.name)]
         if not found:
             raise Refused(
@@ -192,7 +192,7 @@ class Strays:
             raise Refused(f"several volumes were called '{reference}'; import one by its id: {ids}")
         return found[0]
 
-    def _refuse_if_another_is_newer(self, mine: Stray, state: State) -> list[str]:
+    def _refuse_if_another_is_newer(self, mine: Stray, state: ClusterState) -> list[str]:
         """Return the nodes that did not answer."""
         silent = sorted(state.seen.keys() - state.nodes.keys() - {self._node})
         answers, hung = ask_all(state.nodes.keys() - {self._node}, self._others.strays)

@@ -11,23 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flocker.records import Copy, State, Volume
+from flocker.records import ClusterState, Copy, Volume
 
 TURN_SECONDS = 10.0  # finding a copy, fetching the last second or two, making it writable
 
 
-def has_given_up(volume: Volume, state: State) -> bool:
+def has_given_up(volume: Volume, state: ClusterState) -> bool:
     """Tell whether the owner is there and leaves the volume to others: its pool cannot write."""
     owner = state.nodes.get(volume.owner)
     return volume.failover == "auto" and owner is not None and owner.gives_up
 
 
-def is_away(volume: Volume, state: State) -> bool:
+def is_away(volume: Volume, state: ClusterState) -> bool:
     """Tell whether another node may take the volume over."""
     return volume.owner not in state.nodes or has_given_up(volume, state)
 
 
-def copies_to_go_on_from(volume: Volume, state: State) -> list[Copy]:
+def copies_to_go_on_from(volume: Volume, state: ClusterState) -> list[Copy]:
     """The copies on nodes that are up, the newest first; the owner's only if it has given up.
 
     A node that has not heard of a promotion may still say that it holds what that left behind.
@@ -42,7 +42,7 @@ def copies_to_go_on_from(volume: Volume, state: State) -> list[Copy]:
     return sorted(found, key=lambda copy: (copy.snapshot.number, copy.node), reverse=True)
 
 
-def candidates(volume: Volume, state: State) -> list[str]:
+def candidates(volume: Volume, state: ClusterState) -> list[str]:
     """The nodes that may take the volume over by themselves, in the order of their turns."""
     nodes = [copy.node for copy in copies_to_go_on_from(volume, state)]
     return [node for node in nodes if node != volume.owner and not state.nodes[node].gives_up]
@@ -56,7 +56,7 @@ class Turns:
         self._clock = clock
         self._away_since: dict[tuple[str, int], float] = {}  # volume id and epoch
 
-    def due(self, state: State) -> list[Volume]:
+    def due(self, state: ClusterState) -> list[Volume]:
         """The auto volumes without an owner whose turn is this node's, now or since a while.
 
         To be called with every state that is seen.
@@ -72,7 +72,7 @@ class Turns:
         }
         return [volume for volume in lost if self._is_ours(volume, state)]
 
-    def _is_ours(self, volume: Volume, state: State) -> bool:
+    def _is_ours(self, volume: Volume, state: ClusterState) -> bool:
         order = candidates(volume, state)
         if self._node not in order:
             return False

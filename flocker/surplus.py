@@ -12,7 +12,7 @@ from flocker.errors import Refused
 from flocker.observed import Observed
 from flocker.ownership import Ownership
 from flocker.pool import Pool
-from flocker.records import Copy, State, Volume
+from flocker.records import ClusterState, Copy, Volume
 from flocker.replication import replicas_of
 from flocker.volume_use import VolumeUse
 
@@ -44,7 +44,7 @@ class Surplus:
         self._observed = observed
         self._retention_seconds = retention_seconds
 
-    def old(self, state: State) -> dict[str, Copy]:
+    def old(self, state: ClusterState) -> dict[str, Copy]:
         """Volume id -> the copy here, of those that have been surplus for the retention."""
         found = {
             f"{volume.id} {copy.snapshot.identity}": copy
@@ -72,7 +72,7 @@ class Surplus:
         if is_coming or self._ownership.volume(volume.name) != volume:
             raise Refused(f"the copy of volume '{volume.name}' is needed after all")
 
-    def _surplus(self, volume: Volume, state: State) -> Copy | None:
+    def _surplus(self, volume: Volume, state: ClusterState) -> Copy | None:
         """The copy here if as many as wanted are newer.
 
         Of a volume without replicas it stays: should the owner be lost, there is no other.

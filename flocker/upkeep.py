@@ -11,7 +11,7 @@ from flocker.errors import FlockerError, PoolError, Refused
 from flocker.observed import Observed
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.records import Event, Removed, State, Volume, now
+from flocker.records import ClusterState, Event, Removed, Volume, now
 from flocker.strays import Strays
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class Upkeep:
         """See Strays.strays."""
         return self._strays.strays()
 
-    def _refuse_if_it_may_come_back(self, node: str, state: State) -> None:
+    def _refuse_if_it_may_come_back(self, node: str, state: ClusterState) -> None:
         if node in state.nodes:
             raise Refused(f"{node} is up; only a node that is gone can be forgotten")
         missed = self._observed.away_seconds(node, state)
@@ -170,7 +170,7 @@ class Upkeep:
             return self.purge_here(removed, references)
         return self._others.purge(node, removed, references)
 
-    def _asides(self, state: State) -> tuple[list[tuple[str, Aside]], list[str]]:
+    def _asides(self, state: ClusterState) -> tuple[list[tuple[str, Aside]], list[str]]:
         """Node and copy of all that was put aside, and the nodes that did not answer."""
         found = [(self._node, aside) for aside in self._pool.asides()]
         silent = sorted(state.seen.keys() - _alive(state) - {self._node})
@@ -179,7 +179,7 @@ class Upkeep:
         return found, silent + hung
 
 
-def _alive(state: State) -> set[str]:
+def _alive(state: ClusterState) -> set[str]:
     return set(state.nodes)
 
 
@@ -190,7 +190,7 @@ def _is_meant(aside: Aside, reference: str | None) -> bool:
     return is_removed_volume or aside.reference == reference
 
 
-def _nothing(reference: str, state: State, silent: list[str]) -> str:
+def _nothing(reference: str, state: ClusterState, silent: list[str]) -> str:
     if reference in state.volumes:
         return (
             f"volume '{reference}' has not been removed; `docker volume rm {reference}` removes "
@@ -200,7 +200,7 @@ def _nothing(reference: str, state: State, silent: list[str]) -> str:
     return f"nothing is kept as '{reference}'; `flocker trash` lists what is{also}"
 
 
-def _refuse_if_it_can_be_had(volume: Volume, state: State) -> None:
+def _refuse_if_it_can_be_had(volume: Volume, state: ClusterState) -> None:
     if volume.owner in state.nodes:
         raise Refused(
             f"volume '{volume.name}' is owned by {volume.owner}, which is up; "
@@ -219,7 +219,7 @@ def _refuse_if_it_can_be_had(volume: Volume, state: State) -> None:
         )
 
 
-def _refuse_if_it_is_needed(node: str, state: State) -> None:
+def _refuse_if_it_is_needed(node: str, state: ClusterState) -> None:
     can_be_promoted = sorted(
         volume.name
         for volume in state.volumes.values()

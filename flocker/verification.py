@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 from flocker import private
 from flocker.background import attempt
-from flocker.catalog import Catalog
 from flocker.digest import Digest
 from flocker.errors import FlockerError, PoolError, Refused, VolumeNotFound
+from flocker.mirror import Mirror
 from flocker.ownership import Ownership
 from flocker.pool import Pool
 from flocker.records import Snapshot, Volume, ago, now
@@ -61,7 +61,7 @@ class Verification:
         node: str,
         *,
         ownership: Ownership,
-        catalog: Catalog,
+        mirror: Mirror,
         pool: Pool,
         retention: Retention,
         others: Others,
@@ -72,7 +72,7 @@ class Verification:
         """
         self._node = node
         self._ownership = ownership
-        self._catalog = catalog
+        self._mirror = mirror
         self._pool = pool
         self._retention = retention
         self._others = others
@@ -90,7 +90,7 @@ class Verification:
 
     def verify_one(self) -> None:
         """Compare the volume of this node that has not been compared for longest, if it is due."""
-        state = self._catalog.state
+        state = self._mirror.state
         due = [
             (self._results.get(volume.id, {}).get("at", ""), volume.name)
             for volume in state.volumes.values()
@@ -135,7 +135,7 @@ class Verification:
 
     def results(self) -> list[Answer]:
         """The last result of each volume that this node owns."""
-        state = self._catalog.state
+        state = self._mirror.state
         own = [volume for volume in state.volumes.values() if volume.owner == self._node]
         return [self._results[volume.id] for volume in own if volume.id in self._results]
 
@@ -151,7 +151,7 @@ class Verification:
 
     def _holders(self, volume: Volume) -> list[str]:
         """The other nodes that are up and have a copy."""
-        state = self._catalog.state
+        state = self._mirror.state
         return sorted(
             node for node in state.copies_of(volume) if node in state.nodes and node != volume.owner
         )
@@ -193,7 +193,7 @@ class Verification:
             if copy["result"] in ("differs", "unreadable"):
                 log.error("volume '%s': the copy on %s %s", volume.name, copy["node"], copy)
         with self._lock:
-            known = self._catalog.state.volume_ids()
+            known = self._mirror.state.volume_ids()
             kept = {each: value for each, value in self._results.items() if each in known}
             self._results = {**kept, volume.id: result}
             try:

@@ -247,7 +247,7 @@ class TwinNode(Machine):
         return Guard(
             self.name,
             LeaseFile(self._run),
-            self.catalog,
+            self.mirror,
             self.use.volumes,
             self.containers.mounted,
             live=lambda volume_id: str(self.memory_pool.root / volume_id / "live"),
@@ -272,7 +272,7 @@ class TwinNode(Machine):
         self.answer_seconds = MOUNT_SECONDS
         self._twins.table.forget_view(self.name)
         super().start()
-        self.catalog.start(stopping)
+        self.mirror.start(stopping)
         pulse = Pulse()
         self._new_keeper().start(stopping, pulse)
         self.publisher.start(stopping, lambda: None)
@@ -385,7 +385,7 @@ class TwinNode(Machine):
                 lease_seconds=LEASE_SECONDS,
             ),
             ownership=self.ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=self.pool,
             custody=self.custody,
             lease_file=LeaseFile(self._run),
@@ -393,7 +393,7 @@ class TwinNode(Machine):
             tell_fence=cast(Guard, self.guard).refresh,
             resume=lambda: None,
             purge=self.purging.purge_old,
-            see_time_pass=lambda: self.observed.look(self.catalog.state),
+            see_time_pass=lambda: self.observed.look(self.mirror.state),
             look_for_strays=self.strays.look,
             problems=self.giving_up.problems,
             stuck=self.follower.stuck,

@@ -22,7 +22,7 @@ from flocker.errors import BadRequest, ControlPlaneAway, NotAdmitted, Refused, S
 from flocker.etcd import EtcdOwnership
 from flocker.etcd_wire import FIRST_SECONDS, LAST_SECONDS, LEADER_SECONDS, PATIENCE_SECONDS
 from flocker.keeper import RENEWALS
-from flocker.records import Copy, Cut, NamedSnapshot, Node, Snapshot, State, Volume
+from flocker.records import ClusterState, Copy, Cut, NamedSnapshot, Node, Snapshot, Volume
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.peer_certificates import Authority
@@ -41,9 +41,9 @@ def view(*members: Etcd) -> EtcdOwnership:
 
 
 @contextmanager
-def following(ownership: EtcdOwnership) -> Iterator[list[State | ControlPlaneAway]]:
-    """What a daemon is told: every State, and every time that etcd is away."""
-    told: list[State | ControlPlaneAway] = []
+def following(ownership: EtcdOwnership) -> Iterator[list[ClusterState | ControlPlaneAway]]:
+    """What a daemon is told: every ClusterState, and every time that etcd is away."""
+    told: list[ClusterState | ControlPlaneAway] = []
     stopping = threading.Event()
 
     def follow() -> None:
@@ -64,12 +64,12 @@ def following(ownership: EtcdOwnership) -> Iterator[list[State | ControlPlaneAwa
         thread.join(10)
 
 
-def knows(told: list[State | ControlPlaneAway], volume: Volume) -> Callable[[], bool]:
-    """Whether the last thing told is a State that has the volume."""
+def knows(told: list[ClusterState | ControlPlaneAway], volume: Volume) -> Callable[[], bool]:
+    """Whether the last thing told is a ClusterState that has the volume."""
 
     def ask() -> bool:
         last = told[-1]
-        return isinstance(last, State) and last.volumes.get(volume.name) == volume
+        return isinstance(last, ClusterState) and last.volumes.get(volume.name) == volume
 
     return ask
 
@@ -723,7 +723,7 @@ def test_changes_that_come_together_are_told_of_in_order(etcd: Etcd) -> None:
         numbers = [
             state.copies_of(volume)["node1"].snapshot.number
             for state in told
-            if isinstance(state, State) and state.copies_of(volume)
+            if isinstance(state, ClusterState) and state.copies_of(volume)
         ]
     assert numbers == sorted(numbers)
 

@@ -14,7 +14,17 @@ from acceptance.base.waiting import eventually
 from flocker.errors import InUse, MoveCancelled, MoveUnderWay, NotAdmitted, Refused, StaleEpoch
 from flocker.memory_ownership import MemoryOwnership
 from flocker.ownership import Ownership
-from flocker.records import Copy, Cut, Event, Look, NamedSnapshot, Node, Snapshot, State, Volume
+from flocker.records import (
+    ClusterState,
+    Copy,
+    Cut,
+    Event,
+    Look,
+    NamedSnapshot,
+    Node,
+    Snapshot,
+    Volume,
+)
 
 pytestmark = pytest.mark.contract
 
@@ -843,7 +853,7 @@ def test_every_change_is_followed(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     before = made(node1)
     stopping = threading.Event()
-    seen: list[State] = []
+    seen: list[ClusterState] = []
 
     def follow() -> None:
         seen.extend(node2.follow(stopping))
@@ -863,7 +873,7 @@ def test_every_change_is_followed(join: Join) -> None:
     node1.remove(volume, event(volume, "removed"))
     eventually(lambda: volume.id in seen[-1].removed, is_=True, within=10)
     assert volume.name not in seen[-1].volumes
-    assert volume.name not in first.volumes, "a State that was handed out does not change"
+    assert volume.name not in first.volumes, "a ClusterState that was handed out does not change"
     assert seen[-1] == node1.state()
 
     stopping.set()

@@ -29,7 +29,7 @@ from flocker.errors import (
 from flocker.liveness import Watch, of_thread
 from flocker.peer import HttpPeers
 from flocker.pool import Aside
-from flocker.records import Event, Node, Snapshot, State
+from flocker.records import ClusterState, Event, Node, Snapshot
 from flocker.tls import Tls
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
@@ -153,7 +153,7 @@ def test_a_replica_follows_over_the_network(demo: MemoryCluster, sent: list[int]
     assert node2.pool.snapshots(volume_id) == node1.pool.snapshots(volume_id)
     received = node1.pool.stream_bytes(volume_id, 1, None)
     assert sum(sent) >= received > 0
-    assert node1.retention.numbers(demo.volume("demo"), State()) == {1}
+    assert node1.retention.numbers(demo.volume("demo"), ClusterState()) == {1}
 
 
 def test_small_changes_come_over_the_network_in_one_stream(

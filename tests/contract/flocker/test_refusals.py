@@ -14,12 +14,12 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker import leaves, refusals, signing
-from flocker.catalog import Catalog
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway
 from flocker.etcd import EtcdOwnership
 from flocker.leaves import REFUSED
 from flocker.memory_ownership import MemoryOwnership
+from flocker.mirror import Mirror
 from flocker.records import Node
 from flocker.refusals import Refusals
 from flocker.renewal import Renewal
@@ -79,8 +79,8 @@ class Cluster:
         self._etcd = etcd
         self._certs = certs
         self.ownership = self.of("node1")
-        self.catalog = Catalog(self.ownership, folder / "catalog.json")
-        self.refusals = Refusals(of_node1(certs), self.catalog)
+        self.mirror = Mirror(self.ownership, folder / "catalog.json")
+        self.refusals = Refusals(of_node1(certs), self.mirror)
 
     def of(self, node: str) -> EtcdOwnership:
         """Return what is agreed, as a node sees it."""
@@ -228,11 +228,11 @@ def listed(file: Path) -> list[str]:
 
 
 class Known:
-    """A catalog on an etcd in memory, in which authorities are refused."""
+    """A mirror on an etcd in memory, in which authorities are refused."""
 
     def __init__(self, folder: Path, *serials: str) -> None:
         self.ownership = MemoryOwnership()
-        self.catalog = Catalog(self.ownership, folder / "catalog.json")
+        self.mirror = Mirror(self.ownership, folder / "catalog.json")
         for number, serial in enumerate(serials):
             self.refuse(f"node-{number}", serial)
 
@@ -253,7 +253,7 @@ def test_a_list_has_all_and_belongs_to_whom_its_folder_does(
     assert listed(file) == []
     shutil.chown(file.parent, NOBODY, NOBODY)
     known = Known(tmp_path, "0A", "B7" * 20)
-    node1 = Refusals(of_node1(certs), known.catalog)
+    node1 = Refusals(of_node1(certs), known.mirror)
     node1.look()
     assert listed(file) == ["0A", "B7" * 20]
     status = file.lstat()
@@ -266,7 +266,7 @@ def test_a_list_has_all_and_belongs_to_whom_its_folder_does(
 def test_a_list_that_is_right_is_left_alone_and_another_is_not(
     certs: Path, file: Path, tmp_path: Path
 ) -> None:
-    node1 = Refusals(of_node1(certs), Known(tmp_path, "0A").catalog)
+    node1 = Refusals(of_node1(certs), Known(tmp_path, "0A").mirror)
     node1.look()
     written = file.stat()
     node1.look()
@@ -280,7 +280,7 @@ def test_a_record_that_is_no_number_gets_into_no_list(
     certs: Path, file: Path, tmp_path: Path
 ) -> None:
     crafted = ["../x", "0A\tunknown", "0A\nR\t", "0", "0a", "00" * 21, "XY"]
-    node1 = Refusals(of_node1(certs), Known(tmp_path, "0B", *crafted).catalog)
+    node1 = Refusals(of_node1(certs), Known(tmp_path, "0B", *crafted).mirror)
     node1.look()
     assert (listed(file), node1.problems()) == (["0B"], [])
 
@@ -289,10 +289,10 @@ def test_while_etcd_is_away_only_a_list_that_is_missing_is_made(
     certs: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = Known(tmp_path, "0A")
-    known.catalog.refresh()
+    known.mirror.refresh()
     monkeypatch.setattr(known.ownership, "state", away)
-    assert not known.catalog.is_connected
-    node1 = Refusals(of_node1(certs), known.catalog)
+    assert not known.mirror.is_connected
+    node1 = Refusals(of_node1(certs), known.mirror)
     before = file.read_bytes()
     node1.look()
     assert file.read_bytes() == before
@@ -311,7 +311,7 @@ def test_a_node_without_a_member_or_without_authorities_keeps_no_list(
     known = Known(tmp_path, "0A")
     before = file.read_bytes()
     shutil.rmtree(certs / "node1" / "authority")
-    node1 = Refusals(of_node1(certs), known.catalog)
+    node1 = Refusals(of_node1(certs), known.mirror)
     node1.look()
     assert (file.read_bytes(), node1.problems()) == (before, [])
     shutil.rmtree(file.parent)
@@ -325,7 +325,7 @@ def test_a_list_that_cannot_be_written_is_a_problem_until_it_is(
     key = certs / "node1" / "authority" / "etcd" / "key.pem"
     whole = key.read_text()
     key.write_text("cut off")
-    node1 = Refusals(of_node1(certs), Known(tmp_path, "0A").catalog)
+    node1 = Refusals(of_node1(certs), Known(tmp_path, "0A").mirror)
     before = file.read_bytes()
     node1.look()
     [problem] = node1.problems()

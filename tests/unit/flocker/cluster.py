@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from flocker.adoption import Adoption
-from flocker.catalog import Catalog
 from flocker.custody import Custody
 from flocker.digest import Digest
 from flocker.driver import Driver
@@ -33,6 +32,7 @@ from flocker.membership import Membership
 from flocker.memory_etcd import Stored
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
+from flocker.mirror import Mirror
 from flocker.mount_counts import MountCounts
 from flocker.observed import Observed
 from flocker.operations import Operations
@@ -41,7 +41,7 @@ from flocker.pool import Aside, Pool
 from flocker.pool_health import FAILURES, PoolHealth
 from flocker.publisher import Publisher
 from flocker.purging import Purging
-from flocker.records import Move, Node, Removed, Snapshot, State, Volume
+from flocker.records import ClusterState, Move, Node, Removed, Snapshot, Volume
 from flocker.replication import Retention
 from flocker.rights import Rights
 from flocker.room import shortages
@@ -109,7 +109,7 @@ class Etcd:
         away_for: calls that do not get through.
         unheard: calls that get through, and whose answers are lost.
         before, after: what happens once, just before or after the next call of that name.
-        calls: the names of those that got through, `state` left out: the catalog asks for it
+        calls: the names of those that got through, `state` left out: the mirror asks for it
             all the time.
     """
 
@@ -206,7 +206,7 @@ class Machine:
         self.ownership = self.membership.ownership
         node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
         cluster_clocks = self.cluster.ownership.ahead
-        self.catalog = Catalog(ownership, self.folder / "catalog.json")
+        self.mirror = Mirror(ownership, self.folder / "catalog.json")
         self.rights = Rights(self.cluster.ownership, self.cluster.ownership.state)
         self.troubles = Troubles()
         counts = MountCounts(self.folder / "mounts.json", lambda: self.clock)
@@ -229,7 +229,7 @@ class Machine:
         self.giving_up = GivingUp(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             use=self.use,
             problem=self.pool_health.problem,
         )
@@ -238,7 +238,7 @@ class Machine:
         self.driver = Driver(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             peers=peers,
             arrivals=self.arrivals,
@@ -251,7 +251,7 @@ class Machine:
         self.custody = Custody(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             arrivals=self.arrivals,
             use=self.use,
@@ -263,15 +263,15 @@ class Machine:
         )
         self.membership.expel = self.custody.expel
         self.standing = Standing(
-            node, catalog=self.catalog, others=peers, refuse=self.membership.refuse
+            node, mirror=self.mirror, others=peers, refuse=self.membership.refuse
         )
         self.publisher = Publisher(
-            node, ownership=ownership, catalog=self.catalog, pool=pool, retention=self.retention
+            node, ownership=ownership, mirror=self.mirror, pool=pool, retention=self.retention
         )
         self.follower = Follower(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             transfers=self.transfers,
             retention=self.retention,
@@ -280,7 +280,7 @@ class Machine:
         self.failover = Failover(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             transfers=self.transfers,
             adoption=adoption,
@@ -292,7 +292,7 @@ class Machine:
         self.operations = Operations(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             driver=self.driver,
             arrivals=self.arrivals,
@@ -317,7 +317,7 @@ class Machine:
         self.strays = Strays(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             others=peers,
             use=self.use,
@@ -335,7 +335,7 @@ class Machine:
         self.verification = Verification(
             node,
             ownership=ownership,
-            catalog=self.catalog,
+            mirror=self.mirror,
             pool=pool,
             retention=self.retention,
             others=peers,
@@ -371,7 +371,7 @@ class Machine:
         return MemoryPool(self.folder / "pool", lambda id_: id_ in self.containers.mounts)
 
     def _prune(self, volume: Volume) -> None:
-        self.pool.prune(volume.id, lambda: self.retention.numbers(volume, self.catalog.state))
+        self.pool.prune(volume.id, lambda: self.retention.numbers(volume, self.mirror.state))
 
     def live(self, seconds: float) -> None:
         """Let time pass on this node, whose daemon looks every half minute."""
@@ -436,7 +436,7 @@ class Machine:
                 self.follower.follow(volume, state)
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         return self.cluster.state
 
     @contextmanager
@@ -460,7 +460,7 @@ class MemoryCluster:
         return self.machines[name]
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         return self.ownership.state()
 
     def volume(self, name: str) -> Volume:

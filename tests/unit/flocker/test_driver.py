@@ -591,7 +591,7 @@ def test_what_was_known_is_known_after_a_restart_without_etcd(cluster: MemoryClu
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '[{"name": 1}]', "null"])
-def test_a_catalog_that_cannot_be_read_is_begun_anew(cluster: MemoryCluster, content: str) -> None:
+def test_a_mirror_that_cannot_be_read_is_begun_anew(cluster: MemoryCluster, content: str) -> None:
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     (node1.folder / "catalog.json").write_text(content)

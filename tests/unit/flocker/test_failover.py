@@ -22,7 +22,7 @@ from flocker.errors import (
     VolumeNotFound,
 )
 from flocker.failover import BOOT_GRACE_SECONDS, complete_until, is_current, newest_copy
-from flocker.records import Copy, Look, Snapshot, State, Volume
+from flocker.records import ClusterState, Copy, Look, Snapshot, Volume
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -155,7 +155,7 @@ def test_how_complete_a_copy_is() -> None:
     published = Copy("id", "node1", last, "2026-01-02T10:00:00")
     mine = Copy("id", "node2", last, "2026-01-02T10:00:00")
     behind = Copy("id", "node3", old, "2026-01-02T09:00:00")
-    state = State(
+    state = ClusterState(
         seen={"node1": "2026-01-02T12:00:00"},
         looks={"node1": Look("node1", "2026-01-02T11:59:58", {"other": "2026-01-02T11:00:00"})},
         copies={"id": {copy.node: copy for copy in (published, mine, behind)}},
@@ -182,7 +182,7 @@ def test_a_copy_is_not_current_once_the_owner_has_stopped_looking(
         node: Copy("id", node, Snapshot(1, "i1"), "2026-01-02T10:00:00")
         for node in ("node1", "node2")
     }
-    state = State(
+    state = ClusterState(
         seen={"node1": "2026-01-02T12:00:00"},
         looks={"node1": Look("node1", looked_at)},
         copies={"id": copies},
@@ -717,15 +717,15 @@ def test_a_node_without_etcd_takes_nothing_over(
 ) -> None:
     """Its mirror stands still: others may be there that it does not see."""
     looked = threading.Semaphore(0)
-    node3, changes = auto["node3"], auto["node3"].catalog.changes
+    node3, changes = auto["node3"], auto["node3"].mirror.changes
 
-    def counted(last: State | None, within: float) -> State:
+    def counted(last: ClusterState | None, within: float) -> ClusterState:
         looked.release()
         return changes(last, within)
 
     auto["node2"].is_up = False
     monkeypatch.setattr(auto["node2"].failover, "take_over_lost", lambda _: None)
-    monkeypatch.setattr(node3.catalog, "changes", counted)
+    monkeypatch.setattr(node3.mirror, "changes", counted)
     node3.etcd.away_for = {"state"}
     auto.lose("node1")
     for _ in range(4):
@@ -763,7 +763,7 @@ def test_a_defect_does_not_end_the_watch(
 def test_a_mount_waits_for_the_takeover(auto: MemoryCluster, winner: str) -> None:
     """On the node that takes over, and on one that then has the volume handed over."""
     auto.lose("node1")
-    changes = auto["node2"].catalog.changes
+    changes = auto["node2"].mirror.changes
 
     def take_over_meanwhile(*arguments: object, **named: object) -> object:
         auto[winner].failover.take_over_lost(
@@ -778,7 +778,7 @@ def test_a_mount_waits_for_the_takeover(auto: MemoryCluster, winner: str) -> Non
         )
         return changes(*arguments, **named)  # type: ignore[arg-type]
 
-    auto["node2"].catalog.changes = take_over_meanwhile  # type: ignore[method-assign, assignment]
+    auto["node2"].mirror.changes = take_over_meanwhile  # type: ignore[method-assign, assignment]
     assert auto["node2"].read("demo") == "hello"
     assert auto.volume("demo").owner == "node2"
     assert auto.volume("demo").epoch == (2 if winner == "node2" else 3)
@@ -796,21 +796,21 @@ def test_a_mount_that_waited_in_vain_says_what_it_waited_for(auto: MemoryCluster
 
 def test_a_mount_goes_on_with_an_owner_that_came_back(auto: MemoryCluster) -> None:
     auto.lose("node1")
-    changes = auto["node2"].catalog.changes
+    changes = auto["node2"].mirror.changes
 
     def come_back(*arguments: object, **named: object) -> object:
         if not auto["node1"].is_up:
             auto.bring_back("node1")
         return changes(*arguments, **named)  # type: ignore[arg-type]
 
-    auto["node2"].catalog.changes = come_back  # type: ignore[method-assign, assignment]
+    auto["node2"].mirror.changes = come_back  # type: ignore[method-assign, assignment]
     assert auto["node2"].read("demo") == "hello"
     assert whats(auto) == ["created", "moved"]
 
 
 def test_a_mount_of_what_is_removed_while_it_waits_says_so(auto: MemoryCluster) -> None:
     auto.lose("node1")
-    changes = auto["node2"].catalog.changes
+    changes = auto["node2"].mirror.changes
 
     def removed(*arguments: object, **named: object) -> object:
         volume = auto.volume("demo")
@@ -818,7 +818,7 @@ def test_a_mount_of_what_is_removed_while_it_waits_says_so(auto: MemoryCluster) 
         auto.ownership.remove(volume, event)
         return changes(*arguments, **named)  # type: ignore[arg-type]
 
-    auto["node2"].catalog.changes = removed  # type: ignore[method-assign, assignment]
+    auto["node2"].mirror.changes = removed  # type: ignore[method-assign, assignment]
     with pytest.raises(VolumeNotFound):
         auto["node2"].driver.mount("demo", "container")
 

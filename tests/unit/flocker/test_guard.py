@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from flocker import guard
-from flocker.catalog import Catalog
 from flocker.errors import Refused
 from flocker.guard import VOLUMES_AT_MOST, Guard
 from flocker.lease_file import AutoVolume, Heartbeat, LeaseFile, boottime
 from flocker.memory_ownership import MemoryOwnership
+from flocker.mirror import Mirror
 from flocker.records import Event, Volume, now
 from tests.unit.flocker.cluster import Etcd
 
@@ -42,7 +42,7 @@ class Node:
         self.guard = Guard(
             "node1",
             self.files,
-            Catalog(self.etcd, self.folder / "catalog.json"),  # type: ignore[arg-type]
+            Mirror(self.etcd, self.folder / "catalog.json"),  # type: ignore[arg-type]
             lambda: self.used,
             self._mounted,
             live=lambda volume_id: f"/pool/{volume_id}/live",

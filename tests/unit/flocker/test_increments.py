@@ -18,7 +18,7 @@ from flocker.errors import ControlPlaneAway, PoolError, PoolHangs, TransferFaile
 from flocker.increments import SMALL_BYTES, Increment, Increments, Wanted, decode, encode
 from flocker.memory_pool import MemoryPool
 from flocker.pool import Staged
-from flocker.records import Snapshot, State
+from flocker.records import ClusterState, Snapshot
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 NAMES = [f"v{number}" for number in range(5)]
@@ -403,7 +403,7 @@ def test_what_is_asked_for_is_kept_until_it_is_sent(cluster: MemoryCluster) -> N
     node1, volume = cluster["node1"], cluster.volume("v4")
     change(cluster, *NAMES)
     cluster["node2"].follow()
-    assert 2 in node1.retention.numbers(volume, State())
+    assert 2 in node1.retention.numbers(volume, ClusterState())
 
 
 def test_a_large_one_does_not_hold_up_the_small_ones(

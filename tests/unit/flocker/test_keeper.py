@@ -75,7 +75,7 @@ def start(
         Keeper(
             CONFIG,
             ownership=node1.ownership,
-            catalog=node1.catalog,
+            mirror=node1.mirror,
             pool=node1.pool,
             custody=node1.custody,
             lease_file=lease_file,
@@ -83,7 +83,7 @@ def start(
             tell_fence=housework.told.set,
             resume=housework.resumed.set,
             purge=housework.purged.set,
-            see_time_pass=lambda: node1.observed.look(node1.catalog.state),
+            see_time_pass=lambda: node1.observed.look(node1.mirror.state),
             look_for_strays=lambda: None,
             problems=lambda: ["volume 'demo': stuck"],
             stuck=lambda: {"id": "its pool is full"},
@@ -218,7 +218,7 @@ def test_a_connection_that_was_lost_and_is_back_is_reason_to_look_again(
     node1.driver.create("demo", {})
     node1.run("demo")
     start()
-    eventually(lambda: node1.catalog.is_connected, is_=True, within=10)
+    eventually(lambda: node1.mirror.is_connected, is_=True, within=10)
     node1.etcd.is_away = True
     node1.stop("demo")
     assert list(cluster.state.mounts.values()) == ["node1"]

@@ -132,7 +132,7 @@ def start_keeper(paused: Paused, files: LeaseFile, stopping: threading.Event) ->
     Keeper(
         CONFIG,
         ownership=node1.ownership,
-        catalog=node1.catalog,
+        mirror=node1.mirror,
         pool=node1.pool,
         custody=node1.custody,
         lease_file=files,

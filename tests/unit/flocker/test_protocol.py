@@ -633,7 +633,7 @@ class Protocol(RuleBasedStateMachine):
     def _start(self, machine: Machine) -> None:
         machine.start()
         # A mount waits for the takeover of an auto volume, which is a rule of its own here.
-        machine.catalog.changes = nothing_changes  # type: ignore[method-assign]
+        machine.mirror.changes = nothing_changes  # type: ignore[method-assign]
 
     def _engine_stops(self, machine: Machine, volume: str) -> None:
         """A node has its engine stop the container: the volume was taken over."""

@@ -163,11 +163,11 @@ def test_a_volume_that_its_owner_does_not_know_of_yet_is_left_out(cluster: Memor
     cluster.replicate()
     before = cluster.state
     node2.write("demo", "two")
-    catalog = node2.catalog
+    mirror = node2.mirror
     node2.publisher = publisher.Publisher(
         "node2",
         ownership=node2.ownership,
-        catalog=Behind(catalog, before),  # type: ignore[arg-type]
+        mirror=Behind(mirror, before),  # type: ignore[arg-type]
         pool=node2.pool,
         retention=node2.retention,
     )

@@ -11,6 +11,7 @@ from flocker.keyspace import Tables, keyed
 from flocker.pool import Aside
 from flocker.records import (
     CUTS_KEPT,
+    ClusterState,
     Copy,
     Cut,
     Event,
@@ -20,7 +21,6 @@ from flocker.records import (
     Record,
     Removed,
     Snapshot,
-    State,
     Volume,
 )
 
@@ -105,7 +105,7 @@ def test_records_can_be_written_and_read() -> None:
 def test_a_snapshot_that_was_asked_for_says_what_it_held_where_it_was_taken() -> None:
     here = snapshot(3, 1)
     asked_for = replace(here, held_bytes=5)
-    state = State(snapshots={"id": {3: NamedSnapshot("id", asked_for, "2026-01-01")}})
+    state = ClusterState(snapshots={"id": {3: NamedSnapshot("id", asked_for, "2026-01-01")}})
     found = state.numbered(VOLUME, 3, [snapshot(2, 1), here])
     assert found == here
     assert found.held_bytes == 5
@@ -147,7 +147,7 @@ def test_a_record_keeps_what_it_does_not_know(record: Record) -> None:
 def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
     volume = replace(VOLUME, unknown=NEWER, base=replace(snapshot(3, 1), unknown=NEWER))
     tables = Tables()
-    for key, value in keyed(State(volumes={"demo": volume})).items():
+    for key, value in keyed(ClusterState(volumes={"demo": volume})).items():
         tables.put(key, json.loads(json.dumps(value)))
     [(_, written)] = keyed(tables.state()).items()
     assert written["invented"] == NEWER["invented"]
@@ -157,7 +157,7 @@ def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
 def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
     tables = Tables()
     copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")
-    state = State(volumes={"demo": VOLUME}, copies={VOLUME.id: {"node1": copy}})
+    state = ClusterState(volumes={"demo": VOLUME}, copies={VOLUME.id: {"node1": copy}})
     for key, value in keyed(state).items():
         tables.put(key, value)
     first = tables.state()

@@ -14,7 +14,7 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker import follower, publisher
 from flocker.errors import ControlPlaneAway, OwnerAway, PoolError, Refused, TransferFailed
-from flocker.records import Copy, Cut, Node, Snapshot, State, Volume
+from flocker.records import ClusterState, Copy, Cut, Node, Snapshot, Volume
 from flocker.replication import PIN_SECONDS, Retention, replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
@@ -48,9 +48,9 @@ def a_volume(replicas: int) -> Volume:
     return Volume("demo", "id", "node1", 1, "", replicas=replicas)
 
 
-def a_state(free: dict[str, int], copies: dict[str, int]) -> State:
+def a_state(free: dict[str, int], copies: dict[str, int]) -> ClusterState:
     """Nodes with so many GiB free, and the numbers of the copies there are."""
-    return State(
+    return ClusterState(
         nodes={name: Node(name, "", "", 0, 100 * GIB, gib * GIB) for name, gib in free.items()},
         copies={
             "id": {
@@ -400,12 +400,12 @@ def test_what_was_sent_is_kept_until_the_peer_has_it_or_a_day_is_over(
     for node in ("node2", "node3"):
         retention.sending(volume.id, node, 3)
     copies = {volume.id: {"node2": Copy(volume.id, "node2", Snapshot(3, "identity"), "")}}
-    has_come = State(copies=copies, nodes=demo.state.nodes)
+    has_come = ClusterState(copies=copies, nodes=demo.state.nodes)
     clock[0] = PIN_SECONDS - 1
     assert retention.numbers(volume, has_come) == {3}
-    assert retention.numbers(volume, State()) == {3}, "node3's"
+    assert retention.numbers(volume, ClusterState()) == {3}, "node3's"
     clock[0] = PIN_SECONDS + 1
-    assert retention.numbers(volume, State()) == set()
+    assert retention.numbers(volume, ClusterState()) == set()
 
 
 @pytest.mark.parametrize("clock_steps_by", [0.0, 30 * 86400])
@@ -418,13 +418,13 @@ def test_a_node_that_is_away_finds_the_snapshot_its_copy_ends_with(
     demo.ownership.ahead["node2"] -= clock_steps_by
     demo["node2"].announce()
     demo.lose("node2")
-    away = State(copies=copies, seen=demo.state.seen, nodes=demo.state.nodes)
+    away = ClusterState(copies=copies, seen=demo.state.seen, nodes=demo.state.nodes)
     assert node1.retention.numbers(volume, away) == {4}
     demo.ownership.ahead["node1"] += clock_steps_by
     node1.live(RETENTION_SECONDS - 60)
     assert node1.retention.numbers(volume, away) == {4}
     # Nothing is known of when it was heard of while the control plane is away.
-    assert node1.retention.numbers(volume, State(copies=copies)) == {4}
+    assert node1.retention.numbers(volume, ClusterState(copies=copies)) == {4}
     node1.live(120)
     assert node1.retention.numbers(volume, away) == set()
 
@@ -592,7 +592,7 @@ def has_copy(cluster: MemoryCluster, name: str, node: str) -> bool:
     return node in cluster.state.copies_of(cluster.volume(name))
 
 
-def only(cluster: MemoryCluster, name: str) -> State:
+def only(cluster: MemoryCluster, name: str) -> ClusterState:
     return replace(cluster.state, volumes={name: cluster.volume(name)})
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from flocker.errors import ControlPlaneAway
 from flocker.ownership import Ownership
-from flocker.records import State
+from flocker.records import ClusterState
 from flocker.rights import Rights
 from tests.unit.flocker.cluster import MemoryCluster
 
@@ -30,7 +30,7 @@ def test_a_removal_that_is_known_needs_no_look_at_all_there_is(demo: MemoryClust
     demo["node1"].etcd.away_for = {"state"}
     assert list(Rights(etcd, lambda: removed).refusals([volume.id], "node2")) == [volume.id]
     with pytest.raises(ControlPlaneAway):  # it is what an unknown one needs
-        Rights(etcd, State).refusals([volume.id], "node2")
+        Rights(etcd, ClusterState).refusals([volume.id], "node2")
 
 
 def test_a_volume_that_came_back_unheard_of_is_read(demo: MemoryCluster) -> None:
@@ -39,4 +39,4 @@ def test_a_volume_that_came_back_unheard_of_is_read(demo: MemoryCluster) -> None
     removed = demo.state
     demo["node1"].operations.undelete("demo")
     assert Rights(demo.ownership, lambda: removed).refusals([volume.id], "node2") == {}
-    assert Rights(demo.ownership, State).refusals([volume.id], "node2") == {}
+    assert Rights(demo.ownership, ClusterState).refusals([volume.id], "node2") == {}

@@ -229,7 +229,7 @@ def test_what_a_broken_pool_still_has_is_put_aside_when_it_writes_again(
 
 def test_a_mount_elsewhere_waits_for_the_takeover(broken: MemoryCluster) -> None:
     broken["node1"].look_at_pool()
-    broken["node2"].catalog.changes = lambda *_, **__: (  # type: ignore[method-assign,assignment]
+    broken["node2"].mirror.changes = lambda *_, **__: (  # type: ignore[method-assign,assignment]
         broken["node3"].failover.take_over_lost(broken.state) or broken.state
     )
     assert broken["node2"].read("auto") == "hello"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, PoolError
-from flocker.records import Claim, State, Volume
+from flocker.records import Claim, ClusterState, Volume
 
 # Calls that tell what etcd did not say, but their node knows: that its lease is a new one.
 LOST_WITHIN = ("announce",)
@@ -102,7 +102,7 @@ def silence(target: str) -> FlockerError:
     return OwnerAway("of the model", "the peer", "no answer")
 
 
-def nothing_changes(last: State | None, within: float) -> State:  # noqa: ARG001
+def nothing_changes(last: ClusterState | None, within: float) -> ClusterState:  # noqa: ARG001
     """Stand in for a wait for changes, where every change is a rule of its own."""
     raise OwnerAway("of the model", "its owner", "nobody takes it over meanwhile")
 

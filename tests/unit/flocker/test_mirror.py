@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway
 from flocker.memory_ownership import MemoryOwnership
+from flocker.mirror import Mirror
 from flocker.records import (
+    ClusterState,
     Copy,
     Event,
     NamedSnapshot,
     Node,
     Removed,
     Snapshot,
-    State,
     Volume,
 )
 
@@ -37,7 +37,7 @@ class Table(MemoryOwnership):
         super().__init__()
         self.failure: Exception | None = None
 
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         self._check()
         return super().state()
 
@@ -45,7 +45,7 @@ class Table(MemoryOwnership):
         self._check()
         return super().volume(name)
 
-    def follow(self, stopping: threading.Event) -> Iterator[State]:
+    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
         for state in super().follow(stopping):
             self._check()
             yield state
@@ -70,12 +70,12 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def following(table: Table, file: Path) -> Iterator[Catalog]:
-    """A catalog that follows in the background."""
-    catalog = Catalog(table, file)
+def following(table: Table, file: Path) -> Iterator[Mirror]:
+    """A mirror that follows in the background."""
+    mirror = Mirror(table, file)
     stopping = threading.Event()
-    threads = catalog.start(stopping)
-    yield catalog
+    threads = mirror.start(stopping)
+    yield mirror
     stopping.set()
     for thread in threads:
         thread.join(10)
@@ -87,27 +87,27 @@ def away() -> ControlPlaneAway:
 
 
 def test_one_that_does_not_follow_asks_each_time(table: Table, file: Path) -> None:
-    catalog = Catalog(table, file)
-    assert catalog.volumes() == []
+    mirror = Mirror(table, file)
+    assert mirror.volumes() == []
     table.add("b")
     table.add("a")
-    assert [volume.name for volume in catalog.volumes()] == ["a", "b"]
-    assert catalog.volume("a") == table.volume("a")
-    assert catalog.volume("c") is None
-    assert catalog.is_connected
+    assert [volume.name for volume in mirror.volumes()] == ["a", "b"]
+    assert mirror.volume("a") == table.volume("a")
+    assert mirror.volume("c") is None
+    assert mirror.is_connected
 
 
 def test_what_was_known_is_said_while_nobody_answers(table: Table, file: Path) -> None:
     volume = table.add("demo")
-    catalog = Catalog(table, file)
-    assert catalog.volumes() == [volume]
+    mirror = Mirror(table, file)
+    assert mirror.volumes() == [volume]
     table.failure = away()
-    assert catalog.volumes() == [volume]
-    assert catalog.volume("demo") == volume
-    assert not catalog.is_connected
+    assert mirror.volumes() == [volume]
+    assert mirror.volume("demo") == volume
+    assert not mirror.is_connected
     with pytest.raises(ControlPlaneAway):
-        catalog.volume("never-heard-of")  # unknown is not "not found"
-    assert Catalog(table, file).volume("demo") == volume, "it is written down"
+        mirror.volume("never-heard-of")  # unknown is not "not found"
+    assert Mirror(table, file).volume("demo") == volume, "it is written down"
 
 
 def test_all_of_a_state_is_written_down_but_who_is_there(table: Table, file: Path) -> None:
@@ -123,10 +123,10 @@ def test_all_of_a_state_is_written_down_but_who_is_there(table: Table, file: Pat
     table.keep_snapshot(sized, NamedSnapshot(volume.id, BASE, AT, "a label"), event)
     gone = table.add("gone")
     table.remove(gone, event)
-    Catalog(table, file).refresh()
+    Mirror(table, file).refresh()
     written = table.state()
     table.failure = away()
-    assert Catalog(table, file).state == written
+    assert Mirror(table, file).state == written
     assert written.removed == {gone.id: Removed(gone, AT)}
 
 
@@ -134,46 +134,46 @@ def test_all_of_a_state_is_written_down_but_who_is_there(table: Table, file: Pat
 def test_a_file_that_cannot_be_read_is_begun_anew(table: Table, file: Path, broken: str) -> None:
     file.write_text(broken)
     table.failure = away()
-    catalog = Catalog(table, file)
-    assert catalog.volumes() == []
+    mirror = Mirror(table, file)
+    assert mirror.volumes() == []
     with pytest.raises(ControlPlaneAway):
-        catalog.volume("demo")
+        mirror.volume("demo")
     table.failure = None
     volume = table.add("demo")
-    assert catalog.volumes() == [volume]
+    assert mirror.volumes() == [volume]
     assert "volumes/demo" in json.loads(file.read_text())
 
 
 def test_a_file_that_cannot_be_written_spoils_no_answer(
     table: Table, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    catalog = Catalog(table, tmp_path / "no such folder" / "catalog.json")
+    mirror = Mirror(table, tmp_path / "no such folder" / "catalog.json")
     volume = table.add("demo")
-    assert catalog.volumes() == [volume]
+    assert mirror.volumes() == [volume]
     assert "was not written down" in caplog.text
 
 
 def test_that_a_node_is_still_there_is_not_written_down(table: Table, file: Path) -> None:
     table.add("demo")
-    catalog = Catalog(table, file)
-    catalog.refresh()
+    mirror = Mirror(table, file)
+    mirror.refresh()
     before = file.stat().st_mtime_ns, file.stat().st_ino
     table.announce(Node("node1", "127.0.0.1", "0", 0, 1))
-    catalog.refresh()
+    mirror.refresh()
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
-    assert "node1" in catalog.state.nodes
+    assert "node1" in mirror.state.nodes
 
 
-def test_one_that_follows_is_told_of_changes(table: Table, following: Catalog) -> None:
+def test_one_that_follows_is_told_of_changes(table: Table, following: Mirror) -> None:
     before = following.changes(None, within=5)
     volume = table.add("demo")
     after = following.changes(before, within=5)
     assert after.volumes == {"demo": volume}
-    assert before.volumes == {}, "a State that was handed out does not change"
+    assert before.volumes == {}, "a ClusterState that was handed out does not change"
     assert following.is_connected
 
 
-def test_waiting_for_changes_ends_in_time(table: Table, following: Catalog) -> None:
+def test_waiting_for_changes_ends_in_time(table: Table, following: Mirror) -> None:
     table.add("demo")
     eventually(lambda: "demo" in following.state.volumes, is_=True, within=5)
     state = following.state
@@ -185,9 +185,9 @@ def test_waiting_for_changes_ends_in_time(table: Table, following: Catalog) -> N
 def test_one_that_follows_writes_down_at_most_once_a_second_and_at_the_end(
     table: Table, file: Path
 ) -> None:
-    catalog = Catalog(table, file)
+    mirror = Mirror(table, file)
     stopping = threading.Event()
-    threads = catalog.start(stopping)
+    threads = mirror.start(stopping)
     table.add("first")
     eventually(lambda: file.exists() and "first" in file.read_text(), is_=True, within=5)
     versions = set()
@@ -197,26 +197,26 @@ def test_one_that_follows_writes_down_at_most_once_a_second_and_at_the_end(
         versions.add(file.stat().st_ino)
     assert len(versions) <= 3
     last = table.add("last")
-    eventually(lambda: "last" in catalog.state.volumes, is_=True, within=5)
+    eventually(lambda: "last" in mirror.state.volumes, is_=True, within=5)
     stopping.set()
     for thread in threads:
         thread.join(10)
     table.failure = away()
-    assert Catalog(table, file).volume("last") == last
+    assert Mirror(table, file).volume("last") == last
 
 
 def test_a_name_that_is_not_mirrored_yet_is_asked_for(table: Table, file: Path) -> None:
     """The mirror may be seconds old; that there is no volume is only said when that is known."""
     table.failure = away()
-    catalog = Catalog(table, file)
+    mirror = Mirror(table, file)
     stopping = threading.Event()
-    threads = catalog.start(stopping)
+    threads = mirror.start(stopping)
     with pytest.raises(ControlPlaneAway):
-        catalog.volume("demo")
+        mirror.volume("demo")
     table.failure = None
     volume = table.add("demo")
-    assert catalog.volume("demo") == volume
-    assert catalog.volume("never-made") is None
+    assert mirror.volume("demo") == volume
+    assert mirror.volume("never-made") is None
     stopping.set()
     for thread in threads:
         thread.join(10)
@@ -224,7 +224,7 @@ def test_a_name_that_is_not_mirrored_yet_is_asked_for(table: Table, file: Path) 
 
 @pytest.mark.parametrize("failure", [away(), RuntimeError("a mistake")])
 def test_following_begins_again_whatever_ended_it(
-    table: Table, following: Catalog, failure: Exception, caplog: pytest.LogCaptureFixture
+    table: Table, following: Mirror, failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     eventually(lambda: following.is_connected, is_=True, within=5)
     with caplog.at_level(logging.WARNING):
@@ -239,7 +239,7 @@ def test_following_begins_again_whatever_ended_it(
 
 
 def test_that_nobody_answers_is_said_once(
-    table: Table, following: Catalog, caplog: pytest.LogCaptureFixture
+    table: Table, following: Mirror, caplog: pytest.LogCaptureFixture
 ) -> None:
     eventually(lambda: following.is_connected, is_=True, within=5)
     table.failure = away()
@@ -249,7 +249,7 @@ def test_that_nobody_answers_is_said_once(
     assert caplog.text.count("as they were last known") == 1
 
 
-def test_what_was_written_is_waited_for(table: Table, following: Catalog) -> None:
+def test_what_was_written_is_waited_for(table: Table, following: Mirror) -> None:
     for number in range(20):
         table.add(f"volume-{number}")
         following.settle(lambda state, number=number: f"volume-{number}" in state.volumes)  # type: ignore[misc]
@@ -257,7 +257,7 @@ def test_what_was_written_is_waited_for(table: Table, following: Catalog) -> Non
 
 
 def test_what_does_not_come_is_waited_for_in_vain(
-    following: Catalog, caplog: pytest.LogCaptureFixture
+    following: Mirror, caplog: pytest.LogCaptureFixture
 ) -> None:
     began = time.monotonic()
     with caplog.at_level(logging.INFO):
@@ -267,10 +267,10 @@ def test_what_does_not_come_is_waited_for_in_vain(
 
 
 def test_one_that_does_not_follow_never_waits_to_settle(table: Table, file: Path) -> None:
-    catalog = Catalog(table, file)
+    mirror = Mirror(table, file)
     table.add("demo")
     began = time.monotonic()
-    catalog.settle(lambda state: "demo" in state.volumes)
-    catalog.settle(lambda _: False)
+    mirror.settle(lambda state: "demo" in state.volumes)
+    mirror.settle(lambda _: False)
     assert time.monotonic() - began < 1
-    assert catalog.changes(None, within=5).volumes.keys() == {"demo"}
+    assert mirror.changes(None, within=5).volumes.keys() == {"demo"}

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker.catalog import Catalog
 from flocker.errors import ControlPlaneAway
 from flocker.etcd import EtcdOwnership
+from flocker.mirror import Mirror
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.test_ownership import event, made
 
@@ -24,12 +24,12 @@ def view(etcd: Etcd) -> EtcdOwnership:
 
 
 @contextmanager
-def mirrored(etcd: Etcd, file: Path) -> Iterator[Catalog]:
-    catalog = Catalog(view(etcd), file)
+def mirrored(etcd: Etcd, file: Path) -> Iterator[Mirror]:
+    mirror = Mirror(view(etcd), file)
     stopping = threading.Event()
-    threads = catalog.start(stopping)
+    threads = mirror.start(stopping)
     try:
-        yield catalog
+        yield mirror
     finally:
         stopping.set()
         for thread in threads:
@@ -39,31 +39,31 @@ def mirrored(etcd: Etcd, file: Path) -> Iterator[Catalog]:
 def test_what_was_known_is_said_while_etcd_is_away(etcd: Etcd, tmp_path: Path) -> None:
     ownership, file = view(etcd), tmp_path / "catalog.json"
     volume = made(ownership)
-    with mirrored(etcd, file) as catalog:
-        eventually(catalog.volumes, is_=[volume], within=5)
-        assert catalog.is_connected
+    with mirrored(etcd, file) as mirror:
+        eventually(mirror.volumes, is_=[volume], within=5)
+        assert mirror.is_connected
 
         etcd.stop()
-        eventually(lambda: catalog.is_connected, is_=False, within=5)
-        assert catalog.volume(volume.name) == volume
+        eventually(lambda: mirror.is_connected, is_=False, within=5)
+        assert mirror.volume(volume.name) == volume
         with pytest.raises(ControlPlaneAway):
-            catalog.volume("never-heard-of")  # unknown is not "not found"
+            mirror.volume("never-heard-of")  # unknown is not "not found"
 
-    with mirrored(etcd, file) as catalog:  # the daemon was restarted meanwhile
-        assert catalog.volumes() == [volume]
-        assert not catalog.is_connected
+    with mirrored(etcd, file) as mirror:  # the daemon was restarted meanwhile
+        assert mirror.volumes() == [volume]
+        assert not mirror.is_connected
 
         etcd.start()
         ownership.remove(volume, event(volume, "removed"))
-        eventually(catalog.volumes, is_=[], within=5)
-        assert catalog.is_connected
-        assert catalog.volume(volume.name) is None
+        eventually(mirror.volumes, is_=[], within=5)
+        assert mirror.is_connected
+        assert mirror.volume(volume.name) is None
 
 
 def test_what_this_node_has_written_is_seen_by_it_at_once(etcd: Etcd, tmp_path: Path) -> None:
     ownership = view(etcd)
-    with mirrored(etcd, tmp_path / "catalog.json") as catalog:
+    with mirrored(etcd, tmp_path / "catalog.json") as mirror:
         for _ in range(20):
             volume = made(ownership)
-            catalog.settle(lambda state, name=volume.name: name in state.volumes)  # type: ignore[misc]
-            assert catalog.volumes().count(volume) == 1
+            mirror.settle(lambda state, name=volume.name: name in state.volumes)  # type: ignore[misc]
+            assert mirror.volumes().count(volume) == 1

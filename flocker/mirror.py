@@ -19,7 +19,7 @@ from flocker.background import attempt
 from flocker.errors import ControlPlaneAway
 from flocker.keyspace import Tables, keyed
 from flocker.ownership import Ownership
-from flocker.records import State, Volume
+from flocker.records import ClusterState, Volume
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ WRITE_SECONDS = 1  # at least, between two writes of the file
 SETTLE_SECONDS = 2
 
 
-class Catalog:
-    """The State as this node knows it, kept in `file` for the time before etcd answers.
+class Mirror:
+    """The ClusterState as this node knows it, kept in `file` for the time before etcd answers.
 
     `start` makes it follow every change. Until then each read asks `ownership`, which is how
     tests see each other's changes at once.
@@ -49,14 +49,14 @@ class Catalog:
         self._is_following = True
         threads = [
             threading.Thread(target=task, args=(stopping,), name=name, daemon=True)
-            for name, task in (("catalog", self._follow), ("catalog-file", self._keep_written))
+            for name, task in (("mirror", self._follow), ("mirror-file", self._keep_written))
         ]
         for thread in threads:
             thread.start()
         return threads
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClusterState:
         """What is known; as it was last known while etcd is away. It never changes itself."""
         if not self._is_following:
             self.refresh()
@@ -82,7 +82,7 @@ class Catalog:
         known = self.state.volumes.get(name)
         return known if known is not None else self._ownership.volume(name)
 
-    def settle(self, holds: Callable[[State], bool]) -> None:
+    def settle(self, holds: Callable[[ClusterState], bool]) -> None:
         """Wait until what this node has just written is seen here too, 2 s at most."""
         if not self._is_following:
             self.refresh()
@@ -91,7 +91,7 @@ class Catalog:
             if not self._changed.wait_for(lambda: holds(self._state), waits):
                 log.info("what was just written is not seen here yet")
 
-    def changes(self, last: State | None, within: float) -> State:
+    def changes(self, last: ClusterState | None, within: float) -> ClusterState:
         """What is known, as soon as it is not `last` any more or `within` seconds have passed.
 
         Args:
@@ -113,7 +113,7 @@ class Catalog:
             else:
                 self._write()
 
-    def _take(self, state: State) -> None:
+    def _take(self, state: ClusterState) -> None:
         with self._changed:
             self._is_connected = True
             if state != self._state:
@@ -139,7 +139,7 @@ class Catalog:
             self._is_connected = False
 
     def _keep_written(self, stopping: threading.Event) -> None:
-        state: State | None = None
+        state: ClusterState | None = None
         while not stopping.is_set():
             state = self.changes(state, within=WRITE_SECONDS)
             self._write()
@@ -158,7 +158,7 @@ class Catalog:
         else:
             self._written = state
 
-    def _load(self) -> State:
+    def _load(self) -> ClusterState:
         tables = Tables()
         try:
             for key, value in dict(json.loads(self._file.read_text())).items():
@@ -170,6 +170,6 @@ class Catalog:
         return tables.state()
 
 
-def _lasting(state: State) -> State:
+def _lasting(state: ClusterState) -> ClusterState:
     """What is worth writing down: every node is heard of every few seconds."""
     return replace(state, nodes={}, seen={}, looks={})
