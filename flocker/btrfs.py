@@ -59,7 +59,7 @@ from flocker.reserve import Reserve, works_when_full
 from flocker.send_stream import SMALL_BYTES
 from flocker.space import metadata
 from flocker.trash import Trash
-from flocker.volume_folder import VolumeFolder
+from flocker.volume_folder import VOLUMES, VolumeFolder
 from flocker.volume_id import check_id
 from flocker.writeback import Writeback
 
@@ -84,7 +84,7 @@ class BtrfsPool:
     def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
         self.root = root
         self._is_mounted = is_mounted
-        self._volumes = root / "volumes"
+        self._volumes = root / VOLUMES
         for folder in (root, self._volumes):
             private.make_folder(folder)
         self.reserve = Reserve(root / "reserve")
@@ -124,10 +124,6 @@ class BtrfsPool:
         if not folder.live.is_dir():
             raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
         return folder.live
-
-    def live(self, volume_id: str) -> Path:
-        """Where the writable copy of a volume is, or would be."""
-        return self._folder(volume_id).live
 
     def is_open(self, volume_id: str) -> bool:
         return self._folder(volume_id).live.is_dir()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flocker.belief import Belief
+from flocker.context import NodeContext
 from flocker.engine import EngineUse
 from flocker.errors import (
     BadRequest,
@@ -30,10 +31,8 @@ from flocker.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.failover import complete_until, is_current, lost, missing
 from flocker.handoff import Arrivals
 from flocker.majority import FEWEST_VOTERS, refusal
-from flocker.mirror import Mirror
 from flocker.options import (
     Options,
     Reference,
@@ -43,12 +42,11 @@ from flocker.options import (
     read_options,
     read_reference,
 )
-from flocker.ownership import Ownership
-from flocker.pool import Pool
+from flocker.ownership import existing
 from flocker.records import ClusterState, Event, Snapshot, Volume, now
+from flocker.replica_choice import complete_until, is_current, lost, missing
 from flocker.succession import has_given_up, is_away
-from flocker.told import Told
-from flocker.volume_use import VolumeUse
+from flocker.typed_options import TypedOptions
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +54,7 @@ ASK_AGAIN_SECONDS = 1.0  # an owner that does not answer but is not lost yet
 LEADER_POLL_SECONDS = 1.0  # while etcd cannot decide
 
 
-class Forwarding(Protocol):
+class PeerVolumes(Protocol):
     """Has other nodes do what only they can. Every call may raise OwnerAway."""
 
     def create(self, node: str, name: str, options: dict[str, str]) -> None:
@@ -95,8 +93,7 @@ class Driver:
     """The volumes of the cluster, from one node. All calls may come twice and at once.
 
     Args:
-        node: this node's name.
-        told: what the engine was told when volumes were created on this node.
+        typed_options: what the engine was told when volumes were created on this node.
         guard: knows which volumes must be stopped when this node falls silent.
         refuse: raises Refused if this node may not use a volume; called with the volume locked.
         answer_seconds: how long a mount may wait for data or for other calls.
@@ -104,27 +101,23 @@ class Driver:
 
     def __init__(
         self,
-        node: str,
+        context: NodeContext,
         *,
-        ownership: Ownership,
-        mirror: Mirror,
-        pool: Pool,
-        peers: Forwarding,
+        peers: PeerVolumes,
         arrivals: Arrivals,
-        use: VolumeUse,
-        told: Told,
+        typed_options: TypedOptions,
         guard: Guarding,
         refuse: Callable[[Volume], None],
         answer_seconds: float,
     ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._pool = pool
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._use = context.use
         self._peers = peers
         self._arrivals = arrivals
-        self._use = use
-        self._told = told
+        self._typed_options = typed_options
         self._guard = guard
         self._refuse = refuse
         self._answer_seconds = answer_seconds
@@ -142,9 +135,9 @@ class Driver:
         """
         check_name(name)
         options = read_options(opts)
-        existing = self._mirror.volume(name)
-        if existing is not None:
-            _refuse_if_different(options, existing)
+        present = self._mirror.volume(name)
+        if present is not None:
+            _refuse_if_different(options, present)
             return
         if options.failover == "auto" and (voters := self._ownership.voters()) < FEWEST_VOTERS:
             raise Refused(refusal(voters))
@@ -216,7 +209,7 @@ class Driver:
                 if is_for_peer:
                     self._use.refuse_if_needed(volume)
                 self._ownership.unmount(volume)  # recorded by a mount nobody heard of
-                event = Event(volume.id, name, now(), self._node, "removed")
+                event = volume.event(self._node, "removed")
                 self._ownership.remove(volume, event)
                 # There is no such volume any more, so this is no error of the removal: where
                 # the disk is in the way, tidying does it as soon as it can, and shows it until
@@ -226,7 +219,7 @@ class Driver:
                     self._pool.discard(volume.id, name, self._node, belief)
             self._peers.forget(volume)
             if is_for_peer:
-                self._told.removed(volume)
+                self._typed_options.removed(volume)
         self._mirror.settle(lambda state: volume.id not in state.volume_ids())
 
     def mount(self, name: str, mount_id: str) -> Path:
@@ -267,10 +260,10 @@ class Driver:
 
     def _mount_once(self, name: str, mount_id: str, deadline: float) -> Path:
         try:
-            return self._mount(self._existing(name), mount_id, deadline)
+            return self._mount(existing(self._ownership, name), mount_id, deadline)
         except StaleEpoch:
             # It moved between reading the record and using it; what is true now decides.
-            return self._mount(self._existing(name), mount_id, deadline)
+            return self._mount(existing(self._ownership, name), mount_id, deadline)
 
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
         if volume.owner != self._node:
@@ -387,11 +380,11 @@ class Driver:
         if move := state.moves.get(volume.id):
             percent = "" if move.percent is None else f", {move.percent} %"
             status["move"] = f"to {move.target}{percent}"
-        if asked_for := self._told.differences(volume):
+        if asked_for := self._typed_options.differences(volume):
             status["asked for here"] = "; ".join(asked_for)
         if problem := self.problem(volume):
             status["problem"] = problem
-        self._told.look_later(volume)
+        self._typed_options.look_later(volume)
         return status
 
     def problem(self, volume: Volume) -> str | None:
@@ -416,7 +409,7 @@ class Driver:
         if source.aside is not None:
             here = any(aside.reference == made_from for aside in self._pool.asides())
             return source if here else self._other(source)
-        volume = self._existing(source.volume)
+        volume = existing(self._ownership, source.volume)
         if volume.owner == self._node or (
             source.number is not None and self._snapshot(volume, source.number) is not None
         ):
@@ -444,7 +437,7 @@ class Driver:
         elif source.aside is not None:
             self._pool.clone_aside(str(source), volume.claim, volume.size_bytes)
         else:
-            original = self._existing(source.volume)
+            original = existing(self._ownership, source.volume)
             if source.number is None:
                 snapshot: Snapshot | None = self._whole(original)
             else:
@@ -464,12 +457,6 @@ class Driver:
 
     def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
         return self._mirror.state.numbered(volume, number, self._pool.snapshots(volume.id))
-
-    def _existing(self, name: str) -> Volume:
-        volume = self._ownership.volume(name)
-        if volume is None:
-            raise VolumeNotFound(name)
-        return volume
 
     def _belief_that_gone(self, volume: Volume) -> Belief:
         def confirm() -> None:

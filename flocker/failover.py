@@ -4,107 +4,34 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 
-from flocker.adoption import Adoption
 from flocker.background import attempt
+from flocker.clocks import Clocks
+from flocker.context import NodeContext
+from flocker.demotion import Demotion
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
-    OwnerLost,
     PoolError,
     Refused,
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.mirror import Mirror
-from flocker.ownership import Ownership
-from flocker.pool import Pool
-from flocker.records import ClusterState, Copy, Event, Volume, ago, now
-from flocker.succession import Turns, copies_to_go_on_from, has_given_up, is_away
+from flocker.records import ClusterState, Copy, Volume, ago
+from flocker.replica_choice import complete_until, lost, missing, newest_copy
+from flocker.succession import Turns, has_given_up, is_away
+from flocker.takeover import Takeover
 from flocker.transfer import Transfers
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 BOOT_GRACE_SECONDS = 120
-CURRENT_WITHIN = timedelta(seconds=10)
 AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
-
-
-def newest_copy(volume: Volume, state: ClusterState) -> Copy | None:
-    """The copy to go on from: the newest one on a node that is up, the same answer everywhere."""
-    return next(iter(copies_to_go_on_from(volume, state)), None)
-
-
-def is_current(volume: Volume, copy: Copy, state: ClusterState) -> bool:
-    """Tell whether a copy holds all that the owner wrote up to CURRENT_WITHIN before it was last
-    heard of; both times are by the owner's clock."""
-    seen = state.seen.get(volume.owner)
-    if not _is_newest(volume, copy, state) or seen is None:
-        return False
-    until = datetime.fromisoformat(complete_until(volume, copy, state))
-    return datetime.fromisoformat(seen) - until <= CURRENT_WITHIN
-
-
-def _is_newest(volume: Volume, copy: Copy, state: ClusterState) -> bool:
-    """Tell whether a copy holds what the owner has published; of a volume without replicas it
-    publishes nothing."""
-    published = state.copies_of(volume).get(volume.owner)
-    return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
-
-
-def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
-    """Up to when a copy holds everything the owner wrote; RFC 3339.
-
-    The newest one holds all there was when the owner last looked at the volume.
-    """
-    look = state.looks.get(volume.owner)
-    if look is None or not _is_newest(volume, copy, state):
-        return copy.taken_at
-    return max(look.covers(volume), copy.taken_at)
-
-
-def lost(volume: Volume, state: ClusterState) -> OwnerLost:
-    """Why a volume whose owner is away cannot be had, and what to do."""
-    copy = newest_copy(volume, state)
-    if copy is None:
-        way_on = f"no replica of it is on a node that is up; bring {volume.owner} back"
-    elif volume.failover == "auto":
-        way_on = (
-            f"failover=auto: {copy.node}, whose replica is complete up to "
-            f"{complete_until(volume, copy, state)}, takes over within seconds, or two "
-            "minutes after its own start if that was later; if it cannot, the node with the next "
-            "copy does ten seconds later; try again then"
-        )
-    else:
-        way_on = (
-            f"the newest replica is on {copy.node}, complete up to "
-            f"{complete_until(volume, copy, state)}; to go on from it type "
-            f"`flocker promote {volume.name}` on {copy.node}, or bring {volume.owner} back"
-        )
-    return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
-
-
-def missing(volume: Volume, state: ClusterState) -> Refused:
-    """Why a volume whose owner is there without it cannot be had, and what to do."""
-    copy = newest_copy(volume, state)
-    if copy is None:
-        way_on = "and no replica of it is on a node that is up"
-    else:
-        way_on = (
-            f"the newest replica is on {copy.node}, complete up to {copy.taken_at}; to go on from "
-            f"it type `flocker promote {volume.name}` on {volume.owner}"
-        )
-    return Refused(
-        f"volume '{volume.name}' is owned by {volume.owner}, whose pool does not have it "
-        f"(was its disk replaced?); {way_on}"
-    )
 
 
 class Failover:
@@ -112,34 +39,28 @@ class Failover:
 
     def __init__(
         self,
-        node: str,
+        context: NodeContext,
         *,
-        ownership: Ownership,
-        mirror: Mirror,
-        pool: Pool,
         transfers: Transfers,
-        adoption: Adoption,
-        clear: Callable[[Volume], None],
-        uptime: Callable[[], float],
+        takeover: Takeover,
+        demotion: Demotion,
         refuse: Callable[[Volume], None],
+        clocks: Clocks,
         count_promotion: Callable[[str], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
-        clear: puts aside what this node holds of a volume that is not part of it any more.
-        uptime: seconds since this node was started.
         refuse: raises Refused if this node may not own a volume.
         """
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._pool = pool
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
         self._transfers = transfers
-        self._adoption = adoption
-        self._clear = clear
-        self._uptime = uptime
+        self._takeover = takeover
+        self._demotion = demotion
+        self._uptime = clocks.uptime
         self._refuse = refuse
-        self._turns = Turns(node, clock)
+        self._turns = Turns(context.node, clocks.monotonic)
         self._count_promotion = count_promotion
         self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
 
@@ -215,16 +136,17 @@ class Failover:
         if copy is None:
             raise missing(volume, state) if is_own else lost(volume, state)
         if not is_own:
-            self._clear(volume)
+            self._demotion.demote(volume)
         newest = self._newest_here(volume, copy, state, may_be_older=may_be_older)
         # That an owner without its disk was heard of says nothing about its copies.
         until = newest.taken_at if is_own else complete_until(volume, newest, state)
         why, trouble = _reason(volume, state, kind, is_own=is_own)
-        event = Event(
-            volume.id, volume.name, now(), self._node, "promoted",
+        event = volume.event(
+            self._node,
+            "promoted",
             f"{volume.owner} {trouble}: {why}; what it wrote after {until} may be lost",
-        )  # fmt: skip
-        promoted = self._adoption.take(
+        )
+        promoted = self._takeover.complete(
             volume,
             volume.promoted_on(self._node, newest.snapshot),
             lambda: self._ownership.promote(volume, newest, event),

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from flocker.background import attempt
+from flocker.context import NodeContext
+from flocker.demotion import Demotion
 from flocker.errors import ControlPlaneAway, FlockerError
-from flocker.mirror import Mirror
-from flocker.ownership import Ownership
-from flocker.pool import Pool
 from flocker.records import ClusterState, Copy, Volume
-from flocker.replication import Retention, replicas_of
+from flocker.replication import replicas_of
 from flocker.setbacks import Setbacks
 from flocker.transfer import Transfers
 
@@ -34,33 +33,17 @@ RETRY_SECONDS = 5.0
 class Follower:
     """Keeps this node's replicas up with their owners."""
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        mirror: Mirror,
-        pool: Pool,
-        transfers: Transfers,
-        retention: Retention,
-        clear: Callable[[Volume], None],
-    ) -> None:
-        """Args:
-        clear: puts aside what this node holds of a volume that is not part of it any more;
-            called before anything is fetched.
-        """
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._pool = pool
+    def __init__(self, context: NodeContext, transfers: Transfers, demotion: Demotion) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._retention = context.retention
         self._transfers = transfers
-        self._retention = retention
-        self._clear = clear
+        self._demotion = demotion
         self._lock = threading.Lock()
-        self._compared: tuple[ClusterState, list[Volume]] = (
-            ClusterState(),
-            [],
-        )  # and what is behind in it
+        # A state, and the volumes that are behind in it.
+        self._compared: tuple[ClusterState, list[Volume]] = ClusterState(), []
         self._alone: set[str] = set()  # volumes that are fetched alone now
         self._followed: dict[str, bool] = {}  # owner -> whether to look once more when done
         self._setbacks = Setbacks()
@@ -176,7 +159,7 @@ class Follower:
     def _make_ready(self, volume: Volume) -> None:
         if volume.size_bytes is not None:
             self._pool.prepare_sizes()
-        self._clear(volume)
+        self._demotion.demote(volume)
 
     def _is_made_ready(self, volume: Volume) -> bool:
         try:

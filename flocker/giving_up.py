@@ -11,11 +11,9 @@ import threading
 from collections.abc import Callable
 
 from flocker.background import attempt
+from flocker.context import NodeContext
 from flocker.errors import FlockerError, Refused
-from flocker.mirror import Mirror
-from flocker.ownership import Ownership
 from flocker.records import Volume
-from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +28,11 @@ class GivingUp:
         problem: why the pool cannot be written to; None if it can.
     """
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        mirror: Mirror,
-        use: VolumeUse,
-        problem: Callable[[], str | None],
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._use = use
+    def __init__(self, context: NodeContext, problem: Callable[[], str | None]) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._use = context.use
         self._problem = problem
         self._why: str | None = None
         self._trouble = ""

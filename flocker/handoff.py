@@ -18,7 +18,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from flocker.adoption import Adoption
+from flocker.context import NodeContext
+from flocker.demotion import Demotion
 from flocker.errors import (
     ControlPlaneAway,
     FlockerError,
@@ -29,7 +30,8 @@ from flocker.errors import (
     TransferFailed,
 )
 from flocker.ownership import Ownership
-from flocker.records import Event, Move, Snapshot, Volume, now
+from flocker.records import Move, Snapshot, Volume
+from flocker.takeover import Takeover
 from flocker.transfer import Progress, Transfers
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 REPORT_SECONDS = 1.0  # between two publications of a copy's progress
 
 
-class Owners(Protocol):
+class PeerOwners(Protocol):
     """What this node asks of a volume's owner. Every call may raise OwnerAway."""
 
     def check_unused(self, volume: Volume) -> None:
@@ -62,24 +64,20 @@ class Handoff:
 
     def __init__(
         self,
-        node: str,
-        ownership: Ownership,
-        owners: Owners,
-        transfers: Transfers,
-        adoption: Adoption,
+        context: NodeContext,
         *,
-        clear: Callable[[Volume], None],
+        owners: PeerOwners,
+        transfers: Transfers,
+        takeover: Takeover,
+        demotion: Demotion,
         count_move: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Args:
-        clear: puts aside what this node holds of a volume that is not part of it any more.
-        """
-        self._node = node
-        self._ownership = ownership
+        self._node = context.node
+        self._ownership = context.ownership
         self._owners = owners
         self._transfers = transfers
-        self._adoption = adoption
-        self._clear = clear
+        self._takeover = takeover
+        self._demotion = demotion
         self._count_move = count_move
 
     def bring(self, volume: Volume, why: str) -> Volume:
@@ -113,7 +111,7 @@ class Handoff:
         self._owners.check_unused(volume)
         move = self._ownership.begin_move(volume, self._node)
         try:
-            self._clear(volume)
+            self._demotion.demote(volume)
             publish = _Publisher(volume, move, self._ownership)
             # Most of it, for as long as that takes, while the volume can still be mounted there.
             first = self._owners.prepare(volume)
@@ -122,11 +120,12 @@ class Handoff:
             last = self._owners.release(volume, move)
             received += self._transfers.fetch(volume.id, volume.owner, [last], publish)
             seconds = time.monotonic() - started
-            event = Event(
-                volume.id, volume.name, now(), self._node, "moved",
+            event = volume.event(
+                self._node,
+                "moved",
                 f"from {volume.owner}: {why}; {received} bytes in {seconds:.1f} s",
-            )  # fmt: skip
-            return self._adoption.take(
+            )
+            return self._takeover.complete(
                 volume,
                 volume.owned_by(self._node, last),
                 lambda: self._ownership.finish_move(volume, move, last, event),

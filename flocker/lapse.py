@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from flocker.context import NodeContext
 from flocker.errors import PoolError, StaleEpoch
 from flocker.lease_file import AutoVolume
-from flocker.ownership import Ownership
-from flocker.pool import Pool
 from flocker.records import Volume
-from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +27,11 @@ class Lapse:
         listed: the volumes that others take over when this node falls silent.
     """
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        pool: Pool,
-        use: VolumeUse,
-        listed: Callable[[], list[AutoVolume]],
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._pool = pool
-        self._use = use
+    def __init__(self, context: NodeContext, listed: Callable[[], list[AutoVolume]]) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._pool = context.pool
+        self._use = context.use
         self._listed = listed
 
     def stop_taken(self) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from flocker.errors import ControlPlaneAway, NotAdmitted
 from flocker.identity import Identity
@@ -29,6 +29,7 @@ class Membership:
     """This machine's place in the cluster.
 
     Args:
+        expel: stops everything on this machine that uses a volume.
         authority: see Node.
         patience_seconds: how long a new machine waits for the lease of the one it replaces to
             run out. One that still meets the other machine after that is a second one.
@@ -36,13 +37,13 @@ class Membership:
 
     Attributes:
         ownership: what is agreed, as this machine may change it.
-        expel: stops everything on this machine that uses a volume; set by who puts parts together.
     """
 
     def __init__(
         self,
         ownership: Ownership,
         identity: Identity,
+        expel: Callable[[], object],
         *,
         authority: str = "",
         patience_seconds: float,
@@ -51,6 +52,7 @@ class Membership:
     ) -> None:
         self._shared = ownership
         self._identity = identity
+        self._expel = expel
         self._authority = authority
         self._patience_seconds = patience_seconds
         self._join_seconds = join_seconds
@@ -58,9 +60,7 @@ class Membership:
         self._is_known = threading.Event()
         self._refusal = ""
         self._refused_since: float | None = None
-        self.expel: Callable[[], object] = lambda: None
-        guarded = Guarded(ownership, self.check_known, READS, announce=self.announce)
-        self.ownership = cast(Ownership, guarded)
+        self.ownership = guarded(ownership, self.check_known, READS, announce=self.announce)
 
     def announce(self, node: Node, look: Look | None = None) -> bool:
         """See Ownership.announce.
@@ -113,7 +113,17 @@ class Membership:
             self._refused_since = self._clock()
         if self._clock() - self._refused_since > self._patience_seconds:
             self._identity.settle()
-        self.expel()
+        self._expel()
+
+
+Part = TypeVar("Part")
+
+
+def guarded(
+    part: Part, check: Callable[[], None], free: Collection[str] = (), **instead: Callable[..., Any]
+) -> Part:
+    """The same part, which may be used only while `check` does not refuse. See Guarded."""
+    return cast(Part, Guarded(part, check, free, **instead))
 
 
 class Guarded:

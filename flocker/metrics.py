@@ -6,7 +6,7 @@ counted where things happen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,10 +30,8 @@ class Metrics:
         call_seconds: how long the engine's calls took, by `call`.
     """
 
-    def __init__(self, read: Callable[[], Status]) -> None:
-        """`read` gives this node's status, from memory: it is called for every scrape."""
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_StatusCollector(read))
         self.moves = Counter(
             "flocker_moves",
             "Volumes that were to come to this node.",
@@ -62,9 +60,11 @@ class Metrics:
             registry=self._registry,
         )
 
-    def text(self) -> bytes:
-        """All metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
+    def text(self, status: Status) -> bytes:
+        """All metrics in the text format of Prometheus; gauges tell of the status."""
+        gauges = CollectorRegistry()
+        gauges.register(_StatusGauges(status))
+        return generate_latest(gauges) + generate_latest(self._registry)
 
 
 def health(status: Status) -> tuple[int, dict[str, Any]]:
@@ -89,14 +89,14 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
     return 503 if problems else 200, answer
 
 
-class _StatusCollector(Collector):
-    """Gauges of what the status says now; what is not known is left out."""
+class _StatusGauges(Collector):
+    """Gauges of what a status says; what is not known is left out."""
 
-    def __init__(self, read: Callable[[], Status]) -> None:
-        self._read = read
+    def __init__(self, status: Status) -> None:
+        self._status = status
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        status = self._read()
+        status = self._status
         owned = _owned(status)
         yield GaugeMetricFamily(
             "flocker_connected", "Whether etcd answers.", value=status["is_connected"]

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from flocker.errors import VolumeNotFound
 from flocker.records import (
     ClusterState,
     Copy,
@@ -237,6 +238,18 @@ class Ownership(Protocol):
             NotAdmitted: the name belongs to another machine, or was forgotten; nothing was
                 recorded.
         """
+
+
+def existing(ownership: Ownership, name: str) -> Volume:
+    """The volume of that name, as it is now.
+
+    Raises:
+        VolumeNotFound: no node knows the name.
+    """
+    volume = ownership.volume(name)
+    if volume is None:
+        raise VolumeNotFound(name)
+    return volume
 
 
 def is_news(volume: Volume, copy: Copy, recorded: Volume | None, held: Copy | None) -> bool:

@@ -51,7 +51,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from flocker import audit, frames, liveness
-from flocker.custody import Custody
+from flocker.context import NodeContext
 from flocker.digest import Digest
 from flocker.driver import Driver
 from flocker.errors import (
@@ -70,7 +70,6 @@ from flocker.increments import Increment, Increments, Wanted, decode, encode
 from flocker.operations import Operations
 from flocker.peer_models import (
     ASIDES,
-    FORWARDED,
     LARGEST_ANSWER_BYTES,
     SNAPSHOTS,
     STRAYS,
@@ -92,10 +91,12 @@ from flocker.peer_models import (
     read,
     reason,
 )
+from flocker.peer_requests import PeerRequests
 from flocker.peer_route import PeerRoute, caller_of
-from flocker.pool import Aside, Pool
+from flocker.pool import Aside
 from flocker.records import Move, Node, Removed, Snapshot, Volume
-from flocker.replication import Retention
+from flocker.removed_copies import RemovedCopies
+from flocker.requests import FORWARDED, Forwarded
 from flocker.rights import Rights
 from flocker.tls import Tls
 
@@ -126,11 +127,11 @@ KEEPALIVE = [
 class Parts:
     """What answers other nodes."""
 
+    context: NodeContext
     driver: Driver
-    custody: Custody
+    requests: PeerRequests
+    removed_copies: RemovedCopies
     operations: Operations
-    pool: Pool
-    retention: Retention
     rights: Rights
     count_sent: Callable[[int], None]
 
@@ -140,24 +141,24 @@ def serve_peers(parts: Parts) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.router.route_class = PeerRoute
     app.state.rights = parts.rights
-    driver, custody, pool = parts.driver, parts.custody, parts.pool
+    driver, requests, pool = parts.driver, parts.requests, parts.context.pool
 
     @app.post("/volumes/{name}/check-unused")
     def check_unused(name: Name) -> dict[str, Any]:
-        custody.refuse_if_used(name)
+        requests.refuse_if_used(name)
         return {}
 
     @app.post("/volumes/{name}/prepare")
     def prepare(name: Name) -> dict[str, Any]:
-        return custody.prepare(name).to_json()
+        return requests.prepare(name).to_json()
 
     @app.post("/volumes/{name}/release")
     def release(name: Name, wanted: ReleaseRequest) -> dict[str, Any]:
-        return custody.release(name, wanted.epoch, wanted.token).to_json()
+        return requests.release(name, wanted.epoch, wanted.token).to_json()
 
     @app.post("/volumes/{name}/put-away")
     def put_away(name: Name) -> dict[str, Any]:
-        custody.put_away(name)
+        requests.put_away(name)
         return {}
 
     @app.post("/volumes/{name}/create")
@@ -178,12 +179,11 @@ def serve_peers(parts: Parts) -> FastAPI:
             asked = FORWARDED[operation].model_validate(arguments)
         except ValidationError as error:
             raise BadRequest(f"the request cannot be read: {problems(error.errors())}") from error
-        answer: dict[str, Any] = getattr(parts.operations, operation)(**asked.model_dump())
-        return answer
+        return parts.operations.do(asked)
 
     @app.post("/copies/{volume_id}/forget")
     def forget(volume_id: VolumeId) -> dict[str, Any]:
-        custody.forget(volume_id)
+        parts.removed_copies.discard(volume_id)
         return {}
 
     @app.get("/copies/{volume_id}/snapshots")
@@ -195,7 +195,7 @@ def serve_peers(parts: Parts) -> FastAPI:
         request: Request, volume_id: VolumeId, number: Number, parent: Number | None = None
     ) -> _Outgoing:
         to = caller_of(request).name
-        parts.retention.sending(volume_id, to, number)
+        parts.context.retention.sending(volume_id, to, number)
         chunks = pool.send(volume_id, number, parent)
         # Asked for the first one here, so that what cannot be sent is refused with its reason.
         first = await run_in_threadpool(next, chunks, b"")
@@ -212,7 +212,7 @@ def serve_peers(parts: Parts) -> FastAPI:
         to = caller_of(request).name
         refusals = parts.rights.refusals([each.volume_id for each in asked.wanted], to)
         wanted = [each.wanted() for each in asked.wanted if each.volume_id not in refusals]
-        found = Increments(pool, parts.retention).send(to, wanted)
+        found = Increments(pool, parts.context.retention).send(to, wanted)
         refused = (Increment(volume_id, error=why) for volume_id, why in refusals.items())
         return _Outgoing(b"", encode(chain(refused, found)), parts.count_sent, to)
 
@@ -222,7 +222,7 @@ def serve_peers(parts: Parts) -> FastAPI:
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
-        return [aside.to_json() for aside in parts.operations.asides()]
+        return [aside.to_json() for aside in parts.operations.removals.asides()]
 
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:
@@ -369,9 +369,9 @@ class HttpPeers:
     def remove(self, volume: Volume) -> None:
         self._ask(volume, volume.owner, "remove")
 
-    def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        path = f"/operations/{operation}"
-        answer = self._post(node, path, arguments, OPERATION_SECONDS)
+    def operate(self, node: str, request: Forwarded) -> dict[str, Any]:
+        path = f"/operations/{request.operation}"
+        answer = self._post(node, path, request.model_dump(), OPERATION_SECONDS)
         return plain(read(node, OperationAnswer, answer))
 
     def asides(self, node: str) -> list[Aside]:

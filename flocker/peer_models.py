@@ -6,7 +6,6 @@ negative size, a path where a number belongs. Answers may have fields that a new
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -14,17 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from flocker import volume_id
 from flocker.errors import TransferFailed
 from flocker.increments import Wanted
-from flocker.operator_api import (
-    Asked,
-    MoveRequest,
-    NameRequest,
-    ReferenceRequest,
-    ResizeRequest,
-    SnapshotRequest,
-)
 from flocker.options import MOST_REPLICAS
 from flocker.printable import printable
 from flocker.records import Failover, Removed, Snapshot
+from flocker.requests import Asked
 
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
 Text = Annotated[str, Field(max_length=4096)]
@@ -34,16 +26,6 @@ VolumeId = Annotated[str, Field(pattern=volume_id.PATTERN)]
 LARGEST_ANSWER_BYTES = 32 << 20
 MOST = 100_000  # of anything in a list
 LONGEST_REASON = 2000
-
-# Operators' requests that are done where the data is.
-FORWARDED: Mapping[str, type[Asked]] = {
-    "move": MoveRequest,
-    "snapshot": SnapshotRequest,
-    "prune": ReferenceRequest,
-    "restore": ReferenceRequest,
-    "undelete": NameRequest,
-    "resize": ResizeRequest,
-}
 
 
 class ReleaseRequest(Asked):

@@ -36,6 +36,10 @@ class PoolMounts:
         paths = {self._live(each).resolve(): each for each in volume_ids}
         return {paths[path] for path in MountTable().mounted(paths.keys())}
 
+    def is_mounted(self, volume_id: str) -> bool:
+        """Tell whether any process on this node has the volume mounted at this moment."""
+        return bool(self.mounted([volume_id]))
+
     def kill_users(self, volume_ids: Collection[str]) -> None:
         """End every process that has any of them mounted.
 

@@ -19,12 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from flocker.background import attempt
+from flocker.context import NodeContext
 from flocker.errors import ControlPlaneAway, PoolError, StaleEpoch
-from flocker.mirror import Mirror
-from flocker.ownership import Ownership
-from flocker.pool import Pool
 from flocker.records import Claim, ClusterState, Copy, Look, Snapshot, Volume, now
-from flocker.replication import Retention
 
 log = logging.getLogger(__name__)
 
@@ -87,21 +84,13 @@ class _Freezing:
 class Publisher:
     """Takes snapshots of what changed in this node's own volumes, and says so."""
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        mirror: Mirror,
-        pool: Pool,
-        retention: Retention,
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._pool = pool
-        self._retention = retention
-        self._owned = _Owned.among({}, node)
+    def __init__(self, context: NodeContext) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._retention = context.retention
+        self._owned = _Owned.among({}, context.node)
         self._look: Look | None = None  # of the last round that is complete
         self._freezing: dict[str, _Freezing] = {}  # by volume id
         self._is_any_held = False  # whether a volume waits for a replica to have its last snapshot

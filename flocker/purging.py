@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from flocker.observed import Observed
-from flocker.ownership import Ownership
-from flocker.pool import Pool
+from flocker.context import NodeContext
 from flocker.records import Removed
-from flocker.troubles import Troubles
 
 APART_SECONDS = 3600.0  # between the two looks that a deletion needs, however short the retention
 
@@ -17,27 +14,17 @@ APART_SECONDS = 3600.0  # between the two looks that a deletion needs, however s
 class Purging:
     """Purges one node's pool, and the records of the volumes it owned last.
 
-    Args:
-        retention_seconds: how long everything can be had back, by the time this node has observed
-            since it first saw it.
+    Everything can be had back for the retention, by the time this node has observed since it first
+    saw it.
     """
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        pool: Pool,
-        troubles: Troubles,
-        observed: Observed,
-        retention_seconds: float,
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._pool = pool
-        self._troubles = troubles
-        self._observed = observed
-        self._oldest_seconds = max(retention_seconds, APART_SECONDS)
+    def __init__(self, context: NodeContext) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._pool = context.pool
+        self._troubles = context.troubles
+        self._observed = context.retention.observed
+        self._oldest_seconds = max(context.retention.seconds, APART_SECONDS)
 
     def purge_old(self) -> None:
         """Purge what the retention is over for; one that cannot be purged stops no other.

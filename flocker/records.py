@@ -126,6 +126,10 @@ class Volume(Record):
         cuts = (*older, Cut(promoted.epoch, base.number))
         return replace(promoted, cuts=cuts[-CUTS_KEPT:])
 
+    def event(self, node: str, what: str, why: str = "") -> Event:
+        """Something that a node has just done with the volume."""
+        return Event(self.id, self.name, now(), node, what, why)
+
     def includes(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot is a state that the volume was in, as its present owner knows it.
 

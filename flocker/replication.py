@@ -50,7 +50,7 @@ class _Pin:
 class Retention:
     """Which snapshots a node must not prune; any number of threads may tell and ask.
 
-    Args:
+    Attributes:
         seconds: how long a node may be away and still find the snapshot its copies end with.
         observed: counts that time.
     """
@@ -58,8 +58,8 @@ class Retention:
     def __init__(
         self, seconds: float, observed: Observed, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds = seconds
-        self._observed = observed
+        self.seconds = seconds
+        self.observed = observed
         self._lock = threading.Lock()
         self._clock = clock
         self._sent: defaultdict[str, dict[str, _Pin]] = defaultdict(dict)
@@ -124,4 +124,4 @@ class Retention:
 
     def _is_gone(self, node: str, state: ClusterState) -> bool:
         is_away = node in seen_away(state)
-        return is_away and self._observed.away_seconds(node, state) >= self._seconds
+        return is_away and self.observed.away_seconds(node, state) >= self.seconds

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from flocker.callers import Caller
-from flocker.errors import NotAllowed, VolumeNotFound
-from flocker.ownership import Ownership
+from flocker.errors import NotAllowed
+from flocker.ownership import Ownership, existing
 from flocker.records import ClusterState, Volume
 from flocker.replication import replicas_of
 from flocker.succession import is_away
@@ -41,14 +41,14 @@ class Rights:
 
     def check_target(self, name: str, node: str) -> None:
         """Refuse a node to which the volume is not on its way."""
-        volume = self._existing(name)
+        volume = existing(self._ownership, name)
         move = self._ownership.move(volume.id)
         if move is None or move.target != node:
             raise NotAllowed(f"volume '{name}' is not on its way to {node}")
 
     def check_owner(self, name: str, node: str) -> None:
         """Refuse a node that does not own the volume."""
-        if self._existing(name).owner != node:
+        if existing(self._ownership, name).owner != node:
             raise NotAllowed(f"volume '{name}' is not owned by {node}")
 
     def check_remover(self, volume_id: str, node: str) -> None:
@@ -80,12 +80,6 @@ class Rights:
 
     def _is_removed(self, volume_id: str, known: ClusterState) -> bool:
         return volume_id in known.removed and self._ownership.removed(volume_id) is not None
-
-    def _existing(self, name: str) -> Volume:
-        volume = self._ownership.volume(name)
-        if volume is None:
-            raise VolumeNotFound(name)
-        return volume
 
 
 def _unreadable(volume_ids: Collection[str], node: str, state: ClusterState) -> set[str]:

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from flocker.asking import ask_all
 from flocker.background import attempt
+from flocker.context import NodeContext
 from flocker.errors import NotAdmitted
-from flocker.mirror import Mirror
 from flocker.naming import was_retired
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 5
 
 
-class Others(Protocol):
+class PeerStanding(Protocol):
     """Other nodes. The call may raise OwnerAway."""
 
     def retired_at(self, node: str) -> str | None:
@@ -38,15 +38,13 @@ class Standing:
 
     def __init__(
         self,
-        node: str,
-        *,
-        mirror: Mirror,
-        others: Others,
+        context: NodeContext,
+        peers: PeerStanding,
         refuse: Callable[[NotAdmitted], object],
     ) -> None:
-        self._node = node
-        self._mirror = mirror
-        self._others = others
+        self._node = context.node
+        self._mirror = context.mirror
+        self._peers = peers
         self._refuse = refuse
 
     def start(self, stopping: threading.Event) -> None:
@@ -62,6 +60,6 @@ class Standing:
         if self._mirror.is_connected:
             return
         others = self._mirror.state.nodes.keys() - {self._node}
-        told, _ = ask_all(others, self._others.retired_at)
+        told, _ = ask_all(others, self._peers.retired_at)
         if at := next(filter(None, told.values()), None):
             self._refuse(was_retired(self._node, at))

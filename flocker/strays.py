@@ -14,14 +14,11 @@ from functools import partial
 from typing import Any, Protocol
 
 from flocker.asking import ask_all
+from flocker.context import NodeContext
 from flocker.errors import Refused
-from flocker.mirror import Mirror
+from flocker.kept_record import newer_record
 from flocker.options import check_name
-from flocker.ownership import Ownership
-from flocker.pool import Pool
-from flocker.records import ClusterState, Event, Record, Volume, now
-from flocker.troubles import Troubles
-from flocker.volume_use import VolumeUse
+from flocker.records import ClusterState, Record, Volume, now
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +30,7 @@ STRAY_SECONDS = 60
 RECORD_SECONDS = 60
 
 
-class Others(Protocol):
+class PeerStrays(Protocol):
     """Other nodes. Every call may raise OwnerAway."""
 
     def strays(self, node: str) -> list[Answer]:
@@ -63,24 +60,14 @@ class Stray(Record):
 class Strays:
     """Looks after the strays of one node."""
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        mirror: Mirror,
-        pool: Pool,
-        others: Others,
-        use: VolumeUse,
-        troubles: Troubles,
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._pool = pool
-        self._others = others
-        self._use = use
-        self._troubles = troubles
+    def __init__(self, context: NodeContext, peers: PeerStrays) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._use = context.use
+        self._troubles = context.troubles
+        self._peers = peers
         self._since: dict[str, float] = {}
         self._kept: dict[str, tuple[Volume, float]] = {}  # by id: the record last kept, and when
 
@@ -144,7 +131,7 @@ class Strays:
             self._pool.readmit(volume.claim)
         elif base is not None:
             self._pool.adopt(volume.claim, base, volume.size_bytes)
-        event = Event(volume.id, volume.name, now(), self._node, "imported", f"from {stray.id}")
+        event = volume.event(self._node, "imported", f"from {stray.id}")
         if present is not None:
             self._ownership.advance(present, volume, event)
         elif (there := self._ownership.create(volume, event)) != volume:
@@ -195,7 +182,7 @@ class Strays:
     def _refuse_if_another_is_newer(self, mine: Stray, state: ClusterState) -> list[str]:
         """Return the nodes that did not answer."""
         silent = sorted(state.seen.keys() - state.nodes.keys() - {self._node})
-        answers, hung = ask_all(state.nodes.keys() - {self._node}, self._others.strays)
+        answers, hung = ask_all(state.nodes.keys() - {self._node}, self._peers.strays)
         for node, answer in answers.items():
             theirs = map(Stray.from_json, answer)
             if any(each.id == mine.id and each > mine for each in theirs):
@@ -236,18 +223,6 @@ class Strays:
             f"its data is on {self._node}{called}, and the cluster does not know it; "
             f"`flocker import {volume_id}` brings it back"
         )
-
-
-def newer_record(node: str, pool: Pool, volume: Volume) -> Volume | None:
-    """The record by which this node owns a volume at a later epoch than etcd says, if there is one.
-
-    Epochs only grow, and a record is kept beside the data only after etcd had it: so etcd has
-    gone back, and containers may rightly go on to write here.
-    """
-    kept = pool.record(volume.id)
-    if kept is None or kept.owner != node or kept.epoch <= volume.epoch:
-        return None
-    return kept if pool.is_open(volume.id) else None
 
 
 def _without_record(stray: Stray, name: str | None) -> Volume:

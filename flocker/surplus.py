@@ -8,13 +8,10 @@ from __future__ import annotations
 import logging
 
 from flocker.belief import Belief
+from flocker.context import NodeContext
 from flocker.errors import Refused
-from flocker.observed import Observed
-from flocker.ownership import Ownership
-from flocker.pool import Pool
 from flocker.records import ClusterState, Copy, Volume
 from flocker.replication import replicas_of
-from flocker.volume_use import VolumeUse
 
 log = logging.getLogger(__name__)
 
@@ -22,27 +19,16 @@ log = logging.getLogger(__name__)
 class Surplus:
     """The copies of one node that nobody needs.
 
-    Args:
-        retention_seconds: for how long of this node's observed time a copy stays surplus before
-            it is given up.
+    One is given up when it has been surplus for the retention, by the time this node has observed.
     """
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        pool: Pool,
-        use: VolumeUse,
-        observed: Observed,
-        retention_seconds: float,
-    ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._pool = pool
-        self._use = use
-        self._observed = observed
-        self._retention_seconds = retention_seconds
+    def __init__(self, context: NodeContext) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._pool = context.pool
+        self._use = context.use
+        self._observed = context.retention.observed
+        self._retention_seconds = context.retention.seconds
 
     def old(self, state: ClusterState) -> dict[str, Copy]:
         """Volume id -> the copy here, of those that have been surplus for the retention."""

@@ -38,7 +38,7 @@ Outcomes = dict[str, FlockerError | None]
 """Volume id -> why the volume was not brought up to date; None if it was."""
 
 
-class Sources(Protocol):
+class PeerSnapshots(Protocol):
     """Peers as places to fetch from. Every call may raise OwnerAway."""
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
@@ -91,7 +91,9 @@ Report = Callable[[Progress], None]
 class Transfers:
     """Fetches snapshots into this node's pool."""
 
-    def __init__(self, pool: Pool, sources: Sources, count_received: Callable[[int], None]) -> None:
+    def __init__(
+        self, pool: Pool, sources: PeerSnapshots, count_received: Callable[[int], None]
+    ) -> None:
         self._pool = pool
         self._sources = sources
         self._count_received = count_received

@@ -6,12 +6,11 @@ import logging
 from typing import Any, Protocol
 
 from flocker.asking import ask_all
-from flocker.custody import Custody
+from flocker.context import NodeContext
 from flocker.errors import FlockerError, PoolError, Refused
-from flocker.observed import Observed
-from flocker.ownership import Ownership
-from flocker.pool import Aside, Pool
-from flocker.records import ClusterState, Event, Removed, Volume, now
+from flocker.pool import Aside
+from flocker.records import ClusterState, Removed, Volume
+from flocker.removed_copies import RemovedCopies
 from flocker.strays import Strays
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,7 @@ GONE_SECONDS = 600  # longer than a reboot takes; by no wall clock: see observed
 DELETION_SECONDS = 30  # the kernel deletes in the background; an answer waits so long for it
 
 
-class Others(Protocol):
+class PeerUpkeep(Protocol):
     """Other nodes. Every call may raise OwnerAway."""
 
     def asides(self, node: str) -> list[Aside]:
@@ -37,22 +36,19 @@ class Upkeep:
 
     def __init__(
         self,
-        node: str,
+        context: NodeContext,
         *,
-        ownership: Ownership,
-        pool: Pool,
-        custody: Custody,
-        others: Others,
+        peers: PeerUpkeep,
+        removed_copies: RemovedCopies,
         strays: Strays,
-        observed: Observed,
     ) -> None:
-        self._node = node
-        self._ownership = ownership
-        self._pool = pool
-        self._custody = custody
-        self._others = others
+        self._node = context.node
+        self._ownership = context.ownership
+        self._pool = context.pool
+        self._observed = context.retention.observed
+        self._peers = peers
+        self._removed_copies = removed_copies
         self._strays = strays
-        self._observed = observed
 
     def purge(self, reference: str | None) -> Answer:
         """Delete what was removed or put aside, on all nodes, and tell how much room it made.
@@ -97,7 +93,7 @@ class Upkeep:
         for volume_id in by_id.keys() & set(self._pool.volume_ids()):
             # This node has not heard of the removal, or the disk was in the way then.
             try:
-                self._custody.forget_purged(by_id[volume_id])
+                self._removed_copies.discard_purged(by_id[volume_id])
             except (FlockerError, OSError) as error:
                 failed.append(str(error))
         for aside in self._pool.asides():
@@ -132,9 +128,7 @@ class Upkeep:
         volume = state.volumes.get(name)
         if volume is not None:
             _refuse_if_it_can_be_had(volume, state)
-            event = Event(
-                volume.id, name, now(), self._node, "forgotten", f"{volume.owner} is gone"
-            )
+            event = volume.event(self._node, "forgotten", f"{volume.owner} is gone")
             self._ownership.forget_volume(volume, event)
             return {"volume": name, "node": None}
         if name in state.retired:  # what the first time may have left
@@ -168,13 +162,13 @@ class Upkeep:
     def _purge_on(self, node: str, removed: list[Removed], references: list[str]) -> Answer:
         if node == self._node:
             return self.purge_here(removed, references)
-        return self._others.purge(node, removed, references)
+        return self._peers.purge(node, removed, references)
 
     def _asides(self, state: ClusterState) -> tuple[list[tuple[str, Aside]], list[str]]:
         """Node and copy of all that was put aside, and the nodes that did not answer."""
         found = [(self._node, aside) for aside in self._pool.asides()]
         silent = sorted(state.seen.keys() - _alive(state) - {self._node})
-        listed, hung = ask_all(_alive(state) - {self._node}, self._others.asides)
+        listed, hung = ask_all(_alive(state) - {self._node}, self._peers.asides)
         found += [(node, aside) for node, asides in listed.items() for aside in asides]
         return found, silent + hung
 

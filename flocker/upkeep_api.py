@@ -7,9 +7,9 @@ from typing import Annotated, Any, Protocol
 from fastapi import FastAPI
 from pydantic import Field
 
-from flocker.operator_api import Asked, NameRequest
 from flocker.peer_models import MOST, RemovedPart, Text
 from flocker.records import Removed
+from flocker.requests import Asked, NameRequest
 
 Answer = dict[str, Any]
 

@@ -18,13 +18,10 @@ from typing import Any, Protocol
 
 from flocker import private
 from flocker.background import attempt
+from flocker.context import NodeContext
 from flocker.digest import Digest
 from flocker.errors import FlockerError, PoolError, Refused, VolumeNotFound
-from flocker.mirror import Mirror
-from flocker.ownership import Ownership
-from flocker.pool import Pool
 from flocker.records import Snapshot, Volume, ago, now
-from flocker.replication import Retention
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +35,7 @@ LOOK_SECONDS = 600.0  # between two volumes
 EACH_SECONDS = 7 * 24 * 3600.0
 
 
-class Others(Protocol):
+class PeerDigests(Protocol):
     """Other nodes. Every call may raise OwnerAway."""
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
@@ -56,26 +53,16 @@ class Others(Protocol):
 class Verification:
     """Compares the copies of this node's volumes, and reads its copies of others' for them."""
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        ownership: Ownership,
-        mirror: Mirror,
-        pool: Pool,
-        retention: Retention,
-        others: Others,
-        file: Path,
-    ) -> None:
+    def __init__(self, context: NodeContext, peers: PeerDigests, file: Path) -> None:
         """Args:
         file: keeps the results, for when the daemon starts again.
         """
-        self._node = node
-        self._ownership = ownership
-        self._mirror = mirror
-        self._pool = pool
-        self._retention = retention
-        self._others = others
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._retention = context.retention
+        self._peers = peers
         self._file = file
         self._lock = threading.Lock()
         self._results: dict[str, Answer] = _load(file)
@@ -113,7 +100,7 @@ class Verification:
         if record is None:
             raise VolumeNotFound(volume)
         if record.owner != self._node:
-            return self._others.verify(record)
+            return self._peers.verify(record)
         if not self._holders(record):
             raise Refused(
                 f"volume '{volume}' has no copy on another node that is up, so there is nothing "
@@ -168,7 +155,7 @@ class Verification:
                     copies.append(_copy(node, None, "not compared", str(error)))
                     continue
                 here = partial(self.digest_here, volume.id, snapshot, bytes_per_second)
-                there = partial(self._others.digest, volume.id, node, snapshot, bytes_per_second)
+                there = partial(self._peers.digest, volume.id, node, snapshot, bytes_per_second)
                 if snapshot not in ours:
                     ours[snapshot] = readers.submit(_read, here)
                 theirs.append((node, snapshot, readers.submit(_read, there)))
@@ -183,7 +170,7 @@ class Verification:
 
     def _in_common(self, volume: Volume, node: str) -> Snapshot:
         here = self._pool.snapshots(volume.id)
-        common = [each for each in self._others.snapshots(volume.id, node) if each in here]
+        common = [each for each in self._peers.snapshots(volume.id, node) if each in here]
         if not common:
             raise Refused(f"{node} and {self._node} have no snapshot in common yet; try again")
         return common[-1]

@@ -8,10 +8,11 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 
 from flocker.digest import Digest
-from flocker.operator_api import Answer, Asked
+from flocker.operator_api import Answer
 from flocker.peer_models import Name, Number, VolumeId
 from flocker.peer_route import caller_of
 from flocker.records import Snapshot
+from flocker.requests import Asked
 from flocker.rights import Rights
 
 

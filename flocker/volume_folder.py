@@ -23,6 +23,14 @@ from flocker import nested, note, private, subvolume
 from flocker.errors import PoolError
 from flocker.records import Snapshot, Volume
 from flocker.subvolume import Subvolume
+from flocker.volume_id import check_id
+
+VOLUMES = "volumes"  # all of them, in the pool
+
+
+def live_of(pool: Path, volume_id: str) -> Path:
+    """Where a pool has the writable copy of a volume, or would have it."""
+    return VolumeFolder(pool / VOLUMES / check_id(volume_id)).live
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -20,19 +20,19 @@ from unittest import mock
 
 from flocker import (
     follower,
-    keeper,
+    housekeeper,
     pool_health,
     setbacks,
     succession,
     volume_use,
 )
-from flocker.config import Certificates, Config
+from flocker.announcer import Announcer
 from flocker.engine import Engine, EngineUse, Stopped
 from flocker.errors import FlockerError, Refused
 from flocker.fence import Fence
 from flocker.guard import Guard
-from flocker.keeper import Keeper
-from flocker.lease_file import AutoVolume, LeaseFile, boottime
+from flocker.housekeeper import Housekeeper
+from flocker.lease_file import LeaseFile, boottime
 from flocker.memory_etcd import MemoryEtcd
 from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
@@ -51,7 +51,7 @@ LOOK_SECONDS = 0.1
 FIRST_PROCESS = 1 << 24  # of containers; no process has such a number
 HASTE = 5
 HURRIED: list[tuple[ModuleType, str]] = [
-    (keeper, "USES_SECONDS"),
+    (housekeeper, "USES_SECONDS"),
     (volume_use, "START_SECONDS"),
     (pool_health, "LOOK_SECONDS"),
     (pool_health, "HANG_SECONDS"),
@@ -253,11 +253,8 @@ class TwinNode(Machine):
             live=lambda volume_id: str(self.memory_pool.root / volume_id / "live"),
         )
 
-    def listed(self) -> list[AutoVolume]:
-        return cast(Guard, self.guard).listed()
-
     def announce(self) -> None:
-        """Left to the keeper."""
+        """Left to the announcer."""
 
     def start(self) -> None:
         """Start the daemon: all parts, and their threads."""
@@ -268,13 +265,12 @@ class TwinNode(Machine):
         self.pool = cast(Pool, Wired("pool", self.disk, line))
         self.etcd = cast(Etcd, Wired("ownership", self._twins.ownership, line))
         peers = Answers(DirectPeers(self._twins, self.name), self.weather)
-        self.peers = Told(Wired("peers", peers, line))
+        self.peers = Unheard(Wired("peers", peers, line))
         self.answer_seconds = MOUNT_SECONDS
         self._twins.table.forget_view(self.name)
         super().start()
         self.mirror.start(stopping)
-        pulse = Pulse()
-        self._new_keeper().start(stopping, pulse)
+        self._start_keeping(stopping)
         self.publisher.start(stopping, lambda: None)
         for part in (self.pool_health, self.giving_up, self.follower, self.failover):
             part.start(stopping)
@@ -373,36 +369,30 @@ class TwinNode(Machine):
             kill=lambda process, signal: self.living.kill(process, signal),
         )
 
-    def _new_keeper(self) -> Keeper:
-        nowhere = Path("/nonexistent")
-        return Keeper(
-            Config(
-                self.name,
-                "127.0.0.1",
-                [],
-                Certificates.within(nowhere),
-                pool=self.memory_pool.root,
-                lease_seconds=LEASE_SECONDS,
-            ),
-            ownership=self.ownership,
-            mirror=self.mirror,
-            pool=self.pool,
-            custody=self.custody,
-            lease_file=LeaseFile(self._run),
-            stop_taken=self.lapse.stop_taken,
-            tell_fence=cast(Guard, self.guard).refresh,
-            resume=lambda: None,
-            purge=self.purging.purge_old,
-            see_time_pass=lambda: self.observed.look(self.mirror.state),
-            look_for_strays=self.strays.look,
-            problems=self.giving_up.problems,
-            stuck=self.follower.stuck,
-            last_look=self.publisher.last_look,
-            gives_up=partial(getattr, self.giving_up, "is_done"),
+    def _start_keeping(self, stopping: threading.Event) -> None:
+        housekeeper = Housekeeper(
+            self.context,
+            engine=self.containers,
+            reconciler=self.reconciler,
+            purging=self.purging,
+            strays=self.strays,
+            pause_seconds=LEASE_SECONDS / 3,
         )
+        announcer = Announcer(
+            replace(self.config, lease_seconds=LEASE_SECONDS),
+            self.context,
+            self.parts.condition,
+            fence=self.guard,
+            lease_file=LeaseFile(self._run),
+            lapse=self.lapse,
+            on_joined=housekeeper.catch_up_again,
+        )
+        pulse = Pulse()
+        announcer.start(stopping, pulse)
+        housekeeper.start(stopping, pulse)
 
 
-class Told:
+class Unheard:
     """Peers whose answer nobody waits for where nothing depends on it."""
 
     def __init__(self, peers: Any) -> None:

@@ -23,11 +23,11 @@ def peers_app(machine: Machine, count_sent: Callable[[int], None]) -> FastAPI:
     """The application by which a machine answers others."""
     app = serve_peers(
         Parts(
+            machine.context,
             machine.driver,
-            machine.custody,
+            machine.requests,
+            machine.removed_copies,
             machine.operations,
-            machine.pool,
-            machine.retention,
             machine.rights,
             count_sent,
         )

@@ -30,6 +30,7 @@ from flocker.liveness import Watch, of_thread
 from flocker.peer import HttpPeers
 from flocker.pool import Aside
 from flocker.records import ClusterState, Event, Node, Snapshot
+from flocker.requests import FORWARDED, Forwarded
 from flocker.tls import Tls
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
@@ -215,22 +216,23 @@ def test_a_volume_is_made_where_its_source_is(demo: MemoryCluster) -> None:
 def test_an_operation_is_done_where_the_data_is(
     demo: MemoryCluster, operation: str, arguments: dict[str, object], answers: str
 ) -> None:
-    demo["node1"].operations.snapshot(["demo"], "")
-    there = getattr(demo["node1"].operations, operation)(**arguments)
-    answer = demo["node2"].peers.operate("node1", operation, arguments)
+    demo["node1"].operations.snapshots.snapshot(["demo"], "")
+    request = FORWARDED[operation].model_validate(arguments)
+    there = demo["node1"].operations.do(request)
+    answer = demo["node2"].peers.operate("node1", request)
     assert answer.keys() == there.keys()
     assert answers in answer
 
 
 def test_a_snapshot_is_given_up_where_the_data_is(demo: MemoryCluster) -> None:
-    demo["node1"].operations.snapshot(["demo"], "")
-    assert demo["node2"].operations.prune("demo@1") == {"reference": "demo@1"}
-    assert demo["node1"].operations.snapshots("demo") == {"snapshots": []}
+    demo["node1"].operations.snapshots.snapshot(["demo"], "")
+    assert demo["node2"].operations.snapshots.prune("demo@1") == {"reference": "demo@1"}
+    assert demo["node1"].operations.snapshots.snapshots("demo") == {"snapshots": []}
 
 
 def test_an_operation_brings_a_removed_volume_back(demo: MemoryCluster) -> None:
     demo["node1"].driver.remove("demo")
-    answer = demo["node2"].operations.undelete("demo")
+    answer = demo["node2"].operations.removals.undelete("demo")
     assert answer["volume"]["owner"] == "node1"
     assert demo["node2"].read("demo") == "hello"
 
@@ -258,8 +260,12 @@ def test_copies_are_compared_with_a_peers(demo: MemoryCluster) -> None:
 
 @pytest.mark.parametrize("operation", ["purge", "promote", "_freeze", "driver", "nothing"])
 def test_peers_are_not_asked_for_any_other_operation(demo: MemoryCluster, operation: str) -> None:
+    class Other(Forwarded):
+        pass
+
+    Other.operation = operation
     with pytest.raises(Refused, match=f"no operation '{operation}'"):
-        demo["node2"].peers.operate("node1", operation, {})
+        demo["node2"].peers.operate("node1", Other())
 
 
 def test_what_a_peer_could_not_do_is_told(
@@ -268,7 +274,7 @@ def test_what_a_peer_could_not_do_is_told(
     def broken(*_: object) -> None:
         raise ControlPlaneAway("etcd does not answer")
 
-    monkeypatch.setattr(demo["node1"].custody, "refuse_if_used", broken)
+    monkeypatch.setattr(demo["node1"].requests, "refuse_if_used", broken)
     with pytest.raises(FlockerError, match="node1 could not do it: etcd does not answer"):
         demo["node2"].driver.mount("demo", "container")
     assert demo.volume("demo").owner == "node1"
@@ -278,7 +284,7 @@ def test_a_defect_of_a_peer_is_told(demo: MemoryCluster, monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(demo["node1"].custody, "refuse_if_used", broken)
+    monkeypatch.setattr(demo["node1"].requests, "refuse_if_used", broken)
     with pytest.raises(TransferFailed, match=r"volume 'demo' did not come.*node1 could not do it"):
         demo["node2"].driver.mount("demo", "container")
 
@@ -292,7 +298,7 @@ def test_an_owner_that_takes_too_long_is_away(
         assert over.wait(10)
 
     monkeypatch.setattr(peer, "DISK_SECONDS", 0.2)
-    monkeypatch.setattr(demo["node1"].custody, "release", slow)
+    monkeypatch.setattr(demo["node1"].requests, "release", slow)
     with pytest.raises(OwnerAway, match=r"does not answer \(no answer within 0.2 s\)"):
         demo["node2"].driver.mount("demo", "container")
     over.set()

@@ -17,6 +17,7 @@ from flocker import peer, peer_models
 from flocker.errors import FlockerError, PeerAway, PoolError, Refused, TransferFailed
 from flocker.peer import HttpPeers
 from flocker.records import Move, Node, Snapshot, Volume
+from flocker.requests import ResizeRequest
 from flocker.tls import Tls
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
 from tests.contract.flocker.peer_server import served
@@ -35,6 +36,8 @@ COPY = {"node": "node1", "snapshot": 1, "result": "same", "why": "", "size_bytes
 VERIFIED = {"volume": "demo", "at": "", "copies": [COPY]}
 RECORD = {"name": "demo", "id": ID, "owner": "node1", "epoch": 1, "size_bytes": None}
 
+RESIZE = ResizeRequest(volume="demo", size_bytes=None)
+
 Question = Callable[[HttpPeers], Any]
 
 QUESTIONS: dict[str, tuple[Question, Any]] = {
@@ -47,7 +50,7 @@ QUESTIONS: dict[str, tuple[Question, Any]] = {
     "digest": (lambda peers: peers.digest(ID, "node1", WANTED, 1), DIGEST),
     "snapshots": (lambda peers: peers.snapshots(ID, "node1"), [SNAPSHOT]),
     "bytes": (lambda peers: peers.stream_bytes(ID, "node1", WANTED, None), {"bytes": 1}),
-    "operate": (lambda peers: peers.operate("node1", "resize", {}), {"volume": RECORD}),
+    "operate": (lambda peers: peers.operate("node1", RESIZE), {"volume": RECORD}),
 }
 
 WRONG = {

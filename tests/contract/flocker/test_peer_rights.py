@@ -49,7 +49,7 @@ def cluster(tmp_path: Path) -> MemoryCluster:
     room = made["node2"]
     room.ownership.announce(Node("node2", "127.0.0.1", "0", 0, 9, 9))
     made.replicate()
-    made["node1"].operations.snapshot(["other"], "")
+    made["node1"].operations.snapshots.snapshot(["other"], "")
     assert set(made.state.copies_of(made.volume("mine"))) == {"node1", "node2"}
     return made
 
@@ -174,7 +174,7 @@ def test_a_move_is_its_targets(cluster: MemoryCluster, node2: Ask, node3: Ask) -
 
 
 def test_only_the_owner_has_another_copy_put_away(cluster: MemoryCluster, node3: Ask) -> None:
-    cluster["node2"].operations.move("mine", None)
+    cluster["node2"].operations.moves.move("mine", None)
     answer = node3("POST", "/volumes/mine/put-away")
     assert (answer.status_code, shown(answer)) == (403, "volume 'mine' is not owned by node3")
 
@@ -183,7 +183,7 @@ def test_a_removal_is_told_by_the_last_owner(
     cluster: MemoryCluster, node2: Ask, node3: Ask
 ) -> None:
     volume_id = cluster.volume("mine").id
-    cluster["node2"].operations.move("mine", None)
+    cluster["node2"].operations.moves.move("mine", None)
     cluster["node1"].is_up = False  # does not hear of it
     cluster["node2"].driver.remove("mine")
     cluster["node1"].is_up = True
@@ -234,7 +234,7 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
     purge = {"removed": [removed_as(volume, spelled)], "references": []}
     assert node2("POST", "/upkeep/purge", json=purge).status_code == 400
     assert cluster["node1"].pool.is_open(volume.id)
-    assert cluster["node1"].operations.trash()["removed"] == []
+    assert cluster["node1"].operations.removals.trash()["removed"] == []
     assert cluster["node1"].pool.asides() == []
 
 
@@ -344,7 +344,7 @@ def test_the_history_names_who_asked(
             headers={"flocker-asked-by": kind},
         )
     asking(port, authority.of("operator", "ann"))("POST", "/volumes/mine/remove")
-    events = cluster["node1"].operations.history("mine")["events"]
+    events = cluster["node1"].operations.overview.history("mine")["events"]
     assert [each["by"] for each in events if each["what"] in ("snapshot", "removed")] == [
         "operator on node2",
         "engine on node2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from flocker.errors import Refused, StillWanted
 from flocker.pool import Pool
 from flocker.pool_mounts import PoolMounts
 from flocker.records import Claim, Snapshot, Volume
+from flocker.volume_folder import live_of
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool, MakePool
 from tests.contract.flocker.test_pool import a_claim, put_away, text_of, written
 from tests.contract.flocker.test_pool_asides import later
@@ -146,8 +148,7 @@ def test_a_volume_a_container_has_is_not_taken_away(
     make_btrfs_pool: MakeBtrfsPool, tmp_path: Path
 ) -> None:
     """The kernel is asked, not a count."""
-    pool = make_btrfs_pool(lambda id_: bool(mounts.mounted([id_])))
-    mounts = PoolMounts(pool.live)
+    pool = make_btrfs_pool(lambda id_: PoolMounts(partial(live_of, pool.root)).is_mounted(id_))
     claim = a_claim()
     pool.create(claim)
     with writers(tmp_path, [pool.open(claim)]):

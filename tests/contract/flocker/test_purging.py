@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from flocker import observed
+from flocker.context import NodeContext
 from flocker.memory_ownership import MemoryOwnership
+from flocker.mirror import Mirror
 from flocker.observed import Observed
 from flocker.pool import Pool
 from flocker.purging import Purging
 from flocker.records import Node
+from flocker.replication import Retention
 from flocker.troubles import Troubles
+from flocker.volume_use import VolumeUse
 from tests.contract.flocker.conftest import SURE, MakePool
 from tests.contract.flocker.test_pool_asides import a_volume, content_of
 
@@ -45,14 +50,16 @@ class Daemon:
     def start(self) -> None:
         clock = self.clock
         self._observed = Observed(self._file, lambda: clock.seconds, clock.wall)
-        self._purging = Purging(
+        context = NodeContext(
             "node1",
-            ownership=self._ownership,
-            pool=self.pool,
-            troubles=Troubles(),
-            observed=self._observed,
-            retention_seconds=RETENTION_SECONDS,
+            self._ownership,
+            Mirror(self._ownership, self._file.with_name("catalog.json")),
+            self.pool,
+            cast(VolumeUse, None),  # nothing here asks who uses a volume
+            Retention(RETENTION_SECONDS, self._observed),
+            Troubles(),
         )
+        self._purging = Purging(context)
 
     def live(self, seconds: float) -> None:
         for _ in range(int(seconds / 30)):

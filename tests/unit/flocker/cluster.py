@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import shutil
 import time
+from time import monotonic
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, cast
 
-from flocker.adoption import Adoption
-from flocker.custody import Custody
+from flocker.clocks import Clocks
+from flocker.config import Certificates, Config
 from flocker.digest import Digest
-from flocker.driver import Driver
 from flocker.engine import EngineUse, Stopped
 from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused, TransferFailed
-from flocker.failover import Failover, complete_until
-from flocker.follower import Follower
-from flocker.giving_up import GivingUp
-from flocker.handoff import Arrivals, Handoff
+from flocker.expulsion import Expulsion
 from flocker.identity import Identity
 from flocker.increments import Increment, Increments, Wanted, decode, encode
-from flocker.lapse import Lapse
 from flocker.lease_file import AutoVolume
 from flocker.membership import Membership
 from flocker.memory_etcd import Stored
@@ -34,24 +30,14 @@ from flocker.memory_ownership import MemoryOwnership
 from flocker.memory_pool import MemoryPool
 from flocker.mirror import Mirror
 from flocker.mount_counts import MountCounts
-from flocker.observed import Observed
-from flocker.operations import Operations
+from flocker.node_parts import OwnReport, Ports, build
 from flocker.ownership import Ownership
 from flocker.pool import Aside, Pool
-from flocker.pool_health import FAILURES, PoolHealth
-from flocker.publisher import Publisher
-from flocker.purging import Purging
+from flocker.pool_health import FAILURES
 from flocker.records import ClusterState, Move, Node, Removed, Snapshot, Volume
-from flocker.replication import Retention
+from flocker.replica_choice import complete_until
+from flocker.requests import Forwarded
 from flocker.rights import Rights
-from flocker.room import shortages
-from flocker.standing import Standing
-from flocker.strays import Strays
-from flocker.told import Told
-from flocker.transfer import Transfers
-from flocker.troubles import Troubles
-from flocker.upkeep import Upkeep
-from flocker.verification import Verification
 from flocker.volume_use import VolumeUse
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
@@ -69,9 +55,21 @@ class Containers:
         self.other_use = EngineUse.STOPPED  # of a volume that no running container has
         self.stopped: list[str] = []
         self.killed: list[str] = []  # volume ids whose users were ended by force
-        self.paused: list[str] = []  # volumes whose containers stand still now
+        self.frozen: list[str] = []  # volumes whose containers stand still now
         self.options: dict[str, dict[str, str]] = {}
         self.on_stop: Callable[[str], None] = lambda _: None  # the engine unmounts
+
+    def volume_options(self, volume: str) -> dict[str, str] | None:
+        return self.options.get(volume)
+
+    @contextmanager
+    def paused(self, volumes: Collection[str]) -> Iterator[None]:
+        self.frozen = sorted(volumes)
+        yield
+        self.frozen = []
+
+    def resume(self) -> None:
+        """Nothing is ever left paused."""
 
     def containers_using(self, volume: str) -> list[str]:
         return self.running.get(volume, [])
@@ -151,8 +149,9 @@ class WatchfulGuard:
         used: ids of what was used each time that uses had ended.
     """
 
-    def __init__(self, use: VolumeUse) -> None:
+    def __init__(self, use: VolumeUse, state: Callable[[], ClusterState]) -> None:
         self._use = use
+        self._state = state
         self.covered: list[str] = []
         self.used: list[set[str]] = []
         self.refusal: Refused | None = None
@@ -167,6 +166,14 @@ class WatchfulGuard:
 
     def refresh(self) -> None:
         self.used.append(self._use.volumes())
+
+    def listed(self) -> list[AutoVolume]:
+        """Tell of all auto volumes: uses go on whoever owns the volume by now."""
+        known = [each for each in self._state().volumes.values() if each.failover == "auto"]
+        return [AutoVolume(volume.name, volume.id, "") for volume in known]
+
+    def problems(self) -> list[str]:
+        return []
 
 
 class Machine:
@@ -194,169 +201,72 @@ class Machine:
         self.answer_seconds: float = ANSWER_SECONDS
         self.start()
 
+    @property
+    def config(self) -> Config:
+        return Config(
+            self.name,
+            "127.0.0.1",
+            [],
+            Certificates.within(self.folder),
+            pool=self.folder,
+            runtime=self.folder,
+            answer_seconds=self.answer_seconds,
+            retention_seconds=RETENTION_SECONDS,
+        )
+
     def start(self) -> None:
         """Start the daemon, or start it again after it was killed."""
+        clock_of_etcd = self.cluster.ownership.ahead
+        clocks = Clocks(
+            monotonic=lambda: self.clock,
+            lived=lambda: monotonic() + self.lived,
+            wall=lambda: time.time() + clock_of_etcd[self.name],
+            uptime=lambda: self.uptime,
+        )
+        self.parts = parts = build(self.config, self._ports(), OwnReport(), clocks)
+        self.ownership = self.membership.ownership
+        self.rights = Rights(self.cluster.ownership, self.cluster.ownership.state)
+        self.context = context = parts.context
+        self.troubles, self.retention = context.troubles, context.retention
+        self.observed = context.retention.observed
+        watches, copies, chores = parts.watches, parts.copies, parts.chores
+        self.standing, self.lapse = watches.standing, watches.lapse
+        self.pool_health, self.giving_up = watches.pool_health, watches.giving_up
+        self.transfers, self.demotion = copies.transfers, copies.demotion
+        self.arrivals, self.failover = copies.arrivals, copies.failover
+        self.publisher, self.follower = copies.publisher, copies.follower
+        self.removed_copies, self.reconciler = chores.removed_copies, chores.reconciler
+        self.strays, self.purging = chores.strays, chores.purging
+        self.verification = chores.verification
+        self.driver, self.requests = parts.services.driver, parts.services.requests
+        self.operations, self.upkeep = parts.services.operations, parts.services.upkeep
+        with suppress(ControlPlaneAway):  # it goes on trying
+            self.announce()
+
+    def _ports(self) -> Ports:
+        etcd = cast(Ownership, self.etcd)
+        self.mirror = Mirror(etcd, self.folder / "catalog.json")
+        counts = MountCounts(self.folder / "mounts.json", lambda: self.clock)
+        self.use = VolumeUse(self.name, counts, self.containers, self.containers)
+        self.expulsion = Expulsion(self.name, self.mirror, self.pool, self.use)
         self.membership = Membership(
-            cast(Ownership, self.etcd),
+            etcd,
             Identity(self.folder / "machine.json", lambda: self.hardware),
+            self.expulsion.expel,
             patience_seconds=PATIENCE_SECONDS,
             join_seconds=0,
             clock=lambda: self.clock,
         )
-        self.ownership = self.membership.ownership
-        node, ownership, pool, peers = self.name, self.ownership, self.pool, self.peers
-        cluster_clocks = self.cluster.ownership.ahead
-        self.mirror = Mirror(ownership, self.folder / "catalog.json")
-        self.rights = Rights(self.cluster.ownership, self.cluster.ownership.state)
-        self.troubles = Troubles()
-        counts = MountCounts(self.folder / "mounts.json", lambda: self.clock)
-        self.use = VolumeUse(node, counts, self.containers, self.containers)
-        self.observed = Observed(
-            self.folder / "observed.json",
-            monotonic=lambda: time.monotonic() + self.lived,
-            wall=lambda: time.time() + cluster_clocks[node],
-        )
-        self.retention = Retention(RETENTION_SECONDS, self.observed)
-        self.transfers = Transfers(pool, peers, lambda _: None)
-        adoption = Adoption(ownership, pool)
-        self.arrivals = Arrivals(
-            Handoff(
-                node, ownership, peers, self.transfers, adoption,
-                clear=lambda volume: self.custody.step_back(volume),
-            )
-        )  # fmt: skip
-        self.pool_health = PoolHealth(pool.check_writable, lambda: self.clock)
-        self.giving_up = GivingUp(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            use=self.use,
-            problem=self.pool_health.problem,
-        )
-        self.told = Told(self.containers.options.get)
         self.guard = self.new_guard()
-        self.driver = Driver(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            peers=peers,
-            arrivals=self.arrivals,
-            use=self.use,
-            told=self.told,
-            guard=self.guard,
-            refuse=self.giving_up.refuse,
-            answer_seconds=self.answer_seconds,
+        return Ports(
+            self.membership,
+            self.mirror,
+            self.pool,
+            self.use,
+            self.peers,
+            self.containers,
+            self.guard,
         )
-        self.custody = Custody(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            arrivals=self.arrivals,
-            use=self.use,
-            told=self.told,
-            prune=self._prune,
-            troubles=self.troubles,
-            observed=self.observed,
-            retention_seconds=RETENTION_SECONDS,
-        )
-        self.membership.expel = self.custody.expel
-        self.standing = Standing(
-            node, mirror=self.mirror, others=peers, refuse=self.membership.refuse
-        )
-        self.publisher = Publisher(
-            node, ownership=ownership, mirror=self.mirror, pool=pool, retention=self.retention
-        )
-        self.follower = Follower(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            transfers=self.transfers,
-            retention=self.retention,
-            clear=self.custody.step_back,
-        )
-        self.failover = Failover(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            transfers=self.transfers,
-            adoption=adoption,
-            clear=self.custody.step_back,
-            uptime=lambda: self.uptime,
-            refuse=self.giving_up.refuse,
-            clock=lambda: self.clock,
-        )
-        self.operations = Operations(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            driver=self.driver,
-            arrivals=self.arrivals,
-            failover=self.failover,
-            publisher=self.publisher,
-            retention=self.retention,
-            use=self.use,
-            elsewhere=peers,
-            paused=self._paused,
-            certificates=list,
-            problems=lambda: [
-                *self.membership.problems(),
-                *self.giving_up.problems(),
-                *self.troubles.all(),
-                *self.publisher.problems(),
-                *self.follower.problems(),
-                *shortages(pool.usage()),
-                *self.verification.problems(),
-            ],
-            retention_seconds=RETENTION_SECONDS,
-        )
-        self.strays = Strays(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            others=peers,
-            use=self.use,
-            troubles=self.troubles,
-        )
-        self.upkeep = Upkeep(
-            node,
-            ownership=ownership,
-            pool=pool,
-            custody=self.custody,
-            others=peers,
-            strays=self.strays,
-            observed=self.observed,
-        )
-        self.verification = Verification(
-            node,
-            ownership=ownership,
-            mirror=self.mirror,
-            pool=pool,
-            retention=self.retention,
-            others=peers,
-            file=self.folder / "verified.json",
-        )
-        self.purging = Purging(
-            node,
-            ownership=ownership,
-            pool=pool,
-            troubles=self.troubles,
-            observed=self.observed,
-            retention_seconds=RETENTION_SECONDS,
-        )
-        self.lapse = Lapse(node, ownership=ownership, pool=pool, use=self.use, listed=self.listed)
-        with suppress(ControlPlaneAway):  # it goes on trying
-            self.announce()
-
-    def listed(self) -> list[AutoVolume]:
-        """What the fence is told of: uses go on whoever owns the volume by now."""
-        known = [each for each in self.state.volumes.values() if each.failover == "auto"]
-        return [AutoVolume(volume.name, volume.id, "") for volume in known]
 
     def new_containers(self) -> Containers:
         """An engine without containers."""
@@ -364,14 +274,11 @@ class Machine:
 
     def new_guard(self) -> Any:
         """The daemon's side of a fence."""
-        return WatchfulGuard(self.use)
+        return WatchfulGuard(self.use, self.cluster.ownership.state)
 
     def new_pool(self) -> MemoryPool:
         """An empty disk."""
         return MemoryPool(self.folder / "pool", lambda id_: id_ in self.containers.mounts)
-
-    def _prune(self, volume: Volume) -> None:
-        self.pool.prune(volume.id, lambda: self.retention.numbers(volume, self.mirror.state))
 
     def live(self, seconds: float) -> None:
         """Let time pass on this node, whose daemon looks every half minute."""
@@ -439,12 +346,6 @@ class Machine:
     def state(self) -> ClusterState:
         return self.cluster.state
 
-    @contextmanager
-    def _paused(self, volumes: list[str]) -> Iterator[None]:
-        self.containers.paused = sorted(volumes)
-        yield
-        self.containers.paused = []
-
 
 class MemoryCluster:
     """Machines that share one table of owners."""
@@ -494,7 +395,7 @@ class MemoryCluster:
         (machine.folder / "mounts.json").unlink(missing_ok=True)
         machine.is_up = True
         machine.start()
-        machine.custody.catch_up()
+        machine.reconciler.catch_up()
 
     def go_back(self, backup: dict[str, Stored]) -> None:
         """Restore a backup of etcd, in which all nodes then announce themselves."""
@@ -545,23 +446,23 @@ class DirectPeers:
         return self._at(node, "").rights.retired_at(self._node)
 
     def check_unused(self, volume: Volume) -> None:
-        self._at(volume.owner, volume.name).custody.refuse_if_used(volume.name)
+        self._at(volume.owner, volume.name).requests.refuse_if_used(volume.name)
 
     def prepare(self, volume: Volume) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
         owner.rights.check_target(volume.name, self._node)
-        return owner.custody.prepare(volume.name)
+        return owner.requests.prepare(volume.name)
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
         owner.rights.check_target(volume.name, self._node)
-        return owner.custody.release(volume.name, volume.epoch, move.token)
+        return owner.requests.release(volume.name, volume.epoch, move.token)
 
     def tell_moved(self, volume: Volume, source: str) -> None:
         if self._cluster[source].is_up:
             with suppress(FlockerError):  # it looks for itself
                 self._cluster[source].rights.check_owner(volume.name, self._node)
-                self._cluster[source].custody.put_away(volume.name)
+                self._cluster[source].requests.put_away(volume.name)
 
     def create(self, node: str, name: str, options: dict[str, str]) -> None:
         self._at(node, name).driver.create(name, options)
@@ -574,15 +475,15 @@ class DirectPeers:
             if machine.is_up and machine.name != volume.owner:
                 with suppress(FlockerError):  # nobody waits for the answer
                     machine.rights.check_remover(volume.id, self._node)
-                    machine.custody.forget(volume.id)
+                    machine.removed_copies.discard(volume.id)
 
-    def operate(self, node: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        machine = self._at(node, str(arguments))
-        answer: dict[str, Any] = getattr(machine.operations, operation)(**arguments)
+    def operate(self, node: str, request: Forwarded) -> dict[str, Any]:
+        machine = self._at(node, str(request))
+        answer: dict[str, Any] = machine.operations.do(request)
         return answer
 
     def asides(self, node: str) -> list[Aside]:
-        return self._at(node, "").operations.asides()
+        return self._at(node, "").operations.removals.asides()
 
     def strays(self, node: str) -> list[dict[str, Any]]:
         return self._at(node, "").upkeep.strays_here()

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from flocker.errors import BadRequest, FlockerError
+from flocker.operations import Operations
 from flocker.operator_api import Answer, add_operator_routes
 from flocker.upkeep_api import add_upkeep_routes
 from flocker.verification_api import add_verification_routes
@@ -89,7 +90,8 @@ class Operator:
 def serve(operator: Operator) -> FastAPI:
     """The operator's routes, in an app that answers refusals as the daemon's does."""
     app = FastAPI()
-    add_operator_routes(app, operator)
+    operations = Operations(operator, operator, operator, operator, operator)  # type: ignore[arg-type]
+    add_operator_routes(app, operations)
     add_upkeep_routes(app, operator)
     add_verification_routes(app, operator)
 

@@ -21,7 +21,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Any:
 
 
 def by(cluster: MemoryCluster, volume: str) -> dict[str, str]:
-    events = cluster["node1"].operations.history(volume)["events"]
+    events = cluster["node1"].operations.overview.history(volume)["events"]
     return {each["what"]: each["by"] for each in events}
 
 

@@ -58,7 +58,7 @@ def test_the_owner_may_use_the_volume_while_most_of_it_is_fetched(
     while_it_is_fetched(
         films["node2"], monkeypatch, lambda: films["node1"].write("films", "a longer film")
     )
-    films["node2"].operations.move("films", None)
+    films["node2"].operations.moves.move("films", None)
     assert films.volume("films").owner == "node2"
     assert films["node2"].read("films") == "a longer film"
 
@@ -68,7 +68,7 @@ def test_a_volume_that_is_in_use_by_then_stays(
 ) -> None:
     while_it_is_fetched(films["node2"], monkeypatch, lambda: films["node1"].run("films"))
     with pytest.raises(InUse):
-        films["node2"].operations.move("films", None)
+        films["node2"].operations.moves.move("films", None)
     assert films.volume("films").owner == "node1"
     assert films.state.moves == {}
 
@@ -80,10 +80,10 @@ def test_a_move_can_be_ended_at_any_node(
     while_it_is_fetched(
         films["node2"],
         monkeypatch,
-        lambda: answers.append(films["node3"].operations.cancel("films")),
+        lambda: answers.append(films["node3"].operations.moves.cancel("films")),
     )
     with pytest.raises(MoveCancelled, match="the move of volume 'films' to node2 was cancelled"):
-        films["node2"].operations.move("films", None)
+        films["node2"].operations.moves.move("films", None)
     assert [answer["target"] for answer in answers] == ["node2"]
     assert films.volume("films").owner == "node1"
     history = films.ownership.history(films.volume("films").id)
@@ -95,21 +95,21 @@ def test_who_is_refused_because_of_a_move_is_told_how_to_end_it(films: MemoryClu
     films.ownership.begin_move(films.volume("films"), "node2")
     with pytest.raises(FlockerError, match="`flocker move --cancel films` ends the move"):
         films["node3"].driver.mount("films", "reader")
-    films["node3"].operations.cancel("films")
+    films["node3"].operations.moves.cancel("films")
     assert films["node3"].read("films") == "a film"
 
 
 def test_there_must_be_a_move_to_end(films: MemoryCluster) -> None:
     with pytest.raises(Refused, match="'films' is not on its way anywhere; it is on node1"):
-        films["node2"].operations.cancel("films")
+        films["node2"].operations.moves.cancel("films")
 
 
 def test_a_move_that_was_faster_is_not_ended(films: MemoryCluster) -> None:
     node2, node3 = films["node2"], films["node3"]
     films.ownership.begin_move(films.volume("films"), "node2")
-    node3.etcd.before["abandon_move"] = lambda: node2.operations.move("films", None)
+    node3.etcd.before["abandon_move"] = lambda: node2.operations.moves.move("films", None)
     with pytest.raises(Refused, match="has arrived on node2 already"):
-        node3.operations.cancel("films")
+        node3.operations.moves.cancel("films")
     assert films.volume("films").owner == "node2"
 
 
@@ -119,7 +119,7 @@ def a_replica_being_fetched(cluster: MemoryCluster) -> Iterator[None]:
     with_replicas(cluster)
     node2, begun, over = cluster["node2"], threading.Event(), threading.Event()
     volume, stream = cluster.volume("films"), node2.peers.stream
-    snapshot = cluster["node1"].custody.prepare("films")
+    snapshot = cluster["node1"].requests.prepare("films")
 
     def silent(*arguments: Any) -> Iterator[bytes]:
         begun.set()
@@ -150,7 +150,7 @@ def test_a_move_that_waits_for_a_replica_says_so_and_can_be_ended(
         eventually(waits_for, is_=["node1"], within=10)
         with pytest.raises(StillCopying, match=r"as soon as the copy from node1 .* has come"):
             films["node2"].arrivals.bring(films.volume("films"), "asked for", within=0)
-        films["node3"].operations.cancel("films")
+        films["node3"].operations.moves.cancel("films")
         with pytest.raises(MoveCancelled):
             moving.result(10)
     assert films.volume("films").owner == "node1"

@@ -32,7 +32,7 @@ def add_subvolume(cluster: MemoryCluster, node: str) -> Path:
 
 
 def problem(cluster: MemoryCluster, node: str) -> str | None:
-    said: str | None = cluster[node].operations.status()["volumes"][0]["problem"]
+    said: str | None = cluster[node].operations.overview.status()["volumes"][0]["problem"]
     return said
 
 
@@ -93,13 +93,13 @@ def test_of_a_volume_with_a_size_it_may_not_grow(
 @pytest.mark.parametrize("asked", ["snapshot", "restore", "clone"])
 def test_no_snapshot_is_taken_that_lacks_something(demo: MemoryCluster, asked: str) -> None:
     operations = demo["node1"].operations
-    operations.snapshot(["demo"], "")
+    operations.snapshots.snapshot(["demo"], "")
     add_subvolume(demo, "node1")
     with pytest.raises(FlockerError, match=r"volume 'demo'.*folder 'layer.subvolume'"):
         match asked:
             case "snapshot":
-                operations.snapshot(["demo"], "")
+                operations.snapshots.snapshot(["demo"], "")
             case "restore":
-                operations.restore("demo@1")
+                operations.snapshots.restore("demo@1")
             case "clone":
-                operations.clone("demo", "other")
+                operations.changes.clone("demo", "other")

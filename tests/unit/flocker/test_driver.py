@@ -151,7 +151,7 @@ def source(cluster: MemoryCluster) -> MemoryCluster:
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     node1.write("demo", "then")
-    node1.operations.snapshot(["demo"], "")
+    node1.operations.snapshots.snapshot(["demo"], "")
     node1.write("demo", "now")
     return cluster
 
@@ -539,7 +539,7 @@ def test_a_removal_whose_answer_was_lost_is_done(cluster: MemoryCluster) -> None
         node1.driver.remove("demo")
     node1.etcd.unheard = set()
     node1.driver.remove("demo")
-    node1.custody.tidy()
+    node1.reconciler.tidy()
     assert node1.pool.volume_ids() == []
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
 
@@ -652,7 +652,7 @@ def test_inspect_answers_also_when_a_volume_cannot_be_looked_into(
     node1.driver.create("demo", {})
     monkeypatch.setattr(node1.pool, "problem", _broken)
     assert node1.driver.status(cluster.volume("demo"))["problem"] == "the disk is gone"
-    assert node1.operations.status()["volumes"][0]["problem"] == "the disk is gone"
+    assert node1.operations.overview.status()["volumes"][0]["problem"] == "the disk is gone"
 
 
 def test_inspect_says_that_the_owner_is_away(cluster: MemoryCluster) -> None:

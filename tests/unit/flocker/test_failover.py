@@ -21,8 +21,9 @@ from flocker.errors import (
     TransferFailed,
     VolumeNotFound,
 )
-from flocker.failover import BOOT_GRACE_SECONDS, complete_until, is_current, newest_copy
+from flocker.failover import BOOT_GRACE_SECONDS
 from flocker.records import ClusterState, Copy, Look, Snapshot, Volume
+from flocker.replica_choice import complete_until, is_current, newest_copy
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -107,7 +108,7 @@ def test_a_volume_without_a_replica_can_only_wait_for_its_owner(cluster: MemoryC
 def test_an_operator_who_moves_it_is_told_to_promote(demo: MemoryCluster) -> None:
     demo.lose("node1")
     with pytest.raises(OwnerLost, match="flocker promote demo"):
-        demo["node2"].operations.move("demo", None)
+        demo["node2"].operations.moves.move("demo", None)
 
 
 def test_an_owner_that_only_does_not_answer_is_not_given_up(auto: MemoryCluster) -> None:
@@ -261,7 +262,7 @@ def test_an_owner_that_comes_back_in_the_last_moment_stays(demo: MemoryCluster) 
     assert demo.volume("demo").owner == "node1"
     demo["node1"].write("demo", "went on")
     demo.replicate()
-    node2.custody.tidy()
+    node2.reconciler.tidy()
     assert node2.read("demo") == "went on"
     assert [machine.pool.asides() for machine in demo.machines.values()] == [[], [], []]
 
@@ -284,7 +285,7 @@ def test_of_two_nodes_that_promote_at_once_one_wins(demo: MemoryCluster) -> None
     assert (demo.volume("demo").owner, demo.volume("demo").epoch) == (winner, 2)
     loser = "node3" if winner == "node2" else "node2"
     demo[winner].write("demo", "went on")
-    demo[loser].custody.tidy()
+    demo[loser].reconciler.tidy()
     assert not demo[loser].pool.is_open(demo.volume("demo").id)
     demo.replicate()
     assert demo[loser].read("demo") == "went on"
@@ -410,16 +411,16 @@ def test_of_a_move_and_a_takeover_that_meet_one_is_made(
 def test_a_snapshot_people_asked_for_is_not_another_after_a_promotion(demo: MemoryCluster) -> None:
     node1, node2 = demo["node1"], demo["node2"]
     node1.write("demo", "mine")
-    reference = node1.operations.snapshot(["demo"], "mine")["snapshots"][0]
+    reference = node1.operations.snapshots.snapshot(["demo"], "mine")["snapshots"][0]
     demo.lose("node1")
     node2.failover.promote("demo")
     node2.write("demo", "another")
     node2.publish()
     assert numbers(node2)[-1] == reference["number"]
-    assert node2.operations.snapshots("demo")["snapshots"] == []
+    assert node2.operations.snapshots.snapshots("demo")["snapshots"] == []
     name = f"demo@{reference['number']}"
     with pytest.raises(Refused, match=f"has no snapshot {reference['number']} of volume 'demo'"):
-        node2.operations.restore(name)
+        node2.operations.snapshots.restore(name)
     with pytest.raises(Refused, match=f"has no snapshot {reference['number']} of volume 'demo'"):
         node2.driver.create("clone", {"from": name})
     assert node2.read("demo") == "another"
@@ -560,7 +561,7 @@ def test_an_owner_without_its_disk_says_what_to_type(replaced: MemoryCluster) ->
     attempts: list[Callable[[], object]] = [
         lambda: node1.driver.mount("demo", "container"),
         lambda: node2.driver.mount("demo", "container"),
-        lambda: node2.operations.move("demo", None),
+        lambda: node2.operations.moves.move("demo", None),
     ]
     for attempt in attempts:
         with pytest.raises(Refused) as refused:
@@ -863,13 +864,13 @@ def test_what_only_the_loser_had_is_listed_and_can_be_had(
     demo.replicate()
 
     for machine in demo.machines.values():
-        conflicts = machine.operations.conflicts()
+        conflicts = machine.operations.removals.conflicts()
         assert conflicts["silent"] == []
         [aside] = conflicts["asides"]
         assert (aside["node"], aside["volume"], aside["why"]) == ("node1", "demo", "conflict")
     assert numbers(node1) == numbers(node2)
     assert whats(demo)[-1] == "conflict"
-    node2.operations.clone(aside["reference"], "lost")
+    node2.operations.changes.clone(aside["reference"], "lost")
     assert demo["node3"].read("lost") == "never replicated"
     assert node1.read("demo") == "went on"
     assert len(node1.pool.asides()) == 1
@@ -884,13 +885,13 @@ def test_what_only_the_loser_had_is_listed_though_the_volume_was_removed_before_
     node1.start()
     node2.driver.remove("demo")
     assert [aside.why for aside in node1.pool.asides()] == ["conflict", "removed"]
-    [listed] = node2.operations.conflicts()["asides"]
-    node2.operations.undelete("demo")
+    [listed] = node2.operations.removals.conflicts()["asides"]
+    node2.operations.removals.undelete("demo")
 
     assert node1.read("demo") == "went on"
-    [aside] = node2.operations.conflicts()["asides"]
+    [aside] = node2.operations.removals.conflicts()["asides"]
     assert aside == listed
-    node2.operations.clone(aside["reference"], "lost")
+    node2.operations.changes.clone(aside["reference"], "lost")
     assert demo["node3"].read("lost") == "never replicated"
 
 
@@ -913,7 +914,7 @@ def test_containers_of_a_loser_that_was_only_cut_off_are_stopped(auto: MemoryClu
     (mountpoint / "file").write_text("written alone")
     node1.etcd.is_away = False
     node1.announce()
-    node1.custody.catch_up()
+    node1.reconciler.catch_up()
     assert node1.containers.stopped == ["app-redis-1"]
     [aside] = node1.pool.asides()
     node1.driver.create("lost", {"from": aside.reference})
@@ -942,8 +943,8 @@ def test_a_planned_move_leaves_no_conflict(demo: MemoryCluster) -> None:
         demo[name].write("demo", f"text {number}")
         demo.replicate()
         for machine in demo.machines.values():
-            machine.custody.catch_up()
-            machine.custody.tidy()
+            machine.reconciler.catch_up()
+            machine.reconciler.tidy()
     assert [machine.pool.asides() for machine in demo.machines.values()] == [[], [], []]
 
 
@@ -951,8 +952,8 @@ def test_a_planned_move_leaves_no_conflict(demo: MemoryCluster) -> None:
 def test_a_daemon_that_starts_again_makes_no_conflict(demo: MemoryCluster, node: str) -> None:
     demo["node1"].write("demo", "not yet replicated")
     demo[node].start()
-    demo[node].custody.catch_up()
-    demo[node].custody.tidy()
+    demo[node].reconciler.catch_up()
+    demo[node].reconciler.tidy()
     assert demo[node].pool.asides() == []
     assert demo["node1"].read("demo") == "not yet replicated"
 

@@ -353,7 +353,7 @@ def left_behind(demo: MemoryCluster) -> None:
 def test_a_move_whose_end_was_lost_does_not_hold_the_volume_for_ever(demo: MemoryCluster) -> None:
     with pytest.raises(MoveUnderWay):
         demo["node3"].driver.mount("demo", "container")
-    demo["node2"].custody.tidy()
+    demo["node2"].reconciler.tidy()
     assert demo["node3"].read("demo") == "hello"
 
 
@@ -364,10 +364,10 @@ def test_the_same_node_takes_up_a_move_whose_end_was_lost(demo: MemoryCluster) -
 
 @pytest.mark.usefixtures("left_behind")
 def test_what_a_lost_move_left_on_its_target_is_no_conflict(demo: MemoryCluster) -> None:
-    demo["node2"].custody.tidy()
+    demo["node2"].reconciler.tidy()
     demo["node1"].write("demo", "later")
     demo["node3"].write("demo", "latest")
-    demo["node2"].custody.tidy()
+    demo["node2"].reconciler.tidy()
     assert demo["node2"].pool.asides() == []
     assert demo["node2"].read("demo") == "latest"
 
@@ -376,7 +376,7 @@ def test_tidying_leaves_a_move_alone_that_goes_on(demo: MemoryCluster, gate: Gat
     with pytest.raises(StillCopying):
         demo["node2"].driver.mount("demo", "container")
     assert gate.reached.wait(10)
-    demo["node2"].custody.tidy()
+    demo["node2"].reconciler.tidy()
     gate.opened.set()
     eventually(lambda: owner(demo), is_="node2", within=10)
 

@@ -363,7 +363,7 @@ def test_a_refused_increment_is_fetched_alone_and_whole(cluster: MemoryCluster) 
 def test_a_snapshot_that_someone_wants_kept_is_fetched_too(cluster: MemoryCluster) -> None:
     node1 = cluster["node1"]
     node1.write("v0", "kept")
-    node1.operations.snapshot(["v0"], "by a person")
+    node1.operations.snapshots.snapshot(["v0"], "by a person")
     change(cluster, *NAMES)
     cluster["node2"].follow()
     numbers = [each.number for each in cluster["node2"].pool.snapshots(cluster.volume("v0").id)]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker import keeper
+from flocker import announcer
+from flocker.announcer import Announcer
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway, PoolError
 from flocker.fence import Fence
-from flocker.keeper import Keeper
 from flocker.lapse import Lapse
 from flocker.lease_file import AutoVolume, LeaseFile
 from flocker.pulse import Pulse
@@ -39,11 +39,7 @@ class Paused:
         cluster.replicate()
         self.ids = {name: cluster.volume(name).id for name in ("demo", "kept")}
         self.lapse = Lapse(
-            "node1",
-            ownership=self.node1.ownership,
-            pool=self.node1.pool,
-            use=self.node1.use,
-            listed=lambda: [self.listed(name) for name in ("demo", "kept")],
+            self.node1.context, lambda: [self.listed(name) for name in ("demo", "kept")]
         )
 
     def listed(self, name: str) -> AutoVolume:
@@ -127,25 +123,16 @@ def stopping() -> Iterator[threading.Event]:
     stopping.set()
 
 
-def start_keeper(paused: Paused, files: LeaseFile, stopping: threading.Event) -> None:
+def start_announcer(paused: Paused, files: LeaseFile, stopping: threading.Event) -> None:
     node1 = paused.node1
-    Keeper(
+    Announcer(
         CONFIG,
-        ownership=node1.ownership,
-        mirror=node1.mirror,
-        pool=node1.pool,
-        custody=node1.custody,
+        node1.context,
+        node1.parts.condition,
+        fence=node1.guard,
         lease_file=files,
-        stop_taken=paused.lapse.stop_taken,
-        tell_fence=lambda: None,
-        resume=lambda: None,
-        purge=lambda: None,
-        see_time_pass=lambda: None,
-        look_for_strays=lambda: None,
-        problems=list,
-        stuck=dict,
-        last_look=lambda: None,
-        gives_up=lambda: False,
+        lapse=paused.lapse,
+        on_joined=lambda: None,
     ).start(stopping, Pulse())
 
 
@@ -163,7 +150,7 @@ def test_the_fence_hears_of_a_new_lease_only_when_all_that_was_taken_has_stopped
         paused.node1.containers.mounts.discard(paused.ids[name])
 
     paused.node1.containers.on_stop = unmount
-    start_keeper(paused, files, stopping)
+    start_announcer(paused, files, stopping)
     eventually(lambda: files.read_lease() is not None and heard, is_=[1000.0], within=10)
     eventually(lambda: getattr(files.read_lease(), "renewed_at", 0) != 1000.0, is_=True, within=10)
     assert paused.node1.containers.stopped == ["demo-db"]
@@ -175,7 +162,7 @@ def test_the_fence_goes_on_while_something_that_was_taken_does_not_end(
     stopping: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(announcer, "RETRY_SECONDS", 0.05)
     files.write_renewed(1000.0, 15)
     paused.take_over()
     tried = threading.Semaphore(0)
@@ -187,7 +174,7 @@ def test_the_fence_goes_on_while_something_that_was_taken_does_not_end(
     paused.node1.containers.on_stop = lambda _: None
     with monkeypatch.context() as patched:
         patched.setattr(paused.node1.containers, "kill_users", refuse)
-        start_keeper(paused, files, stopping)
+        start_announcer(paused, files, stopping)
         for _ in range(3):
             assert tried.acquire(timeout=10)
         assert files.read_lease() is not None

@@ -90,10 +90,10 @@ def test_a_second_machine_says_why(
         with pytest.raises(NotAdmitted):
             second.announce()
     assert caplog.text.count("the name belongs to another machine") == 1, "once"
-    status = second.operations.status()
+    status = second.operations.overview.status()
     assert "the name belongs to another machine (127.0.0.1), which is up" in status["problems"][0]
     assert health(status)[0] == 503
-    assert demo["node1"].operations.status()["problems"] == []
+    assert demo["node1"].operations.overview.status()["problems"] == []
 
 
 def test_a_node_that_reboots_keeps_its_name_from_its_copy(
@@ -179,7 +179,7 @@ def test_a_node_that_etcd_refuses_hears_from_others_that_it_was_retired(
     assert cut_off.containers.stopped == ["writer"]
     with pytest.raises(NotAdmitted, match="node1 was retired with `flocker forget node1`"):
         cut_off.membership.check()
-    [problem] = cut_off.operations.status()["problems"]
+    [problem] = cut_off.operations.overview.status()["problems"]
     assert "give it another name" in problem
 
 
@@ -208,7 +208,7 @@ def test_a_name_that_was_forgotten_is_nobodys(demo: MemoryCluster, tmp_path: Pat
     for machine in (second, new_one(demo["node1"], tmp_path / "new"), demo["node1"]):
         with pytest.raises(NotAdmitted, match="node1 was retired with `flocker forget node1`"):
             machine.announce()
-        [problem] = machine.operations.status()["problems"]
+        [problem] = machine.operations.overview.status()["problems"]
         assert "give it another name" in problem
     assert "node1" not in demo.state.nodes
 
@@ -222,7 +222,7 @@ def test_a_copy_takes_the_place_of_a_machine_that_is_gone(
     (second.folder / "machine.json").unlink()
     second.start()
     assert "node1" in demo.state.nodes
-    assert second.operations.status()["problems"] == []
+    assert second.operations.overview.status()["problems"] == []
 
 
 def test_nothing_is_changed_before_it_is_known_whose_the_name_is(
@@ -256,8 +256,8 @@ def test_an_old_machine_under_another_name_puts_aside_what_only_it_has(
     node4 = demo.machines["node4"] = Machine("node4", demo, old.folder)
     node4.pool = old.pool
     node4.start()
-    assert node4.custody.catch_up(), node4.troubles.all()
-    [aside] = node4.operations.conflicts()["asides"]
+    assert node4.reconciler.catch_up(), node4.troubles.all()
+    [aside] = node4.operations.removals.conflicts()["asides"]
     node4.driver.create("rescued", {"from": aside["reference"]})
     assert node4.read("rescued") == "only here"
     assert node4.read("demo") == "hello"

@@ -41,7 +41,7 @@ def demo(cluster: MemoryCluster) -> MemoryCluster:
 
 
 def history(cluster: MemoryCluster, name: str = "demo") -> list[tuple[str, str]]:
-    events = cluster["node1"].operations.history(name)["events"]
+    events = cluster["node1"].operations.overview.history(name)["events"]
     return [(event["what"], event["why"]) for event in events]
 
 
@@ -51,7 +51,7 @@ def history(cluster: MemoryCluster, name: str = "demo") -> list[tuple[str, str]]
 @ANYWHERE
 def test_status_shows_nodes_volumes_and_copies(demo: MemoryCluster, node: str) -> None:
     demo["node1"].run("demo")
-    status = demo[node].operations.status()
+    status = demo[node].operations.overview.status()
     json.dumps(status)
     assert (status["node"], status["is_connected"]) == (node, True)
     assert [(each["name"], each["is_alive"]) for each in status["nodes"]] == [
@@ -72,7 +72,7 @@ def test_status_tells_how_old_a_copy_is_that_fell_behind(demo: MemoryCluster) ->
     demo["node1"].write("demo", "more")
     demo["node1"].publish()
     demo["node2"].follow()
-    copies = demo["node2"].operations.status()["volumes"][0]["copies"]
+    copies = demo["node2"].operations.overview.status()["volumes"][0]["copies"]
     behind = next(copy for copy in copies if copy["node"] == "node3")
     assert not behind["is_current"]
     assert behind["complete_until"] == behind["taken_at"]
@@ -81,7 +81,7 @@ def test_status_tells_how_old_a_copy_is_that_fell_behind(demo: MemoryCluster) ->
 def test_status_tells_what_is_lost_with_the_owner(demo: MemoryCluster) -> None:
     demo["node1"].announce()
     demo.lose("node1")
-    status = demo["node2"].operations.status()
+    status = demo["node2"].operations.overview.status()
     lost = status["nodes"][0]
     assert (lost["is_alive"], lost["address"], lost["seen"]) == (
         False,
@@ -96,13 +96,13 @@ def test_status_tells_what_is_lost_with_the_owner(demo: MemoryCluster) -> None:
 
 def test_status_shows_a_move(demo: MemoryCluster) -> None:
     demo.ownership.start_move(demo.volume("demo"), "node2")
-    move = demo["node3"].operations.status()["volumes"][0]["move"]
+    move = demo["node3"].operations.overview.status()["volumes"][0]["move"]
     assert (move["source"], move["target"], move["percent"]) == ("node1", "node2", None)
 
 
 def test_status_is_there_without_etcd(demo: MemoryCluster) -> None:
     demo["node2"].etcd.is_away = True
-    status = demo["node2"].operations.status()
+    status = demo["node2"].operations.overview.status()
     assert not status["is_connected"]
     assert "etcd does not answer" in status["volumes"][0]["problem"]
 
@@ -112,7 +112,7 @@ def test_status_is_there_without_etcd(demo: MemoryCluster) -> None:
 
 @pytest.mark.parametrize(("node", "to"), [("node2", None), ("node2", "node2"), ("node1", "node2")])
 def test_a_volume_moves_before_it_is_needed(demo: MemoryCluster, node: str, to: str | None) -> None:
-    answer = demo[node].operations.move("demo", to)
+    answer = demo[node].operations.moves.move("demo", to)
     assert answer == {"volume": demo.volume("demo").to_json()}
     assert demo.volume("demo").owner == "node2"
     assert "asked for by the operator" in history(demo)[-1][1]
@@ -121,31 +121,31 @@ def test_a_volume_moves_before_it_is_needed(demo: MemoryCluster, node: str, to: 
 
 @ANYWHERE
 def test_a_volume_that_is_there_already_stays(demo: MemoryCluster, node: str) -> None:
-    assert demo[node].operations.move("demo", "node1")["volume"]["epoch"] == 1
+    assert demo[node].operations.moves.move("demo", "node1")["volume"]["epoch"] == 1
 
 
 def test_moves_that_cannot_be_are_refused(demo: MemoryCluster) -> None:
     operations = demo["node2"].operations
     with pytest.raises(BadRequest, match="no node 'node9' is up; those that are: node1, node2"):
-        operations.move("demo", "node9")
+        operations.moves.move("demo", "node9")
     with pytest.raises(VolumeNotFound):
-        operations.move("nowhere", None)
+        operations.moves.move("nowhere", None)
     demo["node1"].run("demo", "app-redis-1")
     with pytest.raises(InUse, match="container 'app-redis-1' on node1"):
-        operations.move("demo", None)
+        operations.moves.move("demo", None)
     demo.lose("node3")
     with pytest.raises(BadRequest, match="no node 'node3' is up"):
-        operations.move("demo", "node3")
+        operations.moves.move("demo", "node3")
     demo["node1"].is_up = False
     with pytest.raises(OwnerAway, match="bring node1 back"):
-        operations.move("demo", None)
+        operations.moves.move("demo", None)
     assert demo.volume("demo").epoch == 1
 
 
 def test_promoting_says_what_may_be_lost(demo: MemoryCluster) -> None:
     demo["node1"].announce()
     demo.lose("node1")
-    answer = demo["node2"].operations.promote("demo")
+    answer = demo["node2"].operations.moves.promote("demo")
     assert answer["volume"] == demo.volume("demo").to_json()
     assert answer["lost_after"] == demo.complete_until("demo", "node2")
 
@@ -156,27 +156,30 @@ def test_promoting_says_what_may_be_lost(demo: MemoryCluster) -> None:
 @ANYWHERE
 def test_a_snapshot_is_kept_with_its_label(demo: MemoryCluster, node: str) -> None:
     demo["node1"].write("demo", "good")
-    answer = demo[node].operations.snapshot(["demo"], "before the upgrade")
+    answer = demo[node].operations.snapshots.snapshot(["demo"], "before the upgrade")
     [taken] = answer["snapshots"]
     assert (taken["volume"], taken["number"]) == ("demo", 2)
     assert taken["label"] == "before the upgrade"
     demo.replicate()
     for machine in demo.machines.values():
-        [shown] = machine.operations.snapshots("demo")["snapshots"]
+        [shown] = machine.operations.snapshots.snapshots("demo")["snapshots"]
         assert shown == {**taken, "nodes": ["node1", "node2", "node3"]}
     assert history(demo)[-1] == ("snapshot", "as demo@2: before the upgrade")
 
 
 def test_a_snapshot_is_shown_where_it_is(demo: MemoryCluster) -> None:
     demo["node1"].write("demo", "good")
-    demo["node1"].operations.snapshot(["demo"], "")
+    demo["node1"].operations.snapshots.snapshot(["demo"], "")
     demo["node3"].follow()
-    assert demo["node2"].operations.snapshots(None)["snapshots"][0]["nodes"] == ["node1", "node3"]
+    assert demo["node2"].operations.snapshots.snapshots(None)["snapshots"][0]["nodes"] == [
+        "node1",
+        "node3",
+    ]
 
 
 def test_a_volume_without_replicas_can_be_frozen(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("demo", {"replicas": "0"})
-    [taken] = cluster["node1"].operations.snapshot(["demo"], "")["snapshots"]
+    [taken] = cluster["node1"].operations.snapshots.snapshot(["demo"], "")["snapshots"]
     assert (taken["number"], taken["nodes"]) == (1, ["node1"])
     assert cluster.state.copies == {}
 
@@ -190,14 +193,14 @@ def test_several_volumes_are_frozen_while_nothing_writes(
     take, paused = node1.pool.take_snapshot, []
 
     def watched(claim: Any, **asked: bool) -> Snapshot:
-        paused.append(list(node1.containers.paused))
+        paused.append(list(node1.containers.frozen))
         return take(claim, **asked)
 
     monkeypatch.setattr(node1.pool, "take_snapshot", watched)
-    taken = demo[node].operations.snapshot(["other", "demo", "other"], "")["snapshots"]
+    taken = demo[node].operations.snapshots.snapshot(["other", "demo", "other"], "")["snapshots"]
     assert [each["volume"] for each in taken] == ["other", "demo"]
     assert all({*names} == {"demo", "other"} for names in paused[:2])
-    assert node1.containers.paused == []
+    assert node1.containers.frozen == []
 
 
 def test_one_volume_pauses_nobody(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,42 +208,42 @@ def test_one_volume_pauses_nobody(demo: MemoryCluster, monkeypatch: pytest.Monke
     take, paused = node1.pool.take_snapshot, []
 
     def watched(claim: Any, **asked: bool) -> Snapshot:
-        paused.extend(node1.containers.paused)
+        paused.extend(node1.containers.frozen)
         return take(claim, **asked)
 
     monkeypatch.setattr(node1.pool, "take_snapshot", watched)
-    node1.operations.snapshot(["demo"], "")
+    node1.operations.snapshots.snapshot(["demo"], "")
     assert paused == []
 
 
 def test_volumes_of_two_nodes_have_no_instant_in_common(demo: MemoryCluster) -> None:
     demo["node2"].driver.create("other", {})
     with pytest.raises(Refused, match="at one instant: 'demo' on node1, 'other' on node2"):
-        demo["node3"].operations.snapshot(["demo", "other"], "")
+        demo["node3"].operations.snapshots.snapshot(["demo", "other"], "")
     assert demo.state.snapshots == {}
 
 
 def test_a_group_with_an_unknown_volume_is_not_frozen_in_part(demo: MemoryCluster) -> None:
     with pytest.raises(VolumeNotFound):
-        demo["node1"].operations.snapshot(["demo", "nowhere"], "")
+        demo["node1"].operations.snapshots.snapshot(["demo", "nowhere"], "")
     assert demo.state.snapshots == {}
     with pytest.raises(VolumeNotFound):
-        demo["node1"].operations.snapshots("nowhere")
+        demo["node1"].operations.snapshots.snapshots("nowhere")
 
 
 def test_a_snapshot_nobody_could_be_told_of_is_taken_again(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.etcd.away_for = {"keep_snapshot"}
     with pytest.raises(ControlPlaneAway):
-        node1.operations.snapshot(["demo"], "")
+        node1.operations.snapshots.snapshot(["demo"], "")
     assert demo.state.snapshots == {}
     node1.etcd.away_for = set()
-    assert len(node1.operations.snapshot(["demo"], "")["snapshots"]) == 1
+    assert len(node1.operations.snapshots.snapshot(["demo"], "")["snapshots"]) == 1
 
 
 @ANYWHERE
 def test_a_snapshot_that_is_pruned_takes_no_room_any_more(demo: MemoryCluster, node: str) -> None:
-    demo["node1"].operations.snapshot(["demo"], "good")
+    demo["node1"].operations.snapshots.snapshot(["demo"], "good")
     for text in ("two", "three", "four"):
         demo["node1"].write("demo", text)
         demo.replicate()
@@ -250,9 +253,9 @@ def test_a_snapshot_that_is_pruned_takes_no_room_any_more(demo: MemoryCluster, n
         return [snapshot.number for snapshot in machine.pool.snapshots(volume_id)]
 
     assert 1 in held(demo["node1"])
-    assert demo[node].operations.prune("demo@1") == {"reference": "demo@1"}
+    assert demo[node].operations.snapshots.prune("demo@1") == {"reference": "demo@1"}
     assert 1 not in held(demo["node1"])
-    assert demo["node2"].operations.snapshots("demo")["snapshots"] == []
+    assert demo["node2"].operations.snapshots.snapshots("demo")["snapshots"] == []
     assert history(demo)[-1] == ("pruned", "demo@1")
     demo["node1"].write("demo", "five")
     demo.replicate()
@@ -261,9 +264,9 @@ def test_a_snapshot_that_is_pruned_takes_no_room_any_more(demo: MemoryCluster, n
 
 def test_what_was_made_from_a_pruned_snapshot_stays(demo: MemoryCluster) -> None:
     operations = demo["node1"].operations
-    operations.snapshot(["demo"], "good")
-    operations.clone("demo@1", "staging")
-    operations.prune("demo@1")
+    operations.snapshots.snapshot(["demo"], "good")
+    operations.changes.clone("demo@1", "staging")
+    operations.snapshots.prune("demo@1")
     assert demo["node2"].read("staging") == "hello"
 
 
@@ -279,21 +282,21 @@ def test_what_was_made_from_a_pruned_snapshot_stays(demo: MemoryCluster) -> None
 def test_what_nobody_keeps_is_not_pruned(
     demo: MemoryCluster, node: str, reference: str, refusal: str
 ) -> None:
-    demo["node1"].operations.snapshot(["demo"], "good")
+    demo["node1"].operations.snapshots.snapshot(["demo"], "good")
     with pytest.raises(FlockerError, match=refusal):
-        demo[node].operations.prune(reference)
-    assert len(demo["node1"].operations.snapshots("demo")["snapshots"]) == 1
+        demo[node].operations.snapshots.prune(reference)
+    assert len(demo["node1"].operations.snapshots.snapshots("demo")["snapshots"]) == 1
 
 
 def test_without_etcd_nothing_is_pruned(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
-    node1.operations.snapshot(["demo"], "good")
+    node1.operations.snapshots.snapshot(["demo"], "good")
     for text in ("two", "three", "four"):
         node1.write("demo", text)
         demo.replicate()
     node1.etcd.away_for = {"drop_snapshot"}
     with pytest.raises(ControlPlaneAway):
-        node1.operations.prune("demo@1")
+        node1.operations.snapshots.prune("demo@1")
     assert 1 in [each.number for each in node1.pool.snapshots(demo.volume("demo").id)]
 
 
@@ -303,7 +306,7 @@ def test_without_etcd_nothing_is_pruned(demo: MemoryCluster) -> None:
 @pytest.fixture
 def upgraded(demo: MemoryCluster) -> MemoryCluster:
     """demo@1, labelled "good", says "hello"; the volume says "broken" now."""
-    demo["node1"].operations.snapshot(["demo"], "good")
+    demo["node1"].operations.snapshots.snapshot(["demo"], "good")
     demo["node1"].write("demo", "broken")
     return demo
 
@@ -312,17 +315,17 @@ def upgraded(demo: MemoryCluster) -> MemoryCluster:
 def test_a_volume_becomes_what_it_was_and_what_it_is_now_is_kept(
     upgraded: MemoryCluster, node: str
 ) -> None:
-    answer = upgraded[node].operations.restore("demo@1")
+    answer = upgraded[node].operations.snapshots.restore("demo@1")
     assert answer["kept_as"] == "demo@2"
     assert answer["volume"] == upgraded.volume("demo").to_json()
     assert upgraded["node1"].read("demo") == "hello"
     assert history(upgraded)[-1] == ("restored", "to demo@1; what it was before is demo@2")
-    upgraded[node].operations.restore("demo@2")
+    upgraded[node].operations.snapshots.restore("demo@2")
     assert upgraded["node1"].read("demo") == "broken"
 
 
 def test_a_restored_volume_is_replicated(upgraded: MemoryCluster) -> None:
-    upgraded["node1"].operations.restore("demo@1")
+    upgraded["node1"].operations.snapshots.restore("demo@1")
     upgraded.replicate()
     upgraded.lose("node1")
     upgraded["node2"].failover.promote("demo")
@@ -331,9 +334,9 @@ def test_a_restored_volume_is_replicated(upgraded: MemoryCluster) -> None:
 
 def test_a_restore_does_not_relabel_what_was_named_before(upgraded: MemoryCluster) -> None:
     operations = upgraded["node1"].operations
-    operations.snapshot(["demo"], "the broken one")
-    assert operations.restore("demo@1")["kept_as"] == "demo@2"
-    labels = [each["label"] for each in operations.snapshots("demo")["snapshots"]]
+    operations.snapshots.snapshot(["demo"], "the broken one")
+    assert operations.snapshots.restore("demo@1")["kept_as"] == "demo@2"
+    labels = [each["label"] for each in operations.snapshots.snapshots("demo")["snapshots"]]
     assert labels == ["good", "the broken one"]
 
 
@@ -352,7 +355,7 @@ def test_what_is_no_earlier_state_is_refused(
     upgraded: MemoryCluster, node: str, reference: str, refusal: str
 ) -> None:
     with pytest.raises(FlockerError, match=refusal):
-        upgraded[node].operations.restore(reference)
+        upgraded[node].operations.snapshots.restore(reference)
     assert upgraded["node1"].read("demo") == "broken"
     assert len(upgraded.state.snapshots[upgraded.volume("demo").id]) == 1
 
@@ -360,15 +363,15 @@ def test_what_is_no_earlier_state_is_refused(
 def test_a_used_volume_is_not_restored(upgraded: MemoryCluster) -> None:
     upgraded["node1"].run("demo", "app-redis-1")
     with pytest.raises(InUse, match="container 'app-redis-1'"):
-        upgraded["node2"].operations.restore("demo@1")
+        upgraded["node2"].operations.snapshots.restore("demo@1")
 
 
 def test_a_volume_on_its_way_is_not_restored(upgraded: MemoryCluster) -> None:
     """What is fetched is already taken: the restored content would be left behind."""
     move = upgraded.ownership.start_move(upgraded.volume("demo"), "node2")
-    upgraded["node1"].custody.release("demo", 1, move.token)
+    upgraded["node1"].requests.release("demo", 1, move.token)
     with pytest.raises(MoveUnderWay):
-        upgraded["node1"].operations.restore("demo@1")
+        upgraded["node1"].operations.snapshots.restore("demo@1")
 
 
 def test_a_restore_that_fails_keeps_what_there_is(
@@ -381,12 +384,12 @@ def test_a_restore_that_fails_keeps_what_there_is(
     with monkeypatch.context() as patch:
         patch.setattr(node1.pool, "restore", broken)
         with pytest.raises(PoolError):
-            node1.operations.restore("demo@1")
+            node1.operations.snapshots.restore("demo@1")
     assert node1.read("demo") == "broken"
     node1.etcd.away_for = {"keep_snapshot"}
     node1.write("demo", "broken again")
     with pytest.raises(ControlPlaneAway):
-        node1.operations.restore("demo@1")
+        node1.operations.snapshots.restore("demo@1")
     node1.etcd.away_for = set()
     assert node1.read("demo") == "broken again"
 
@@ -394,7 +397,7 @@ def test_a_restore_that_fails_keeps_what_there_is(
 def test_a_restore_that_cannot_be_told_of_is_done(upgraded: MemoryCluster) -> None:
     node1 = upgraded["node1"]
     node1.etcd.away_for = {"record"}
-    assert node1.operations.restore("demo@1")["kept_as"] == "demo@2"
+    assert node1.operations.snapshots.restore("demo@1")["kept_as"] == "demo@2"
     node1.etcd.away_for = set()
     assert node1.read("demo") == "hello"
 
@@ -404,7 +407,7 @@ def test_a_restore_that_cannot_be_told_of_is_done(upgraded: MemoryCluster) -> No
 
 @ANYWHERE
 def test_a_clone_is_a_volume_of_its_own(upgraded: MemoryCluster, node: str) -> None:
-    answer = upgraded[node].operations.clone("demo@1", "copy")
+    answer = upgraded[node].operations.changes.clone("demo@1", "copy")
     assert answer["volume"] == upgraded.volume("copy").to_json()
     assert answer["volume"]["made_from"] == "demo@1"
     upgraded["node1"].write("copy", "changed")
@@ -414,9 +417,9 @@ def test_a_clone_is_a_volume_of_its_own(upgraded: MemoryCluster, node: str) -> N
 def test_a_clone_takes_nobodys_name(upgraded: MemoryCluster) -> None:
     for operations in (upgraded["node1"].operations, upgraded["node2"].operations):
         with pytest.raises(Refused, match="there is a volume 'demo' already"):
-            operations.clone("demo@1", "demo")
+            operations.changes.clone("demo@1", "demo")
     with pytest.raises(BadRequest, match="cannot be a volume's name"):
-        upgraded["node1"].operations.clone("demo@1", "../demo")
+        upgraded["node1"].operations.changes.clone("demo@1", "../demo")
 
 
 # Removed volumes
@@ -426,21 +429,21 @@ def test_a_clone_takes_nobodys_name(upgraded: MemoryCluster) -> None:
 def test_a_removed_volume_is_in_the_trash_and_can_be_had_back(
     demo: MemoryCluster, node: str
 ) -> None:
-    demo["node1"].operations.snapshot(["demo"], "good")
+    demo["node1"].operations.snapshots.snapshot(["demo"], "good")
     before = demo.volume("demo")
     demo["node1"].driver.remove("demo")
-    [removed] = demo[node].operations.trash()["removed"]
+    [removed] = demo[node].operations.removals.trash()["removed"]
     assert (removed["name"], removed["owner"]) == ("demo", "node1")
     kept = datetime.fromisoformat(removed["until"]) - datetime.fromisoformat(removed["removed_at"])
     assert kept.total_seconds() == pytest.approx(RETENTION_SECONDS, abs=1)
-    answer = demo[node].operations.undelete("demo")
+    answer = demo[node].operations.removals.undelete("demo")
     volume = demo.volume("demo")
     assert answer == {"volume": volume.to_json()}
     assert (volume.id, volume.owner, volume.epoch) == (before.id, "node1", 2)
     assert demo["node1"].read("demo") == "hello"
-    assert len(demo[node].operations.snapshots("demo")["snapshots"]) == 1
+    assert len(demo[node].operations.snapshots.snapshots("demo")["snapshots"]) == 1
     assert [what for what, _ in history(demo)][-2:] == ["removed", "undeleted"]
-    assert demo["node1"].operations.trash()["removed"] == []
+    assert demo["node1"].operations.removals.trash()["removed"] == []
 
 
 def test_of_several_of_one_name_the_last_comes_back(cluster: MemoryCluster) -> None:
@@ -453,7 +456,7 @@ def test_of_several_of_one_name_the_last_comes_back(cluster: MemoryCluster) -> N
         cluster.ownership.purge(cluster.state.removed[volume.id])
         at = (datetime.now(UTC) + timedelta(seconds=len(text))).isoformat()
         _put_removed(cluster, volume, at)
-    node1.operations.undelete("demo")
+    node1.operations.removals.undelete("demo")
     assert node1.read("demo") == "second"
 
 
@@ -468,7 +471,7 @@ def test_a_name_that_is_taken_is_not_taken_back(demo: MemoryCluster, node: str) 
     demo["node1"].driver.remove("demo")
     demo["node1"].driver.create("demo", {})
     with pytest.raises(Refused, match="there is a volume 'demo' again; remove that one first"):
-        demo[node].operations.undelete("demo")
+        demo[node].operations.removals.undelete("demo")
 
 
 def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
@@ -478,12 +481,12 @@ def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
     node1.driver.remove("demo")
     node1.etcd.before["undelete"] = lambda: demo["node2"].driver.create("demo", {})
     with pytest.raises(Refused, match="there is a volume 'demo' already"):
-        node1.operations.undelete("demo")
+        node1.operations.removals.undelete("demo")
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
     demo["node2"].driver.remove("demo")
     removed = [each for each in demo.state.removed.values() if each.volume.owner == "node2"]
     demo.ownership.purge(removed[0])
-    node1.operations.undelete("demo")
+    node1.operations.removals.undelete("demo")
     assert node1.read("demo") == "hello"
 
 
@@ -495,7 +498,7 @@ def test_what_is_purged_meanwhile_does_not_come_back(demo: MemoryCluster, call: 
     removed = demo.state.removed[volume.id]
     node1.etcd.before[call] = lambda: demo.ownership.purge(removed)
     with pytest.raises(Refused):
-        node1.operations.undelete("demo")
+        node1.operations.removals.undelete("demo")
     assert "demo" not in demo.state.volumes
     assert node1.pool.volume_ids() == []
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
@@ -504,14 +507,14 @@ def test_what_is_purged_meanwhile_does_not_come_back(demo: MemoryCluster, call: 
 def test_tidying_does_not_take_away_what_is_just_coming_back(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.driver.remove("demo")
-    tidying = threading.Thread(target=node1.custody.tidy)
+    tidying = threading.Thread(target=node1.reconciler.tidy)
 
     def tidy_meanwhile() -> None:
         tidying.start()
         tidying.join(0.5)
 
     node1.etcd.before["undelete"] = tidy_meanwhile
-    node1.operations.undelete("demo")
+    node1.operations.removals.undelete("demo")
     tidying.join()
     assert node1.read("demo") == "hello"
 
@@ -519,16 +522,16 @@ def test_tidying_does_not_take_away_what_is_just_coming_back(demo: MemoryCluster
 def test_what_cannot_be_had_back_is_refused(demo: MemoryCluster) -> None:
     operations = demo["node2"].operations
     with pytest.raises(Refused, match="no removed volume 'demo' is kept; `flocker trash` lists"):
-        operations.undelete("demo")
+        operations.removals.undelete("demo")
     demo["node1"].driver.remove("demo")
     demo["node1"].is_up = False
     with pytest.raises(OwnerAway, match="node1"):
-        operations.undelete("demo")
+        operations.removals.undelete("demo")
     demo["node1"].is_up = True
     pool = demo["node1"].pool
     pool.purge_aside(pool.asides()[0].reference)
     with pytest.raises(Refused, match="the data of volume 'demo' is not on node1 any more"):
-        operations.undelete("demo")
+        operations.removals.undelete("demo")
 
 
 @pytest.mark.parametrize("loss", ["away_for", "unheard"])
@@ -537,10 +540,10 @@ def test_an_undelete_that_was_not_answered_can_be_repeated(demo: MemoryCluster, 
     node1.driver.remove("demo")
     setattr(node1.etcd, loss, {"undelete"})
     with pytest.raises(ControlPlaneAway):
-        node1.operations.undelete("demo")
+        node1.operations.removals.undelete("demo")
     setattr(node1.etcd, loss, set())
     if loss == "away_for":
-        node1.operations.undelete("demo")
+        node1.operations.removals.undelete("demo")
     assert node1.read("demo") == "hello"
 
 
@@ -556,7 +559,7 @@ def test_the_other_nodes_are_asked_for_what_they_keep_side_by_side(
 
     for name in ("node2", "node3"):
         monkeypatch.setattr(cluster[name].pool, "asides", asides)
-    assert getattr(cluster["node1"].operations, listing)()["silent"] == []
+    assert getattr(cluster["node1"].operations.removals, listing)()["silent"] == []
 
 
 def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
@@ -574,13 +577,13 @@ def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
         monkeypatch.setattr(demo[name].pool, "asides", lambda asides=asides: asides)
     demo.lose("node3")
     for name in put_aside:
-        conflicts = demo[name].operations.conflicts()
+        conflicts = demo[name].operations.removals.conflicts()
         assert conflicts["silent"] == ["node3"]
         assert [(each["node"], each["reference"]) for each in conflicts["asides"]] == [
             ("node2", "demo@node2-conflict"),
             ("node1", "demo@node1-conflict"),
         ]
-        trash = demo[name].operations.trash()
+        trash = demo[name].operations.removals.trash()
         assert trash["silent"] == ["node3"]
         whys = [each["why"] for each in trash["asides"]]
         assert whys == ["conflict", "restored", "conflict"]
@@ -595,8 +598,8 @@ def test_a_size_changes_while_the_volume_is_used(
     demo: MemoryCluster, node: str, size_bytes: int | None
 ) -> None:
     demo["node1"].run("demo")
-    demo[node].operations.resize("demo", 64 * MIB)
-    answer = demo[node].operations.resize("demo", size_bytes)
+    demo[node].operations.changes.resize("demo", 64 * MIB)
+    answer = demo[node].operations.changes.resize("demo", size_bytes)
     assert answer == {"volume": demo.volume("demo").to_json()}
     assert demo.volume("demo").size_bytes == size_bytes
     shown = "1GiB" if size_bytes else "no limit"
@@ -611,10 +614,10 @@ def test_a_size_that_is_too_small_changes_nothing(demo: MemoryCluster, node: str
     mountpoint = demo["node1"].run("demo")
     (mountpoint / "big").write_bytes(bytes(17 * MIB))
     with pytest.raises(Refused):
-        demo[node].operations.resize("demo", 16 * MIB)
+        demo[node].operations.changes.resize("demo", 16 * MIB)
     assert demo.volume("demo").size_bytes is None
     with pytest.raises(VolumeNotFound):
-        demo[node].operations.resize("nowhere", GIB)
+        demo[node].operations.changes.resize("nowhere", GIB)
 
 
 def test_a_limit_goes_back_when_it_cannot_be_recorded(
@@ -623,10 +626,10 @@ def test_a_limit_goes_back_when_it_cannot_be_recorded(
     node1 = demo["node1"]
     limits: list[int | None] = []
     monkeypatch.setattr(node1.pool, "set_size", lambda _, size_bytes: limits.append(size_bytes))
-    node1.operations.resize("demo", 64 * MIB)
+    node1.operations.changes.resize("demo", 64 * MIB)
     node1.etcd.away_for = {"change"}
     with pytest.raises(ControlPlaneAway):
-        node1.operations.resize("demo", GIB)
+        node1.operations.changes.resize("demo", GIB)
     assert limits == [64 * MIB, GIB, 64 * MIB]
     assert demo.volume("demo").size_bytes == 64 * MIB
 
@@ -639,9 +642,9 @@ def test_a_size_whose_change_was_not_answered_can_be_given_again(
     monkeypatch.setattr(node1.pool, "set_size", lambda _, size_bytes: limits.append(size_bytes))
     node1.etcd.unheard = {"change"}
     with pytest.raises(ControlPlaneAway):
-        node1.operations.resize("demo", GIB)
+        node1.operations.changes.resize("demo", GIB)
     node1.etcd.unheard = set()
-    node1.operations.resize("demo", GIB)
+    node1.operations.changes.resize("demo", GIB)
     assert demo.volume("demo").size_bytes == limits[-1] == GIB
 
 
@@ -650,10 +653,10 @@ def test_a_move_that_is_under_way_keeps_the_size_it_began_with_from_being_lost(
 ) -> None:
     """The record changes under the move, so the move has to be made again, with the new size."""
     node2 = demo["node2"]
-    node2.etcd.before["finish_move"] = lambda: demo["node1"].operations.resize("demo", GIB)
+    node2.etcd.before["finish_move"] = lambda: demo["node1"].operations.changes.resize("demo", GIB)
     with pytest.raises(Refused, match="expired"):
-        node2.operations.move("demo", None)
-    node2.operations.move("demo", None)
+        node2.operations.moves.move("demo", None)
+    node2.operations.moves.move("demo", None)
     assert (demo.volume("demo").owner, demo.volume("demo").size_bytes) == ("node2", GIB)
 
 
@@ -666,13 +669,15 @@ def test_history_tells_of_one_volume_or_all_also_of_removed_ones(demo: MemoryClu
     demo["node3"].driver.remove("demo")
     operations = demo["node1"].operations
     assert [what for what, _ in history(demo)] == ["created", "moved", "removed"]
-    assert [event["volume"] for event in operations.history("other")["events"]] == ["other"]
-    everything = operations.history(None)["events"]
+    assert [event["volume"] for event in operations.overview.history("other")["events"]] == [
+        "other"
+    ]
+    everything = operations.overview.history(None)["events"]
     assert len(everything) == 4
     assert [event["at"] for event in everything] == sorted(event["at"] for event in everything)
     json.dumps(everything)
     with pytest.raises(VolumeNotFound):
-        operations.history("nowhere")
+        operations.overview.history("nowhere")
 
 
 def test_history_of_a_name_tells_of_its_former_bearer_first(demo: MemoryCluster) -> None:
@@ -690,18 +695,18 @@ Ask = Callable[[Operations], object]
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda it: it.move("demo", "node2"),
-        lambda it: it.move("demo", None),
-        lambda it: it.promote("demo"),
-        lambda it: it.trash(),
-        lambda it: it.snapshot(["demo"], ""),
-        lambda it: it.snapshots(None),
-        lambda it: it.snapshots("never-heard-of"),
-        lambda it: it.restore("demo@1"),
-        lambda it: it.clone("demo@1", "copy"),
-        lambda it: it.undelete("demo"),
-        lambda it: it.resize("demo", GIB),
-        lambda it: it.history("never-heard-of"),
+        lambda it: it.moves.move("demo", "node2"),
+        lambda it: it.moves.move("demo", None),
+        lambda it: it.moves.promote("demo"),
+        lambda it: it.removals.trash(),
+        lambda it: it.snapshots.snapshot(["demo"], ""),
+        lambda it: it.snapshots.snapshots(None),
+        lambda it: it.snapshots.snapshots("never-heard-of"),
+        lambda it: it.snapshots.restore("demo@1"),
+        lambda it: it.changes.clone("demo@1", "copy"),
+        lambda it: it.removals.undelete("demo"),
+        lambda it: it.changes.resize("demo", GIB),
+        lambda it: it.overview.history("never-heard-of"),
     ],
 )
 def test_without_etcd_nothing_is_done_and_nothing_denied(upgraded: MemoryCluster, ask: Ask) -> None:

@@ -53,11 +53,11 @@ from flocker.errors import (
     Refused,
     StaleEpoch,
 )
-from flocker.failover import newest_copy
 from flocker.identity import Identity
 from flocker.memory_pool import MemoryPool
 from flocker.pool import Aside, Pool
 from flocker.records import Claim, Volume
+from flocker.replica_choice import newest_copy
 from flocker.replication import replicas_of
 from flocker.volume_use import START_SECONDS
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Etcd, Machine, MemoryCluster
@@ -182,7 +182,7 @@ class Protocol(RuleBasedStateMachine):
         """Longer than a start takes; then the node looks which uses nothing backs."""
         self._pass(START_SECONDS)
         self.cluster[node].clock += START_SECONDS
-        self._do(node, lambda machine: machine.custody.end_unbacked_uses())
+        self._do(node, lambda machine: machine.reconciler.end_unbacked_uses())
 
     @rule(hours=st.integers(1, 3))
     def hours_pass(self, hours: int) -> None:
@@ -222,7 +222,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=SOME_NODE, volume=SOME_VOLUME)
     def cancel_move(self, node: str, volume: str) -> None:
-        self._do(node, lambda machine: machine.operations.cancel(volume))
+        self._do(node, lambda machine: machine.operations.moves.cancel(volume))
 
     @rule()
     def replicate(self) -> None:
@@ -241,11 +241,11 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=SOME_NODE, volume=SOME_VOLUME)
     def hear_of_move(self, node: str, volume: str) -> None:
-        self._do(node, lambda machine: machine.custody.put_away(volume))
+        self._do(node, lambda machine: machine.requests.put_away(volume))
 
     @rule(node=SOME_NODE)
     def tidy(self, node: str) -> None:
-        self._do(node, lambda machine: machine.custody.tidy())
+        self._do(node, lambda machine: machine.reconciler.tidy())
 
     @rule(node=SOME_NODE, volume=SOME_VOLUME, fuse=st.integers(0, LONGEST_OPERATION))
     def stand_still_in_a_move(self, node: str, volume: str, fuse: int) -> None:
@@ -412,7 +412,7 @@ class Protocol(RuleBasedStateMachine):
                 self.pools[node].is_read_only ^= True
             case "daemon" if not self.wires[node].is_dead:
                 self._do(node, self._start)
-                self._do(node, lambda machine: machine.custody.catch_up())
+                self._do(node, lambda machine: machine.reconciler.catch_up())
 
     @rule(node=SOME_NODE)
     def recover(self, node: str) -> None:
@@ -426,7 +426,7 @@ class Protocol(RuleBasedStateMachine):
             self._boot(node)
         else:
             self._announce(node)
-            self._do(node, lambda machine: machine.custody.catch_up())
+            self._do(node, lambda machine: machine.reconciler.catch_up())
 
     # What must be true all the time
 
@@ -747,7 +747,7 @@ class Protocol(RuleBasedStateMachine):
         (machine.folder / "mounts.json").unlink(missing_ok=True)
         machine.is_up = True
         self._do(node, self._start)
-        self._do(node, lambda machine: machine.custody.catch_up())
+        self._do(node, lambda machine: machine.reconciler.catch_up())
 
     def _heal(self) -> None:
         for node, wire in self.wires.items():
@@ -762,8 +762,8 @@ class Protocol(RuleBasedStateMachine):
             for node in NODES:
                 self._do(node, lambda machine: machine.look_at_pool())
                 self._announce(node)
-                self._do(node, lambda machine: machine.custody.catch_up())
-                self._do(node, lambda machine: machine.custody.tidy())
+                self._do(node, lambda machine: machine.reconciler.catch_up())
+                self._do(node, lambda machine: machine.reconciler.tidy())
         for story in self.stories.values():
             for node in list(story.epochs):
                 self._do(node, partial(self._unmount, story))

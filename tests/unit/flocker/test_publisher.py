@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from acceptance.base.waiting import eventually
 from flocker import publisher
 from flocker.errors import PoolError
-from flocker.failover import complete_until, is_current
+from flocker.mirror import Mirror
 from flocker.publisher import LATE_SECONDS, UNFETCHED_SECONDS
 from flocker.pulse import Pulse
 from flocker.records import Claim, Look, Snapshot
+from flocker.replica_choice import complete_until, is_current
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 NAMES = ("demo", "other")
@@ -163,14 +166,8 @@ def test_a_volume_that_its_owner_does_not_know_of_yet_is_left_out(cluster: Memor
     cluster.replicate()
     before = cluster.state
     node2.write("demo", "two")
-    mirror = node2.mirror
-    node2.publisher = publisher.Publisher(
-        "node2",
-        ownership=node2.ownership,
-        mirror=Behind(mirror, before),  # type: ignore[arg-type]
-        pool=node2.pool,
-        retention=node2.retention,
-    )
+    mirror = cast(Mirror, Behind(node2.mirror, before))
+    node2.publisher = publisher.Publisher(replace(node2.context, mirror=mirror))
     node2.publish()
     found = node2.publisher.last_look()
     assert found is not None
@@ -197,7 +194,7 @@ def test_an_owner_that_is_alive_and_does_not_look_is_not_followed_closely(
     cluster["node1"].announce()
     assert not is_current(volume, copy, cluster.state)
     assert complete_until(volume, copy, cluster.state) < cluster.state.seen["node1"]
-    [shown] = cluster["node2"].operations.status()["volumes"][0]["copies"]
+    [shown] = cluster["node2"].operations.overview.status()["volumes"][0]["copies"]
     assert not shown["is_current"]
 
 
@@ -243,7 +240,7 @@ def test_a_snapshot_that_takes_long_is_a_problem(
     node1.publish()
     assert node1.publisher.problems() == []
     clock.now += LATE_SECONDS + 1
-    [problem] = node1.operations.status()["problems"]
+    [problem] = node1.operations.overview.status()["problems"]
     assert problem.startswith("volume 'demo' could not be replicated: its snapshot is being taken")
     slow.go_on.set()
     eventually(lambda: node1.publish() or said(cluster, "demo"), is_=1, within=10)

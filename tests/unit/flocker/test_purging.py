@@ -169,13 +169,13 @@ def test_one_that_cannot_be_purged_stops_no_other(
     monkeypatch.setattr(node1.pool, "purge_aside", refuse)
     node1.purging.purge_old()
     assert names(node1) == ["stuck"]
-    [trouble] = node1.operations.status()["problems"]
+    [trouble] = node1.operations.overview.status()["problems"]
     assert "stuck@node1" in trouble
     assert "Directory not empty" in trouble
     monkeypatch.undo()
     node1.purging.purge_old()
     assert names(node1) == []
-    assert node1.operations.status()["problems"] == []
+    assert node1.operations.overview.status()["problems"] == []
 
 
 def test_without_etcd_nothing_is_purged(node1: Machine, cluster: MemoryCluster) -> None:

@@ -236,9 +236,9 @@ def test_one_volume_that_cannot_be_frozen_does_not_stop_the_others(
             node1.publish()
     assert "node1" in demo.state.copies_of(demo.volume("other"))
     assert caplog.text.count(trouble) == 1
-    assert trouble in node1.operations.status()["problems"]
+    assert trouble in node1.operations.overview.status()["problems"]
     node1.publish()
-    assert node1.operations.status()["problems"] == []
+    assert node1.operations.overview.status()["problems"] == []
 
 
 # Following
@@ -255,7 +255,7 @@ def test_a_replica_whose_owner_is_away_waits(demo: MemoryCluster) -> None:
 
 def test_snapshots_people_asked_for_are_fetched_and_stay(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
-    node1.operations.snapshot(["demo"], "before the upgrade")
+    node1.operations.snapshots.snapshot(["demo"], "before the upgrade")
     for text in ("two", "three", "four", "five", "six"):
         node1.write("demo", text)
         node1.publish()
@@ -271,7 +271,7 @@ def test_one_that_only_a_lost_owner_had_keeps_nobody_from_following(demo: Memory
     demo.replicate()
     node1 = demo["node1"]
     node1.write("demo", "never replicated")
-    node1.operations.snapshot(["demo"], "lost")
+    node1.operations.snapshots.snapshot(["demo"], "lost")
     demo.lose("node1")
     demo["node2"].failover.promote("demo")
     demo["node3"].follow()
@@ -316,7 +316,7 @@ def test_a_removed_copy_is_used_again_when_the_volume_is_back(demo: MemoryCluste
     demo.replicate()
     node1, node2 = demo["node1"], demo["node2"]
     node1.driver.remove("demo")
-    node1.operations.undelete("demo")
+    node1.operations.removals.undelete("demo")
     node1.write("demo", "two")
     demo.replicate()
     assert held(demo, "node2") == [1, 2]

@@ -95,7 +95,7 @@ def stuck(cluster: MemoryCluster) -> dict[str, str]:
     for machine in cluster.machines.values():
         if machine.is_up:
             machine.announce()
-    said: dict[str, str] = cluster["node1"].operations.status()["volumes"][0]["stuck"]
+    said: dict[str, str] = cluster["node1"].operations.overview.status()["volumes"][0]["stuck"]
     return said
 
 
@@ -109,7 +109,7 @@ def test_a_stuck_copy_is_shown_until_it_is_mended(
     refuse(demo, "node2", True)
     look(demo, "node2")
     eventually(lambda: "cannot be applied" in stuck(demo).get("node2", ""), is_=True, within=10)
-    [problem] = demo["node2"].operations.status()["problems"]
+    [problem] = demo["node2"].operations.overview.status()["problems"]
     assert problem.startswith("the replica of volume 'demo' here is stuck: snapshot 1 cannot be")
 
     demo.lose("node3")  # or it would be chosen instead
@@ -118,7 +118,7 @@ def test_a_stuck_copy_is_shown_until_it_is_mended(
     monkeypatch.setattr("flocker.setbacks.time.monotonic", lambda: later)
     look(demo, "node2")
     eventually(lambda: demo["node2"].follower.stuck(), is_={}, within=10)
-    assert demo["node2"].operations.status()["problems"] == []
+    assert demo["node2"].operations.overview.status()["problems"] == []
     assert demo.state.copies_of(demo.volume("demo"))["node2"].snapshot.number == 1
 
 

@@ -46,8 +46,8 @@ def test_a_volume_comes_back_with_its_name_its_options_and_all_of_its_data(
     volume = lost.volume("demo")
     assert (volume.owner, volume.epoch, volume.size_bytes) == ("node2", 3, 64 << 20)
     for machine in lost.machines.values():
-        machine.custody.catch_up()
-        machine.custody.tidy()
+        machine.reconciler.catch_up()
+        machine.reconciler.tidy()
     lost.replicate()
     assert {copy.snapshot.number for copy in lost.state.copies_of(volume).values()} == {
         lost["node2"].pool.snapshots(volume.id)[-1].number
@@ -59,12 +59,12 @@ def test_a_volume_comes_back_with_its_name_its_options_and_all_of_its_data(
 def test_data_without_a_record_is_shown_with_what_to_type(lost: MemoryCluster) -> None:
     node2 = lost["node2"]
     node2.strays.look()
-    [problem] = node2.operations.status()["problems"]
+    [problem] = node2.operations.overview.status()["problems"]
     assert "its data is on node2 (called 'demo')" in problem
     assert "`flocker import " in problem
     node2.upkeep.bring_back("demo", None)
     node2.strays.look()
-    assert node2.operations.status()["problems"] == []
+    assert node2.operations.overview.status()["problems"] == []
 
 
 def test_an_older_state_is_not_imported_while_a_newer_one_is_there(lost: MemoryCluster) -> None:
@@ -167,7 +167,7 @@ def test_of_two_imports_of_one_volume_at_once_one_is_refused(lost: MemoryCluster
     with pytest.raises(Refused, match="there is a volume 'other' on node3 by now, which is this"):
         node1.upkeep.bring_back("demo", None)
     assert [each.owner for each in lost.state.volumes.values()] == ["node3"]
-    node1.custody.catch_up()
+    node1.reconciler.catch_up()
     assert not node1.pool.is_open(lost.volume("other").id)
     assert node1.read("other") == "second"
 
@@ -190,8 +190,8 @@ def gone_back(cluster: MemoryCluster) -> MemoryCluster:
 
 def look_everywhere(cluster: MemoryCluster) -> None:
     for machine in cluster.machines.values():
-        machine.custody.catch_up()
-        machine.custody.tidy()
+        machine.reconciler.catch_up()
+        machine.reconciler.tidy()
         machine.strays.look()
 
 
@@ -202,7 +202,7 @@ def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
     for _ in range(2):
         look_everywhere(gone_back)
     assert node2.containers.running == {"demo": ["writer"]}
-    [problem] = node2.operations.status()["problems"]
+    [problem] = node2.operations.overview.status()["problems"]
     assert "an older one (epoch 1, owned by node1)" in problem
     assert "`flocker import demo` typed there" in problem
     with pytest.raises(StaleEpoch):
@@ -211,7 +211,7 @@ def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
     assert (gone_back.volume("demo").owner, gone_back.volume("demo").epoch) == ("node2", 3)
     look_everywhere(gone_back)
     gone_back.replicate()
-    assert node2.operations.status()["problems"] == []
+    assert node2.operations.overview.status()["problems"] == []
     assert node2.containers.running == {"demo": ["writer"]}
     node2.stop("demo")
     assert gone_back["node1"].read("demo") == "third"

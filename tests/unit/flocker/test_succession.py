@@ -107,8 +107,8 @@ def test_a_person_may_choose_a_node_with_an_older_copy(
     cannot_fetch(demo["node2"], monkeypatch)
     until = demo.state.copies_of(demo.volume("manual"))["node2"].taken_at
     with pytest.raises(Refused, match=f"`flocker promote --here manual` .* {re.escape(until)}"):
-        demo["node2"].operations.promote("manual", here=False)
-    answer = demo["node2"].operations.promote("manual", here=True)
+        demo["node2"].operations.moves.promote("manual", here=False)
+    answer = demo["node2"].operations.moves.promote("manual", here=True)
     assert answer["lost_after"] == until
     assert demo["node2"].read("manual") == "hello"
 
@@ -168,7 +168,10 @@ def test_a_node_gives_nothing_up_while_something_still_uses_it(broken: MemoryClu
     node1.containers.on_stop = lambda _: None
     node1.look_at_pool()
     assert not broken.state.nodes["node1"].gives_up
-    assert "not given up yet: volume 'auto' is in use" in node1.operations.status()["problems"][0]
+    assert (
+        "not given up yet: volume 'auto' is in use"
+        in node1.operations.overview.status()["problems"][0]
+    )
     broken["node3"].failover.take_over_lost(broken.state)
     assert broken.volume("auto").owner == "node1"
 
@@ -181,7 +184,9 @@ def test_nothing_is_mounted_or_promoted_where_the_pool_cannot_write(broken: Memo
     assert broken.volume("auto").id not in broken.state.mounts
     broken.lose("node2")
     broken["node2"].is_up = False
-    assert node1.operations.status()["problems"][0].startswith("the pool cannot be written to")
+    assert node1.operations.overview.status()["problems"][0].startswith(
+        "the pool cannot be written to"
+    )
 
 
 def test_a_candidate_whose_pool_cannot_write_has_no_turn(demo: MemoryCluster) -> None:
@@ -206,7 +211,7 @@ def test_a_pool_that_writes_again_keeps_what_nobody_has_taken(broken: MemoryClus
     assert broken.volume("auto").owner == "node1"
     node1.announce()
     assert not broken.state.nodes["node1"].gives_up
-    assert node1.operations.status()["problems"] == []
+    assert node1.operations.overview.status()["problems"] == []
 
 
 def test_what_a_broken_pool_still_has_is_put_aside_when_it_writes_again(
@@ -220,8 +225,8 @@ def test_what_a_broken_pool_still_has_is_put_aside_when_it_writes_again(
     broken["node3"].failover.take_over_lost(broken.state)
     cast(MemoryPool, node1.pool).is_read_only = False
     node1.look_at_pool()
-    node1.custody.tidy()
-    [aside] = node1.operations.conflicts()["asides"]
+    node1.reconciler.tidy()
+    [aside] = node1.operations.removals.conflicts()["asides"]
     node1.driver.create("rescued", {"from": aside["reference"]})
     assert node1.read("rescued") == "not copied"
     assert node1.read("auto") == "hello"

@@ -40,7 +40,7 @@ def test_a_removed_volume_is_purged_everywhere(demo: MemoryCluster) -> None:
     ]  # fmt: skip
     assert demo["node1"].read("demo") == "text"
     with pytest.raises(Refused, match="no removed volume 'old' is kept"):
-        demo["node1"].operations.undelete("old")
+        demo["node1"].operations.removals.undelete("old")
 
 
 def test_all_keeps_what_only_a_replaced_owner_had(demo: MemoryCluster) -> None:
@@ -66,21 +66,21 @@ def lost(demo: MemoryCluster) -> MemoryCluster:
 
 def listed(cluster: MemoryCluster, volume: str) -> list[str]:
     """What `flocker conflicts` lists of a volume."""
-    found = cluster["node2"].operations.conflicts()["asides"]
+    found = cluster["node2"].operations.removals.conflicts()["asides"]
     return [each["reference"] for each in found if each["volume"] == volume]
 
 
 def test_what_only_a_lost_owner_had_of_a_removed_volume_is_listed(lost: MemoryCluster) -> None:
     node1 = lost["node1"]
-    node1.custody.tidy()
+    node1.reconciler.tidy()
     [reference] = listed(lost, "demo")
-    told = lost["node2"].operations.history("demo")["events"]
+    told = lost["node2"].operations.overview.history("demo")["events"]
     assert any(reference in each["why"] for each in told)
-    node1.custody.tidy()
+    node1.reconciler.tidy()
     assert listed(lost, "demo") == [reference], "once"
     node1.driver.create("saved", {"from": reference})
     assert node1.read("saved") == "only on node1"
-    lost["node2"].operations.undelete("demo")
+    lost["node2"].operations.removals.undelete("demo")
     assert node1.read("demo") == "after that"
     assert listed(lost, "demo") == [reference]
 
@@ -92,7 +92,7 @@ def test_a_purge_keeps_what_only_a_lost_owner_had_and_says_so(
 ) -> None:
     node1 = lost["node1"]
     if has_looked:
-        node1.custody.tidy()
+        node1.reconciler.tidy()
     answer = lost["node2"].upkeep.purge(reference)
     [kept] = listed(lost, "demo")
     assert kept in answer["kept"]
@@ -193,7 +193,7 @@ def test_a_volume_that_is_gone_gives_its_name_back(gone: MemoryCluster) -> None:
     assert "only" not in gone.state.volumes
     node1.driver.create("only", {})
     node1.write("only", "new")
-    assert node1.operations.history("only")["events"][-1]["what"] == "created"
+    assert node1.operations.overview.history("only")["events"][-1]["what"] == "created"
 
 
 def test_a_node_is_forgotten_with_its_member_of_etcd_even_at_the_second_attempt(

@@ -31,7 +31,7 @@ def damage(cluster: MemoryCluster, node: str) -> None:
 
 
 def said_by(machine: Machine) -> list[str]:
-    problems: list[str] = machine.operations.status()["problems"]
+    problems: list[str] = machine.operations.overview.status()["problems"]
     return problems
 
 
@@ -160,6 +160,6 @@ def test_results_survive_a_restart_of_the_daemon(demo: MemoryCluster) -> None:
 def test_a_bad_copy_makes_its_owner_unhealthy(demo: MemoryCluster) -> None:
     damage(demo, "node2")
     demo["node1"].verification.verify("demo")
-    status = {**demo["node1"].operations.status(), "etcd": None}
+    status = {**demo["node1"].operations.overview.status(), "etcd": None}
     _, answer = health(status)
     assert [each for each in answer["problems"] if "the copy on node2" in each]

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker import told
+from flocker import typed_options
 from flocker.errors import EngineAway
 from flocker.records import Volume
-from flocker.told import Told
+from flocker.typed_options import TypedOptions
 from tests.unit.flocker.cluster import MemoryCluster
 
 DEMO = Volume("demo", "id", "node1", 1, "", size_bytes=1 << 30)
@@ -43,11 +43,11 @@ def engine() -> Engine:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "LATER_SECONDS", 0.01)
+    monkeypatch.setattr(typed_options, "LATER_SECONDS", 0.01)
 
 
 def test_what_was_asked_for_and_is_otherwise_is_told(engine: Engine) -> None:
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     assert told_here.differences(DEMO) == []
     told_here.look(DEMO)
     assert told_here.differences(DEMO) == DIFFERENT
@@ -55,7 +55,7 @@ def test_what_was_asked_for_and_is_otherwise_is_told(engine: Engine) -> None:
 
 @pytest.mark.parametrize("options", [{"size": "1024MiB"}, {}, None])
 def test_what_is_as_asked_for_is_not(engine: Engine, options: dict[str, str] | None) -> None:
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     told_here.look(DEMO)
     engine.options = options
     told_here.look(DEMO)
@@ -63,7 +63,7 @@ def test_what_is_as_asked_for_is_not(engine: Engine, options: dict[str, str] | N
 
 
 def test_an_engine_that_is_away_is_remembered_as_it_was(engine: Engine) -> None:
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     told_here.look(DEMO)
     engine.is_away = True
     told_here.look(DEMO)
@@ -75,7 +75,7 @@ NEW = replace(DEMO, id="new")
 
 def test_what_was_asked_for_a_removed_volume_is_not_told_of_the_new_one(engine: Engine) -> None:
     """The engine, which remembers by name, did not hear of the removal."""
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     told_here.look(DEMO)
     assert told_here.differences(NEW) == []
     told_here.look(NEW)
@@ -87,7 +87,7 @@ def test_what_was_asked_for_a_removed_volume_is_not_told_of_the_new_one(engine: 
 
 def test_the_engine_is_asked_about_a_volume_that_another_node_removed(engine: Engine) -> None:
     """To answer it asks the driver, hears that there is none, and forgets the options."""
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     told_here.look(DEMO)
     told_here.removed(DEMO)
     assert engine.asked.acquire(timeout=10)
@@ -117,7 +117,7 @@ class Recording(dict[str, dict[str, str]]):
 
 def test_options_that_make_no_sense_are_told_as_such(engine: Engine) -> None:
     engine.options = {"colour": "blue"}
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     told_here.look(DEMO)
     [problem] = told_here.differences(DEMO)
     assert "unknown option 'colour'" in problem
@@ -125,14 +125,14 @@ def test_options_that_make_no_sense_are_told_as_such(engine: Engine) -> None:
 
 def test_the_engine_is_asked_later_and_by_another_thread(engine: Engine) -> None:
     """It waits for our answer when it asks us, and to answer it would ask us again."""
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     told_here.look_later(DEMO)
     assert engine.asked.acquire(timeout=10)
     assert engine.asked_by != [threading.current_thread()]
 
 
 def test_a_question_that_the_answer_brings_about_is_not_answered_again(engine: Engine) -> None:
-    told_here = Told(engine.read)
+    told_here = TypedOptions(engine.read)
     for _ in range(100):
         told_here.look_later(DEMO)
     assert engine.asked.acquire(timeout=10)
@@ -141,8 +141,8 @@ def test_a_question_that_the_answer_brings_about_is_not_answered_again(engine: E
 
 
 def test_it_is_asked_again_after_a_while(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "AGAIN_SECONDS", -1)
-    told_here = Told(engine.read)
+    monkeypatch.setattr(typed_options, "AGAIN_SECONDS", -1)
+    told_here = TypedOptions(engine.read)
     for _ in range(3):
         told_here.look_later(DEMO)
         assert engine.asked.acquire(timeout=10)

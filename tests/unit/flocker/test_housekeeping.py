@@ -7,19 +7,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker import keeper
+from flocker import announcer, housekeeper
+from flocker.announcer import Announcer
 from flocker.config import Certificates, Config
 from flocker.errors import ControlPlaneAway
-from flocker.keeper import Keeper
+from flocker.housekeeper import Housekeeper
+from flocker.lapse import Lapse
 from flocker.lease_file import LeaseFile
 from flocker.pool import Usage
 from flocker.pulse import Pulse
+from flocker.purging import Purging
 from flocker.records import Look, Node
+from flocker.strays import Strays
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 CONFIG = Config("node1", "127.0.0.1", [], Certificates.within(Path()), lease_seconds=1)
@@ -29,7 +33,8 @@ FAILURES = [ControlPlaneAway("etcd is away"), OSError("disk"), KeyError("surpris
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "RETRY_SECONDS", 0.05)
+    for module in (announcer, housekeeper):
+        monkeypatch.setattr(module, "RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -46,12 +51,43 @@ Start = Callable[[], None]
 
 
 class Housework:
-    """What the keeper has done now and then."""
+    """What is done now and then besides announcing and tidying; notes that it was."""
 
     def __init__(self) -> None:
         self.resumed = threading.Event()
         self.purged = threading.Event()
         self.told = threading.Event()
+
+    def resume(self) -> None:
+        self.resumed.set()
+
+    def purge_old(self) -> None:
+        self.purged.set()
+
+    def refresh(self) -> None:
+        self.told.set()
+
+    def look(self) -> None:
+        """There are no strays."""
+
+    def stop_taken(self) -> None:
+        """Nothing was taken."""
+
+
+class Unwell:
+    """The condition of a node that has a problem and a copy that is stuck."""
+
+    def problems(self) -> list[str]:
+        return ["volume 'demo': stuck"]
+
+    def stuck(self) -> dict[str, str]:
+        return {"id": "its pool is full"}
+
+    def last_look(self) -> Look:
+        return LOOK
+
+    def gives_up(self) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -68,28 +104,28 @@ def pulse() -> Pulse:
 def start(
     node1: Machine, lease_file: LeaseFile, housework: Housework, pulse: Pulse
 ) -> Iterator[Start]:
-    """Starts node1's keeper, which runs until the test ends."""
+    """Starts what keeps node1 part of the cluster, which runs until the test ends."""
     stopping = threading.Event()
 
     def start() -> None:
-        Keeper(
+        keeper = Housekeeper(
+            node1.context,
+            engine=housework,
+            reconciler=node1.reconciler,
+            purging=cast(Purging, housework),
+            strays=cast(Strays, housework),
+            pause_seconds=CONFIG.lease_seconds / 3,
+        )
+        Announcer(
             CONFIG,
-            ownership=node1.ownership,
-            mirror=node1.mirror,
-            pool=node1.pool,
-            custody=node1.custody,
+            node1.context,
+            Unwell(),
+            fence=housework,
             lease_file=lease_file,
-            stop_taken=lambda: None,
-            tell_fence=housework.told.set,
-            resume=housework.resumed.set,
-            purge=housework.purged.set,
-            see_time_pass=lambda: node1.observed.look(node1.mirror.state),
-            look_for_strays=lambda: None,
-            problems=lambda: ["volume 'demo': stuck"],
-            stuck=lambda: {"id": "its pool is full"},
-            last_look=lambda: LOOK,
-            gives_up=lambda: False,
+            lapse=cast(Lapse, housework),
+            on_joined=keeper.catch_up_again,
         ).start(stopping, pulse)
+        keeper.start(stopping, pulse)
 
     yield start
     stopping.set()
@@ -167,7 +203,7 @@ def test_an_announcement_that_took_long_is_followed_up_at_once(
     node1: Machine, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fence counts from when it was asked for, so a pause after it would come on top."""
-    monkeypatch.setattr(keeper, "RENEWALS", 1)
+    monkeypatch.setattr(announcer, "RENEWALS", 1)
     announce, times = node1.ownership.announce, []
 
     def slow(node: Node, look: Look) -> bool:
@@ -192,7 +228,7 @@ def test_that_etcd_is_away_is_said_once(
 ) -> None:
     cluster.ownership.expire("node1")
     node1.etcd.is_away = True
-    with caplog.at_level(logging.WARNING, "flocker.keeper"):
+    with caplog.at_level(logging.WARNING, "flocker.announcer"):
         start()
         for _ in range(5):
             assert attempts.acquire(timeout=10)
@@ -243,7 +279,7 @@ def test_a_node_that_cannot_put_right_what_is_lost_tries_again(
     failure: Exception,
 ) -> None:
     done = threading.Event()
-    monkeypatch.setattr(node1.custody, task, fails_first(lambda: done.set(), failure))
+    monkeypatch.setattr(node1.reconciler, task, fails_first(lambda: done.set(), failure))
     start()
     assert done.wait(10)
 
@@ -252,8 +288,8 @@ def test_a_failure_is_reason_to_catch_up_again(
     node1: Machine, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caught_up = threading.Semaphore(0)
-    monkeypatch.setattr(node1.custody, "catch_up", caught_up.release)
-    monkeypatch.setattr(node1.custody, "tidy", fails_first(lambda: None, OSError("disk")))
+    monkeypatch.setattr(node1.reconciler, "catch_up", caught_up.release)
+    monkeypatch.setattr(node1.reconciler, "tidy", fails_first(lambda: None, OSError("disk")))
     start()
     for _ in range(2):
         assert caught_up.acquire(timeout=10)
@@ -264,7 +300,7 @@ def test_a_node_that_knows_nothing_of_the_cluster_puts_nothing_right(
 ) -> None:
     called = threading.Event()
     for task in ("catch_up", "tidy"):
-        monkeypatch.setattr(node1.custody, task, called.set)
+        monkeypatch.setattr(node1.reconciler, task, called.set)
     node1.etcd.is_away = True
     start()
     for _ in range(3):
@@ -278,7 +314,7 @@ def test_a_node_that_knows_nothing_of_the_cluster_puts_nothing_right(
 def test_what_was_put_aside_long_ago_is_purged_now_and_then(
     start: Start, housework: Housework, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "PURGE_SECONDS", -1)
+    monkeypatch.setattr(housekeeper, "PURGE_SECONDS", -1)
     start()
     for _ in range(2):
         assert housework.purged.wait(10)
@@ -304,9 +340,9 @@ def test_what_cannot_be_put_right_keeps_nothing_else_from_being_done(
     def refuse() -> None:
         raise OSError("disk")
 
-    monkeypatch.setattr(keeper, "PURGE_SECONDS", -1)
+    monkeypatch.setattr(housekeeper, "PURGE_SECONDS", -1)
     for name, event in done.items():
-        monkeypatch.setattr(node1.custody, name, refuse if name == task else event.set)
+        monkeypatch.setattr(node1.reconciler, name, refuse if name == task else event.set)
     start()
     [other] = done.keys() - {task}
     for _ in range(2):
@@ -319,7 +355,9 @@ def test_what_does_not_work_is_announced(cluster: MemoryCluster, start: Start) -
     cluster.ownership.expire("node1")
     start()
     eventually(lambda: is_known(cluster), is_=True, within=10)
-    assert cluster["node2"].operations.status()["nodes"][0]["problems"] == ["volume 'demo': stuck"]
+    assert cluster["node2"].operations.overview.status()["nodes"][0]["problems"] == [
+        "volume 'demo': stuck"
+    ]
     assert cluster.state.looks["node1"] == LOOK
 
 
@@ -332,7 +370,8 @@ def test_a_thread_that_hangs_shows_in_the_pulse(
     part: str,
     limit: str,
 ) -> None:
-    monkeypatch.setattr(keeper, f"{limit}_SECONDS", 1.0)
+    module = announcer if part == "announcing" else housekeeper
+    monkeypatch.setattr(module, f"{limit}_SECONDS", 1.0)
     goes_on = threading.Event()
     owner, name = {
         "announcing": (node1.ownership, "announce"), "tidying": (node1.pool, "make_reserve"),

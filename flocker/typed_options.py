@@ -35,7 +35,7 @@ class _Typed:
     options: dict[str, str]
 
 
-class Told:
+class TypedOptions:
     """The options typed here, read from the engine a moment after it asked about a volume."""
 
     def __init__(self, read: Callable[[str], dict[str, str] | None]) -> None:

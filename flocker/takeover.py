@@ -11,7 +11,7 @@ from flocker.pool import Pool
 from flocker.records import Volume
 
 
-class Adoption:
+class Takeover:
     """Makes this node's copies writable; of one volume one at a time.
 
     A move that is about to end, a takeover and a person's promotion may meet. The later
@@ -23,7 +23,7 @@ class Adoption:
         self._pool = pool
         self._locks: dict[str, threading.Lock] = {}
 
-    def take(self, volume: Volume, taken: Volume, record: Callable[[], Volume]) -> Volume:
+    def complete(self, volume: Volume, taken: Volume, record: Callable[[], Volume]) -> Volume:
         """Have a writable copy of `taken.base`, and then the ownership.
 
         In this order, as a node that owns a volume has it. Should the record not be
