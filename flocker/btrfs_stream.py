@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+import flocker
 from flocker import liveness, receiver, subvolume
 from flocker.errors import PoolError, StreamRefused, TransferFailed
 from flocker.liveness import Watch, of_process, of_thread
@@ -146,7 +147,7 @@ def receive(stream: Iterable[bytes], path: Path, base: Path | None) -> None:
             [*RECEIVER, str(path), *([] if base is None else [str(base)])],
             stdin=subprocess.PIPE,
             stderr=complaints,
-            env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+            env={"PYTHONPATH": str(Path(flocker.__file__).parent.parent)},
         )
         assert program.stdin is not None
         watch = Watch("receiving a snapshot", [of_process(program.pid)], TransferFailed)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import flocker
 from flocker.errors import PoolError
 from flocker.records import Record
 
@@ -52,7 +53,7 @@ def of(folder: Path, bytes_per_second: int) -> Digest:
     Raises:
         PoolError: something in it cannot be read; the message names it.
     """
-    package = Path(__file__).parent.parent
+    package = Path(flocker.__file__).parent.parent
     done = subprocess.run(
         [sys.executable, "-BPs", "-m", "flocker.digest", str(folder), str(bytes_per_second)],
         env={**os.environ, "PYTHONPATH": str(package)},

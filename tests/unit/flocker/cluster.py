@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from time import monotonic
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 from flocker.clocks import Clocks
