@@ -10,15 +10,15 @@ import sys
 import threading
 from pathlib import Path
 
-from flocker import private
-from flocker.api import refuse_engine
-from flocker.config import Config
+from flocker.api.plugin import refuse_engine
+from flocker.api.serving import serve_on_peer_socket, serve_on_plugin_socket
+from flocker.base import private
+from flocker.base.config import Config
+from flocker.base.errors import FlockerError
+from flocker.base.printable import printable
+from flocker.base.pulse import LOOP_SECONDS, Pulse
+from flocker.base.systemd import tell_systemd
 from flocker.daemon import assemble
-from flocker.errors import FlockerError
-from flocker.printable import printable
-from flocker.pulse import LOOP_SECONDS, Pulse
-from flocker.serving import serve_on_peer_socket, serve_on_plugin_socket
-from flocker.systemd import tell_systemd
 
 log = logging.getLogger("flocker")
 

@@ -8,38 +8,38 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from flocker import majority
-from flocker.announcer import Announcer
-from flocker.api import serve_engine
-from flocker.btrfs import BtrfsPool
-from flocker.clocks import Clocks
-from flocker.config import Config
-from flocker.engine import Engine
-from flocker.etcd import EtcdOwnership
-from flocker.etcd_care import EtcdCare
-from flocker.expulsion import Expulsion
-from flocker.guard import Guard
-from flocker.hidden import Hidden
-from flocker.housekeeper import Housekeeper
-from flocker.identity import Identity
-from flocker.lease_file import LeaseFile
-from flocker.membership import Membership, guarded
-from flocker.mirror import Mirror
-from flocker.mount_counts import MountCounts
+from flocker.api.operator_api import add_operator_routes, add_watching_routes
+from flocker.api.peer import HttpPeers, Parts, serve_peers
+from flocker.api.plugin import serve_engine
+from flocker.api.rights import Rights
+from flocker.api.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
+from flocker.api.verification_api import add_peer_verification_routes, add_verification_routes
+from flocker.api.watching import Watching
+from flocker.base.config import Config
+from flocker.base.pulse import DISK_SECONDS, Pulse
+from flocker.care.housekeeper import Housekeeper
+from flocker.certificates.renewal import Renewal
+from flocker.certificates.tls import Tls
+from flocker.consensus import majority
+from flocker.consensus.etcd import EtcdOwnership
+from flocker.consensus.etcd_care import EtcdCare
+from flocker.consensus.mirror import Mirror
+from flocker.engine.client import Engine
+from flocker.engine.hidden import Hidden
+from flocker.engine.mount_counts import MountCounts
+from flocker.engine.pool_mounts import PoolMounts
+from flocker.engine.volume_use import VolumeUse
+from flocker.fence.guard import Guard
+from flocker.fence.lease_file import LeaseFile
+from flocker.membership.announcer import Announcer
+from flocker.membership.expulsion import Expulsion
+from flocker.membership.identity import Identity
+from flocker.membership.membership import Membership, guarded
+from flocker.membership.refusals import Refusals
+from flocker.node.clocks import Clocks
 from flocker.node_parts import NodeParts, OwnReport, Ports, build
-from flocker.operator_api import add_operator_routes, add_watching_routes
-from flocker.peer import HttpPeers, Parts, serve_peers
-from flocker.pool_mounts import PoolMounts
-from flocker.pulse import DISK_SECONDS, Pulse
-from flocker.refusals import Refusals
-from flocker.renewal import Renewal
-from flocker.rights import Rights
-from flocker.tls import Tls
-from flocker.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
-from flocker.verification_api import add_peer_verification_routes, add_verification_routes
-from flocker.volume_folder import live_of
-from flocker.volume_use import VolumeUse
-from flocker.watching import Watching
+from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.volume_folder import live_of
 
 
 @dataclass(frozen=True)

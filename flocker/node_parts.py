@@ -11,47 +11,47 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from flocker.changes import Changes
-from flocker.clocks import Clocks
-from flocker.condition import Condition, clock_problems
-from flocker.config import Config
-from flocker.context import NodeContext
-from flocker.demotion import Demotion
-from flocker.driver import Driver, Guarding, PeerVolumes
-from flocker.failover import Failover
-from flocker.follower import Follower
-from flocker.giving_up import GivingUp
-from flocker.handoff import Arrivals, Handoff, PeerOwners
-from flocker.lapse import Lapse
-from flocker.lease_file import AutoVolume
-from flocker.membership import Membership, guarded
-from flocker.metrics import Metrics
-from flocker.mirror import Mirror
-from flocker.moves import Moves
-from flocker.observed import Observed
-from flocker.operations import Operations
-from flocker.overview import Overview
-from flocker.peer_requests import PeerRequests
-from flocker.pool import Pool
-from flocker.pool_health import PoolHealth
-from flocker.publisher import Publisher
-from flocker.purging import Purging
-from flocker.reconciler import Reconciler
-from flocker.removals import PeerRemovals, Removals
-from flocker.removed_copies import RemovedCopies
-from flocker.replication import Retention
-from flocker.room import shortages
-from flocker.snapshots import Snapshots
-from flocker.standing import PeerStanding, Standing
-from flocker.strays import PeerStrays, Strays
-from flocker.surplus import Surplus
-from flocker.takeover import Takeover
-from flocker.transfer import PeerSnapshots, Transfers
-from flocker.troubles import Troubles
-from flocker.typed_options import TypedOptions
-from flocker.upkeep import PeerUpkeep, Upkeep
-from flocker.verification import PeerDigests, Verification
-from flocker.volume_use import VolumeUse
+from flocker.api.metrics import Metrics
+from flocker.base.config import Config
+from flocker.base.troubles import Troubles
+from flocker.care.condition import Condition, clock_problems
+from flocker.care.purging import Purging
+from flocker.care.reconciler import Reconciler
+from flocker.care.removed_copies import RemovedCopies
+from flocker.care.strays import PeerStrays, Strays
+from flocker.care.surplus import Surplus
+from flocker.care.verification import PeerDigests, Verification
+from flocker.consensus.mirror import Mirror
+from flocker.engine.typed_options import TypedOptions
+from flocker.engine.volume_use import VolumeUse
+from flocker.fence.lapse import Lapse
+from flocker.fence.lease_file import AutoVolume
+from flocker.membership.membership import Membership, guarded
+from flocker.membership.standing import PeerStanding, Standing
+from flocker.moving.demotion import Demotion
+from flocker.moving.failover import Failover
+from flocker.moving.follower import Follower
+from flocker.moving.giving_up import GivingUp
+from flocker.moving.handoff import Arrivals, Handoff, PeerOwners
+from flocker.moving.peer_requests import PeerRequests
+from flocker.moving.publisher import Publisher
+from flocker.moving.takeover import Takeover
+from flocker.moving.transfer import PeerSnapshots, Transfers
+from flocker.node.clocks import Clocks
+from flocker.node.context import NodeContext
+from flocker.node.observed import Observed
+from flocker.node.retention import Retention
+from flocker.pool.health import PoolHealth
+from flocker.pool.protocol import Pool
+from flocker.pool.shortages import shortages
+from flocker.volumes.changes import Changes
+from flocker.volumes.driver import Driver, Guarding, PeerVolumes
+from flocker.volumes.moves import Moves
+from flocker.volumes.operations import Operations
+from flocker.volumes.overview import Overview
+from flocker.volumes.removals import PeerRemovals, Removals
+from flocker.volumes.snapshots import Snapshots
+from flocker.volumes.upkeep import PeerUpkeep, Upkeep
 
 
 class Peers(

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
 
-from flocker import private, signing
-from flocker.signing import Wanted
+from flocker.base import private
+from flocker.certificates import signing
+from flocker.certificates.signing import Wanted
 
 
 class Step(IntEnum):

@@ -23,8 +23,9 @@ from contextlib import contextmanager
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
-from flocker import leaves, private, signing
-from flocker.signing import SigningFailed, Wanted
+from flocker.base import private
+from flocker.certificates import leaves, signing
+from flocker.certificates.signing import SigningFailed, Wanted
 from host.authorities import NotYet, Step, change
 
 USAGE = """usage: certificates DIRECTORY NODE=ADDRESS...

@@ -6,8 +6,8 @@ import struct
 import uuid
 from pathlib import Path
 
-from flocker import subvolume
-from flocker.send_stream import Attribute, Kind
+from flocker.btrfs import subvolume
+from flocker.streams.send_stream import Attribute, Kind
 
 Value = bytes | int | tuple[int, int]  # the latter: seconds and nanoseconds
 INODE = 3  # of what is made, where it was sent; `btrfs receive` wants to be told

@@ -13,12 +13,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from flocker.base.errors import BadRequest
+from flocker.base.options import read_size
+from flocker.base.printable import printable, printable_json, printable_parts
 from flocker.cli import wording
 from flocker.cli.client import FAILED, WRONGLY_TYPED, Answer, Daemon, Failed
 from flocker.cli.progress import moving, waiting
-from flocker.errors import BadRequest
-from flocker.options import read_size
-from flocker.printable import printable, printable_json, printable_parts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

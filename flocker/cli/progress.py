@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from flocker.base.options import about
 from flocker.cli.client import Answer, Daemon, Failed
-from flocker.options import about
 
 POLL_SECONDS = 0.5  # the daemon tells once a second how far a move is
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flocker.options import about, format_size
+from flocker.base.options import about, format_size
 
 Part = dict[str, Any]  # of an answer, as the daemon gave it
 

@@ -6,7 +6,7 @@ import ctypes
 import os
 import subprocess
 
-from flocker.config import PLUGIN_SOCKET
+from flocker.base.config import PLUGIN_SOCKET
 
 PLUGINS = PLUGIN_SOCKET.parent  # every engine looks here for its plugins
 CLONE_NEWNS = 0x20000

@@ -10,8 +10,9 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
-from flocker import applier, send_stream, subvolume
-from flocker.errors import TransferFailed
+from flocker.base.errors import TransferFailed
+from flocker.btrfs import subvolume
+from flocker.streams import applier, send_stream
 from tests.fuzz.streams import a_stream, in_pieces
 
 Outcomes = Counter[str]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from flocker.errors import OwnerAway, TransferFailed
+from flocker.base.errors import OwnerAway, TransferFailed
 from tests.unit.flocker.wires import LOST_WITHIN, PowerCut, silence
 
 ANSWER_SECONDS = 5.0  # for which a peer is waited for, or the next piece of its stream

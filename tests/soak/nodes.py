@@ -18,28 +18,24 @@ from types import ModuleType
 from typing import Any, cast
 from unittest import mock
 
-from flocker import (
-    follower,
-    housekeeper,
-    pool_health,
-    setbacks,
-    succession,
-    volume_use,
-)
-from flocker.announcer import Announcer
-from flocker.engine import Engine, EngineUse, Stopped
-from flocker.errors import FlockerError, Refused
-from flocker.fence import Fence
-from flocker.guard import Guard
-from flocker.housekeeper import Housekeeper
-from flocker.lease_file import LeaseFile, boottime
-from flocker.memory_etcd import MemoryEtcd
-from flocker.memory_ownership import MemoryOwnership
-from flocker.memory_pool import MemoryPool
-from flocker.pool import Pool
-from flocker.pulse import Pulse
-from flocker.records import Volume
+from flocker.base.errors import FlockerError, Refused
+from flocker.base.pulse import Pulse
+from flocker.base.records import Volume
+from flocker.care import housekeeper
+from flocker.care.housekeeper import Housekeeper
+from flocker.engine import volume_use
+from flocker.engine.client import Engine, EngineUse, Stopped
+from flocker.fence.fence import Fence
+from flocker.fence.guard import Guard
+from flocker.fence.lease_file import LeaseFile, boottime
+from flocker.membership.announcer import Announcer
+from flocker.moving import follower, setbacks, succession
+from flocker.pool import health as pool_health
+from flocker.pool.protocol import Pool
 from tests.soak.lines import Answers, Line, Weather, seeded
+from tests.twins.memory_etcd import MemoryEtcd
+from tests.twins.memory_ownership import MemoryOwnership
+from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import Containers, DirectPeers, Etcd, Machine, MemoryCluster
 from tests.unit.flocker.wires import PowerCut, Wired, silence
 from tests.unit.flocker.writers import Writers

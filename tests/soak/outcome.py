@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from acceptance.base.waiting import NeverCame, eventually
-from flocker.errors import FlockerError
+from flocker.base.errors import FlockerError
 
 SETTLE_SECONDS = 60
 DONE = "done"

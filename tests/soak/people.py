@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
-from flocker.errors import FlockerError
+from flocker.base.errors import FlockerError
 from tests.soak.lines import seeded
 from tests.unit.flocker.wires import PowerCut
 

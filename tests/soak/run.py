@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from acceptance.base.waiting import NeverCame, eventually
-from flocker.errors import FlockerError, Refused
-from flocker.memory_pool import MemoryPool
+from flocker.base.errors import FlockerError, Refused
+from tests.twins.memory_pool import MemoryPool
 from tests.soak.nodes import NAMES, TwinNodes, in_haste
 from tests.soak.outcome import DONE, SETTLE_SECONDS, Outcome, answer
 from tests.soak.people import People, Work, everyday, stack

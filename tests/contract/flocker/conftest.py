@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker.belief import Belief
-from flocker.btrfs import BtrfsPool
-from flocker.memory_pool import MemoryPool
-from flocker.pool import Pool
+from flocker.base.belief import Belief
+from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.protocol import Pool
 from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of this folder
     etcd,
     join,
@@ -24,6 +23,7 @@ from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of thi
     session_etcd,
 )
 from tests.contract.flocker.late_etcd import way  # noqa: F401
+from tests.twins.memory_pool import MemoryPool
 
 POOL_BYTES = 512 << 20
 SURE = Belief(lambda: None)  # a caller that cannot be wrong

@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from flocker import leaves, renewal, signing
 from flocker.__main__ import FIRST_INHERITED_FD, serve
-from flocker.config import Certificates, Config
+from flocker.base.config import Certificates, Config
+from flocker.certificates import leaves, renewal, signing
 
 SHORT_SECONDS = 20  # of a certificate, for tests of its renewal
 

@@ -13,11 +13,11 @@ import pytest
 import requests
 
 from acceptance.base.waiting import eventually
-from flocker.etcd import EtcdOwnership
-from flocker.memory_ownership import MemoryOwnership
-from flocker.ownership import Ownership
+from flocker.consensus.etcd import EtcdOwnership
+from flocker.consensus.ownership import Ownership
 from tests.contract import signals
 from tests.contract.ports import free_port
+from tests.twins.memory_ownership import MemoryOwnership
 
 LEASE_SECONDS = 2
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import pytest
 import requests
 
-from flocker.errors import ControlPlaneAway
-from flocker.etcd import EtcdOwnership
-from flocker.memory_ownership import MemoryOwnership
-from flocker.ownership import Ownership
+from flocker.base.errors import ControlPlaneAway
+from flocker.consensus.etcd import EtcdOwnership
+from flocker.consensus.ownership import Ownership
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
+from tests.twins.memory_ownership import MemoryOwnership
 
 Question = dict[str, Any]
 

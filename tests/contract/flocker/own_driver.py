@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from acceptance.base.waiting import eventually
-from flocker.config import PLUGIN_SOCKET
+from flocker.base.config import PLUGIN_SOCKET
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
 from tests.contract.flocker.own_engine import OwnEngine

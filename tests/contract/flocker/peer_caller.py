@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flocker.callers import Caller
-from flocker.config import Certificates
-from flocker.tls import Tls
+from flocker.api.callers import Caller
+from flocker.base.config import Certificates
+from flocker.certificates.tls import Tls
 from tests.contract.flocker.peer_certificates import ADDRESS
 
 Ask = Callable[..., httpx2.Response]

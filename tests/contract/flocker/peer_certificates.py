@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from flocker.config import Certificates
+from flocker.base.config import Certificates
 
 ADDRESS = "127.0.0.1"
 

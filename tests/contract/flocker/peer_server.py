@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from fastapi import FastAPI
 
 from acceptance.base.waiting import eventually
-from flocker.operator_api import add_watching_routes
-from flocker.peer import Parts, serve_peers
-from flocker.serving import serve_on_peer_socket
-from flocker.tls import Tls
-from flocker.upkeep_api import add_peer_upkeep_routes
-from flocker.verification_api import add_peer_verification_routes
+from flocker.api.operator_api import add_watching_routes
+from flocker.api.peer import Parts, serve_peers
+from flocker.api.serving import serve_on_peer_socket
+from flocker.api.upkeep_api import add_peer_upkeep_routes
+from flocker.api.verification_api import add_peer_verification_routes
+from flocker.certificates.tls import Tls
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
 from tests.unit.flocker.cluster import Machine
 

@@ -13,15 +13,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from acceptance.base.waiting import eventually
-from flocker.config import Certificates, Config
+from flocker.base.config import Certificates, Config
+from flocker.base.errors import Refused
+from flocker.base.pulse import Pulse
+from flocker.base.records import Copy, Event, Snapshot, Volume, now
+from flocker.consensus.etcd import EtcdOwnership
+from flocker.consensus.etcd_wire import Members, delete
 from flocker.daemon import assemble
-from flocker.errors import Refused
-from flocker.etcd import EtcdOwnership
-from flocker.etcd_wire import Members, delete
-from flocker.kernel import processes_with
-from flocker.lease_file import Heartbeat, LeaseFile, boottime
-from flocker.pulse import Pulse
-from flocker.records import Copy, Event, Snapshot, Volume, now
+from flocker.engine.mount_table import processes_with
+from flocker.fence.lease_file import Heartbeat, LeaseFile, boottime
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
@@ -111,7 +111,7 @@ def test_a_volume_whose_record_is_lost_is_shown_and_comes_back(
     etcd: Etcd,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("flocker.strays.STRAY_SECONDS", 1)
+    monkeypatch.setattr("flocker.care.strays.STRAY_SECONDS", 1)
     operator, peers, root = node1
     eventually(lambda: health(operator), is_=[], within=30)
     assert peers.post("/volumes/demo/create", json={"options": {"size": "64MiB"}}).json() == {}

@@ -75,7 +75,7 @@ def test_another_checkout_makes_the_same_package_until_something_changes(
         assert deb.is_current()
     assert deb.package().is_relative_to(elsewhere)
     assert deb.package().read_bytes() == package.read_bytes()
-    with (elsewhere / "flocker" / "config.py").open("a") as file:
+    with (elsewhere / "flocker" / "base" / "config.py").open("a") as file:
         file.write("\n")
     assert not deb.is_current()
 
@@ -140,7 +140,9 @@ def test_each_library_brings_its_licence(package: Path) -> None:
     assert len(told) == len(deb.library_names())
 
 
-@pytest.mark.parametrize("module", ["flocker.daemon", "flocker.fence", "flocker.cli.commands"])
+@pytest.mark.parametrize(
+    "module", ["flocker.daemon", "flocker.fence.fence", "flocker.cli.commands"]
+)
 def test_the_driver_needs_no_other_library(package: Path, tmp_path: Path, module: str) -> None:
     subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
     done = subprocess.run(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flocker import leaves, signing
-from flocker.leaves import Leaf
-from flocker.signing import DAY_SECONDS, Wanted
+from flocker.certificates import leaves, signing
+from flocker.certificates.leaves import Leaf
+from flocker.certificates.signing import DAY_SECONDS, Wanted
 
 SCRIPT = Path(__file__).parents[3] / "provision" / "certificates"
 NODES = ("node1=127.0.0.1", "node2=172.16.78.251")

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker import leaves, private, signing
+from flocker.certificates import leaves
+from flocker.base import private
+from flocker.certificates import signing
 from host import ROOT
 
 pytestmark = pytest.mark.contract

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker import leaves
+from flocker.certificates import leaves
 from host import ROOT
 
 pytestmark = pytest.mark.contract

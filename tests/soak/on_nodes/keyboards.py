@@ -12,7 +12,7 @@ from threading import Lock
 from acceptance.base.waiting import eventually
 from acceptance.cluster.cluster import Cluster
 from acceptance.nodes.access import NodeAway
-from flocker.errors import FlockerError, Refused
+from flocker.base.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts, lines_in
 from tests.soak.people import Work
 

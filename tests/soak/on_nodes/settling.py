@@ -11,7 +11,7 @@ from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.pool_check import POOL, check_is_clean
 from acceptance.nodes.node import Node
 from acceptance.operator import Operator
-from flocker.errors import FlockerError, Refused
+from flocker.base.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Keyboards
 from tests.soak.on_nodes.wellness import unforeseen, unwell

@@ -15,30 +15,30 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
-from flocker.clocks import Clocks
-from flocker.config import Certificates, Config
-from flocker.digest import Digest
-from flocker.engine import EngineUse, Stopped
-from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused, TransferFailed
-from flocker.expulsion import Expulsion
-from flocker.identity import Identity
-from flocker.increments import Increment, Increments, Wanted, decode, encode
-from flocker.lease_file import AutoVolume
-from flocker.membership import Membership
-from flocker.memory_etcd import Stored
-from flocker.memory_ownership import MemoryOwnership
-from flocker.memory_pool import MemoryPool
-from flocker.mirror import Mirror
-from flocker.mount_counts import MountCounts
+from flocker.api.rights import Rights
+from flocker.base.config import Certificates, Config
+from flocker.base.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused, TransferFailed
+from flocker.base.records import ClusterState, Move, Node, Removed, Snapshot, Volume
+from flocker.consensus.mirror import Mirror
+from flocker.consensus.ownership import Ownership
+from flocker.engine.client import EngineUse, Stopped
+from flocker.engine.mount_counts import MountCounts
+from flocker.engine.volume_use import VolumeUse
+from flocker.fence.lease_file import AutoVolume
+from flocker.membership.expulsion import Expulsion
+from flocker.membership.identity import Identity
+from flocker.membership.membership import Membership
+from flocker.moving.increments import Increment, Increments, Wanted, decode, encode
+from flocker.moving.replica_choice import complete_until
+from flocker.node.clocks import Clocks
 from flocker.node_parts import OwnReport, Ports, build
-from flocker.ownership import Ownership
-from flocker.pool import Aside, Pool
-from flocker.pool_health import FAILURES
-from flocker.records import ClusterState, Move, Node, Removed, Snapshot, Volume
-from flocker.replica_choice import complete_until
-from flocker.requests import Forwarded
-from flocker.rights import Rights
-from flocker.volume_use import VolumeUse
+from flocker.pool.digest import Digest
+from flocker.pool.health import FAILURES
+from flocker.pool.protocol import Aside, Pool
+from flocker.volumes.requests import Forwarded
+from tests.twins.memory_etcd import Stored
+from tests.twins.memory_ownership import MemoryOwnership
+from tests.twins.memory_pool import MemoryPool
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
 RETENTION_SECONDS = 3600

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker import driver
+from flocker.volumes import driver
 from tests.unit.flocker.cluster import MemoryCluster
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from flocker.errors import BadRequest, FlockerError
-from flocker.operations import Operations
-from flocker.operator_api import Answer, add_operator_routes
-from flocker.upkeep_api import add_upkeep_routes
-from flocker.verification_api import add_verification_routes
+from flocker.api.operator_api import Answer, add_operator_routes
+from flocker.api.upkeep_api import add_upkeep_routes
+from flocker.api.verification_api import add_verification_routes
+from flocker.base.errors import BadRequest, FlockerError
+from flocker.volumes.operations import Operations
 
 
 class Operator:

@@ -44,8 +44,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flocker import observed
-from flocker.errors import (
+from flocker.base.errors import (
     ControlPlaneAway,
     FlockerError,
     NotAdmitted,
@@ -53,13 +52,14 @@ from flocker.errors import (
     Refused,
     StaleEpoch,
 )
-from flocker.identity import Identity
-from flocker.memory_pool import MemoryPool
-from flocker.pool import Aside, Pool
-from flocker.records import Claim, Volume
-from flocker.replica_choice import newest_copy
-from flocker.replication import replicas_of
-from flocker.volume_use import START_SECONDS
+from flocker.base.records import Claim, Volume
+from flocker.engine.volume_use import START_SECONDS
+from flocker.membership.identity import Identity
+from flocker.moving.replica_choice import newest_copy
+from flocker.node import observed
+from flocker.node.retention import replicas_of
+from flocker.pool.protocol import Aside, Pool
+from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Etcd, Machine, MemoryCluster
 from tests.unit.flocker.wires import DeafToMoves, PowerCut, Wire, Wired, nothing_changes, silence
 from tests.unit.flocker.writers import Writers

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from flocker.errors import ControlPlaneAway, FlockerError, OwnerAway, PoolError
-from flocker.records import Claim, ClusterState, Volume
+from flocker.base.errors import ControlPlaneAway, FlockerError, OwnerAway, PoolError
+from flocker.base.records import Claim, ClusterState, Volume
 
 # Calls that tell what etcd did not say, but their node knows: that its lease is a new one.
 LOST_WITHIN = ("announce",)

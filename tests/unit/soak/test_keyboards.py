@@ -9,7 +9,7 @@ import pytest
 
 from acceptance.base.command import Typed
 from acceptance.nodes.access import NodeAway
-from flocker.errors import FlockerError, Refused
+from flocker.base.errors import FlockerError, Refused
 from tests.soak.on_nodes.accounts import Accounts
 from tests.soak.on_nodes.keyboards import Gates, Keyboards
 

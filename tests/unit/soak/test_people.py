@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from acceptance.base.waiting import eventually
-from flocker.errors import Refused
+from flocker.base.errors import Refused
 from tests.soak.lines import seeded
 from tests.soak.people import People, Work, everyday
 

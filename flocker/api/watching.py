@@ -1,0 +1,52 @@
+"""What those are told who watch over a node: its health, and its metrics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flocker.api.metrics import Metrics, Status, health
+from flocker.care.verification import Verification
+from flocker.consensus.etcd_care import EtcdCare
+from flocker.fence.guard import Guard
+from flocker.pool.health import PoolHealth
+from flocker.volumes.overview import Overview
+
+
+class Watching:
+    """The view of one node from outside."""
+
+    def __init__(
+        self,
+        overview: Overview,
+        *,
+        care: EtcdCare,
+        verification: Verification,
+        guard: Guard,
+        pool_health: PoolHealth,
+        metrics: Metrics,
+    ) -> None:
+        self._overview = overview
+        self._care = care
+        self._verification = verification
+        self._guard = guard
+        self._pool_health = pool_health
+        self._metrics = metrics
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """HTTP status and what is behind it."""
+        return health(self._status())
+
+    def metrics(self) -> bytes:
+        """All metrics, in the text format of Prometheus."""
+        return self._metrics.text(self._status())
+
+    def _status(self) -> Status:
+        """The status that operators see, and what only gauges tell; from memory."""
+        return {
+            **self._overview.status(),
+            "etcd": self._care.size and asdict(self._care.size),
+            "verified": self._verification.results(),
+            "is_fence_watching": self._guard.is_watched(),
+            "is_writable": self._pool_health.problem() is None,
+        }

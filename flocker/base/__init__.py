@@ -1,0 +1,1 @@
+"""What every other room speaks: errors, records, settings, and small tools."""

@@ -1,0 +1,1 @@
+"""The file system itself, without a word about volumes."""

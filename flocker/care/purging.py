@@ -1,0 +1,59 @@
+"""Delete for good what was removed or put aside, when the retention has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+from flocker.base.records import Removed
+from flocker.node.context import NodeContext
+
+APART_SECONDS = 3600.0  # between the two looks that a deletion needs, however short the retention
+
+
+class Purging:
+    """Purges one node's pool, and the records of the volumes it owned last.
+
+    Everything can be had back for the retention, by the time this node has observed since it first
+    saw it.
+    """
+
+    def __init__(self, context: NodeContext) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._pool = context.pool
+        self._troubles = context.troubles
+        self._observed = context.retention.observed
+        self._oldest_seconds = max(context.retention.seconds, APART_SECONDS)
+
+    def purge_old(self) -> None:
+        """Purge what the retention is over for; one that cannot be purged stops no other.
+
+        Nothing is purged while clocks disagree: who put it aside, and when, cannot be judged then.
+
+        Raises:
+            ControlPlaneAway: nothing is purged.
+        """
+        state = self._ownership.state()
+        asides = {aside.reference: aside for aside in self._pool.asides()}
+        removed = {
+            _key(each): each for each in state.removed.values() if each.volume.owner == self._node
+        }
+        old_asides = self._old("aside", asides)
+        old_removed = self._old("removed", removed)
+        if self._observed.doubt(state) is not None:
+            return
+        with self._troubles.round("purging") as round_:
+            for reference in old_asides:
+                purge = partial(self._pool.purge_aside, reference)
+                round_.attempt(f"copy {reference}", purge)
+            for key in old_removed:
+                self._ownership.purge(removed[key])
+
+    def _old(self, kind: str, there: Collection[str]) -> list[str]:
+        ages = self._observed.ages(kind, there)
+        return [key for key, seconds in ages.items() if seconds >= self._oldest_seconds]
+
+
+def _key(removed: Removed) -> str:
+    return f"{removed.volume.id} {removed.removed_at}"

@@ -1,0 +1,236 @@
+"""Compare the copies of a volume with its owner's data: both ends read a snapshot.
+
+On demand (`flocker verify`), and by itself at a bounded rate: the owner compares each of its
+volumes about once a week. A snapshot that both ends have is compared, so containers and
+replicas go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from flocker.base import private
+from flocker.base.background import attempt
+from flocker.base.errors import FlockerError, PoolError, Refused, VolumeNotFound
+from flocker.base.records import Snapshot, Volume, ago, now
+from flocker.node.context import NodeContext
+from flocker.pool.digest import Digest
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+_Read = Digest | FlockerError  # what came of reading a snapshot
+
+AT_ONCE = 4
+AS_FAST_AS_IT_GOES = 1 << 40  # bytes per second
+BY_ITSELF = 8 << 20  # bytes per second
+LOOK_SECONDS = 600.0  # between two volumes
+EACH_SECONDS = 7 * 24 * 3600.0
+
+
+class PeerDigests(Protocol):
+    """Other nodes. Every call may raise OwnerAway."""
+
+    def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
+        """The complete snapshots that node holds, oldest first."""
+
+    def digest(
+        self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int
+    ) -> Digest:
+        """See Verification.digest_here."""
+
+    def verify(self, volume: Volume) -> Answer:
+        """Have the owner verify its volume."""
+
+
+class Verification:
+    """Compares the copies of this node's volumes, and reads its copies of others' for them."""
+
+    def __init__(self, context: NodeContext, peers: PeerDigests, file: Path) -> None:
+        """Args:
+        file: keeps the results, for when the daemon starts again.
+        """
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._retention = context.retention
+        self._peers = peers
+        self._file = file
+        self._lock = threading.Lock()
+        self._results: dict[str, Answer] = _load(file)
+
+    def start(self, stopping: threading.Event) -> None:
+        """Compare one volume after the other in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(LOOK_SECONDS):
+            attempt(log, "no volume could be verified", self.verify_one)
+
+    def verify_one(self) -> None:
+        """Compare the volume of this node that has not been compared for longest, if it is due."""
+        state = self._mirror.state
+        due = [
+            (self._results.get(volume.id, {}).get("at", ""), volume.name)
+            for volume in state.volumes.values()
+            if volume.owner == self._node and self._holders(volume)
+        ]
+        if due and min(due)[0] < ago(EACH_SECONDS):
+            self._compare(state.volumes[min(due)[1]], BY_ITSELF)
+
+    def verify(self, volume: str) -> Answer:
+        """Compare all copies of a volume now.
+
+        Returns:
+            `volume`, `at` and `copies`: for each node, `result` is "same", "differs",
+            "unreadable" or "not compared"; `why` says more.
+
+        Raises:
+            Refused: there is no copy to compare with.
+        """
+        record = self._ownership.volume(volume)
+        if record is None:
+            raise VolumeNotFound(volume)
+        if record.owner != self._node:
+            return self._peers.verify(record)
+        if not self._holders(record):
+            raise Refused(
+                f"volume '{volume}' has no copy on another node that is up, so there is nothing "
+                "to compare; `flocker status` tells where copies are"
+            )
+        return self._compare(record, AS_FAST_AS_IT_GOES)
+
+    def digest_here(self, volume_id: str, snapshot: Snapshot, bytes_per_second: int) -> Digest:
+        """Read a snapshot here, which stays until that is done.
+
+        Raises:
+            Refused: it is not here any more.
+            PoolError: something in it cannot be read.
+        """
+        with self._retention.reading(volume_id, snapshot.number):
+            if snapshot not in self._pool.snapshots(volume_id):
+                raise Refused(f"snapshot {snapshot.number} is gone from {self._node}; try again")
+            return self._pool.digest(volume_id, snapshot.number, bytes_per_second)
+
+    def results(self) -> list[Answer]:
+        """The last result of each volume that this node owns."""
+        state = self._mirror.state
+        own = [volume for volume in state.volumes.values() if volume.owner == self._node]
+        return [self._results[volume.id] for volume in own if volume.id in self._results]
+
+    def problems(self) -> list[str]:
+        """Problems that the results show, for people."""
+        return [
+            f"volume '{result['volume']}': the copy on {copy['node']} {_finding(copy)} "
+            f"(verified at {result['at']}); docs/operations.md says how to replace a copy"
+            for result in self.results()
+            for copy in result["copies"]
+            if copy["result"] in ("differs", "unreadable")
+        ]
+
+    def _holders(self, volume: Volume) -> list[str]:
+        """The other nodes that are up and have a copy."""
+        state = self._mirror.state
+        return sorted(
+            node for node in state.copies_of(volume) if node in state.nodes and node != volume.owner
+        )
+
+    def _compare(self, volume: Volume, bytes_per_second: int) -> Answer:
+        ours: dict[Snapshot, Future[_Read]] = {}
+        theirs: list[tuple[str, Snapshot, Future[_Read]]] = []
+        copies = []
+        with ThreadPoolExecutor(AT_ONCE) as readers:
+            for node in self._holders(volume):
+                try:
+                    snapshot = self._in_common(volume, node)
+                except FlockerError as error:
+                    copies.append(_copy(node, None, "not compared", str(error)))
+                    continue
+                here = partial(self.digest_here, volume.id, snapshot, bytes_per_second)
+                there = partial(self._peers.digest, volume.id, node, snapshot, bytes_per_second)
+                if snapshot not in ours:
+                    ours[snapshot] = readers.submit(_read, here)
+                theirs.append((node, snapshot, readers.submit(_read, there)))
+        for snapshot, read in ours.items():  # the owner's own must at least be readable
+            copies.append(_compared(self._node, snapshot, read.result(), read.result()))
+        for node, snapshot, read in theirs:
+            copies.append(_compared(node, snapshot, ours[snapshot].result(), read.result()))
+        copies.sort(key=lambda copy: str(copy["node"]))
+        result = {"volume": volume.name, "at": now(), "copies": copies}
+        self._keep(volume, result)
+        return result
+
+    def _in_common(self, volume: Volume, node: str) -> Snapshot:
+        here = self._pool.snapshots(volume.id)
+        common = [each for each in self._peers.snapshots(volume.id, node) if each in here]
+        if not common:
+            raise Refused(f"{node} and {self._node} have no snapshot in common yet; try again")
+        return common[-1]
+
+    def _keep(self, volume: Volume, result: Answer) -> None:
+        for copy in result["copies"]:
+            if copy["result"] in ("differs", "unreadable"):
+                log.error("volume '%s': the copy on %s %s", volume.name, copy["node"], copy)
+        with self._lock:
+            known = self._mirror.state.volume_ids()
+            kept = {each: value for each, value in self._results.items() if each in known}
+            self._results = {**kept, volume.id: result}
+            try:
+                private.write(self._file, json.dumps(self._results))
+            except OSError as error:  # then it is verified again sooner
+                log.warning("%s cannot be written: %s", self._file, error)
+
+
+def _read(read: Callable[[], Digest]) -> _Read:
+    try:
+        return read()
+    except FlockerError as error:
+        return error
+
+
+def _compared(node: str, snapshot: Snapshot, ours: _Read, theirs: _Read) -> Answer:
+    if isinstance(theirs, PoolError):
+        return _copy(node, snapshot, "unreadable", str(theirs))
+    if isinstance(theirs, FlockerError):
+        return _copy(node, snapshot, "not compared", str(theirs))
+    if isinstance(ours, FlockerError):
+        return _copy(node, snapshot, "not compared", f"the owner's cannot be read: {ours}")
+    if ours == theirs:
+        return {**_copy(node, snapshot, "same", ""), "size_bytes": theirs.size_bytes}
+    why = f"{theirs.entries} files and folders with {theirs.size_bytes} bytes there, "
+    why += f"{ours.entries} with {ours.size_bytes} at the owner"
+    return _copy(node, snapshot, "differs", why)
+
+
+def _copy(node: str, snapshot: Snapshot | None, result: str, why: str) -> Answer:
+    return {
+        "node": node,
+        "snapshot": snapshot and snapshot.number,
+        "result": result,
+        "why": why,
+        "size_bytes": None,
+    }
+
+
+def _finding(copy: Answer) -> str:
+    if copy["result"] == "unreadable":
+        return f"cannot be read: {copy['why']}"
+    return f"is not what the owner has in snapshot {copy['snapshot']}: {copy['why']}"
+
+
+def _load(file: Path) -> dict[str, Answer]:
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        log.warning("%s cannot be read, begun anew: %s", file, error)
+        return {}

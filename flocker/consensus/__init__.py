@@ -1,0 +1,1 @@
+"""The records that the nodes agree about in etcd. The door is ownership.py."""

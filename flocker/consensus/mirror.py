@@ -1,0 +1,175 @@
+"""The cluster's agreed state, mirrored on this node: quick to read, and readable without etcd.
+
+The engine purges what it knows of a volume when it is told "not found"
+(docs/decisions/0001), so an answer that is only unknown must never say that:
+that a volume is not there is only ever said when etcd says so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from flocker.base import private
+from flocker.base.background import attempt
+from flocker.base.errors import ControlPlaneAway
+from flocker.base.records import ClusterState, Volume
+from flocker.consensus.keyspace import Tables, keyed
+from flocker.consensus.ownership import Ownership
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1
+WRITE_SECONDS = 1  # at least, between two writes of the file
+SETTLE_SECONDS = 2
+
+
+class Mirror:
+    """The ClusterState as this node knows it, kept in `file` for the time before etcd answers.
+
+    `start` makes it follow every change. Until then each read asks `ownership`, which is how
+    tests see each other's changes at once.
+    """
+
+    def __init__(self, ownership: Ownership, file: Path) -> None:
+        self._ownership = ownership
+        self._file = file
+        self._changed = threading.Condition()
+        self._refreshing = threading.Lock()
+        self._state = self._written = self._load()
+        self._is_following = False
+        self._is_connected = False
+
+    def start(self, stopping: threading.Event) -> list[threading.Thread]:
+        """Follow in the background until `stopping` is set; the threads that then end."""
+        self._is_following = True
+        threads = [
+            threading.Thread(target=task, args=(stopping,), name=name, daemon=True)
+            for name, task in (("mirror", self._follow), ("mirror-file", self._keep_written))
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    @property
+    def state(self) -> ClusterState:
+        """What is known; as it was last known while etcd is away. It never changes itself."""
+        if not self._is_following:
+            self.refresh()
+        return self._state
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether etcd answers, so that what is known is how it is."""
+        if not self._is_following:
+            self.refresh()
+        return self._is_connected
+
+    def volumes(self) -> list[Volume]:
+        """All volumes, by name."""
+        return sorted(self.state.volumes.values(), key=lambda volume: volume.name)
+
+    def volume(self, name: str) -> Volume | None:
+        """The volume of that name; None only when etcd says that there is none.
+
+        Raises:
+            ControlPlaneAway: etcd is away and the name was never heard of here.
+        """
+        known = self.state.volumes.get(name)
+        return known if known is not None else self._ownership.volume(name)
+
+    def settle(self, holds: Callable[[ClusterState], bool]) -> None:
+        """Wait until what this node has just written is seen here too, 2 s at most."""
+        if not self._is_following:
+            self.refresh()
+        with self._changed:
+            waits = SETTLE_SECONDS if self._is_following else 0
+            if not self._changed.wait_for(lambda: holds(self._state), waits):
+                log.info("what was just written is not seen here yet")
+
+    def changes(self, last: ClusterState | None, within: float) -> ClusterState:
+        """What is known, as soon as it is not `last` any more or `within` seconds have passed.
+
+        Args:
+            last: what the call before has returned; None for the first.
+        """
+        if not self._is_following:
+            self.refresh()
+        with self._changed:
+            self._changed.wait_for(lambda: self._state is not last, within)
+            return self._state
+
+    def refresh(self) -> None:
+        """Ask once how it is; nothing is forgotten while etcd is away."""
+        with self._refreshing:  # or an older answer might come after a newer one
+            try:
+                self._take(self._ownership.state())
+            except ControlPlaneAway:
+                self._is_connected = False
+            else:
+                self._write()
+
+    def _take(self, state: ClusterState) -> None:
+        with self._changed:
+            self._is_connected = True
+            if state != self._state:
+                self._state = state
+                self._changed.notify_all()
+
+    def _follow(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            failure = "what the cluster agrees about could not be followed"
+            if not attempt(log, failure, lambda: self._follow_once(stopping)):
+                self._is_connected = False  # a mirror that stands still must not be believed
+            stopping.wait(RETRY_SECONDS)
+
+    def _follow_once(self, stopping: threading.Event) -> None:
+        try:
+            for state in self._ownership.follow(stopping):
+                if not self._is_connected:
+                    log.info("what the cluster agrees about is followed")
+                self._take(state)
+        except ControlPlaneAway as error:
+            if self._is_connected:
+                log.warning("volumes are listed as they were last known: %s", error)
+            self._is_connected = False
+
+    def _keep_written(self, stopping: threading.Event) -> None:
+        state: ClusterState | None = None
+        while not stopping.is_set():
+            state = self.changes(state, within=WRITE_SECONDS)
+            self._write()
+            stopping.wait(WRITE_SECONDS)
+        self._write()
+
+    def _write(self) -> None:
+        state = self._state
+        if _lasting(state) == _lasting(self._written):
+            self._written = state  # of the same records, and so quick to compare with the next
+            return
+        try:
+            private.write(self._file, json.dumps(keyed(state)))
+        except OSError as error:  # a full disk must not turn a right answer into an error
+            log.warning("what volumes there are was not written down: %s", error)
+        else:
+            self._written = state
+
+    def _load(self) -> ClusterState:
+        tables = Tables()
+        try:
+            for key, value in dict(json.loads(self._file.read_text())).items():
+                tables.put(key, value)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("%s cannot be read, begun anew: %s", self._file, error)
+        return tables.state()
+
+
+def _lasting(state: ClusterState) -> ClusterState:
+    """What is worth writing down: every node is heard of every few seconds."""
+    return replace(state, nodes={}, seen={}, looks={})

@@ -1,0 +1,1 @@
+"""The fence, a process of its own, and the daemon's side of it."""

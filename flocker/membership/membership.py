@@ -1,0 +1,159 @@
+"""Whether this machine is the node that it is named after, and what it may do if it is not.
+
+Two machines of one name would both be the owner that a volume's record names, at the same epoch.
+So a name belongs to one machine (identity.py), and another one of that name does not join: it has
+no lease, it changes nothing that is agreed, and what uses a volume on it is stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+from flocker.base.errors import ControlPlaneAway, NotAdmitted
+from flocker.base.records import Look, Node
+from flocker.consensus.ownership import Ownership
+from flocker.membership.identity import Identity
+
+log = logging.getLogger(__name__)
+
+READS = ("state", "follow", "volume", "removed", "move", "history", "voters")
+JOIN_SECONDS = 5.0  # the first announcement is on its way as soon as the daemon starts
+
+
+class Membership:
+    """This machine's place in the cluster.
+
+    Args:
+        expel: stops everything on this machine that uses a volume.
+        authority: see Node.
+        patience_seconds: how long a new machine waits for the lease of the one it replaces to
+            run out. One that still meets the other machine after that is a second one.
+        join_seconds: how long a change waits for the first announcement.
+
+    Attributes:
+        ownership: what is agreed, as this machine may change it.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        identity: Identity,
+        expel: Callable[[], object],
+        *,
+        authority: str = "",
+        patience_seconds: float,
+        join_seconds: float = JOIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = ownership
+        self._identity = identity
+        self._expel = expel
+        self._authority = authority
+        self._patience_seconds = patience_seconds
+        self._join_seconds = join_seconds
+        self._clock = clock
+        self._is_known = threading.Event()
+        self._refusal = ""
+        self._refused_since: float | None = None
+        self.ownership = guarded(ownership, self.check_known, READS, announce=self.announce)
+
+    def announce(self, node: Node, look: Look | None = None) -> bool:
+        """See Ownership.announce.
+
+        Raises:
+            NotAdmitted: the name belongs to another machine; nothing uses a volume here any more.
+        """
+        mine = replace(node, machine=self._identity.machine, authority=self._authority)
+        try:
+            is_new = self._shared.announce(mine, look, may_replace=self._identity.is_new)
+        except NotAdmitted as error:
+            self.refuse(error)
+            raise
+        self._identity.settle()
+        self._refusal, self._refused_since = "", None
+        self._is_known.set()
+        return is_new
+
+    def check(self) -> None:
+        """Refuse what only the node of that name may do.
+
+        Raises:
+            NotAdmitted: this machine is known not to be it.
+        """
+        if refusal := self._refusal:
+            raise NotAdmitted(refusal)
+
+    def problems(self) -> list[str]:
+        """Why this machine may not join, for people; nothing if it has, or may."""
+        return [self._refusal] if self._refusal else []
+
+    def check_known(self) -> None:
+        """Refuse also while it is not known yet: for what nobody waits for.
+
+        Raises:
+            ControlPlaneAway: nothing was announced yet.
+            NotAdmitted: as `check`.
+        """
+        if not self._is_known.wait(self._join_seconds):
+            raise ControlPlaneAway("this node has not joined the cluster yet; try again")
+        self.check()
+
+    def refuse(self, error: NotAdmitted) -> None:
+        """Have nothing use a volume here, until the cluster admits this machine."""
+        if self._refusal != str(error):  # once, not at every attempt
+            log.error("%s", error)
+        self._refusal = str(error)
+        self._is_known.set()
+        if self._refused_since is None:
+            self._refused_since = self._clock()
+        if self._clock() - self._refused_since > self._patience_seconds:
+            self._identity.settle()
+        self._expel()
+
+
+Part = TypeVar("Part")
+
+
+def guarded(
+    part: Part, check: Callable[[], None], free: Collection[str] = (), **instead: Callable[..., Any]
+) -> Part:
+    """The same part, which may be used only while `check` does not refuse. See Guarded."""
+    return cast(Part, Guarded(part, check, free, **instead))
+
+
+class Guarded:
+    """A part that may be used only while `check` does not refuse, but for the calls in `free`.
+
+    Args:
+        instead: calls that are answered by something else.
+    """
+
+    def __init__(
+        self,
+        part: object,
+        check: Callable[[], None],
+        free: Collection[str] = (),
+        **instead: Callable[..., Any],
+    ) -> None:
+        self._part = part
+        self._check = check
+        self._free = free
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._instead:
+            return self._instead[name]
+        found = getattr(self._part, name)
+        if name in self._free or not callable(found):
+            return found
+
+        def checked(*arguments: Any, **named: Any) -> Any:
+            self._check()
+            return found(*arguments, **named)
+
+        return checked

@@ -1,0 +1,223 @@
+"""Going on from a replica when the owner is lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+from flocker.base.background import attempt
+from flocker.base.errors import (
+    ControlPlaneAway,
+    FlockerError,
+    PoolError,
+    Refused,
+    StaleEpoch,
+    VolumeNotFound,
+)
+from flocker.base.records import ClusterState, Copy, Volume, ago
+from flocker.moving.demotion import Demotion
+from flocker.moving.replica_choice import complete_until, lost, missing, newest_copy
+from flocker.moving.succession import Turns, has_given_up, is_away
+from flocker.moving.takeover import Takeover
+from flocker.moving.transfer import Transfers
+from flocker.node.clocks import Clocks
+from flocker.node.context import NodeContext
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+BOOT_GRACE_SECONDS = 120
+AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
+
+
+class Failover:
+    """Promotes replicas on this node: when told to, or by itself where failover=auto."""
+
+    def __init__(
+        self,
+        context: NodeContext,
+        *,
+        transfers: Transfers,
+        takeover: Takeover,
+        demotion: Demotion,
+        refuse: Callable[[Volume], None],
+        clocks: Clocks,
+        count_promotion: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Args:
+        refuse: raises Refused if this node may not own a volume.
+        """
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._transfers = transfers
+        self._takeover = takeover
+        self._demotion = demotion
+        self._uptime = clocks.uptime
+        self._refuse = refuse
+        self._turns = Turns(context.node, clocks.monotonic)
+        self._count_promotion = count_promotion
+        self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
+
+    def start(self, stopping: threading.Event) -> None:
+        """Watch for owners that are lost, in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        state = None
+        while not stopping.is_set():
+            state = self._mirror.changes(state, within=RETRY_SECONDS)
+            if self._mirror.is_connected:
+                look = partial(self.take_over_lost, state)
+                attempt(log, "lost owners could not be looked for", look)
+
+    def take_over_lost(self, state: ClusterState) -> None:
+        """Promote what has lost its owner, if it is this node's turn and it may by itself."""
+        due = [
+            volume
+            for volume in self._turns.due(state)
+            if not self._may_still_be_starting(volume.owner, state)
+        ]
+        list(self._workers.map(lambda volume: self._take_over(volume, state), due))
+
+    def _may_still_be_starting(self, owner: str, state: ClusterState) -> bool:
+        """Tell whether this node started not long ago and has not heard of the owner since.
+
+        The power may have failed for both, and machines take differently long to come back.
+        """
+        up_for = self._uptime()
+        return up_for < BOOT_GRACE_SECONDS and state.seen.get(owner, "") < ago(up_for)
+
+    def _take_over(self, volume: Volume, state: ClusterState) -> None:
+        try:
+            self._promote(volume, state, "auto", may_be_older=True)
+        except FlockerError as error:
+            log.warning("volume '%s' not taken over: %s", volume.name, error)
+
+    def promote(self, name: str, *, here: bool = False) -> tuple[Volume, str]:
+        """Make this node the owner of a volume whose owner is away; or, where this node is its
+        owner and came back without its disk, go on from a replica.
+
+        Args:
+            here: go on from the newest copy that can be had here, though a newer one exists.
+
+        Returns:
+            The new record, and up to when nothing was lost.
+
+        Raises:
+            Refused: its owner is there and has it, or no replica can be had here.
+            VolumeNotFound: no node knows the name.
+        """
+        state = self._ownership.state()
+        volume = state.volumes.get(name)
+        if volume is None:
+            raise VolumeNotFound(name)
+        if volume.owner == self._node:
+            if self._can_open(volume):
+                raise Refused(f"volume '{name}' is owned by {self._node} already")
+        elif not is_away(volume, state):
+            raise Refused(
+                f"volume '{name}' is owned by {volume.owner}, which is up; "
+                f"`flocker move {name}` brings it here with all of its data"
+            )
+        return self._promote(volume, state, "manual", may_be_older=here)
+
+    def _promote(
+        self, volume: Volume, state: ClusterState, kind: str, *, may_be_older: bool
+    ) -> tuple[Volume, str]:
+        self._refuse(volume)
+        is_own = volume.owner == self._node
+        copy = newest_copy(volume, state)
+        if copy is None:
+            raise missing(volume, state) if is_own else lost(volume, state)
+        if not is_own:
+            self._demotion.demote(volume)
+        newest = self._newest_here(volume, copy, state, may_be_older=may_be_older)
+        # That an owner without its disk was heard of says nothing about its copies.
+        until = newest.taken_at if is_own else complete_until(volume, newest, state)
+        why, trouble = _reason(volume, state, kind, is_own=is_own)
+        event = volume.event(
+            self._node,
+            "promoted",
+            f"{volume.owner} {trouble}: {why}; what it wrote after {until} may be lost",
+        )
+        promoted = self._takeover.complete(
+            volume,
+            volume.promoted_on(self._node, newest.snapshot),
+            lambda: self._ownership.promote(volume, newest, event),
+        )
+        if volume.owner != self._node and volume.owner in state.copies_of(volume):
+            self._record_former(promoted, replace(newest, node=volume.owner))
+        self._count_promotion(kind)
+        log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
+        return promoted, until
+
+    def _newest_here(
+        self, volume: Volume, copy: Copy, state: ClusterState, *, may_be_older: bool
+    ) -> Copy:
+        """Choose what to go on from, as this node's copy: `copy`, or the newest to be had."""
+        failure = (
+            f"{copy.node} does not hold snapshot {copy.snapshot.number} of volume "
+            f"'{volume.name}' any more"
+        )
+        try:
+            if copy.node != self._node:
+                self._transfers.fetch(volume.id, copy.node, [copy.snapshot])
+        except FlockerError as error:
+            failure = str(error)
+        here = [each for each in self._pool.snapshots(volume.id) if volume.includes(each)]
+        if copy.snapshot in here:
+            # From the newest one here: it may be one that this node has not been able to tell of.
+            return replace(copy, node=self._node, snapshot=here[-1])
+        if not here:
+            raise Refused(
+                f"{self._node} has no copy of volume '{volume.name}' and cannot fetch the newest "
+                f"one: {failure}; `flocker status` tells where copies are"
+            )
+        said = state.copies_of(volume).get(self._node)
+        is_said = said is not None and said.snapshot == here[-1]
+        taken_at = said.taken_at if said and is_said else volume.created_at  # at least
+        own = Copy(volume.id, self._node, here[-1], taken_at)
+        if not may_be_older:
+            raise Refused(
+                f"the newest copy of volume '{volume.name}' is on {copy.node} and cannot be "
+                f"fetched: {failure}; try again, or type `flocker promote --here {volume.name}` to "
+                f"go on from the copy of {self._node}, complete up to "
+                f"{complete_until(volume, own, state)}"
+            )
+        log.warning("volume '%s': a newer copy is left out: %s", volume.name, failure)
+        return own
+
+    def _can_open(self, volume: Volume) -> bool:
+        try:
+            self._pool.open(volume.claim)
+        except (PoolError, StaleEpoch):  # stale: an earlier promotion was not recorded
+            return False
+        return True
+
+    def _record_former(self, volume: Volume, copy: Copy) -> None:
+        """Say what the former owner still holds of the volume: what its successor began with.
+
+        So all nodes keep that for it to build on when it is back.
+        """
+        try:
+            self._ownership.publish([(volume, copy)])
+        except ControlPlaneAway as error:  # it says so itself when it is back
+            log.info("what %s holds was not recorded: %s", copy.node, error)
+
+
+def _reason(volume: Volume, state: ClusterState, kind: str, *, is_own: bool) -> tuple[str, str]:
+    """Why a volume is promoted, and what is wrong with its owner."""
+    if is_own:
+        trouble = "has lost its copy"
+    elif has_given_up(volume, state):
+        trouble = "cannot write to its pool"
+    else:
+        trouble = "is away"
+    by_itself = "it gave the volume up" if has_given_up(volume, state) else "its lease ran out"
+    return (by_itself if kind == "auto" else "asked for by the operator"), trouble

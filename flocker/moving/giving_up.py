@@ -1,0 +1,102 @@
+"""Gives this node's auto volumes up while its pool cannot write, so that others take them over.
+
+First nothing uses them here any more and nothing can be mounted, then the node's record says so. A
+promotion compares that record and that nothing is recorded as mounted, in its transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from flocker.base.background import attempt
+from flocker.base.errors import FlockerError, Refused
+from flocker.base.records import Volume
+from flocker.node.context import NodeContext
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+LOCK_SECONDS = 5.0  # whoever has the volume may wait for the pool
+
+
+class GivingUp:
+    """The auto volumes of one node.
+
+    Args:
+        problem: why the pool cannot be written to; None if it can.
+    """
+
+    def __init__(self, context: NodeContext, problem: Callable[[], str | None]) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._use = context.use
+        self._problem = problem
+        self._why: str | None = None
+        self._trouble = ""
+        self.is_done = False
+
+    def start(self, stopping: threading.Event) -> None:
+        """Run in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(LOOK_SECONDS):
+            attempt(log, "auto volumes could not be given up", self.look)
+
+    def look(self) -> None:
+        """Give up what is to be given up; `is_done` says that nothing is used any more."""
+        self._set(self._problem())
+        if self._why is None or self.is_done:
+            return
+        own = [
+            volume
+            for volume in self._mirror.state.volumes.values()
+            if volume.owner == self._node and volume.failover == "auto"
+        ]
+        try:
+            self._use.end(own)
+            for volume in own:
+                self._check_unused(volume)
+        except FlockerError as error:
+            self._trouble = str(error)
+            log.warning("auto volumes are not given up yet: %s", error)
+            return
+        self._trouble = ""
+        self.is_done = self._problem() is not None
+
+    def refuse(self, volume: Volume) -> None:
+        """To be called with the volume locked, by whoever is about to use or own it here.
+
+        Raises:
+            Refused: it is given up, or would be at once.
+        """
+        why = self._why or self._problem()
+        if volume.failover == "auto" and why is not None:
+            raise Refused(
+                f"volume '{volume.name}' has failover=auto and cannot be used on {self._node}: "
+                f"{why}; start its container on another node"
+            )
+
+    def problems(self) -> list[str]:
+        """Describe what is given up and why, for people."""
+        why = self._why or self._problem()
+        if why is None:
+            return []
+        if self._trouble:
+            return [f"{why}; volumes with failover=auto are not given up yet: {self._trouble}"]
+        return [f"{why}; other nodes take over its volumes with failover=auto"]
+
+    def _set(self, why: str | None) -> None:
+        if (why is None) != (self._why is None):
+            log.warning("auto volumes %s", f"are given up: {why}" if why else "can be owned again")
+        self._why = why
+        if why is None:
+            self.is_done, self._trouble = False, ""
+
+    def _check_unused(self, volume: Volume) -> None:
+        with self._use.locked(volume, LOCK_SECONDS):
+            self._use.refuse_if_any(volume)
+            self._ownership.unmount(volume)

@@ -1,0 +1,84 @@
+"""Choose the copy to go on from, and say how old it is: the same answer on every node.
+
+Pure functions of the cluster's state.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flocker.base.errors import OwnerLost, Refused
+from flocker.base.records import ClusterState, Copy, Volume
+from flocker.moving.succession import copies_to_go_on_from
+
+CURRENT_WITHIN = timedelta(seconds=10)
+
+
+def newest_copy(volume: Volume, state: ClusterState) -> Copy | None:
+    """The copy to go on from: the newest one on a node that is up, the same answer everywhere."""
+    return next(iter(copies_to_go_on_from(volume, state)), None)
+
+
+def is_current(volume: Volume, copy: Copy, state: ClusterState) -> bool:
+    """Tell whether a copy holds all that the owner wrote up to CURRENT_WITHIN before it was last
+    heard of; both times are by the owner's clock."""
+    seen = state.seen.get(volume.owner)
+    if not _is_newest(volume, copy, state) or seen is None:
+        return False
+    until = datetime.fromisoformat(complete_until(volume, copy, state))
+    return datetime.fromisoformat(seen) - until <= CURRENT_WITHIN
+
+
+def _is_newest(volume: Volume, copy: Copy, state: ClusterState) -> bool:
+    """Tell whether a copy holds what the owner has published; of a volume without replicas it
+    publishes nothing."""
+    published = state.copies_of(volume).get(volume.owner)
+    return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
+
+
+def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
+    """Up to when a copy holds everything the owner wrote; RFC 3339.
+
+    The newest one holds all there was when the owner last looked at the volume.
+    """
+    look = state.looks.get(volume.owner)
+    if look is None or not _is_newest(volume, copy, state):
+        return copy.taken_at
+    return max(look.covers(volume), copy.taken_at)
+
+
+def lost(volume: Volume, state: ClusterState) -> OwnerLost:
+    """Why a volume whose owner is away cannot be had, and what to do."""
+    copy = newest_copy(volume, state)
+    if copy is None:
+        way_on = f"no replica of it is on a node that is up; bring {volume.owner} back"
+    elif volume.failover == "auto":
+        way_on = (
+            f"failover=auto: {copy.node}, whose replica is complete up to "
+            f"{complete_until(volume, copy, state)}, takes over within seconds, or two "
+            "minutes after its own start if that was later; if it cannot, the node with the next "
+            "copy does ten seconds later; try again then"
+        )
+    else:
+        way_on = (
+            f"the newest replica is on {copy.node}, complete up to "
+            f"{complete_until(volume, copy, state)}; to go on from it type "
+            f"`flocker promote {volume.name}` on {copy.node}, or bring {volume.owner} back"
+        )
+    return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
+
+
+def missing(volume: Volume, state: ClusterState) -> Refused:
+    """Why a volume whose owner is there without it cannot be had, and what to do."""
+    copy = newest_copy(volume, state)
+    if copy is None:
+        way_on = "and no replica of it is on a node that is up"
+    else:
+        way_on = (
+            f"the newest replica is on {copy.node}, complete up to {copy.taken_at}; to go on from "
+            f"it type `flocker promote {volume.name}` on {volume.owner}"
+        )
+    return Refused(
+        f"volume '{volume.name}' is owned by {volume.owner}, whose pool does not have it "
+        f"(was its disk replaced?); {way_on}"
+    )

@@ -1,0 +1,1 @@
+"""The commands of the engine and of operators, decided without a word about HTTP."""

@@ -1,0 +1,142 @@
+"""What was removed, replaced or left behind: list it on all nodes, and bring a volume back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from flocker.base.asking import ask_all
+from flocker.base.belief import Belief
+from flocker.base.errors import Refused
+from flocker.base.records import ClusterState, Removed, Volume
+from flocker.node.context import NodeContext
+from flocker.pool.protocol import Aside
+from flocker.volumes.moves import PeerOperations
+from flocker.volumes.requests import UndeleteRequest
+
+Answer = dict[str, Any]
+
+
+class PeerRemovals(PeerOperations, Protocol):
+    """Other nodes' removals. Every call may raise OwnerAway."""
+
+    def asides(self, node: str) -> list[Aside]:
+        """The copies that were put aside there."""
+
+
+class Removals:
+    """What can still be had back, from one node. Each returns what can be JSON."""
+
+    def __init__(self, context: NodeContext, peers: PeerRemovals) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._use = context.use
+        self._retention = timedelta(seconds=context.retention.seconds)
+        self._peers = peers
+
+    def conflicts(self) -> Answer:
+        """The copies, on all nodes, of owners that were replaced."""
+        found, silent = self._asides()
+        return {"asides": [each for each in found if each["why"] == "conflict"], "silent": silent}
+
+    def trash(self) -> Answer:
+        """What was removed or replaced and can still be had back."""
+        found, silent = self._asides()
+        return {
+            "removed": [self._removed(removed) for removed in by_time(self._ownership.state())],
+            "asides": [each for each in found if each["why"] != "removed"],
+            "silent": silent,
+        }
+
+    def undelete(self, name: str) -> Answer:
+        """Bring a removed volume back, as it was when it was removed.
+
+        Raises:
+            Refused: there is none, or the name is taken by now.
+        """
+        state = self._ownership.state()
+        candidates = [each for each in by_time(state) if each.volume.name == name]
+        if not candidates:
+            raise Refused(f"no removed volume '{name}' is kept; `flocker trash` lists what is")
+        removed = candidates[-1]
+        if name in state.volumes:
+            raise Refused(f"there is a volume '{name}' again; remove that one first")
+        if removed.volume.owner != self._node:
+            return self._peers.operate(removed.volume.owner, UndeleteRequest(name=name))
+        # Locked: whoever still takes it for removed puts what is here of it aside.
+        with self._use.locked(removed.volume):
+            volume = self._have_back(removed)
+        self._mirror.settle(lambda known: name in known.volumes)
+        return {"volume": volume.to_json()}
+
+    def asides(self) -> list[Aside]:
+        """What was put aside on this node; asked by its peers."""
+        return self._pool.asides()
+
+    def _have_back(self, removed: Removed) -> Volume:
+        name, volume_id = removed.volume.name, removed.volume.id
+        is_reclaimed = self._pool.reclaim(volume_id, partial(self._refuse_if_not_removed, removed))
+        if not is_reclaimed and not self._pool.is_open(volume_id):
+            raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
+        # Replicas that kept a copy have nothing but what was the owner's, however far they came.
+        held = self._pool.snapshots(volume_id)
+        volume = removed.volume.owned_by(self._node, held[-1] if held else None)
+        self._pool.readmit(volume.claim)
+        event = volume.event(self._node, "undeleted")
+        try:
+            self._ownership.undelete(removed, volume, event)
+        except Refused:
+            there = self._ownership.volume(name)
+            if there is None or there.id != volume_id:  # the name was taken meanwhile
+                belief = Belief(partial(self._refuse_if_recorded, volume), volume.epoch)
+                self._pool.discard(volume_id, name, self._node, belief)
+            raise
+        return volume
+
+    def _refuse_if_not_removed(self, removed: Removed) -> None:
+        if self._ownership.removed(removed.volume.id) != removed:
+            raise Refused(
+                f"volume '{removed.volume.name}' was brought back or purged this moment; "
+                "`flocker status` and `flocker trash` tell which"
+            )
+
+    def _refuse_if_recorded(self, volume: Volume) -> None:
+        there = self._ownership.volume(volume.name)
+        if there is not None and there.id == volume.id:
+            raise Refused(f"volume '{volume.name}' is there again")
+
+    def _asides(self) -> tuple[list[Answer], list[str]]:
+        """What was put aside on all nodes, and the nodes that did not answer."""
+        state = self._mirror.state
+        others = (state.seen.keys() | state.nodes) - {self._node}
+        listed, silent = ask_all(others, self._peers.asides)
+        listed[self._node] = self._pool.asides()
+        found = [_aside(name, each) for name, asides in listed.items() for each in asides]
+        return sorted(found, key=lambda each: str(each["at"])), silent
+
+    def _removed(self, removed: Removed) -> Answer:
+        until = datetime.fromisoformat(removed.removed_at) + self._retention
+        return {
+            "name": removed.volume.name,
+            "owner": removed.volume.owner,
+            "removed_at": removed.removed_at,
+            "until": until.isoformat(timespec="seconds"),
+        }
+
+
+def _aside(node: str, aside: Aside) -> Answer:
+    return {
+        "reference": aside.reference,
+        "node": node,
+        "volume": aside.volume,
+        "why": aside.why,
+        "at": aside.at,
+    }
+
+
+def by_time(state: ClusterState) -> list[Removed]:
+    """The volumes that can be had back, the last removed last."""
+    return sorted(state.removed.values(), key=lambda removed: removed.removed_at)

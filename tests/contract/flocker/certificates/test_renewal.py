@@ -1,0 +1,352 @@
+"""Certificates that a node makes anew: while its daemon and etcd run, and what people are told."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from acceptance.base.waiting import eventually, eventually_true
+from flocker.base.config import Certificates, Config
+from flocker.base.errors import ControlPlaneAway
+from flocker.certificates import leaves, signing
+from flocker.certificates.leaves import Leaf
+from flocker.certificates.renewal import Renewal
+from flocker.certificates.signing import DAY_SECONDS
+from flocker.certificates.tls import Tls
+from flocker.consensus.etcd import EtcdOwnership
+from tests.contract.flocker.conftest import mounted_btrfs
+from tests.contract.flocker.driver_process import SHORT_SECONDS
+from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
+from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.ports import free_port
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).parents[4]
+ADDRESS = "127.0.0.1"
+NOBODY = 65534
+ENDED = re.compile("etcd does not answer|certificate")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificates of a cluster of two nodes; nobody changes them."""
+    folder = tmp_path_factory.mktemp("cluster") / "certs"
+    make = [ROOT / "provision" / "certificates", folder, f"node1={ADDRESS}", f"node2={ADDRESS}"]
+    subprocess.run(make, check=True, timeout=60)
+    return folder
+
+
+@pytest.fixture
+def certs(made: Path, tmp_path: Path) -> Path:
+    """A copy of them, of the test's own."""
+    return Path(shutil.copytree(made, tmp_path / "certs"))
+
+
+@pytest.fixture
+def node1(certs: Path) -> Renewal:
+    return of_node1(certs)
+
+
+def of_node1(certs: Path) -> Renewal:
+    folder = certs / "node1"
+    return Renewal(
+        Config(
+            "node1", ADDRESS, [], Certificates.within(folder), member_certificates=folder / "member"
+        )
+    )
+
+
+def leaves_of(certs: Path) -> list[Leaf]:
+    return leaves.leaves(certs / "node1", certs / "node1" / "member")
+
+
+def make_ending(
+    certs: Path, within_seconds: float, monkeypatch: pytest.MonkeyPatch, *which: str
+) -> None:
+    """Give node1 certificates that end soon: all, or those for some purposes."""
+    with monkeypatch.context() as now:
+        now.setattr(leaves, "LEAF_SECONDS", signing.BACKDATED_SECONDS + within_seconds)
+        for leaf in leaves_of(certs):
+            if not which or leaf.what in which:
+                leaf.make("node1", ADDRESS)
+
+
+def content(certs: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(certs)): path.read_bytes() for path in certs.rglob("*.pem")}
+
+
+def test_a_node_with_new_certificates_makes_none_and_has_no_problem(
+    node1: Renewal, certs: Path
+) -> None:
+    before = content(certs)
+    assert not node1.look()
+    assert content(certs) == before
+    assert node1.problems() == []
+    listed = node1.expiries()
+    assert sorted(each["certificate"] for each in listed[:3]) == [
+        "client of etcd", "driver", "member of etcd",
+    ]  # fmt: skip
+    assert sorted(each["certificate"] for each in listed[3:]) == [
+        "cluster's authority", "cluster's authority for etcd",
+        "node's authority", "node's authority for etcd",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["driver", "client of etcd", "member of etcd"])
+def test_a_certificate_that_ends_within_a_month_is_made_anew_with_another_key(
+    node1: Renewal, certs: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    make_ending(certs, 29 * DAY_SECONDS, monkeypatch, what)
+    before = content(certs)
+    assert node1.look()
+    after = content(certs)
+    [folder] = [leaf.folder.relative_to(certs) for leaf in leaves_of(certs) if leaf.what == what]
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{folder}/cert.pem", f"{folder}/key.pem"}
+    assert not node1.look()
+
+
+def break_key(folder: Path) -> None:
+    shutil.copy(folder / "authority" / "drivers" / "key.pem", folder / "key.pem")
+
+
+def cut_off(folder: Path) -> None:
+    (folder / "cert.pem").write_text("cut off")
+
+
+def remove(folder: Path) -> None:
+    (folder / "key.pem").unlink()
+
+
+def change_authority(folder: Path) -> None:
+    other = leaves.authority_of_a_node("node1", ADDRESS)
+    certs = folder.parent
+    signing.make(folder / "authority" / "drivers", other, certs / "ca")
+
+
+@pytest.mark.parametrize("damage", [break_key, cut_off, remove, change_authority])
+def test_what_is_broken_or_of_a_former_authority_is_made_anew(
+    node1: Renewal, certs: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(certs / "node1")
+    assert node1.look()
+    assert all(leaf.is_good() for leaf in leaves_of(certs))
+    Tls(Certificates.within(certs / "node1"))
+
+
+def test_a_certificate_belongs_to_whom_its_folder_does_and_follows_no_link(
+    node1: Renewal, certs: Path, tmp_path: Path
+) -> None:
+    """etcd's user may write to the folder of its certificates; the daemon is root."""
+    member, victim = certs / "node1" / "member", tmp_path / "victim"
+    shutil.chown(member, NOBODY, NOBODY)
+    victim.write_text("kept")
+    (member / "key.pem").unlink()
+    (member / "key.pem").symlink_to(victim)
+    assert node1.look()
+    assert victim.read_text() == "kept"
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        status = (member / name).lstat()
+        assert (status.st_uid, status.st_gid, oct(status.st_mode)) == (NOBODY, NOBODY, "0o100600")
+
+
+def test_a_certificate_that_cannot_be_made_anew_is_a_problem_and_stays(
+    node1: Renewal, certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ending(certs, 19 * DAY_SECONDS, monkeypatch, "driver")
+    key = certs / "node1" / "authority" / "drivers" / "key.pem"
+    key.write_text("cut off")
+    before = content(certs)
+    assert not node1.look()
+    assert content(certs) == before
+    failed, soon = node1.problems()
+    assert failed.startswith(
+        "the certificate of the driver could not be made anew: `openssl ca` failed"
+    )
+    assert soon.startswith("the certificate of the driver ends at 20")
+
+
+def test_certificates_that_others_made_are_only_watched(
+    certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ending(certs, 1, monkeypatch, "driver")
+    shutil.rmtree(certs / "node1" / "authority")
+    before = content(certs)
+    node1 = of_node1(certs)
+    eventually_true(
+        lambda: [node1.look(), *node1.problems()],
+        lambda found: any("the driver ended at 20" in str(each) for each in found),
+        what="the problem",
+        within=10,
+    )
+    assert "put another in its place" in node1.problems()[0]
+    assert content(certs) == before
+
+
+def test_an_authority_that_ends_is_told_three_months_before(
+    certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaves, "AUTHORITY_SECONDS", 90 * DAY_SECONDS)
+    change_authority(certs / "node1")
+    node1 = of_node1(certs)
+    node1.look()
+    [problem] = [each for each in node1.problems() if "node's authority" in each]
+    assert problem.endswith("type `make up` where the nodes are set up from")
+
+
+def test_expired_certificates_are_made_anew_before_a_daemon_starts(
+    node1: Renewal, certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ending(certs, -60, monkeypatch)
+    assert node1.look()
+    assert node1.problems() == []
+
+
+def test_etcd_takes_only_certificates_of_its_own_authority(certs: Path, tmp_path: Path) -> None:
+    signed = [ROOT / "provision" / "certificates", certs, "--monitor", "prometheus"]
+    subprocess.run(signed, check=True, timeout=60)
+    etcd = Etcd(tmp_path, certs=certs / "node1")
+    etcd.start()
+    try:
+        trusted = Certificates.within(certs / "node2" / "etcd")
+        assert EtcdOwnership([etcd.endpoint], LEASE_SECONDS, trusted).state().volumes == {}
+        for folder in ("node2", "operator", "monitors/prometheus"):
+            shown = Certificates.within(certs / folder)
+            other = Certificates(trusted.ca, shown.cert, shown.key)
+            with pytest.raises(ControlPlaneAway, match=r"alert|eof occurred"):
+                EtcdOwnership([etcd.endpoint], LEASE_SECONDS, other).state()
+    finally:
+        etcd.stop()
+
+
+def test_an_etcd_with_a_certificate_of_another_nodes_authority_is_not_asked(
+    tmp_path: Path,
+) -> None:
+    """Go checks the names and addresses that an authority may sign for."""
+    certs, addresses = tmp_path / "certs", ("127.0.0.2", "127.0.0.3")
+    make = [ROOT / "provision" / "certificates", certs]
+    nodes = [f"node{number}={address}" for number, address in enumerate(addresses, 1)]
+    subprocess.run([*make, *nodes], check=True, timeout=60)
+    member = certs / "node2" / "member"
+    Leaf("member", member, certs / "node2" / "authority" / "etcd", is_server=True).make(
+        "node2", addresses[0]
+    )
+    shown = [f"--{name}={certs / 'node1' / 'etcd' / file}" for name, file in (
+        ("cacert", "ca.pem"), ("cert", "cert.pem"), ("key", "key.pem"),
+    )]  # fmt: skip
+    with socket.create_server((addresses[0], 0)) as listening:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(member / "cert.pem", member / "key.pem")
+        port = listening.getsockname()[1]
+        asking = subprocess.Popen(
+            ["etcdctl", f"--endpoints=https://{addresses[0]}:{port}", *shown, "get", "demo"],
+            env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/usr/local/bin"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        listening.settimeout(30)
+        connection, _ = listening.accept()
+        with connection, pytest.raises(ssl.SSLError, match="certificate"):
+            tls.wrap_socket(connection, server_side=True).recv(1)
+    said = asking.communicate(timeout=60)[1]
+    assert "is not permitted by any constraint" in said or "deadline exceeded" in said
+
+
+class Running:
+    """node1's daemon and etcd, with certificates that are good for seconds only."""
+
+    def __init__(self, driver: OwnDriver, etcd: Etcd, port: int, certs: Path) -> None:
+        self.driver = driver
+        self.etcd = etcd
+        self._ports = {"driver": port, "etcd": int(etcd.endpoint.rpartition(":")[2])}
+        self._operator = Certificates.within(certs / "operator")
+        self._files = {
+            "driver": Certificates.within(certs / "node2"),
+            "etcd": Certificates.within(certs / "node2" / "etcd"),
+        }
+
+    def serial(self, what: str) -> str:
+        """Shake hands as node2, and read the number of the certificate that is shown."""
+        files = self._files[what]
+        tls = ssl.create_default_context(cafile=files.ca)
+        tls.load_cert_chain(files.cert, files.key)
+        with (
+            socket.create_connection((ADDRESS, self._ports[what]), timeout=10) as connection,
+            tls.wrap_socket(connection, server_hostname="node1") as wrapped,
+        ):
+            shown: Any = wrapped.getpeercert()
+            return str(shown["serialNumber"])
+
+    def serial_of_etcd(self) -> str:
+        """As `serial`. etcd reads certificate and key one after the other, and refuses if one of
+        them was replaced in between; whoever calls etcd asks again then, but not twice."""
+        try:
+            return self.serial("etcd")
+        except ssl.SSLError as error:
+            assert "internal error" in str(error)
+            return self.serial("etcd")
+
+    def health(self) -> list[str]:
+        files = self._operator
+        answer = httpx2.get(
+            f"https://{ADDRESS}:{self._ports['driver']}/health", verify=Tls(files).client
+        )
+        problems: list[str] = answer.json()["problems"]
+        return problems
+
+
+def test_certificates_are_renewed_while_daemon_and_etcd_run(
+    certs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ending(certs, SHORT_SECONDS, monkeypatch)
+    began = time.monotonic()
+    etcd = Etcd(tmp_path, certs=certs / "node1")
+    etcd.start()
+    port = free_port()
+    with mounted_btrfs() as pool:
+        driver = OwnDriver(
+            tmp_path / "driver",
+            node="node1",
+            address=ADDRESS,
+            etcd=etcd.endpoint,
+            certificates=str(certs / "node1"),
+            pool=str(pool),
+            engine=str(tmp_path / "no-engine.sock"),
+            peer_port=port,
+            are_certificates_short=True,
+        )
+        try:
+            driver.start()
+            running = Running(driver, etcd, port, certs)
+            of_driver, of_etcd = set(), set()
+
+            def look() -> bool:
+                of_driver.add(running.serial("driver"))
+                of_etcd.add(running.serial_of_etcd())
+                is_old = time.monotonic() - began > SHORT_SECONDS
+                return is_old and min(len(of_driver), len(of_etcd)) > 2
+
+            eventually(look, is_=True, within=6 * SHORT_SECONDS)
+            # Also what was connected before connects anew.
+            etcd.stop()
+            etcd.start()
+            eventually_true(
+                running.health,
+                lambda problems: not any(ENDED.search(each) for each in problems),
+                what="no problem with etcd and certificates",
+                within=60,
+            )
+            assert driver.log.read_text().count("serving volumes of") == 1
+        finally:
+            driver.close()
+            etcd.stop()

@@ -1,0 +1,152 @@
+"""Connections between nodes while their certificates are replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flocker.api.peer import HttpPeers
+from flocker.base.config import Certificates
+from flocker.base.errors import PeerAway
+from flocker.base.records import Node
+from flocker.certificates import leaves
+from flocker.certificates.tls import Tls
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).parents[4]
+ADDRESS = "127.0.0.1"
+CONNECTIONS = 400
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]"
+
+
+@pytest.fixture
+def certs(tmp_path: Path) -> Path:
+    folder = tmp_path / "certs"
+    nodes = [f"{node}={ADDRESS}" for node in ("node1", "node2")]
+    subprocess.run([ROOT / "provision" / "certificates", folder, *nodes], check=True, timeout=60)
+    return folder
+
+
+def renew(certs: Path, node: str) -> None:
+    [driver, *_] = leaves.leaves(certs / node, certs / node / "member")
+    driver.make(node, ADDRESS)
+
+
+@contextmanager
+def served(tls: ssl.SSLContext, seen: list[str]) -> Iterator[int]:
+    """A server as the daemon's is one; it notes the number of each caller's certificate."""
+    loop = asyncio.new_event_loop()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        shown: Any = writer.get_extra_info("peercert")
+        seen.append(str(shown["serialNumber"]))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER)
+        await writer.drain()
+        writer.close()
+
+    server = loop.run_until_complete(asyncio.start_server(answer, ADDRESS, 0, ssl=tls))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def serial(port: int, tls: ssl.SSLContext) -> str:
+    """Ask something; the number of the certificate of who answers."""
+    with (
+        socket.create_connection((ADDRESS, port), timeout=30) as connection,
+        tls.wrap_socket(connection, server_hostname="node1") as wrapped,
+    ):
+        wrapped.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert wrapped.recv(100).startswith(b"HTTP/1.1 200")
+        shown: Any = wrapped.getpeercert()
+        return str(shown["serialNumber"])
+
+
+def test_no_connection_fails_while_certificates_are_replaced(certs: Path) -> None:
+    serving = Tls(Certificates.within(certs / "node1"))
+    asking = Tls(Certificates.within(certs / "node2"))
+    done = threading.Event()
+
+    def reload() -> None:
+        while not done.is_set():
+            renew(certs, "node1")
+            serving.reload()
+            asking.reload()
+
+    with served(serving.server, []) as port, ThreadPoolExecutor(5) as threads:
+        replacing = threads.submit(reload)
+        try:
+            serials = set(threads.map(lambda _: serial(port, asking.client), range(CONNECTIONS)))
+        finally:
+            done.set()
+        replacing.result()
+    assert len(serials) > 1
+
+
+def test_other_nodes_are_called_with_the_newest_certificate(certs: Path) -> None:
+    tls = Tls(Certificates.within(certs / "node2"))
+    seen: list[str] = []
+    with served(Tls(Certificates.within(certs / "node1")).server, seen) as port:
+        peers = HttpPeers("node2", lambda: {"node1": Node("node1", ADDRESS, "0", 0, 1)}, port, tls)
+        for _ in range(2):
+            assert peers.asides("node1") == []
+        renew(certs, "node2")
+        tls.reload()
+        assert peers.asides("node1") == []
+    first, second, third = seen
+    assert first == second != third
+
+
+def test_what_is_not_tls_1_3_is_refused(certs: Path) -> None:
+    old = ssl.create_default_context(cafile=certs / "ca" / "cert.pem")
+    old.load_cert_chain(certs / "node2" / "cert.pem", certs / "node2" / "key.pem")
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        served(Tls(Certificates.within(certs / "node1")).server, []) as port,
+        pytest.raises(ssl.SSLError, match=r"version|EOF"),
+    ):
+        serial(port, old)
+
+
+def test_a_certificate_of_another_authority_in_a_new_file_is_not_taken(
+    certs: Path, tmp_path: Path
+) -> None:
+    """The trusted authorities are replaced with the rest."""
+    other = tmp_path / "other"
+    make = [ROOT / "provision" / "certificates", other, f"node1={ADDRESS}", f"node2={ADDRESS}"]
+    subprocess.run(make, check=True, timeout=60)
+    tls = Tls(Certificates.within(certs / "node1"))
+    nodes = {"node1": Node("node1", ADDRESS, "0", 0, 1)}
+    with served(tls.server, []) as port:
+        former = HttpPeers("node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2")))
+        later = HttpPeers("node2", lambda: nodes, port, Tls(Certificates.within(other / "node2")))
+        assert former.asides("node1") == []
+        with pytest.raises(PeerAway, match=r"(?i)certificate"):
+            later.asides("node1")
+        for name in ("ca.pem", "cert.pem", "key.pem"):
+            (certs / "node1" / name).write_bytes((other / "node1" / name).read_bytes())
+        tls.reload()
+        assert later.asides("node1") == []
+        with pytest.raises(PeerAway):
+            HttpPeers(
+                "node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2"))
+            ).asides("node1")

@@ -1,0 +1,263 @@
+"""A question to etcd may be executed twice, and long after it was asked: nothing goes back then.
+
+The next member is asked while the first may still do what it was asked, as soon as it can.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flocker.base.errors import ControlPlaneAway, InUse, StaleEpoch
+from flocker.base.records import Copy, NamedSnapshot, Node, Snapshot
+from flocker.consensus.etcd_wire import delete
+from flocker.consensus.keyspace import node_key
+from flocker.consensus.ownership import Ownership
+from tests.contract.flocker.consensus.test_ownership import (
+    AT,
+    BASE,
+    a_volume,
+    event,
+    held,
+    joined,
+    made,
+)
+from tests.contract.flocker.late_etcd import Question, Way
+
+pytestmark = pytest.mark.contract
+
+LATER = "2026-01-01T00:00:01.000+00:00"
+
+
+def writes(question: Question, kind: str) -> bool:
+    """Tell whether a transaction puts a key of that kind."""
+    begin = b64encode(f"flocker/{kind}".encode()).decode()[:-4]
+    return any(
+        each["request_put"]["key"].startswith(begin)
+        for each in question["success"]
+        if "request_put" in each
+    )
+
+
+def agreed(way: Way) -> dict[str, Any]:
+    """All that is agreed about volumes. Nodes say the same of themselves every few seconds."""
+    return {
+        key: value
+        for key, value in way.keys().items()
+        if not key.startswith(("flocker/nodes/", "flocker/seen/"))
+    }
+
+
+class Life:
+    """The events of a volume's life, one step after the other."""
+
+    def __init__(self, node1: Ownership, node2: Ownership) -> None:
+        self.node1, self.node2 = node1, node2
+        self.volume = a_volume()
+        self.named = NamedSnapshot(self.volume.id, BASE, AT)
+        self.moved = self.volume.owned_by("node2", BASE)
+
+    def create(self) -> None:
+        self.node1.create(self.volume, event(self.volume, "created"))
+
+    def mount_and_unmount(self) -> None:
+        self.node1.mount(self.volume)
+        self.node1.unmount(self.volume)
+
+    def abandon_a_move(self) -> None:
+        self.node2.abandon_move(self.node2.start_move(self.volume, "node2"))
+
+    def lock_a_move_and_abandon_it(self) -> None:
+        begun = self.node2.begin_move(self.volume, "node2")
+        self.node2.abandon_move(self.node2.lock_move(self.volume, begun))
+
+    def begin_a_move_that_is_not_locked(self) -> None:
+        """So that it can still be mounted, whatever was asked about the one before."""
+        begun = self.node2.begin_move(self.volume, "node2")
+        self.node1.mount(self.volume)
+        self.node1.unmount(self.volume)
+        self.begun = begun
+
+    def end_it(self) -> None:
+        self.node2.abandon_move(self.begun)
+
+    def write(self) -> None:
+        self.node1.mount(self.volume)
+        self.node1.unmount(self.volume)
+
+    def keep_and_drop_a_snapshot(self) -> None:
+        self.node1.keep_snapshot(self.volume, self.named, event(self.volume, "snapshot"))
+        self.node1.drop_snapshot(self.named, event(self.volume, "pruned"))
+
+    def keep_another_in_its_place(self) -> None:
+        other = NamedSnapshot(self.volume.id, Snapshot(BASE.number, "another"), LATER)
+        self.node1.keep_snapshot(self.volume, other, event(self.volume, "snapshot", LATER))
+        self.node1.drop_snapshot(other, event(self.volume, "pruned", LATER))
+
+    def tell_of_copies(self) -> None:
+        for number in (4, 5):
+            copy = held(self.volume, "node2", Snapshot(number, f"identity-{number}"))
+            self.node2.publish([(self.volume, copy)])
+
+    def withdraw_and_tell_anew(self) -> None:
+        copy = held(self.volume, "node2", Snapshot(5, "identity-5"))
+        self.node2.withdraw([copy])
+        self.node2.publish([(self.volume, copy)])
+        self.node2.withdraw([copy])
+
+    def resize_there_and_back(self) -> None:
+        larger = replace(self.volume, size_bytes=5)
+        self.node1.change(self.volume, larger, event(self.volume, "resized"))
+        self.node1.change(larger, self.volume, event(self.volume, "resized", LATER))
+
+    def move(self) -> None:
+        move = self.node2.start_move(self.volume, "node2")
+        self.node2.report_move(replace(move, bytes_done=5))
+        self.node2.report_move(replace(move, bytes_done=9))
+        self.node2.finish_move(self.volume, move, BASE, event(self.volume, "moved"))
+
+    def promote(self) -> None:
+        self.node2.promote(self.moved, held(self.moved, "node2"), event(self.moved, "promoted"))
+        self.moved = self.moved.promoted_on("node2", BASE)
+
+    def go_on(self) -> None:
+        newer = replace(self.moved, owner="node1", epoch=7)
+        self.node1.advance(self.moved, newer, event(self.moved, "imported"))
+        self.moved = newer
+
+    def tell_more_than_is_kept(self) -> None:
+        for number in range(105):
+            at = f"2026-01-02T00:00:00.{number:03}+00:00"
+            self.node1.record(event(self.volume, f"{number}", at))
+
+    def remove(self) -> None:
+        self.node1.remove(self.moved, event(self.moved, "removed", "2026-01-03T00:00:00+00:00"))
+
+    def undelete(self) -> None:
+        removed = self.node1.removed(self.volume.id)
+        assert removed is not None
+        back = self.moved.owned_by("node1", BASE)
+        self.node1.undelete(removed, back, event(back, "undeleted", "2026-01-04T00:00:00+00:00"))
+        self.moved = back
+
+    def remove_again(self) -> None:
+        self.node1.remove(self.moved, event(self.moved, "removed", "2026-01-05T00:00:00+00:00"))
+
+    def purge(self) -> None:
+        removed = self.node1.removed(self.volume.id)
+        assert removed is not None
+        self.node1.purge(removed)
+
+    def give_the_name_to_another(self) -> None:
+        other = replace(a_volume(), name=self.volume.name)
+        self.node1.create(other, event(other, "created"))
+
+    def forget(self) -> None:
+        gone = made(self.node1, "node-gone")
+        self.node1.forget_volume(gone, event(gone, "forgotten"))
+        self.node1.forget_node("node-gone")
+
+
+STEPS = [name for name in vars(Life) if not name.startswith("_")]
+
+
+def test_whatever_is_executed_again_changes_nothing(way: Way) -> None:
+    """After each step everything is executed once more that was ever asked."""
+    life = Life(joined(way.join, "node1"), joined(way.join, "node2"))
+    changed = set()
+    for step in STEPS:
+        before = agreed(way)
+        getattr(life, step)()
+        after = agreed(way)
+        changed |= {step} if after != before else set()
+        for question in list(way.asked):
+            way.execute(question)
+            assert agreed(way) == after, f"after {step}: {question}"
+    assert {"create", "move", "promote", "remove", "undelete", "purge"} <= changed
+
+
+def test_a_creation_that_was_given_up_is_never_made(way: Way) -> None:
+    """Its data is freed a minute after: then it would be a volume without data."""
+    node1 = joined(way.join, "node1")
+    volume = a_volume()
+    way.is_held = lambda question: writes(question, "volumes/")
+    with pytest.raises(ControlPlaneAway):
+        node1.create(volume, event(volume, "created"))
+    way.is_held = lambda _: False
+    node1.end_creations()
+    for question in way.held:
+        way.execute(question)
+    assert node1.volume(volume.name) is None
+
+
+def test_a_node_that_has_a_lease_but_no_record_yet_mounts_nothing(way: Way) -> None:
+    """Others see no owner, and promote."""
+    node1, node2 = way.join(), joined(way.join, "node2")
+    volume = made(node2)
+    way.is_held = lambda question: writes(question, "nodes/")
+    this = Node("node1", "127.0.0.1", "0", 0, 1)
+    with pytest.raises(ControlPlaneAway):
+        node1.announce(this)
+    with pytest.raises(ControlPlaneAway, match="try again"):
+        node1.mount(volume)
+    way.is_held = lambda _: False
+    promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
+    node1.announce(this)
+    with pytest.raises(StaleEpoch):
+        node1.mount(volume)
+    node2.mount(promoted)
+
+
+def test_a_mount_whose_node_is_not_seen_keeps_the_volume(way: Way) -> None:
+    node1, node2 = joined(way.join, "node1"), joined(way.join, "node2")
+    volume = made(node1)
+    node1.mount(volume)
+    way.execute({"success": [delete(node_key("node1"))]})
+    assert "node1" not in node2.state().nodes
+    with pytest.raises(InUse, match="node1"):
+        node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
+    assert node2.state().mounts == {volume.id: "node1"}
+
+
+def test_a_late_lock_does_not_keep_the_owner_from_what_it_has_mounted(way: Way) -> None:
+    node1, node2 = joined(way.join, "node1"), joined(way.join, "node2")
+    volume = made(node1)
+    move = node2.begin_move(volume, "node2")
+    way.is_held = lambda question: writes(question, "moves/")
+    with pytest.raises(ControlPlaneAway):
+        node2.lock_move(volume, move)
+    way.is_held = lambda _: False
+    node1.mount(volume)
+    for question in way.held:
+        way.execute(question)
+    assert not node1.state().moves[volume.id].is_locked
+
+
+def test_a_late_unmount_does_not_end_the_next_mount(way: Way) -> None:
+    node1 = joined(way.join, "node1")
+    volume = made(node1)
+    node1.mount(volume)
+    way.is_held = lambda question: "compare" in question and bool(question["compare"])
+    with pytest.raises(ControlPlaneAway):
+        node1.unmount(volume)
+    way.is_held = lambda _: False
+    node1.mount(volume)
+    for question in way.held:
+        way.execute(question)
+    assert node1.state().mounts == {volume.id: "node1"}
+
+
+def test_a_copy_that_appears_while_a_volume_is_forgotten_keeps_it(way: Way) -> None:
+    node1 = joined(way.join, "node1")
+    volume = made(node1, "node-gone")
+    way.is_held = lambda question: writes(question, "history/")
+    with pytest.raises(ControlPlaneAway):
+        node1.forget_volume(volume, event(volume, "forgotten"))
+    way.is_held = lambda _: False
+    node1.publish([(volume, Copy(volume.id, "node1", BASE, AT))])
+    for question in way.held:
+        way.execute(question)
+    assert node1.volume(volume.name) == volume

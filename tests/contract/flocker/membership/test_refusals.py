@@ -1,0 +1,383 @@
+"""A real etcd lets no retired node in, by certificates of real authorities."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from acceptance.base.waiting import eventually
+from flocker.base.config import Certificates, Config
+from flocker.base.errors import ControlPlaneAway
+from flocker.base.records import Node
+from flocker.certificates import leaves, signing
+from flocker.certificates.leaves import REFUSED
+from flocker.certificates.renewal import Renewal
+from flocker.consensus.etcd import EtcdOwnership
+from flocker.consensus.mirror import Mirror
+from flocker.membership import refusals
+from flocker.membership.refusals import Refusals
+from tests.contract.flocker.conftest import mounted_btrfs
+from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
+from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.ports import free_port
+from tests.twins.memory_ownership import MemoryOwnership
+
+pytestmark = pytest.mark.contract
+
+ROOT = Path(__file__).parents[4]
+ADDRESS = "127.0.0.1"
+NODES = ("node1", "node2", "node3")
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificates of a cluster of three nodes; nobody changes them."""
+    folder = tmp_path_factory.mktemp("cluster") / "certs"
+    make(folder)
+    return folder
+
+
+@pytest.fixture
+def certs(made: Path, tmp_path: Path) -> Path:
+    """A copy of them, of the test's own."""
+    return Path(shutil.copytree(made, tmp_path / "certs"))
+
+
+def make(certs: Path) -> None:
+    """Make what is missing of the certificates."""
+    nodes = [f"{node}={ADDRESS}" for node in NODES]
+    subprocess.run([ROOT / "provision" / "certificates", certs, *nodes], check=True, timeout=60)
+
+
+@pytest.fixture
+def etcd(certs: Path, tmp_path: Path) -> Iterator[Etcd]:
+    """An etcd, which is node1's member."""
+    etcd = Etcd(tmp_path, certs=certs / "node1")
+    etcd.start()
+    yield etcd
+    etcd.stop()
+
+
+def of_node1(certs: Path) -> Config:
+    folder = certs / "node1"
+    return Config(
+        "node1", ADDRESS, [], Certificates.within(folder), member_certificates=folder / "member"
+    )
+
+
+class Cluster:
+    """node1 with its etcd and its list, and how other nodes are treated there."""
+
+    def __init__(self, etcd: Etcd, certs: Path, folder: Path) -> None:
+        self._etcd = etcd
+        self._certs = certs
+        self.ownership = self.of("node1")
+        self.mirror = Mirror(self.ownership, folder / "catalog.json")
+        self.refusals = Refusals(of_node1(certs), self.mirror)
+
+    def of(self, node: str) -> EtcdOwnership:
+        """Return what is agreed, as a node sees it."""
+        shown = Certificates.within(self._certs / node / "etcd")
+        return EtcdOwnership([self._etcd.endpoint], LEASE_SECONDS, shown)
+
+    def join(self, node: str) -> None:
+        """Announce a node as its daemon does."""
+        config = Config(node, ADDRESS, [], Certificates.within(self._certs / node))
+        authority = Renewal(config).authority_for_etcd()
+        self.of(node).announce(Node(node, ADDRESS, "0", 0, 1, authority=authority))
+
+    def leave(self, node: str) -> None:
+        eventually(lambda: node in self.ownership.state().nodes, is_=False, within=30)
+
+    def lets_in(self) -> list[str]:
+        """The nodes that can ask etcd something, with a connection of their own."""
+        return [node for node in NODES if self._is_let_in(node)]
+
+    def _is_let_in(self, node: str) -> bool:
+        try:
+            self.of(node).state()
+        except ControlPlaneAway as error:
+            assert "etcd does not answer" in str(error)
+            return False
+        return True
+
+
+@pytest.fixture
+def cluster(etcd: Etcd, certs: Path, tmp_path: Path) -> Cluster:
+    cluster = Cluster(etcd, certs, tmp_path)
+    cluster.refusals.look()
+    for node in NODES:
+        cluster.join(node)
+    assert cluster.lets_in() == list(NODES)
+    return cluster
+
+
+def test_a_retired_node_is_let_in_no_more_and_the_others_are(cluster: Cluster) -> None:
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    assert cluster.lets_in() == ["node1", "node3"]
+
+
+def test_a_certificate_that_it_signs_afterwards_is_refused_too(
+    cluster: Cluster, certs: Path
+) -> None:
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    for leaf in leaves.leaves(certs / "node2", certs / "node2" / "member"):
+        leaf.make("node2", ADDRESS)
+    assert cluster.lets_in() == ["node1", "node3"]
+
+
+def test_a_retired_node_is_refused_with_etcdctl_too(
+    cluster: Cluster, etcd: Etcd, certs: Path
+) -> None:
+    """Drivers speak JSON, `etcdctl` does not."""
+
+    def asks(node: str) -> bool:
+        shown = certs / node / "etcd"
+        files = {"cacert": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+        done = subprocess.run(
+            [
+                *("etcdctl", f"--endpoints={etcd.endpoint}", "--command-timeout=5s"),
+                *(f"--{option}={shown / file}" for option, file in files.items()),
+                *("get", "demo"),
+            ],
+            env={"ETCDCTL_API": "3", "PATH": os.environ["PATH"]},
+            capture_output=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.returncode == 0
+
+    assert asks("node2")
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    assert [node for node in NODES if asks(node)] == ["node1", "node3"]
+
+
+def test_who_resumes_a_session_is_looked_at_as_well(
+    cluster: Cluster, etcd: Etcd, certs: Path
+) -> None:
+    files = Certificates.within(certs / "node2" / "etcd")
+    tls = ssl.create_default_context(cafile=files.ca)
+    tls.load_cert_chain(files.cert, files.key)
+
+    def ask(session: ssl.SSLSession | None) -> tuple[bool, bytes, ssl.SSLSession | None]:
+        where = (ADDRESS, int(etcd.endpoint.rpartition(":")[2]))
+        with (
+            socket.create_connection(where, timeout=10) as connection,
+            tls.wrap_socket(connection, server_hostname="localhost", session=session) as wrapped,
+        ):
+            wrapped.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            return bool(wrapped.session_reused), wrapped.recv(12), wrapped.session
+
+    session = ask(None)[2]
+    assert ask(session)[:2] == (True, b"HTTP/1.0 200")
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    try:
+        answer = ask(session)[:2]
+    except (ConnectionError, ssl.SSLError):
+        answer = True, b""
+    assert answer == (True, b"")
+
+
+def test_the_authorities_that_a_machine_had_before_are_refused(
+    cluster: Cluster, certs: Path
+) -> None:
+    """As docs/operations.md has them replaced."""
+    stolen = shutil.copytree(certs / "node2", certs.parent / "stolen")
+    shutil.rmtree(certs / "node2")
+    make(certs)
+    cluster.leave("node2")
+    cluster.join("node2")
+    cluster.refusals.look()
+    assert cluster.lets_in() == list(NODES)
+    shutil.rmtree(certs / "node2")
+    shutil.move(stolen, certs / "node2")
+    assert cluster.lets_in() == ["node1", "node3"]
+
+
+def test_etcd_keeps_asking_itself_and_starts_with_a_list(cluster: Cluster, etcd: Etcd) -> None:
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    etcd.stop()
+    etcd.start()
+    assert cluster.lets_in() == ["node1", "node3"]
+
+
+def listed(file: Path) -> list[str]:
+    """The serial numbers in a list, as openssl reads it."""
+    shown = subprocess.run(
+        ["openssl", "crl", "-inform", "DER", "-in", file, "-noout", "-text"],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert "Version 2" in shown
+    numbers = (line.split(":")[1].strip() for line in shown.splitlines() if "Serial Num" in line)
+    return sorted(numbers)
+
+
+class Known:
+    """A mirror on an etcd in memory, in which authorities are refused."""
+
+    def __init__(self, folder: Path, *serials: str) -> None:
+        self.ownership = MemoryOwnership()
+        self.mirror = Mirror(self.ownership, folder / "catalog.json")
+        for number, serial in enumerate(serials):
+            self.refuse(f"node-{number}", serial)
+
+    def refuse(self, name: str, serial: str) -> None:
+        self.ownership.announce(Node(name, ADDRESS, "0", 0, 1, authority=serial))
+        self.ownership.expire(name)
+        self.ownership.forget_node(name)
+
+
+@pytest.fixture
+def file(certs: Path) -> Path:
+    return certs / "node1" / "member" / REFUSED
+
+
+def test_a_list_has_all_and_belongs_to_whom_its_folder_does(
+    certs: Path, file: Path, tmp_path: Path
+) -> None:
+    assert listed(file) == []
+    shutil.chown(file.parent, NOBODY, NOBODY)
+    known = Known(tmp_path, "0A", "B7" * 20)
+    node1 = Refusals(of_node1(certs), known.mirror)
+    node1.look()
+    assert listed(file) == ["0A", "B7" * 20]
+    status = file.lstat()
+    assert (status.st_uid, status.st_gid, oct(status.st_mode)) == (NOBODY, NOBODY, "0o100600")
+    known.refuse("node-late", "C8")
+    node1.look()
+    assert listed(file) == ["0A", "B7" * 20, "C8"]
+
+
+def test_a_list_that_is_right_is_left_alone_and_another_is_not(
+    certs: Path, file: Path, tmp_path: Path
+) -> None:
+    node1 = Refusals(of_node1(certs), Known(tmp_path, "0A").mirror)
+    node1.look()
+    written = file.stat()
+    node1.look()
+    assert file.stat() == written
+    file.write_text("cut off")
+    node1.look()
+    assert listed(file) == ["0A"]
+
+
+def test_a_record_that_is_no_number_gets_into_no_list(
+    certs: Path, file: Path, tmp_path: Path
+) -> None:
+    crafted = ["../x", "0A\tunknown", "0A\nR\t", "0", "0a", "00" * 21, "XY"]
+    node1 = Refusals(of_node1(certs), Known(tmp_path, "0B", *crafted).mirror)
+    node1.look()
+    assert (listed(file), node1.problems()) == (["0B"], [])
+
+
+def test_while_etcd_is_away_only_a_list_that_is_missing_is_made(
+    certs: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Known(tmp_path, "0A")
+    known.mirror.refresh()
+    monkeypatch.setattr(known.ownership, "state", away)
+    assert not known.mirror.is_connected
+    node1 = Refusals(of_node1(certs), known.mirror)
+    before = file.read_bytes()
+    node1.look()
+    assert file.read_bytes() == before
+    file.unlink()
+    node1.look()
+    assert listed(file) == ["0A"]
+
+
+def away() -> None:
+    raise ControlPlaneAway("etcd does not answer")
+
+
+def test_a_node_without_a_member_or_without_authorities_keeps_no_list(
+    certs: Path, file: Path, tmp_path: Path
+) -> None:
+    known = Known(tmp_path, "0A")
+    before = file.read_bytes()
+    shutil.rmtree(certs / "node1" / "authority")
+    node1 = Refusals(of_node1(certs), known.mirror)
+    node1.look()
+    assert (file.read_bytes(), node1.problems()) == (before, [])
+    shutil.rmtree(file.parent)
+    node1.look()
+    assert (file.parent.exists(), node1.problems()) == (False, [])
+
+
+def test_a_list_that_cannot_be_written_is_a_problem_until_it_is(
+    certs: Path, file: Path, tmp_path: Path
+) -> None:
+    key = certs / "node1" / "authority" / "etcd" / "key.pem"
+    whole = key.read_text()
+    key.write_text("cut off")
+    node1 = Refusals(of_node1(certs), Known(tmp_path, "0A").mirror)
+    before = file.read_bytes()
+    node1.look()
+    [problem] = node1.problems()
+    assert f"{file} could not be written, so etcd here may let in" in problem
+    assert "`openssl ca` failed" in problem
+    assert file.read_bytes() == before
+    key.write_text(whole)
+    node1.look()
+    assert (listed(file), node1.problems()) == (["0A"], [])
+
+
+def test_an_authority_is_known_by_its_number(certs: Path) -> None:
+    cert = certs / "node1" / "authority" / "etcd" / "cert.pem"
+    node1 = Renewal(of_node1(certs))
+    assert node1.authority_for_etcd() == signing.serial(cert)
+    assert refusals.SERIAL.fullmatch(signing.serial(cert))
+    cert.write_text("cut off")
+    assert node1.authority_for_etcd() == ""
+    shutil.rmtree(certs / "node1" / "authority")
+    assert node1.authority_for_etcd() == ""
+
+
+def test_a_daemon_tells_its_authority_and_keeps_the_list(
+    cluster: Cluster, etcd: Etcd, certs: Path, tmp_path: Path
+) -> None:
+    cluster.leave("node1")
+    cluster.leave("node2")
+    with mounted_btrfs() as pool:
+        driver = OwnDriver(
+            tmp_path / "driver",
+            node="node3",
+            address=ADDRESS,
+            etcd=etcd.endpoint,
+            certificates=str(certs / "node3"),
+            pool=str(pool),
+            engine=str(tmp_path / "no-engine.sock"),
+            peer_port=free_port(),
+        )
+        # The daemon's own folder is node3's; etcd's is node1's.
+        shutil.rmtree(certs / "node3" / "member")
+        (certs / "node3" / "member").symlink_to(certs / "node1" / "member")
+        try:
+            driver.start()
+            authority = certs / "node3" / "authority" / "etcd" / "cert.pem"
+
+            def is_told() -> bool:
+                node = cluster.ownership.state().nodes.get("node3")
+                return node is not None and node.authority == signing.serial(authority)
+
+            eventually(is_told, is_=True, within=30)
+            cluster.ownership.forget_node("node2")
+            eventually(cluster.lets_in, is_=["node1", "node3"], within=30)
+        finally:
+            driver.close()

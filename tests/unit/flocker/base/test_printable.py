@@ -1,0 +1,50 @@
+"""Text from elsewhere does nothing to a terminal and forges no line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flocker.base.printable import printable, printable_json, printable_parts
+
+UNFIT = [
+    "\x00",
+    "\n",
+    "\r",
+    "\x1b",
+    "\x7f",
+    "\x9b",
+    "\u200e",
+    "\u202e",
+    "\u2066",
+    "\u2028",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("character", UNFIT)
+def test_what_a_terminal_would_obey_is_escaped(character: str) -> None:
+    assert printable(f"a{character}b").isprintable()
+    assert printable(f"a{character}b").startswith("a\\")
+    assert character not in printable_json(json.dumps([f"a{character}b"], ensure_ascii=False))
+
+
+def test_all_else_stays() -> None:
+    text = "größer, 日本語 😀 'a' \\"
+    assert printable(text) == text
+
+
+def test_json_stays_what_it_says() -> None:
+    answer = {"label": f"a{''.join(UNFIT[:-1])}b", "number": [1, None]}
+    written = printable_json(json.dumps(answer, indent=2, ensure_ascii=False))
+    assert json.loads(written) == answer
+
+
+def test_all_parts_of_an_answer_are_made_printable() -> None:
+    answer = {"events": [{"why": "a\nb", "at": 1}], "node\x1b": True, "none": None}
+    assert printable_parts(answer) == {
+        "events": [{"why": "a\\nb", "at": 1}],
+        "node\\x1b": True,
+        "none": None,
+    }

@@ -1,0 +1,171 @@
+"""What the records say of a volume that had several owners."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from flocker.base.records import (
+    CUTS_KEPT,
+    ClusterState,
+    Copy,
+    Cut,
+    Event,
+    Move,
+    NamedSnapshot,
+    Node,
+    Record,
+    Removed,
+    Snapshot,
+    Volume,
+)
+from flocker.consensus.keyspace import Tables, keyed
+from flocker.pool.protocol import Aside
+
+VOLUME = Volume("demo", "id", "node1", 1, "2026-01-01")
+
+
+def snapshot(number: int, epoch: int) -> Snapshot:
+    return Snapshot(number, f"{number}-of-{epoch}", epoch)
+
+
+def promoted(volume: Volume, number: int) -> Volume:
+    return volume.promoted_on("node2", snapshot(number, volume.epoch))
+
+
+def test_a_promotion_cuts_what_former_owners_wrote_and_a_move_does_not() -> None:
+    later = promoted(VOLUME, 5)
+    assert (later.owner, later.epoch, later.base) == ("node2", 2, snapshot(5, 1))
+    assert later.cuts == (Cut(2, 5),)
+    assert later.owned_by("node3", snapshot(8, 2)).cuts == later.cuts
+
+
+def test_all_that_the_first_owner_took_is_part_of_the_volume() -> None:
+    assert VOLUME.includes(snapshot(9, 1))
+
+
+@pytest.mark.parametrize(
+    ("number", "epoch", "is_part"),
+    [(5, 1, True), (6, 1, False), (6, 2, True), (9, 2, True), (10, 2, False), (10, 3, True)],
+)
+def test_what_owners_went_on_from_is_part_of_the_volume(
+    number: int, epoch: int, is_part: bool
+) -> None:
+    """The second went on from 5, the third has all that the second had."""
+    volume = promoted(VOLUME, 5).owned_by("node3", snapshot(9, 2))
+    assert volume.includes(snapshot(number, epoch)) is is_part
+
+
+def test_a_snapshot_of_a_later_epoch_than_the_record_is_not_judged_by_it() -> None:
+    assert promoted(VOLUME, 5).includes(snapshot(9, 4))
+
+
+def test_nothing_from_before_is_part_of_a_volume_that_began_with_nothing_known() -> None:
+    volume = VOLUME.owned_by("node2", None)
+    assert not volume.includes(snapshot(1, 1))
+    assert volume.includes(snapshot(1, 2))
+
+
+def test_a_promotion_that_goes_back_further_makes_an_earlier_one_needless() -> None:
+    volume = promoted(promoted(promoted(VOLUME, 3), 7), 5)
+    assert volume.cuts == (Cut(2, 3), Cut(4, 5))
+    assert [volume.includes(snapshot(n, 2)) for n in (5, 6)] == [True, False]
+    assert [volume.includes(snapshot(n, 1)) for n in (3, 4)] == [True, False]
+
+
+def test_the_newest_cuts_are_kept() -> None:
+    volume = VOLUME
+    for number in range(1, CUTS_KEPT + 3):
+        volume = promoted(volume, number)
+    assert len(volume.cuts) == CUTS_KEPT
+    assert volume.cuts[-1] == Cut(volume.epoch, CUTS_KEPT + 2)
+    own = [snapshot(number, number) for number in range(1, CUTS_KEPT + 3)]
+    assert all(volume.includes(each) for each in own), "none of what is part of it is lost"
+    assert not volume.includes(snapshot(CUTS_KEPT, 10))
+
+
+def test_a_snapshot_whose_epoch_nobody_wrote_down_is_older_than_every_promotion() -> None:
+    moved = VOLUME.owned_by("node2", snapshot(5, 1))
+    assert moved.includes(Snapshot(9, "unknown"))
+    assert promoted(moved, 7).includes(Snapshot(7, "unknown"))
+    assert not promoted(moved, 7).includes(Snapshot(9, "unknown"))
+
+
+def test_records_can_be_written_and_read() -> None:
+    volume = promoted(promoted(VOLUME, 3), 7)
+    written = volume.to_json()
+    back = Volume.from_json(written)
+    assert back == volume
+    assert back.base is not None
+    assert back.base.epoch == 2
+
+
+def test_a_snapshot_that_was_asked_for_says_what_it_held_where_it_was_taken() -> None:
+    here = snapshot(3, 1)
+    asked_for = replace(here, held_bytes=5)
+    state = ClusterState(snapshots={"id": {3: NamedSnapshot("id", asked_for, "2026-01-01")}})
+    found = state.numbered(VOLUME, 3, [snapshot(2, 1), here])
+    assert found == here
+    assert found.held_bytes == 5
+    assert state.numbered(VOLUME, 3, [replace(here, identity="another")]) is None
+    assert state.numbered(VOLUME, 2, [snapshot(2, 1)]) == snapshot(2, 1)
+
+
+def test_snapshots_are_told_apart_by_identity_not_by_epoch() -> None:
+    assert snapshot(3, 1) == Snapshot(3, "3-of-1")
+
+
+# Fields that a newer version has added
+
+NEWER = {"invented": {"by": "a newer version"}}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(VOLUME, base=replace(snapshot(3, 1), unknown=NEWER), cuts=(Cut(2, 3),)),
+        Removed(replace(VOLUME, unknown=NEWER), "2026-01-02"),
+        Move("id", "node1", "node2", "token"),
+        Node("node1", "127.0.0.1", "1", 1, 2, 1, ("volume 'demo': stuck",)),
+        Copy("id", "node2", replace(snapshot(3, 1), unknown=NEWER), "2026-01-01"),
+        NamedSnapshot("id", snapshot(3, 1), "2026-01-01", "label"),
+        Event("id", "demo", "2026-01-01", "node1", "made"),
+        Aside("demo@node1-20260101T000000Z", "id", "demo", "removed", "2026-01-01"),
+    ],
+)
+def test_a_record_keeps_what_it_does_not_know(record: Record) -> None:
+    text = json.dumps(record.to_json() | NEWER)
+    read = type(record).from_json(json.loads(text))
+    assert read == replace(record, unknown=NEWER)
+    assert json.dumps(read.to_json() | NEWER, sort_keys=True) == json.dumps(
+        json.loads(text), sort_keys=True
+    )
+
+
+def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
+    volume = replace(VOLUME, unknown=NEWER, base=replace(snapshot(3, 1), unknown=NEWER))
+    tables = Tables()
+    for key, value in keyed(ClusterState(volumes={"demo": volume})).items():
+        tables.put(key, json.loads(json.dumps(value)))
+    [(_, written)] = keyed(tables.state()).items()
+    assert written["invented"] == NEWER["invented"]
+    assert written["base"]["invented"] == NEWER["invented"]
+
+
+def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
+    tables = Tables()
+    copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")
+    state = ClusterState(volumes={"demo": VOLUME}, copies={VOLUME.id: {"node1": copy}})
+    for key, value in keyed(state).items():
+        tables.put(key, value)
+    first = tables.state()
+    tables.put("seen/node1", {"at": "now"})
+    second = tables.state()
+    assert (first.volumes, first.copies, first.seen) == (state.volumes, state.copies, {})
+    assert second.volumes is first.volumes and second.copies is first.copies
+    for key in keyed(state):
+        tables.delete(key)
+    assert (tables.state().volumes, tables.state().copies) == ({}, {})
+    assert (second.volumes, second.copies) == (state.volumes, state.copies)

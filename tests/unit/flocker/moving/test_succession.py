@@ -1,0 +1,240 @@
+"""Nodes go on when an owner is lost: one after the other, or the node that a person chooses."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+import pytest
+
+from flocker.base.errors import Refused, TransferFailed
+from flocker.moving.succession import TURN_SECONDS
+from tests.twins.memory_pool import MemoryPool
+from tests.unit.flocker.cluster import Machine, MemoryCluster
+
+FAILOVERS = ("manual", "auto")
+
+
+@pytest.fixture
+def demo(cluster: MemoryCluster) -> MemoryCluster:
+    """Two volumes of node1 that say "hello", with replicas on the others."""
+    for failover in FAILOVERS:
+        cluster["node1"].driver.create(failover, {"failover": failover})
+        cluster["node1"].write(failover, "hello")
+    cluster.replicate()
+    return cluster
+
+
+def only_node3_follows(cluster: MemoryCluster, volume: str) -> None:
+    cluster["node1"].write(volume, "newer")
+    cluster["node1"].publish()
+    cluster["node3"].follow()
+
+
+def cannot_fetch(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise TransferFailed("it broke off")
+
+    monkeypatch.setattr(machine.peers, "stream", fail)
+
+
+def break_pool(machine: Machine) -> None:
+    cast(MemoryPool, machine.pool).is_read_only = True
+
+
+# By themselves
+
+
+def test_candidates_take_their_turns(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    break_pool(demo["node3"])
+    for seconds in (0.0, TURN_SECONDS - 1):
+        for name in ("node2", "node3"):
+            demo[name].clock += seconds
+            demo[name].failover.take_over_lost(demo.state)
+        assert demo.volume("auto").owner == "node1", "node3 is first, and cannot"
+    demo["node2"].clock += 1
+    demo["node2"].failover.take_over_lost(demo.state)
+    assert demo.volume("auto").owner == "node2"
+    assert demo["node2"].read("auto") == "hello"
+    assert demo.volume("manual").owner == "node1"
+
+
+def test_a_turn_is_counted_from_the_last_time_that_the_owner_was_lost(demo: MemoryCluster) -> None:
+    node2 = demo["node2"]
+    demo.lose("node1")
+    node2.failover.take_over_lost(demo.state)
+    demo.bring_back("node1")
+    node2.clock += TURN_SECONDS
+    node2.failover.take_over_lost(demo.state)
+    demo.lose("node1")
+    node2.failover.take_over_lost(demo.state)
+    assert demo.volume("auto").owner == "node1"
+
+
+def test_the_next_candidate_goes_on_from_its_older_copy(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_node3_follows(demo, "auto")
+    demo.lose("node1")
+    cannot_fetch(demo["node2"], monkeypatch)
+    for _ in range(2):
+        demo["node2"].failover.take_over_lost(demo.state)
+        demo["node2"].clock += TURN_SECONDS
+    demo["node2"].failover.take_over_lost(demo.state)
+    assert demo["node2"].read("auto") == "hello"
+
+
+def test_the_first_candidate_that_comes_late_finds_another_owner(demo: MemoryCluster) -> None:
+    demo.lose("node1")
+    before = demo.state
+    demo["node2"].failover.take_over_lost(before)
+    demo["node2"].clock += TURN_SECONDS
+    demo["node2"].failover.take_over_lost(before)
+    demo["node3"].failover.take_over_lost(before)
+    assert demo.volume("auto").owner == "node2"
+    assert demo.volume("auto").epoch == 2
+
+
+# A person chooses
+
+
+def test_a_person_may_choose_a_node_with_an_older_copy(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_node3_follows(demo, "manual")
+    demo.lose("node1")
+    cannot_fetch(demo["node2"], monkeypatch)
+    until = demo.state.copies_of(demo.volume("manual"))["node2"].taken_at
+    with pytest.raises(Refused, match=f"`flocker promote --here manual` .* {re.escape(until)}"):
+        demo["node2"].operations.moves.promote("manual", here=False)
+    answer = demo["node2"].operations.moves.promote("manual", here=True)
+    assert answer["lost_after"] == until
+    assert demo["node2"].read("manual") == "hello"
+
+
+def test_who_chooses_a_node_gets_the_newest_copy_that_can_be_had(demo: MemoryCluster) -> None:
+    only_node3_follows(demo, "manual")
+    demo.lose("node1")
+    demo["node2"].failover.promote("manual", here=True)
+    assert demo["node2"].read("manual") == "newer"
+
+
+def test_an_owner_that_is_there_is_not_replaced_by_choosing(demo: MemoryCluster) -> None:
+    for volume in FAILOVERS:
+        with pytest.raises(Refused, match="is owned by node1, which is up"):
+            demo["node2"].failover.promote(volume, here=True)
+
+
+# An owner whose pool cannot write
+
+
+@pytest.fixture
+def broken(demo: MemoryCluster) -> MemoryCluster:
+    """Containers use both volumes on node1, whose pool has just become read-only."""
+    for volume in FAILOVERS:
+        demo["node1"].run(volume)
+    demo["node1"].containers.on_stop = lambda volume: demo["node1"].driver.unmount(volume, "writer")
+    break_pool(demo["node1"])
+    return demo
+
+
+def test_a_node_whose_pool_cannot_write_gives_its_auto_volumes_up(broken: MemoryCluster) -> None:
+    node1 = broken["node1"]
+    node1.look_at_pool()
+    assert node1.containers.stopped == ["writer"]
+    assert node1.containers.running == {"manual": ["writer"]}
+    assert broken.state.nodes["node1"].gives_up
+    broken["node3"].failover.take_over_lost(broken.state)
+    assert broken.volume("auto").owner == "node3"
+    assert broken["node3"].read("auto") == "hello"
+    assert broken.volume("manual").owner == "node1"
+    why = broken.ownership.history(broken.volume("auto").id)[-1].why
+    assert why.startswith("node1 cannot write to its pool: it gave the volume up; what it wrote")
+
+
+def test_one_failure_is_no_reason_to_give_up(broken: MemoryCluster) -> None:
+    node1 = broken["node1"]
+    node1.pool_health.look()
+    cast(MemoryPool, node1.pool).is_read_only = False
+    node1.look_at_pool()
+    assert node1.containers.stopped == []
+    assert not broken.state.nodes["node1"].gives_up
+
+
+def test_a_node_gives_nothing_up_while_something_still_uses_it(broken: MemoryCluster) -> None:
+    node1 = broken["node1"]
+    node1.containers.kill_users = lambda _: None  # type: ignore[method-assign]
+    node1.containers.on_stop = lambda _: None
+    node1.look_at_pool()
+    assert not broken.state.nodes["node1"].gives_up
+    assert (
+        "not given up yet: volume 'auto' is in use"
+        in node1.operations.overview.status()["problems"][0]
+    )
+    broken["node3"].failover.take_over_lost(broken.state)
+    assert broken.volume("auto").owner == "node1"
+
+
+def test_nothing_is_mounted_or_promoted_where_the_pool_cannot_write(broken: MemoryCluster) -> None:
+    node1 = broken["node1"]
+    node1.look_at_pool()
+    with pytest.raises(Refused, match="cannot be used on node1: the pool cannot be written to"):
+        node1.driver.mount("auto", "another")
+    assert broken.volume("auto").id not in broken.state.mounts
+    broken.lose("node2")
+    broken["node2"].is_up = False
+    assert node1.operations.overview.status()["problems"][0].startswith(
+        "the pool cannot be written to"
+    )
+
+
+def test_a_candidate_whose_pool_cannot_write_has_no_turn(demo: MemoryCluster) -> None:
+    break_pool(demo["node3"])
+    demo["node3"].look_at_pool()
+    demo.lose("node1")
+    with pytest.raises(Refused, match="cannot be used on node3"):
+        demo["node3"].failover.promote("auto")
+    demo["node2"].failover.take_over_lost(demo.state)
+    assert demo.volume("auto").owner == "node2"
+
+
+def test_a_pool_that_writes_again_keeps_what_nobody_has_taken(broken: MemoryCluster) -> None:
+    node1 = broken["node1"]
+    node1.look_at_pool()
+    given_up = broken.state
+    cast(MemoryPool, node1.pool).is_read_only = False
+    node1.pool_health.look()
+    node1.giving_up.look()
+    node1.run("auto")  # its record still says that it gives the volume up
+    broken["node3"].failover.take_over_lost(given_up)
+    assert broken.volume("auto").owner == "node1"
+    node1.announce()
+    assert not broken.state.nodes["node1"].gives_up
+    assert node1.operations.overview.status()["problems"] == []
+
+
+def test_what_a_broken_pool_still_has_is_put_aside_when_it_writes_again(
+    broken: MemoryCluster,
+) -> None:
+    node1 = broken["node1"]
+    cast(MemoryPool, node1.pool).is_read_only = False
+    node1.write("auto", "not copied", "another")
+    break_pool(node1)
+    node1.look_at_pool()
+    broken["node3"].failover.take_over_lost(broken.state)
+    cast(MemoryPool, node1.pool).is_read_only = False
+    node1.look_at_pool()
+    node1.reconciler.tidy()
+    [aside] = node1.operations.removals.conflicts()["asides"]
+    node1.driver.create("rescued", {"from": aside["reference"]})
+    assert node1.read("rescued") == "not copied"
+    assert node1.read("auto") == "hello"
+
+
+def test_a_mount_elsewhere_waits_for_the_takeover(broken: MemoryCluster) -> None:
+    broken["node1"].look_at_pool()
+    broken["node2"].mirror.changes = lambda *_, **__: (  # type: ignore[method-assign,assignment]
+        broken["node3"].failover.take_over_lost(broken.state) or broken.state
+    )
+    assert broken["node2"].read("auto") == "hello"
