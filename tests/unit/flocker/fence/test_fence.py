@@ -284,7 +284,7 @@ def test_what_a_late_engine_stopped_is_told_later(
 def test_a_look_does_not_wait_for_who_takes_the_log() -> None:
     """As a journal that hangs."""
     script = (
-        "import logging, os, sys, threading; from flocker.fence import log_in_background;"
+        "import logging, os, sys, threading; from flocker.fence.fence import log_in_background;"
         "listener = log_in_background();"
         "[logging.getLogger('x').warning('y' * 10000) for _ in range(100)];"
         "os.write(1, b'not held up'); os._exit(0)"
