@@ -9,7 +9,9 @@ from functools import partial
 from fastapi import FastAPI
 
 from flocker.api.operator_api import add_operator_routes, add_watching_routes
-from flocker.api.peer import HttpPeers, Parts, serve_peers
+from flocker.api.peer_api import Parts, serve_peers
+from flocker.api.peer_client import HttpPeers
+from flocker.api.peer_connections import PeerConnections
 from flocker.api.plugin import serve_engine
 from flocker.api.rights import Rights
 from flocker.api.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
@@ -108,7 +110,9 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
         authority=renewal.authority_for_etcd(),
         patience_seconds=2 * config.lease_seconds,
     )
-    peers = HttpPeers(config.node, lambda: dict(mirror.state.nodes), config.peer_port, tls)
+    peers = HttpPeers(
+        PeerConnections(config.node, lambda: dict(mirror.state.nodes), config.peer_port, tls)
+    )
     lease_file = LeaseFile(config.runtime)
     root = config.pool.resolve()  # once: the fence must never wait for its disk
     fence = Guard(

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from acceptance.base.waiting import eventually
 from flocker.api.operator_api import add_watching_routes
-from flocker.api.peer import Parts, serve_peers
+from flocker.api.peer_api import Parts, serve_peers
 from flocker.api.serving import serve_on_peer_socket
 from flocker.api.upkeep_api import add_peer_upkeep_routes
 from flocker.api.verification_api import add_peer_verification_routes

@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from acceptance.base.waiting import eventually
-from flocker.api import peer
-from flocker.api.peer import HttpPeers
+from flocker.api import outgoing, peer_client, peer_connections
+from flocker.api.peer_client import HttpPeers
+from flocker.api.peer_connections import PeerConnections
 from flocker.base.errors import (
     ControlPlaneAway,
     FlockerError,
@@ -71,10 +72,9 @@ def peers_of_node2(cluster: MemoryCluster, port: int, authority: Authority) -> H
     """What node2 uses; it finds node1 where node1 announced itself."""
     cluster["node1"].ownership.announce(Node("node1", ADDRESS, "0", 0, 1))
     return HttpPeers(
-        "node2",
-        lambda: dict(cluster.state.nodes),
-        port,
-        Tls(authority.of("node", "node2")),
+        PeerConnections(
+            "node2", lambda: dict(cluster.state.nodes), port, Tls(authority.of("node", "node2"))
+        )
     )
 
 
@@ -299,7 +299,7 @@ def test_an_owner_that_takes_too_long_is_away(
     def slow(*_: object) -> None:
         assert over.wait(10)
 
-    monkeypatch.setattr(peer, "DISK_SECONDS", 0.2)
+    monkeypatch.setattr(peer_client, "DISK_SECONDS", 0.2)
     monkeypatch.setattr(demo["node1"].requests, "release", slow)
     with pytest.raises(OwnerAway, match=r"does not answer \(no answer within 0.2 s\)"):
         demo["node2"].driver.mount("demo", "container")
@@ -359,7 +359,7 @@ STALLED = "node1 has sent nothing for 0.5 s, not even a sign of life"
 
 
 def test_a_move_from_a_source_that_hangs_ends_and_may_be_tried_again(demo: MemoryCluster) -> None:
-    move = demo["node2"].operations.move
+    move = demo["node2"].operations.moves.move
     failed = f"volume 'demo' did not come from node1 to node2: {STALLED}"
     with a_hung_source(demo), pytest.raises(TransferFailed, match=failed):
         move("demo", None)
@@ -471,7 +471,7 @@ def test_a_receiver_that_takes_nothing_is_hung_up_on(
     demo: MemoryCluster, port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-    monkeypatch.setattr(peer, "DISK_SECONDS", 0.5)
+    monkeypatch.setattr(outgoing, "DISK_SECONDS", 0.5)
     monkeypatch.setattr(demo["node1"].pool, "send", lambda *_: endless(ended))
     peers = peers_of_node2(demo, port, authority)
     stream = peers.stream(demo.volume("demo").id, "node1", Snapshot(1, "identity"), None)
@@ -572,13 +572,13 @@ def test_a_node_that_is_gone_is_not_called_for_long(
         began = time.monotonic()
         with pytest.raises(OwnerAway, match="timed out"):
             peers_of_node2(cluster, port, authority).check_unused(volume)
-        assert time.monotonic() - began < peer.CONNECT_SECONDS + 2
+        assert time.monotonic() - began < peer_connections.CONNECT_SECONDS + 2
 
 
 def test_a_node_that_hangs_is_not_waited_for_long_when_copies_are_listed(
     demo: MemoryCluster, port: int, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer, "LIST_SECONDS", 0.2)
+    monkeypatch.setattr(peer_client, "LIST_SECONDS", 0.2)
     answered = threading.Event()
 
     def asides() -> list[Aside]:

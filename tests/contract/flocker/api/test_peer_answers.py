@@ -13,8 +13,9 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
-from flocker.api import peer, peer_models
-from flocker.api.peer import HttpPeers
+from flocker.api import peer_client, peer_connections, peer_models
+from flocker.api.peer_client import HttpPeers
+from flocker.api.peer_connections import PeerConnections
 from flocker.base.errors import FlockerError, PeerAway, PoolError, Refused, TransferFailed
 from flocker.base.records import Move, Node, Snapshot, Volume
 from flocker.certificates.tls import Tls
@@ -99,7 +100,7 @@ def peers(authority: Authority, evil: Evil) -> Iterator[HttpPeers]:
     node1 = Node("node1", ADDRESS, "0", 0, 1)
     with served(app, authority) as port:
         tls = Tls(authority.of("node", "node2"))
-        yield HttpPeers("node2", lambda: {"node1": node1}, port, tls)
+        yield HttpPeers(PeerConnections("node2", lambda: {"node1": node1}, port, tls))
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def test_what_a_newer_version_adds_is_passed_over(
 def test_an_answer_has_an_end(
     peers: HttpPeers, evil: Evil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer, "LARGEST_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setattr(peer_connections, "LARGEST_ANSWER_BYTES", 1 << 20)
     evil.content = lambda: StreamingResponse(b" " * (1 << 16) for _ in range(1 << 12))
     with pytest.raises(TransferFailed, match="node1 gave an answer without end"):
         peers.asides("node1")
@@ -147,7 +148,7 @@ def test_an_answer_has_an_end(
 def test_an_answer_that_drips_is_not_waited_for(
     peers: HttpPeers, evil: Evil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer, "LIST_SECONDS", 0.5)
+    monkeypatch.setattr(peer_client, "LIST_SECONDS", 0.5)
     evil.content = lambda: StreamingResponse(_dripping())
     with pytest.raises(PeerAway, match=r"no whole answer within 0.5 s"):
         peers.asides("node1")

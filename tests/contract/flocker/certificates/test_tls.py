@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from flocker.api.peer import HttpPeers
+from flocker.api.peer_client import HttpPeers
+from flocker.api.peer_connections import PeerConnections
 from flocker.base.config import Certificates
 from flocker.base.errors import PeerAway
 from flocker.base.records import Node
@@ -106,7 +107,11 @@ def test_other_nodes_are_called_with_the_newest_certificate(certs: Path) -> None
     tls = Tls(Certificates.within(certs / "node2"))
     seen: list[str] = []
     with served(Tls(Certificates.within(certs / "node1")).server, seen) as port:
-        peers = HttpPeers("node2", lambda: {"node1": Node("node1", ADDRESS, "0", 0, 1)}, port, tls)
+        peers = HttpPeers(
+            PeerConnections(
+                "node2", lambda: {"node1": Node("node1", ADDRESS, "0", 0, 1)}, port, tls
+            )
+        )
         for _ in range(2):
             assert peers.asides("node1") == []
         renew(certs, "node2")
@@ -137,8 +142,12 @@ def test_a_certificate_of_another_authority_in_a_new_file_is_not_taken(
     tls = Tls(Certificates.within(certs / "node1"))
     nodes = {"node1": Node("node1", ADDRESS, "0", 0, 1)}
     with served(tls.server, []) as port:
-        former = HttpPeers("node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2")))
-        later = HttpPeers("node2", lambda: nodes, port, Tls(Certificates.within(other / "node2")))
+        former = HttpPeers(
+            PeerConnections("node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2")))
+        )
+        later = HttpPeers(
+            PeerConnections("node2", lambda: nodes, port, Tls(Certificates.within(other / "node2")))
+        )
         assert former.asides("node1") == []
         with pytest.raises(PeerAway, match=r"(?i)certificate"):
             later.asides("node1")
@@ -148,5 +157,7 @@ def test_a_certificate_of_another_authority_in_a_new_file_is_not_taken(
         assert later.asides("node1") == []
         with pytest.raises(PeerAway):
             HttpPeers(
-                "node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2"))
+                PeerConnections(
+                    "node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2"))
+                )
             ).asides("node1")
