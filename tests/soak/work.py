@@ -37,10 +37,10 @@ class TwinOperated:
         self._twins.nodes[node].failover.promote(volume, here=here)
 
     def cancel_move(self, node: str, volume: str) -> None:
-        self._twins.nodes[node].operations.cancel(volume)
+        self._twins.nodes[node].operations.moves.cancel(volume)
 
     def snapshot(self, node: str, volume: str) -> None:
-        self._twins.nodes[node].operations.snapshot([volume], "soak")
+        self._twins.nodes[node].operations.snapshots.snapshot([volume], "soak")
 
 
 class Apps:

@@ -142,7 +142,7 @@ def test_a_move_that_waits_for_a_replica_says_so_and_can_be_ended(
 ) -> None:
     monkeypatch.setattr(transfer, "WAIT_SECONDS", 0.01)
     with a_replica_being_fetched(films), ThreadPoolExecutor(1) as threads:
-        moving = threads.submit(films["node2"].operations.move, "films", None)
+        moving = threads.submit(films["node2"].operations.moves.move, "films", None)
 
         def waits_for() -> list[str]:
             return [move.waits_for for move in films.state.moves.values()]
