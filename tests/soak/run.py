@@ -17,11 +17,11 @@ from pathlib import Path
 
 from acceptance.base.waiting import NeverCame, eventually
 from flocker.base.errors import FlockerError, Refused
-from tests.twins.memory_pool import MemoryPool
 from tests.soak.nodes import NAMES, TwinNodes, in_haste
 from tests.soak.outcome import DONE, SETTLE_SECONDS, Outcome, answer
 from tests.soak.people import People, Work, everyday, stack
 from tests.soak.work import Apps, Fate, TwinOperated
+from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.wires import PowerCut
 from tests.unit.flocker.writers import Writers
 

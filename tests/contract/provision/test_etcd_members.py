@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker.certificates import leaves
 from flocker.base import private
-from flocker.certificates import signing
+from flocker.certificates import leaves, signing
 from host import ROOT
 
 pytestmark = pytest.mark.contract
