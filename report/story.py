@@ -6,10 +6,10 @@ import base64
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from report import attachments
-from report.results import Attachment, Result, Step
+from report.results import Attachment, Result
 
 DEMO = "demo"
 NOWHERE = "-"  # the owner of a volume that is not there
@@ -142,23 +142,22 @@ def read_gap(table: Attachment) -> Gap:
 
 
 def _commands(result: Result) -> list[Command]:
-    return [
-        Command(
-            (step.start - result.start) / 1000, typed["where"], typed["command"], _changes(step)
-        )
-        for step in result.steps
-        for attached in step.attachments
-        if attached.kind == "txt" and (typed := TYPED.fullmatch(attached.name))
-    ]
+    """Return each typed command with the changes of owners that were attached after it."""
+    commands: list[Command] = []
+    for step in result.steps:
+        at_seconds = (step.start - result.start) / 1000
+        for attached in step.attachments:
+            if attached.kind == "txt" and (typed := TYPED.fullmatch(attached.name)):
+                commands.append(Command(at_seconds, typed["where"], typed["command"], ()))
+            elif attached.kind == attachments.OWNERS and commands:
+                commands[-1] = replace(commands[-1], changes=_changes(attached))
+    return commands
 
 
-def _changes(step: Step) -> tuple[Change, ...]:
-    changes: list[Change] = []
-    for attached in step.attachments:
-        if attached.kind == attachments.OWNERS:
-            with attached.path.open(encoding="utf-8", newline="") as file:
-                changes += [Change(**row) for row in csv.DictReader(file)]
-    return tuple(change for change in changes if change.before != change.after)
+def _changes(owners: Attachment) -> tuple[Change, ...]:
+    with owners.path.open(encoding="utf-8", newline="") as file:
+        rows = [Change(**row) for row in csv.DictReader(file)]
+    return tuple(row for row in rows if row.before != row.after)
 
 
 def _inlined(picture: Attachment) -> str:

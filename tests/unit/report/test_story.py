@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_the_story_is_pictures_gap_and_commands(tmp_path: Path) -> None:
     assert [str(change) for each in story.commands for change in each.changes] == [
         "demo: node1",
         "demo: node1 → node2",
+    ]
+
+
+def test_owners_change_with_the_command_before(tmp_path: Path) -> None:
+    stop = attachment(tmp_path, "txt", "", "node1$ docker-compose stop")
+    up = attachment(tmp_path, "txt", "", "node2$ docker-compose up -d")
+    owners = attachment(tmp_path, attachments.OWNERS, MOVED)
+    moved = replace(told(tmp_path), steps=(*told(tmp_path).steps, step(stop, up, owners)))
+    story = find_story([moved])
+    assert story is not None
+    assert [each.changes for each in story.commands[-2:]] == [
+        (),
+        (Change("demo", "node1", "node2"),),
     ]
 
 
