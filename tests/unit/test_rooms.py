@@ -1,59 +1,45 @@
-"""Imports point down: the folders of the suite and the packages of the repository are layers."""
+"""Imports point down: packages, and the folders of driver and suite, are layers."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from host import ROOT
-from tests.imports import circle, edges, upward
+from tests.rooms import DRIVER, REPOSITORY, SUITE, Rooms, circles
 
-PACKAGES = ("flocker", "host", "box", "report", "acceptance", "bench", "features", "environment")
-SUITE = tuple(f"acceptance.{room}" for room in ("base", "nodes", "machines", "app", "cluster"))
-ROW = re.compile(r"^\| `(\w+)/` \|[^|]*\|([^|]*)\|$", re.MULTILINE)
-APART = (("flocker", "acceptance"), ("flocker", "bench"), ("flocker", "features"))
-"""Pairs that know nothing of each other: the suite sees the driver only as a user does."""
+LAYERED = [
+    pytest.param(rooms, id=rooms.package or "repository") for rooms in (REPOSITORY, DRIVER, SUITE)
+]
+PICTURED = LAYERED[1:]
 
 
-def test_no_package_imports_one_above_it() -> None:
-    assert upward(edges(*PACKAGES), PACKAGES) == []
+@pytest.mark.parametrize("rooms", PICTURED)
+def test_every_folder_is_a_room_with_a_place(rooms: Rooms) -> None:
+    assert rooms.folders() == set(rooms.order)
 
 
-def test_no_room_of_the_suite_imports_one_above_it() -> None:
-    found = edges("acceptance")
-    assert found, "nothing was read"
-    assert upward(found, (*SUITE, "acceptance")) == []
+@pytest.mark.parametrize("rooms", LAYERED)
+def test_a_room_imports_only_from_those_below_it(rooms: Rooms) -> None:
+    assert rooms.upward() == set()
 
 
-def test_the_documented_table_of_rooms_is_what_the_imports_say() -> None:
-    imported: dict[str, set[str]] = {room: set() for room in SUITE}
-    for module, other in edges("acceptance"):
-        room, below = (".".join(name.split(".")[:2]) for name in (module, other))
-        if room in SUITE and below in SUITE and room != below:
-            imported[room].add(below.removeprefix("acceptance."))
-    documented = {
-        f"acceptance.{room}": set(filter(None, listed.strip().split(", ")))
-        for room, listed in ROW.findall((ROOT / "docs" / "architecture.md").read_text())
-        if f"acceptance.{room}" in SUITE
-    }
-    assert documented == imported
+@pytest.mark.parametrize("rooms", LAYERED)
+def test_neither_rooms_nor_modules_import_in_a_circle(rooms: Rooms) -> None:
+    assert circles(rooms.room_imports()) == set()
+    assert circles(rooms.imports()) == set()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
-    assert circle(edges(package)) == []
-
-
-@pytest.mark.parametrize(("one", "other"), APART)
-def test_the_suite_and_the_driver_know_nothing_of_each_other(one: str, other: str) -> None:
-    packages = {name.partition(".")[0] for _, name in edges(one)}
-    assert other not in packages
-    packages = {name.partition(".")[0] for _, name in edges(other)}
-    assert one not in packages
+@pytest.mark.parametrize("rooms", PICTURED)
+def test_the_picture_of_the_rooms_is_current(rooms: Rooms) -> None:
+    assert rooms.written() == rooms.picture(), "type: .venv/bin/python -m tests.rooms"
 
 
 def test_an_import_that_points_up_is_named() -> None:
-    found = [("a.low.x", "a.high.y"), ("a.high.y", "a.low.x"), ("a.low.x", "b")]
-    assert upward(found, ("a.low", "a.high")) == ["a.low.x imports a.high.y"]
-    assert set(circle(found)) == {"a.low.x", "a.high.y"}
+    upside_down = Rooms(SUITE.package, SUITE.order[::-1], SUITE.top)
+    assert "acceptance.nodes.node imports acceptance.base.command" in upside_down.upward()
+
+
+@pytest.mark.parametrize("package", ["acceptance", "bench", "features", "environment"])
+def test_the_suite_and_the_driver_know_nothing_of_each_other(package: str) -> None:
+    imports = REPOSITORY.room_imports()
+    assert "flocker" not in imports[package]
+    assert package not in imports["flocker"]
