@@ -1,4 +1,4 @@
-"""What steps and hooks find on behave's context, by name and type."""
+"""The attributes that steps and hooks find on behave's context, by name and type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from acceptance.operator import Operator
 
 
 class Notes:
-    """What one step of a scenario leaves for a later one, which fails if it is not there."""
+    """Values that one step of a scenario leaves for a later one, which fails without them."""
 
     copied_lines: list[str]
     start_seconds: float

@@ -1,1 +1,1 @@
-"""What everything in the suite speaks: limits, waiting, commands, and what goes into the report."""
+"""The language of the whole suite: limits, waiting, commands, and what goes into the report."""

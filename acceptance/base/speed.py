@@ -60,7 +60,7 @@ NODES = Speed()
 class Limit:
     """A time limit; `written` are its seconds on nodes that are as quick as this machine.
 
-    What takes a limit takes it as written, and makes a Limit of it where time is measured.
+    Functions take a limit as it is written, and make a Limit of it where time is measured.
     """
 
     written: float

@@ -1,1 +1,1 @@
-"""What nodes run on: machines that Vagrant made, or the servers of an inventory."""
+"""The machines beneath the nodes: those that Vagrant made, or the servers of an inventory."""
