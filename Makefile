@@ -8,9 +8,11 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 TARGETS := demo test check audit unit contract acceptance alarms servers samples bench vm up down box deb report clean
-.PHONY: help tools prepare forget $(TARGETS)
-# They share the nodes, .venv and build/.
+.PHONY: help tools prepare forget with-nodes without-nodes $(TARGETS)
+# They share the nodes, .venv and build/. Only `test` knows what can run beside what.
+ifndef BESIDE
 .NOTPARALLEL:
+endif
 
 # docker, libvirt or virtualbox; when nothing is said provision/provider chooses.
 ifdef PROVIDER
@@ -51,6 +53,7 @@ ifdef INVENTORY
 TOLD := the app runs on node2 of $(INVENTORY); remove it: make down INVENTORY=$(INVENTORY)
 endif
 BOX_PROVIDER := $(or $(PROVIDER),libvirt)
+TESTS_LOG := build/log/tests.log
 # Machines that were there before this run stay; those it brings up go with it.
 MACHINES := $(wildcard .vagrant/machines/*/*/id)
 
@@ -74,10 +77,20 @@ demo: forget $(WITH_NODES) ## set everything up, run the walk-through, write the
 # Goes on after a failure, so that one red run tells everything that is wrong.
 test: forget $(PREPARED) ## run everything: unit, contract, acceptance; TAGS=@readme narrows to scenarios
 	@status=0; \
-	$(MAKE) --keep-going $(if $(TAGS),acceptance,unit contract acceptance $(ALARMS)) || status=1; \
+	$(MAKE) --keep-going --jobs=2 BESIDE=yes with-nodes $(if $(TAGS),,without-nodes) || status=1; \
 	$(MAKE) report || status=1; \
 	$(if $(MACHINES)$(INVENTORY),,$(MAKE) down || status=1;) \
 	exit $$status
+
+# Scenarios mostly wait for nodes, which leaves time for the other tests. Those give way to them, so
+# that a figure that a scenario measures is the nodes' own.
+with-nodes:
+	@$(MAKE) --keep-going acceptance $(if $(TAGS),,$(ALARMS)) BESIDE=
+
+without-nodes:
+	@mkdir -p build/log; echo "unit and contract tests run beside the scenarios: $(TESTS_LOG)"; \
+	nice $(MAKE) --keep-going unit contract BESIDE= >$(TESTS_LOG) 2>&1; status=$$?; \
+	cat $(TESTS_LOG); exit $$status
 
 check: tools ## format, lint, types
 	@.venv/bin/ruff format --check .
