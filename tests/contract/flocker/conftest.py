@@ -19,6 +19,7 @@ from flocker.pool.protocol import Pool
 from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of this folder
     etcd,
     join,
+    join_for_long,
     members,
     session_etcd,
 )

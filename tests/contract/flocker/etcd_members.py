@@ -20,6 +20,9 @@ from tests.contract.ports import free_port
 from tests.twins.memory_ownership import MemoryOwnership
 
 LEASE_SECONDS = 2
+UNATTENDED_SECONDS = 60
+
+Join = Callable[[], Ownership]
 
 
 class Etcd:
@@ -174,10 +177,20 @@ def members(tmp_path: Path) -> Iterator[list[Etcd]]:
 
 
 @pytest.fixture(params=["memory", "etcd"])
-def join(request: pytest.FixtureRequest) -> Callable[[], Ownership]:
+def join(request: pytest.FixtureRequest) -> Join:
     """Joins the cluster: each call is the view of one more node."""
+    return _joining(request, LEASE_SECONDS)
+
+
+@pytest.fixture(params=["memory", "etcd"])
+def join_for_long(request: pytest.FixtureRequest) -> Join:
+    """As `join`, for nodes whose lease lasts for the whole test, which renews none."""
+    return _joining(request, UNATTENDED_SECONDS)
+
+
+def _joining(request: pytest.FixtureRequest, lease_seconds: int) -> Join:
     if request.param == "memory":
         shared = MemoryOwnership()
         return lambda: shared
     running: Etcd = request.getfixturevalue("session_etcd")
-    return lambda: EtcdOwnership([running.endpoint], LEASE_SECONDS, None)
+    return lambda: EtcdOwnership([running.endpoint], lease_seconds, None)

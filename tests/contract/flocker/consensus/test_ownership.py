@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,11 +23,10 @@ from flocker.base.records import (
     Volume,
 )
 from flocker.consensus.ownership import Ownership
+from tests.contract.flocker.etcd_members import Join
 from tests.twins.memory_ownership import MemoryOwnership
 
 pytestmark = pytest.mark.contract
-
-Join = Callable[[], Ownership]
 
 BASE = Snapshot(7, "identity-7")
 AT = "2026-01-01T00:00:00.000+00:00"
@@ -248,8 +246,8 @@ def test_a_mounted_volume_is_neither_moved_nor_removed(join: Join) -> None:
     assert node1.volume(volume.name) is None
 
 
-def test_fifty_mounts_at_once_are_all_recorded(join: Join) -> None:
-    node1 = joined(join, "node1")
+def test_fifty_mounts_at_once_are_all_recorded(join_for_long: Join) -> None:
+    node1 = joined(join_for_long, "node1")
     volumes = [made(node1) for _ in range(50)]
     with ThreadPoolExecutor(50) as threads:
         list(threads.map(node1.mount, volumes))
