@@ -1,0 +1,216 @@
+"""What every change in etcd is made of: read, compare, and change only what is still the same.
+
+What a change depends on is read first, compared with what it is meant to be, and the
+change is made only if none of it has changed since. If something has, all of that is done
+again, and so it is when an answer got lost on the way: a change that was made already is
+then found to be made.
+
+A transaction may be executed twice, or long after it was asked: a member that gave no answer
+continues when it can. So each transaction changes something that it compares, and cannot succeed
+again after that. Mounts and moves come and go, so their absence is not enough: the volume's record
+is then written again unchanged.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from flocker.base.errors import (
+    ControlPlaneAway,
+    InUse,
+    MoveUnderWay,
+    StaleEpoch,
+)
+from flocker.base.records import (
+    ClusterState,
+    Copy,
+    Event,
+    Move,
+    Volume,
+    now,
+)
+from flocker.consensus import etcd_watch
+from flocker.consensus.etcd_wire import (
+    Entry,
+    Json,
+    Members,
+    delete_below,
+    key_of,
+    newest_keys,
+    put,
+    read,
+    read_below,
+)
+from flocker.consensus.keyspace import (
+    copy_key,
+    event_key,
+)
+
+log = logging.getLogger(__name__)
+
+EVENTS_KEPT = 100  # of one volume
+# Etcd takes 128 questions, conditions or changes in a transaction.
+COPIES_AT_ONCE = 100
+
+Record = TypeVar("Record")
+
+
+class Transactions:
+    """Transactions of one node, through any member that answers.
+
+    Args:
+        members: of etcd.
+        lease_seconds: how long the node counts as alive after its last `announce`.
+    """
+
+    def __init__(self, members: Members, lease_seconds: int) -> None:
+        self._members = members
+        self._lease_seconds = lease_seconds
+        self._lease: int | None = None
+
+    def state(self) -> ClusterState:
+        return etcd_watch.read_tables(self._members)[0].state()
+
+    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
+        return etcd_watch.follow(self._members, stopping)
+
+    def _current_lease(self) -> int:
+        if self._lease is None:
+            raise ControlPlaneAway(
+                "this node is not part of the cluster at the moment: it has no lease in etcd; "
+                "`systemctl status etcd` on the nodes tells more"
+            )
+        return self._lease
+
+    def _copies(self, volume_id: str = "") -> tuple[list[tuple[Entry, Copy]], int]:
+        """The copies of one volume or of all, and the revision they are of."""
+        below = f"copies/{volume_id}/" if volume_id else "copies/"
+        question = {"compare": [], "success": [read_below(below)]}
+        answer = self._members.ask("/kv/txn", question)
+        entries = [Entry.of(stored) for stored in stored(answer["responses"][0])]
+        copies = [(entry, copy) for entry in entries if (copy := as_record(Copy.from_json, entry))]
+        return copies, int(answer["header"]["revision"])
+
+    def _now(self) -> str:
+        """This node's time."""
+        return now()
+
+    def _look(self, *keys: str) -> list[Entry]:
+        """Read keys as they are at one instant."""
+        _, found = self._transact([], [read(key) for key in keys])
+        return [
+            next((Entry.of(stored) for stored in stored(answer)), Entry(key, None, 0))
+            for key, answer in zip(keys, found, strict=True)
+        ]
+
+    def _commit(
+        self,
+        seen: Sequence[Entry],
+        changes: Sequence[Json],
+        event: Event | None = None,
+        *,
+        also: Sequence[Json] = (),
+    ) -> bool:
+        """Make all changes if what was seen is still so; whether it was.
+
+        Args:
+            also: more conditions.
+        """
+        conditions = [*(entry.unchanged for entry in seen), *also]
+        if event is None:
+            return self._transact(conditions, changes)[0]
+        below = f"history/{event.volume_id}/"
+        told = [put(event_key(event), event.to_json()), newest_keys(below, EVENTS_KEPT + 1)]
+        is_made, answers = self._transact(conditions, [*changes, *told])
+        if is_made:
+            self._trim(below, stored(answers[-1]))
+        return is_made
+
+    def _trim(self, below: str, newest: list[Json]) -> None:
+        """Delete events that are too many; `newest` are those to keep, and one more."""
+        if len(newest) > EVENTS_KEPT:
+            last = Entry(key_of(newest[-1]), None, int(newest[-1]["mod_revision"]))
+            try:
+                self._commit([last], [delete_below(below, up_to=last.key)])
+            except ControlPlaneAway as error:
+                # The change itself is made; the next one trims.
+                log.info("old events were not deleted: %s", error)
+
+    def _transact(
+        self, conditions: Sequence[Json], operations: Sequence[Json]
+    ) -> tuple[bool, list[Json]]:
+        question = {"compare": list(conditions), "success": list(operations)}
+        answer = self._members.ask("/kv/txn", question)
+        return bool(answer.get("succeeded")), answer.get("responses", [])
+
+
+def stored(answer: Json) -> list[Json]:
+    """What a read among the operations of a transaction has found."""
+    found: list[Json] = answer["response_range"].get("kvs", [])
+    return found
+
+
+def as_record(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
+    """The record at a key; None when there is none."""
+    if entry.revision == 0:
+        return None
+    try:
+        return reader(entry.value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ControlPlaneAway(
+            f"etcd holds a record that this version of flocker cannot read, {entry.key}: {error!r}"
+        ) from error
+
+
+def authority_of(machine: Entry) -> str:
+    """The authority that signs for a machine; empty if it has told none."""
+    return str((machine.value or {}).get("authority", ""))
+
+
+def again(record: Entry) -> Json:
+    """The same record, so that its revision is another."""
+    return put(record.key, record.value)
+
+
+def put_copy(copy: Copy) -> Json:
+    return put(copy_key(copy.volume_id, copy.node), copy.to_json())
+
+
+def put_copies(volume: Volume, *copies: Copy) -> list[Json]:
+    """Not for a volume without replicas, whose owner never says when they are out of date."""
+    return [put_copy(copy) for copy in copies] if volume.replicas > 0 else []
+
+
+def is_of(current: Entry, move: Move) -> bool:
+    there = as_record(Move.from_json, current)
+    return there is not None and there.token == move.token
+
+
+def is_locked(current: Entry) -> bool:
+    there = as_record(Move.from_json, current)
+    return there is not None and there.is_locked
+
+
+def check_current(record: Entry, volume: Volume) -> None:
+    if as_record(Volume.from_json, record) != volume:
+        raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
+
+
+def check_same(record: Entry, volume: Volume) -> None:
+    """That the volume is there and has the same owner."""
+    there = as_record(Volume.from_json, record)
+    if there is None or (there.id, there.epoch) != (volume.id, volume.epoch):
+        raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
+
+
+def check_unused(mount: Entry, volume: Volume) -> None:
+    if mount.value is not None:
+        raise InUse(volume.name, mount.value["node"], [])
+
+
+def check_unmoved(move: Entry, volume: Volume) -> None:
+    if move.value is not None:
+        raise MoveUnderWay(volume.name, move.value["target"])
