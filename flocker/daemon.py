@@ -39,9 +39,10 @@ from flocker.membership.identity import Identity
 from flocker.membership.membership import Membership, guarded
 from flocker.membership.refusals import Refusals
 from flocker.node.clocks import Clocks
-from flocker.node_parts import NodeParts, OwnReport, Ports, build
+from flocker.node_parts import NodeParts, build
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.volume_folder import live_of
+from flocker.ports import OwnReport, Ports
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,8 @@ Each part is given those that it works on, all of which are there already. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from flocker.api.metrics import Metrics
 from flocker.base.config import Config
@@ -18,103 +15,46 @@ from flocker.care.condition import Condition, clock_problems
 from flocker.care.purging import Purging
 from flocker.care.reconciler import Reconciler
 from flocker.care.removed_copies import RemovedCopies
-from flocker.care.strays import PeerStrays, Strays
+from flocker.care.strays import Strays
 from flocker.care.surplus import Surplus
-from flocker.care.verification import PeerDigests, Verification
-from flocker.consensus.mirror import Mirror
+from flocker.care.verification import Verification
 from flocker.engine.typed_options import TypedOptions
-from flocker.engine.volume_use import VolumeUse
 from flocker.fence.lapse import Lapse
-from flocker.fence.lease_file import AutoVolume
-from flocker.membership.membership import Membership, guarded
-from flocker.membership.standing import PeerStanding, Standing
+from flocker.membership.membership import guarded
+from flocker.membership.standing import Standing
 from flocker.moving.demotion import Demotion
 from flocker.moving.failover import Failover
 from flocker.moving.follower import Follower
 from flocker.moving.giving_up import GivingUp
-from flocker.moving.handoff import Arrivals, Handoff, PeerOwners
+from flocker.moving.handoff import Arrivals, Handoff
 from flocker.moving.peer_requests import PeerRequests
 from flocker.moving.publisher import Publisher
 from flocker.moving.takeover import Takeover
-from flocker.moving.transfer import PeerSnapshots, Transfers
+from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
 from flocker.node.retention import Retention
 from flocker.pool.health import PoolHealth
-from flocker.pool.protocol import Pool
 from flocker.pool.shortages import shortages
+from flocker.ports import OwnReport, Ports
 from flocker.volumes.changes import Changes
-from flocker.volumes.driver import Driver, Guarding, PeerVolumes
+from flocker.volumes.creation import Creation
+from flocker.volumes.descriptions import Descriptions
+from flocker.volumes.driver import Driver
+from flocker.volumes.mounting import Mounting
 from flocker.volumes.moves import Moves
 from flocker.volumes.operations import Operations
 from flocker.volumes.overview import Overview
-from flocker.volumes.removals import PeerRemovals, Removals
+from flocker.volumes.recovery import Recovery
+from flocker.volumes.removal import Removal
 from flocker.volumes.snapshots import Snapshots
-from flocker.volumes.upkeep import PeerUpkeep, Upkeep
+from flocker.volumes.upkeep import Upkeep
 
-
-class Peers(
-    PeerVolumes,
-    PeerOwners,
-    PeerSnapshots,
-    PeerRemovals,
-    PeerStanding,
-    PeerStrays,
-    PeerUpkeep,
-    PeerDigests,
-    Protocol,
-):
-    """The other nodes, as all parts of this one ask them."""
-
-
-class Containers(Protocol):
-    """This node's engine, besides what VolumeUse asks of it."""
-
-    def volume_options(self, volume: str) -> dict[str, str] | None:
-        """The options that were typed for a volume."""
-
-    def paused(self, volumes: Collection[str]) -> AbstractContextManager[None]:
-        """Pause the containers that use any of the volumes while it is entered."""
-
-    def resume(self) -> None:
-        """Have containers go on that were left paused."""
-
-
-class Fence(Guarding, Protocol):
-    """The daemon's side of this node's fence."""
-
-    def listed(self) -> list[AutoVolume]:
-        """The volumes that the fence is told of."""
-
-    def problems(self) -> list[str]:
-        """Why volumes with failover=auto are not mounted here."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The borders of a node: what a test puts twins in the place of."""
-
-    membership: Membership
-    mirror: Mirror
-    pool: Pool
-    use: VolumeUse
-    peers: Peers
-    engine: Containers
-    fence: Fence
-
-
-@dataclass(frozen=True)
-class OwnReport:
-    """What a machine tells of itself besides its volumes.
-
-    Attributes:
-        problems: each lists problems, one sentence each.
-        certificates: of this node, and when each ends.
-    """
-
-    problems: Sequence[Callable[[], list[str]]] = ()
-    certificates: Callable[[], list[dict[str, str]]] = list
+# A machine that may not join answers them.
+DRIVER_CALLS_THAT_CHANGE_NOTHING = (
+    *("engine_started", "unmount", "describe", "describe_all", "status"),
+)
 
 
 @dataclass(frozen=True)
@@ -198,17 +138,34 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
         follower=copies.follower,
         giving_up=watches.giving_up,
     )
-    driver = Driver(
+    creation = Creation(context, ports.peers)
+    descriptions = Descriptions(context, typed_options)
+    overview = Overview(context, descriptions, condition.problems, own.certificates)
+    check = ports.membership.check
+    removal = Removal(context, ports.peers, typed_options)
+    mounting = Mounting(
         context,
-        peers=ports.peers,
         arrivals=copies.arrivals,
-        typed_options=typed_options,
         guard=ports.fence,
         refuse=watches.giving_up.refuse,
         answer_seconds=config.answer_seconds,
     )
-    overview = Overview(context, driver, condition.problems, own.certificates)
-    services = _services(context, ports, copies, chores, driver, overview)
+    driver = Driver(
+        context.use,
+        creation=creation,
+        removal=removal,
+        mounting=mounting,
+        descriptions=descriptions,
+    )
+    upkeep = Upkeep(
+        context, peers=ports.peers, removed_copies=chores.removed_copies, strays=chores.strays
+    )
+    services = Services(
+        guarded(driver, check, DRIVER_CALLS_THAT_CHANGE_NOTHING),
+        guarded(PeerRequests(context, copies.demotion), ports.membership.check_known),
+        _operations(context, ports, copies, creation, overview),
+        guarded(upkeep, check, ("strays_here",)),
+    )
     return NodeParts(context, metrics, watches, copies, chores, condition, services)
 
 
@@ -285,36 +242,18 @@ def _chores(
     )
 
 
-def _services(
-    context: NodeContext,
-    ports: Ports,
-    copies: Copies,
-    chores: Chores,
-    driver: Driver,
-    overview: Overview,
-) -> Services:
-    check, check_known = ports.membership.check, ports.membership.check_known
-    peers = ports.peers
-    # Calls that change nothing are free: a machine that may not join answers them.
-    operations = Operations(
+def _operations(
+    context: NodeContext, ports: Ports, copies: Copies, creation: Creation, overview: Overview
+) -> Operations:
+    check, peers = ports.membership.check, ports.peers
+    moves = Moves(context, arrivals=copies.arrivals, failover=copies.failover, peers=peers)
+    snapshots = Snapshots(
+        context, publisher=copies.publisher, peers=peers, paused=ports.engine.paused
+    )
+    return Operations(
         overview,
-        guarded(
-            Moves(context, arrivals=copies.arrivals, failover=copies.failover, peers=peers), check
-        ),
-        guarded(
-            Snapshots(context, publisher=copies.publisher, peers=peers, paused=ports.engine.paused),
-            check,
-            ("snapshots",),
-        ),
-        guarded(Removals(context, peers), check, ("conflicts", "trash", "asides")),
-        guarded(Changes(context, driver, peers), check),
-    )
-    upkeep = Upkeep(
-        context, peers=peers, removed_copies=chores.removed_copies, strays=chores.strays
-    )
-    return Services(
-        guarded(driver, check, ("engine_started", "unmount", "describe", "describe_all", "status")),
-        guarded(PeerRequests(context, copies.demotion), check_known),
-        operations,
-        guarded(upkeep, check, ("strays_here",)),
+        guarded(moves, check),
+        guarded(snapshots, check, ("snapshots",)),
+        guarded(Recovery(context, peers), check, ("conflicts", "trash", "asides")),
+        guarded(Changes(context, creation, peers), check),
     )

@@ -50,11 +50,11 @@ def add_operator_routes(app: FastAPI, operations: Operations) -> None:
 
     @app.get("/flocker/conflicts")
     def conflicts() -> Answer:
-        return operations.removals.conflicts()
+        return operations.recovery.conflicts()
 
     @app.get("/flocker/trash")
     def trash() -> Answer:
-        return operations.removals.trash()
+        return operations.recovery.trash()
 
     @app.post("/flocker/snapshot")
     def snapshot(asked: SnapshotRequest) -> Answer:
@@ -78,7 +78,7 @@ def add_operator_routes(app: FastAPI, operations: Operations) -> None:
 
     @app.post("/flocker/undelete")
     def undelete(asked: UndeleteRequest) -> Answer:
-        return operations.removals.undelete(asked.name)
+        return operations.recovery.undelete(asked.name)
 
     @app.post("/flocker/resize")
     def resize(asked: ResizeRequest) -> Answer:

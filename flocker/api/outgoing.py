@@ -14,9 +14,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
-from flocker.base.errors import (
-    TransferFailed,
-)
+from flocker.base.errors import TransferFailed
 from flocker.streams import frames
 
 # As long is waited for a node to take more of a stream: it gives up sooner if its disk hangs, and

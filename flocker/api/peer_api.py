@@ -48,13 +48,7 @@ from flocker.api.peer_models import (
 )
 from flocker.api.peer_route import PeerRoute, caller_of
 from flocker.api.rights import Rights
-from flocker.base.errors import (
-    BadRequest,
-    FlockerError,
-    NotAllowed,
-    Refused,
-    VolumeNotFound,
-)
+from flocker.base.errors import BadRequest, FlockerError, NotAllowed, Refused, VolumeNotFound
 from flocker.care.removed_copies import RemovedCopies
 from flocker.moving.increments import Increment, Increments, encode
 from flocker.moving.peer_requests import PeerRequests
@@ -134,7 +128,7 @@ def _add_volume_routes(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/asides")
     def asides() -> list[dict[str, Any]]:
-        return [aside.to_json() for aside in parts.operations.removals.asides()]
+        return [aside.to_json() for aside in parts.operations.recovery.asides()]
 
     @app.get("/standing")
     def standing(request: Request) -> dict[str, str | None]:

@@ -23,11 +23,7 @@ from flocker.api.peer_models import (
     plain,
     read,
 )
-from flocker.base.errors import (
-    FlockerError,
-    OwnerAway,
-    PeerAway,
-)
+from flocker.base.errors import FlockerError, OwnerAway, PeerAway
 from flocker.base.records import Move, Removed, Snapshot, Volume
 from flocker.moving.increments import Increment, Wanted, decode
 from flocker.pool.digest import Digest

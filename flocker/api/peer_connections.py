@@ -12,18 +12,9 @@ from typing import Any
 
 import httpx2
 
-from flocker.api.peer_models import (
-    LARGEST_ANSWER_BYTES,
-    reason,
-)
+from flocker.api.peer_models import LARGEST_ANSWER_BYTES, reason
 from flocker.base import audit
-from flocker.base.errors import (
-    PeerAway,
-    PoolError,
-    Refused,
-    Stalled,
-    TransferFailed,
-)
+from flocker.base.errors import PeerAway, PoolError, Refused, Stalled, TransferFailed
 from flocker.base.records import Node
 from flocker.certificates.tls import Tls
 from flocker.streams import frames, liveness

@@ -26,7 +26,8 @@ from flocker.api.operator_route import OperatorRoute
 from flocker.base import audit
 from flocker.base.audit import Asker
 from flocker.base.errors import BadRequest, ControlPlaneAway, FlockerError, VolumeNotFound
-from flocker.volumes.driver import Description, Driver
+from flocker.volumes.descriptions import Description
+from flocker.volumes.driver import Driver
 
 log = logging.getLogger(__name__)
 

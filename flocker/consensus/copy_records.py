@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flocker.base.errors import (
-    StaleEpoch,
-)
-from flocker.base.records import (
-    Copy,
-    Event,
-    Look,
-    NamedSnapshot,
-    Volume,
-)
-from flocker.consensus.etcd_wire import (
-    Entry,
-    Json,
-    delete,
-    put,
-    read_below,
-)
+from flocker.base.errors import StaleEpoch
+from flocker.base.records import Copy, Event, Look, NamedSnapshot, Volume
+from flocker.consensus.etcd_wire import Entry, Json, delete, put, read_below
 from flocker.consensus.keyspace import (
     copy_key,
     event_key,

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from flocker.base.config import Certificates
 from flocker.consensus.copy_records import CopyRecords
-from flocker.consensus.etcd_wire import (
-    Members,
-)
+from flocker.consensus.etcd_wire import Members
 from flocker.consensus.move_records import MoveRecords
 from flocker.consensus.node_records import NodeRecords
 from flocker.consensus.volume_records import VolumeRecords

@@ -5,30 +5,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from flocker.base.errors import (
-    ControlPlaneAway,
-    MoveCancelled,
-    StaleEpoch,
-)
-from flocker.base.records import (
-    Copy,
-    Event,
-    Move,
-    Snapshot,
-    Volume,
-)
-from flocker.consensus.etcd_wire import (
-    LEASE_OVER,
-    bound_to,
-    delete,
-    put,
-)
-from flocker.consensus.keyspace import (
-    mount_key,
-    move_key,
-    node_key,
-    volume_key,
-)
+from flocker.base.errors import ControlPlaneAway, MoveCancelled, StaleEpoch
+from flocker.base.records import Copy, Event, Move, Snapshot, Volume
+from flocker.consensus.etcd_wire import LEASE_OVER, bound_to, delete, put
+from flocker.consensus.keyspace import mount_key, move_key, node_key, volume_key
 from flocker.consensus.transactions import (
     Transactions,
     again,

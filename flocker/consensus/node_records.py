@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from flocker.base.errors import (
-    ControlPlaneAway,
-    Refused,
-)
-from flocker.base.records import (
-    Look,
-    Node,
-)
-from flocker.consensus.etcd_wire import (
-    Entry,
-    Json,
-    Members,
-    delete,
-    put,
-    voters,
-)
+from flocker.base.errors import ControlPlaneAway, Refused
+from flocker.base.records import Look, Node
+from flocker.consensus.etcd_wire import Entry, Json, Members, delete, put, voters
 from flocker.consensus.keyspace import (
     look_key,
     machine_key,
@@ -29,11 +16,7 @@ from flocker.consensus.keyspace import (
     seen_key,
 )
 from flocker.consensus.naming import not_admitted, was_retired
-from flocker.consensus.transactions import (
-    COPIES_AT_ONCE,
-    Transactions,
-    authority_of,
-)
+from flocker.consensus.transactions import COPIES_AT_ONCE, Transactions, authority_of
 
 
 class NodeRecords(Transactions):

@@ -18,20 +18,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from flocker.base.errors import (
-    ControlPlaneAway,
-    InUse,
-    MoveUnderWay,
-    StaleEpoch,
-)
-from flocker.base.records import (
-    ClusterState,
-    Copy,
-    Event,
-    Move,
-    Volume,
-    now,
-)
+from flocker.base.errors import ControlPlaneAway, InUse, MoveUnderWay, StaleEpoch
+from flocker.base.records import ClusterState, Copy, Event, Move, Volume, now
 from flocker.consensus import etcd_watch
 from flocker.consensus.etcd_wire import (
     Entry,
@@ -44,10 +32,7 @@ from flocker.consensus.etcd_wire import (
     read,
     read_below,
 )
-from flocker.consensus.keyspace import (
-    copy_key,
-    event_key,
-)
+from flocker.consensus.keyspace import copy_key, event_key
 
 log = logging.getLogger(__name__)
 

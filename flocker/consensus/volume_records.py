@@ -5,22 +5,9 @@ from __future__ import annotations
 import threading
 import uuid
 
-from flocker.base.errors import (
-    Refused,
-)
-from flocker.base.records import (
-    Copy,
-    Event,
-    Removed,
-    Volume,
-)
-from flocker.consensus.etcd_wire import (
-    Members,
-    delete,
-    delete_below,
-    none_newer,
-    put,
-)
+from flocker.base.errors import Refused
+from flocker.base.records import Copy, Event, Removed, Volume
+from flocker.consensus.etcd_wire import Members, delete, delete_below, none_newer, put
 from flocker.consensus.keyspace import (
     CREATIONS,
     mount_key,

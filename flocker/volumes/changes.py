@@ -9,7 +9,7 @@ from flocker.base.errors import FlockerError, HoldsMore, Refused
 from flocker.base.options import format_size
 from flocker.consensus.ownership import existing
 from flocker.node.context import NodeContext
-from flocker.volumes.driver import Driver
+from flocker.volumes.creation import Creation
 from flocker.volumes.moves import PeerOperations
 from flocker.volumes.requests import ResizeRequest
 
@@ -19,13 +19,13 @@ Answer = dict[str, Any]
 class Changes:
     """The changes of volumes that an operator asks for. Each returns what can be JSON."""
 
-    def __init__(self, context: NodeContext, driver: Driver, peers: PeerOperations) -> None:
+    def __init__(self, context: NodeContext, creation: Creation, peers: PeerOperations) -> None:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._pool = context.pool
         self._use = context.use
-        self._driver = driver
+        self._creation = creation
         self._peers = peers
 
     def clone(self, reference: str, name: str) -> Answer:
@@ -36,7 +36,7 @@ class Changes:
         """
         if self._ownership.volume(name) is not None:
             raise Refused(f"there is a volume '{name}' already; choose another name")
-        self._driver.create(name, {"from": reference})
+        self._creation.create(name, {"from": reference})
         return {"volume": existing(self._ownership, name).to_json()}
 
     def resize(self, volume: str, size_bytes: int | None) -> Answer:

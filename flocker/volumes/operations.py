@@ -9,7 +9,7 @@ from flocker.base.errors import BadRequest
 from flocker.volumes.changes import Changes
 from flocker.volumes.moves import Moves
 from flocker.volumes.overview import Overview
-from flocker.volumes.removals import Removals
+from flocker.volumes.recovery import Recovery
 from flocker.volumes.requests import (
     Forwarded,
     MoveRequest,
@@ -29,7 +29,7 @@ class Operations:
     overview: Overview
     moves: Moves
     snapshots: Snapshots
-    removals: Removals
+    recovery: Recovery
     changes: Changes
 
     def do(self, request: Forwarded) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Operations:
             case RestoreRequest():
                 return self.snapshots.restore(request.reference)
             case UndeleteRequest():
-                return self.removals.undelete(request.name)
+                return self.recovery.undelete(request.name)
             case ResizeRequest():
                 return self.changes.resize(request.volume, request.size_bytes)
             case _:

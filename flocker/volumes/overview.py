@@ -9,8 +9,8 @@ from flocker.base.errors import VolumeNotFound
 from flocker.base.records import ClusterState, Copy, Event, Volume
 from flocker.moving.replica_choice import complete_until, is_current
 from flocker.node.context import NodeContext
-from flocker.volumes.driver import Driver
-from flocker.volumes.removals import by_time
+from flocker.volumes.descriptions import Descriptions
+from flocker.volumes.recovery import by_time
 
 Answer = dict[str, Any]
 
@@ -26,7 +26,7 @@ class Overview:
     def __init__(
         self,
         context: NodeContext,
-        driver: Driver,
+        descriptions: Descriptions,
         problems: Callable[[], list[str]],
         certificates: Callable[[], list[dict[str, str]]],
     ) -> None:
@@ -34,7 +34,7 @@ class Overview:
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._pool = context.pool
-        self._driver = driver
+        self._descriptions = descriptions
         self._problems = problems
         self._certificates = certificates
 
@@ -87,7 +87,7 @@ class Overview:
                 if volume.id in node.stuck
             },
             "move": None if move is None else {**move.to_json(), "percent": move.percent},
-            "problem": self._driver.problem(volume),
+            "problem": self._descriptions.problem(volume),
         }
 
 

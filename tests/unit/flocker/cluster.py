@@ -31,10 +31,11 @@ from flocker.membership.membership import Membership
 from flocker.moving.increments import Increment, Increments, Wanted, decode, encode
 from flocker.moving.replica_choice import complete_until
 from flocker.node.clocks import Clocks
-from flocker.node_parts import OwnReport, Ports, build
+from flocker.node_parts import build
 from flocker.pool.digest import Digest
 from flocker.pool.health import FAILURES
 from flocker.pool.protocol import Aside, Pool
+from flocker.ports import OwnReport, Ports
 from flocker.volumes.requests import Forwarded
 from tests.twins.memory_etcd import Stored
 from tests.twins.memory_ownership import MemoryOwnership
@@ -483,7 +484,7 @@ class DirectPeers:
         return answer
 
     def asides(self, node: str) -> list[Aside]:
-        return self._at(node, "").operations.removals.asides()
+        return self._at(node, "").operations.recovery.asides()
 
     def strays(self, node: str) -> list[dict[str, Any]]:
         return self._at(node, "").upkeep.strays_here()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker.volumes import driver
+from flocker.volumes import mounting
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -14,4 +14,4 @@ def cluster(tmp_path: Path) -> MemoryCluster:
 @pytest.fixture(autouse=True)
 def _wait_for_no_leader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mount gives up at once while etcd is away, unless a test says otherwise."""
-    monkeypatch.setattr(driver, "LEADER_POLL_SECONDS", 3600)
+    monkeypatch.setattr(mounting, "LEADER_POLL_SECONDS", 3600)

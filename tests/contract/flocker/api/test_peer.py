@@ -234,7 +234,7 @@ def test_a_snapshot_is_given_up_where_the_data_is(demo: MemoryCluster) -> None:
 
 def test_an_operation_brings_a_removed_volume_back(demo: MemoryCluster) -> None:
     demo["node1"].driver.remove("demo")
-    answer = demo["node2"].operations.removals.undelete("demo")
+    answer = demo["node2"].operations.recovery.undelete("demo")
     assert answer["volume"]["owner"] == "node1"
     assert demo["node2"].read("demo") == "hello"
 

@@ -234,7 +234,7 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
     purge = {"removed": [removed_as(volume, spelled)], "references": []}
     assert node2("POST", "/upkeep/purge", json=purge).status_code == 400
     assert cluster["node1"].pool.is_open(volume.id)
-    assert cluster["node1"].operations.removals.trash()["removed"] == []
+    assert cluster["node1"].operations.recovery.trash()["removed"] == []
     assert cluster["node1"].pool.asides() == []
 
 

@@ -37,6 +37,6 @@ def test_a_volume_that_came_back_unheard_of_is_read(demo: MemoryCluster) -> None
     volume = demo.volume("demo")
     demo["node1"].driver.remove("demo")
     removed = demo.state
-    demo["node1"].operations.removals.undelete("demo")
+    demo["node1"].operations.recovery.undelete("demo")
     assert Rights(demo.ownership, lambda: removed).refusals([volume.id], "node2") == {}
     assert Rights(demo.ownership, ClusterState).refusals([volume.id], "node2") == {}

@@ -579,7 +579,7 @@ def test_a_volume_that_is_had_back_while_it_is_taken_for_removed_stays(
     demo.ownership.remove(volume, Event(volume.id, "demo", now(), "node1", "removed"))
 
     def start() -> None:
-        node1.operations.removals.undelete("demo")
+        node1.operations.recovery.undelete("demo")
         (node1.run("demo") / "file").write_text("second")
 
     starting = threading.Thread(target=start)

@@ -257,7 +257,7 @@ def test_an_old_machine_under_another_name_puts_aside_what_only_it_has(
     node4.pool = old.pool
     node4.start()
     assert node4.reconciler.catch_up(), node4.troubles.all()
-    [aside] = node4.operations.removals.conflicts()["asides"]
+    [aside] = node4.operations.recovery.conflicts()["asides"]
     node4.driver.create("rescued", {"from": aside["reference"]})
     assert node4.read("rescued") == "only here"
     assert node4.read("demo") == "hello"

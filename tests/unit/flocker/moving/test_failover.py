@@ -864,7 +864,7 @@ def test_what_only_the_loser_had_is_listed_and_can_be_had(
     demo.replicate()
 
     for machine in demo.machines.values():
-        conflicts = machine.operations.removals.conflicts()
+        conflicts = machine.operations.recovery.conflicts()
         assert conflicts["silent"] == []
         [aside] = conflicts["asides"]
         assert (aside["node"], aside["volume"], aside["why"]) == ("node1", "demo", "conflict")
@@ -885,11 +885,11 @@ def test_what_only_the_loser_had_is_listed_though_the_volume_was_removed_before_
     node1.start()
     node2.driver.remove("demo")
     assert [aside.why for aside in node1.pool.asides()] == ["conflict", "removed"]
-    [listed] = node2.operations.removals.conflicts()["asides"]
-    node2.operations.removals.undelete("demo")
+    [listed] = node2.operations.recovery.conflicts()["asides"]
+    node2.operations.recovery.undelete("demo")
 
     assert node1.read("demo") == "went on"
-    [aside] = node2.operations.removals.conflicts()["asides"]
+    [aside] = node2.operations.recovery.conflicts()["asides"]
     assert aside == listed
     node2.operations.changes.clone(aside["reference"], "lost")
     assert demo["node3"].read("lost") == "never replicated"

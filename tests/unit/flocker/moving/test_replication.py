@@ -316,7 +316,7 @@ def test_a_removed_copy_is_used_again_when_the_volume_is_back(demo: MemoryCluste
     demo.replicate()
     node1, node2 = demo["node1"], demo["node2"]
     node1.driver.remove("demo")
-    node1.operations.removals.undelete("demo")
+    node1.operations.recovery.undelete("demo")
     node1.write("demo", "two")
     demo.replicate()
     assert held(demo, "node2") == [1, 2]

@@ -226,7 +226,7 @@ def test_what_a_broken_pool_still_has_is_put_aside_when_it_writes_again(
     cast(MemoryPool, node1.pool).is_read_only = False
     node1.look_at_pool()
     node1.reconciler.tidy()
-    [aside] = node1.operations.removals.conflicts()["asides"]
+    [aside] = node1.operations.recovery.conflicts()["asides"]
     node1.driver.create("rescued", {"from": aside["reference"]})
     assert node1.read("rescued") == "not copied"
     assert node1.read("auto") == "hello"

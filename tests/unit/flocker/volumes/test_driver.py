@@ -21,7 +21,7 @@ from flocker.base.errors import (
     VolumeNotFound,
 )
 from flocker.engine.volume_use import START_SECONDS
-from flocker.volumes import driver
+from flocker.volumes import mounting
 from tests.unit.flocker.cluster import MemoryCluster
 
 GIB = 1 << 30
@@ -693,7 +693,7 @@ def test_a_mount_waits_until_etcd_has_a_leader(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After all nodes got their power back: the engine starts a container that restarts once."""
-    monkeypatch.setattr(driver, "LEADER_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(mounting, "LEADER_POLL_SECONDS", 0.05)
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     node1.etcd.away_for = {"volume"}
@@ -712,7 +712,7 @@ def test_a_mount_waits_until_etcd_has_a_leader(
 def test_a_mount_waits_for_etcd_no_longer_than_the_engine_does(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "LEADER_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(mounting, "LEADER_POLL_SECONDS", 0.05)
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     node1.answer_seconds = 0.3

@@ -432,18 +432,18 @@ def test_a_removed_volume_is_in_the_trash_and_can_be_had_back(
     demo["node1"].operations.snapshots.snapshot(["demo"], "good")
     before = demo.volume("demo")
     demo["node1"].driver.remove("demo")
-    [removed] = demo[node].operations.removals.trash()["removed"]
+    [removed] = demo[node].operations.recovery.trash()["removed"]
     assert (removed["name"], removed["owner"]) == ("demo", "node1")
     kept = datetime.fromisoformat(removed["until"]) - datetime.fromisoformat(removed["removed_at"])
     assert kept.total_seconds() == pytest.approx(RETENTION_SECONDS, abs=1)
-    answer = demo[node].operations.removals.undelete("demo")
+    answer = demo[node].operations.recovery.undelete("demo")
     volume = demo.volume("demo")
     assert answer == {"volume": volume.to_json()}
     assert (volume.id, volume.owner, volume.epoch) == (before.id, "node1", 2)
     assert demo["node1"].read("demo") == "hello"
     assert len(demo[node].operations.snapshots.snapshots("demo")["snapshots"]) == 1
     assert [what for what, _ in history(demo)][-2:] == ["removed", "undeleted"]
-    assert demo["node1"].operations.removals.trash()["removed"] == []
+    assert demo["node1"].operations.recovery.trash()["removed"] == []
 
 
 def test_of_several_of_one_name_the_last_comes_back(cluster: MemoryCluster) -> None:
@@ -456,7 +456,7 @@ def test_of_several_of_one_name_the_last_comes_back(cluster: MemoryCluster) -> N
         cluster.ownership.purge(cluster.state.removed[volume.id])
         at = (datetime.now(UTC) + timedelta(seconds=len(text))).isoformat()
         _put_removed(cluster, volume, at)
-    node1.operations.removals.undelete("demo")
+    node1.operations.recovery.undelete("demo")
     assert node1.read("demo") == "second"
 
 
@@ -471,7 +471,7 @@ def test_a_name_that_is_taken_is_not_taken_back(demo: MemoryCluster, node: str) 
     demo["node1"].driver.remove("demo")
     demo["node1"].driver.create("demo", {})
     with pytest.raises(Refused, match="there is a volume 'demo' again; remove that one first"):
-        demo[node].operations.removals.undelete("demo")
+        demo[node].operations.recovery.undelete("demo")
 
 
 def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
@@ -481,12 +481,12 @@ def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
     node1.driver.remove("demo")
     node1.etcd.before["undelete"] = lambda: demo["node2"].driver.create("demo", {})
     with pytest.raises(Refused, match="there is a volume 'demo' already"):
-        node1.operations.removals.undelete("demo")
+        node1.operations.recovery.undelete("demo")
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
     demo["node2"].driver.remove("demo")
     removed = [each for each in demo.state.removed.values() if each.volume.owner == "node2"]
     demo.ownership.purge(removed[0])
-    node1.operations.removals.undelete("demo")
+    node1.operations.recovery.undelete("demo")
     assert node1.read("demo") == "hello"
 
 
@@ -498,7 +498,7 @@ def test_what_is_purged_meanwhile_does_not_come_back(demo: MemoryCluster, call: 
     removed = demo.state.removed[volume.id]
     node1.etcd.before[call] = lambda: demo.ownership.purge(removed)
     with pytest.raises(Refused):
-        node1.operations.removals.undelete("demo")
+        node1.operations.recovery.undelete("demo")
     assert "demo" not in demo.state.volumes
     assert node1.pool.volume_ids() == []
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
@@ -514,7 +514,7 @@ def test_tidying_does_not_take_away_what_is_just_coming_back(demo: MemoryCluster
         tidying.join(0.5)
 
     node1.etcd.before["undelete"] = tidy_meanwhile
-    node1.operations.removals.undelete("demo")
+    node1.operations.recovery.undelete("demo")
     tidying.join()
     assert node1.read("demo") == "hello"
 
@@ -522,16 +522,16 @@ def test_tidying_does_not_take_away_what_is_just_coming_back(demo: MemoryCluster
 def test_what_cannot_be_had_back_is_refused(demo: MemoryCluster) -> None:
     operations = demo["node2"].operations
     with pytest.raises(Refused, match="no removed volume 'demo' is kept; `flocker trash` lists"):
-        operations.removals.undelete("demo")
+        operations.recovery.undelete("demo")
     demo["node1"].driver.remove("demo")
     demo["node1"].is_up = False
     with pytest.raises(OwnerAway, match="node1"):
-        operations.removals.undelete("demo")
+        operations.recovery.undelete("demo")
     demo["node1"].is_up = True
     pool = demo["node1"].pool
     pool.purge_aside(pool.asides()[0].reference)
     with pytest.raises(Refused, match="the data of volume 'demo' is not on node1 any more"):
-        operations.removals.undelete("demo")
+        operations.recovery.undelete("demo")
 
 
 @pytest.mark.parametrize("loss", ["away_for", "unheard"])
@@ -540,10 +540,10 @@ def test_an_undelete_that_was_not_answered_can_be_repeated(demo: MemoryCluster, 
     node1.driver.remove("demo")
     setattr(node1.etcd, loss, {"undelete"})
     with pytest.raises(ControlPlaneAway):
-        node1.operations.removals.undelete("demo")
+        node1.operations.recovery.undelete("demo")
     setattr(node1.etcd, loss, set())
     if loss == "away_for":
-        node1.operations.removals.undelete("demo")
+        node1.operations.recovery.undelete("demo")
     assert node1.read("demo") == "hello"
 
 
@@ -559,7 +559,7 @@ def test_the_other_nodes_are_asked_for_what_they_keep_side_by_side(
 
     for name in ("node2", "node3"):
         monkeypatch.setattr(cluster[name].pool, "asides", asides)
-    assert getattr(cluster["node1"].operations.removals, listing)()["silent"] == []
+    assert getattr(cluster["node1"].operations.recovery, listing)()["silent"] == []
 
 
 def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
@@ -577,13 +577,13 @@ def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
         monkeypatch.setattr(demo[name].pool, "asides", lambda asides=asides: asides)
     demo.lose("node3")
     for name in put_aside:
-        conflicts = demo[name].operations.removals.conflicts()
+        conflicts = demo[name].operations.recovery.conflicts()
         assert conflicts["silent"] == ["node3"]
         assert [(each["node"], each["reference"]) for each in conflicts["asides"]] == [
             ("node2", "demo@node2-conflict"),
             ("node1", "demo@node1-conflict"),
         ]
-        trash = demo[name].operations.removals.trash()
+        trash = demo[name].operations.recovery.trash()
         assert trash["silent"] == ["node3"]
         whys = [each["why"] for each in trash["asides"]]
         assert whys == ["conflict", "restored", "conflict"]
@@ -698,13 +698,13 @@ Ask = Callable[[Operations], object]
         lambda it: it.moves.move("demo", "node2"),
         lambda it: it.moves.move("demo", None),
         lambda it: it.moves.promote("demo"),
-        lambda it: it.removals.trash(),
+        lambda it: it.recovery.trash(),
         lambda it: it.snapshots.snapshot(["demo"], ""),
         lambda it: it.snapshots.snapshots(None),
         lambda it: it.snapshots.snapshots("never-heard-of"),
         lambda it: it.snapshots.restore("demo@1"),
         lambda it: it.changes.clone("demo@1", "copy"),
-        lambda it: it.removals.undelete("demo"),
+        lambda it: it.recovery.undelete("demo"),
         lambda it: it.changes.resize("demo", GIB),
         lambda it: it.overview.history("never-heard-of"),
     ],

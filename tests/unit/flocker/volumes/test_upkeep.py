@@ -40,7 +40,7 @@ def test_a_removed_volume_is_purged_everywhere(demo: MemoryCluster) -> None:
     ]  # fmt: skip
     assert demo["node1"].read("demo") == "text"
     with pytest.raises(Refused, match="no removed volume 'old' is kept"):
-        demo["node1"].operations.removals.undelete("old")
+        demo["node1"].operations.recovery.undelete("old")
 
 
 def test_all_keeps_what_only_a_replaced_owner_had(demo: MemoryCluster) -> None:
@@ -66,7 +66,7 @@ def lost(demo: MemoryCluster) -> MemoryCluster:
 
 def listed(cluster: MemoryCluster, volume: str) -> list[str]:
     """What `flocker conflicts` lists of a volume."""
-    found = cluster["node2"].operations.removals.conflicts()["asides"]
+    found = cluster["node2"].operations.recovery.conflicts()["asides"]
     return [each["reference"] for each in found if each["volume"] == volume]
 
 
@@ -80,7 +80,7 @@ def test_what_only_a_lost_owner_had_of_a_removed_volume_is_listed(lost: MemoryCl
     assert listed(lost, "demo") == [reference], "once"
     node1.driver.create("saved", {"from": reference})
     assert node1.read("saved") == "only on node1"
-    lost["node2"].operations.removals.undelete("demo")
+    lost["node2"].operations.recovery.undelete("demo")
     assert node1.read("demo") == "after that"
     assert listed(lost, "demo") == [reference]
 

@@ -18,17 +18,17 @@ from flocker.volumes.requests import UndeleteRequest
 Answer = dict[str, Any]
 
 
-class PeerRemovals(PeerOperations, Protocol):
-    """Other nodes' removals. Every call may raise OwnerAway."""
+class PeerRecovery(PeerOperations, Protocol):
+    """Other nodes' copies that were put aside. Every call may raise OwnerAway."""
 
     def asides(self, node: str) -> list[Aside]:
         """The copies that were put aside there."""
 
 
-class Removals:
+class Recovery:
     """What can still be had back, from one node. Each returns what can be JSON."""
 
-    def __init__(self, context: NodeContext, peers: PeerRemovals) -> None:
+    def __init__(self, context: NodeContext, peers: PeerRecovery) -> None:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror

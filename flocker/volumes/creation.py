@@ -1,0 +1,153 @@
+"""Make a volume: empty, or from a state of another one, on the node that has that."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Protocol
+
+from flocker.base.errors import (
+    BadRequest,
+    HoldsMore,
+    LeavesBehind,
+    Refused,
+)
+from flocker.base.options import (
+    Options,
+    Reference,
+    check_name,
+    differences,
+    read_options,
+    read_reference,
+)
+from flocker.base.records import Event, Snapshot, Volume, now
+from flocker.consensus.majority import FEWEST_VOTERS, refusal
+from flocker.consensus.ownership import existing
+from flocker.node.context import NodeContext
+from flocker.volumes.opening import belief_that_gone
+
+
+class PeerCreation(Protocol):
+    """Has other nodes create volumes. Every call may raise OwnerAway."""
+
+    def create(self, node: str, name: str, options: dict[str, str]) -> None:
+        """Create a volume there: the node that has what it is made from."""
+
+
+class Creation:
+    """The creation of volumes on one node. All calls may come twice and at once."""
+
+    def __init__(self, context: NodeContext, peers: PeerCreation) -> None:
+        self._context = context
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._pool = context.pool
+        self._peers = peers
+
+    def create(self, name: str, opts: dict[str, str]) -> None:
+        """Make a volume owned by this node; one that exists anywhere stays as it is.
+
+        Raises:
+            BadRequest: the name or an option cannot be, or the volume exists with other options.
+            Refused: what it is to be made from cannot be had, or nobody could take it over.
+        """
+        check_name(name)
+        options = read_options(opts)
+        present = self._mirror.volume(name)
+        if present is not None:
+            _refuse_if_different(options, present)
+            return
+        if options.failover == "auto" and (voters := self._ownership.voters()) < FEWEST_VOTERS:
+            raise Refused(refusal(voters))
+        source = None if options.made_from is None else self._source(options.made_from)
+        if isinstance(source, str):
+            self._peers.create(source, name, opts)
+            self._mirror.settle(lambda state: name in state.volumes)
+            return
+        volume = Volume(
+            name=name,
+            id=str(uuid.uuid4()),
+            owner=self._node,
+            epoch=1,
+            created_at=now(),
+            size_bytes=options.size_bytes,
+            replicas=options.replicas,
+            failover=options.failover,
+            made_from=options.made_from,
+        )
+        if volume.size_bytes is not None:
+            self._pool.prepare_sizes()
+        # Data before record: whoever sees the record may open the volume at once.
+        try:
+            self._make(volume, source)
+        except HoldsMore as error:
+            raise Refused(
+                f"volume '{name}' cannot be made from {volume.made_from}: {error}"
+            ) from error
+        why = f"from {volume.made_from}" if volume.made_from else ""
+        event = Event(volume.id, name, volume.created_at, self._node, "created", why)
+        winner = self._ownership.create(volume, event)
+        if winner.id != volume.id:  # another node was faster
+            self._pool.discard(volume.id, name, self._node, belief_that_gone(self._context, volume))
+            _refuse_if_different(options, winner)
+        self._mirror.settle(lambda state: name in state.volumes)
+
+    def _source(self, made_from: str) -> Reference | str:
+        """What a volume is made from, or the node that can make it."""
+        source = read_reference(made_from)
+        if source.aside is not None:
+            here = any(aside.reference == made_from for aside in self._pool.asides())
+            return source if here else self._other(source)
+        volume = existing(self._ownership, source.volume)
+        if volume.owner == self._node or (
+            source.number is not None and self._snapshot(volume, source.number) is not None
+        ):
+            return source
+        return volume.owner
+
+    def _other(self, source: Reference) -> str:
+        """The node that put a copy aside which is not here.
+
+        Whether it is there only that node can tell, also when it is away.
+        """
+        state = self._mirror.state
+        others = (state.nodes.keys() | state.seen.keys()) - {self._node}
+        named = [node for node in others if str(source.aside).startswith(f"{node}-")]
+        if not named:
+            raise Refused(
+                f"there is no copy {source}; `flocker conflicts` and `flocker trash` list those "
+                "there are"
+            )
+        return max(named, key=len)  # node1-old is another node than node1
+
+    def _make(self, volume: Volume, source: Reference | None) -> None:
+        if source is None:
+            self._pool.create(volume.claim, volume.size_bytes)
+        elif source.aside is not None:
+            self._pool.clone_aside(str(source), volume.claim, volume.size_bytes)
+        else:
+            original = existing(self._ownership, source.volume)
+            if source.number is None:
+                snapshot: Snapshot | None = self._whole(original)
+            else:
+                snapshot = self._snapshot(original, source.number)
+            if snapshot is None:
+                raise Refused(
+                    f"{self._node} has no snapshot {source.number} of volume '{original.name}'; "
+                    f"`flocker snapshots {original.name}` lists those there are"
+                )
+            self._pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
+
+    def _whole(self, volume: Volume) -> Snapshot:
+        try:
+            return self._pool.take_snapshot(volume.claim, is_whole=True)
+        except LeavesBehind as error:
+            raise Refused(f"volume '{volume.name}' cannot be cloned: {error}") from error
+
+    def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
+        return self._mirror.state.numbered(volume, number, self._pool.snapshots(volume.id))
+
+
+def _refuse_if_different(options: Options, volume: Volume) -> None:
+    if found := differences(options, volume):
+        raise BadRequest(f"volume '{volume.name}' exists already: {'; '.join(found)}")
