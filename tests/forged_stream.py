@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from flocker.btrfs import subvolume
-from flocker.streams.send_stream import Attribute, Kind
+from flocker.streams.stream_format import Attribute, Kind
 
 Value = bytes | int | tuple[int, int]  # the latter: seconds and nanoseconds
 INODE = 3  # of what is made, where it was sent; `btrfs receive` wants to be told

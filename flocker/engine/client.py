@@ -8,10 +8,8 @@ Longer than 300 lines because every question to the engine is here, with its con
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
-import socket
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -25,6 +23,7 @@ from urllib.parse import quote, urlencode
 
 from flocker.base import private
 from flocker.base.errors import EngineAway, Refused
+from flocker.engine.connection import EngineConnection, expect
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,6 @@ CALLS_AT_ONCE = 16
 
 LOCKED_SECONDS = 2.0  # a container the engine says nothing of for so long is being worked on
 
-SHORTEST_WAIT_SECONDS = 0.01  # none at all would mean: without blocking
 OK, DONE, NOT_FOUND, CONFLICT = 200, 204, 404, 409
 RUNNING = ("running", "paused", "restarting", "removing")
 
@@ -73,7 +71,7 @@ class Engine:
     """
 
     def __init__(self, engine_socket: Path, runtime: Path) -> None:
-        self._socket = engine_socket
+        self._connection = EngineConnection(engine_socket)
         self._noted = runtime / "paused.json"
         self._pausing = threading.Lock()
 
@@ -113,7 +111,7 @@ class Engine:
         def stop(container: _Container) -> bool:
             path = f"/containers/{container.id}/kill"
             try:
-                status, _ = self._call("POST", path, deadline - time.monotonic())
+                status, _ = self._connection.call("POST", path, deadline - time.monotonic())
             except EngineAway:
                 return False
             return status in (DONE, NOT_FOUND, CONFLICT)  # the last two: it ended by itself
@@ -175,8 +173,8 @@ class Engine:
         Source: moby, volume/service/store.go: with this filter no other driver is asked.
         """
         query = urlencode({"filters": json.dumps({"driver": ["local"]})})
-        status, found = self._call("GET", f"/volumes?{query}", ANSWER_SECONDS)
-        _expect(OK, status, found)
+        status, found = self._connection.call("GET", f"/volumes?{query}", ANSWER_SECONDS)
+        expect(OK, status, found)
         return {str(volume["Name"]) for volume in found["Volumes"] or ()}
 
     def uses_of(self, volumes: Collection[str]) -> dict[str, EngineUse]:
@@ -211,10 +209,12 @@ class Engine:
         Raises:
             EngineAway: the engine does not answer.
         """
-        status, volume = self._call("GET", f"/volumes/{quote(name, safe='')}", ANSWER_SECONDS)
+        status, volume = self._connection.call(
+            "GET", f"/volumes/{quote(name, safe='')}", ANSWER_SECONDS
+        )
         if status == NOT_FOUND:
             return None
-        _expect(OK, status, volume)
+        expect(OK, status, volume)
         return dict(volume["Options"] or {})
 
     def _using(
@@ -237,8 +237,8 @@ class Engine:
     ) -> list[dict[str, Any]]:
         filters = json.dumps({"volume": list(volumes)})
         query = urlencode({"filters": filters, "all": int(stopped_too)})
-        status, found = self._call("GET", f"/containers/json?{query}", within)
-        _expect(OK, status, found)
+        status, found = self._connection.call("GET", f"/containers/json?{query}", within)
+        expect(OK, status, found)
         return list(found)
 
     def _are_busy(self, containers: Collection[dict[str, Any]]) -> list[bool]:
@@ -266,12 +266,14 @@ class Engine:
     def _unreferenced(self) -> set[str]:
         """Names of the volumes that no container has, not even one that is being made."""
         query = urlencode({"filters": json.dumps({"dangling": ["true"]})})
-        status, found = self._call("GET", f"/volumes?{query}", ANSWER_SECONDS)
-        _expect(OK, status, found)
+        status, found = self._connection.call("GET", f"/volumes?{query}", ANSWER_SECONDS)
+        expect(OK, status, found)
         return {each["Name"] for each in found["Volumes"] or []}
 
     def _pause(self, container: _Container) -> None:
-        status, answer = self._call("POST", f"/containers/{container.id}/pause", ANSWER_SECONDS)
+        status, answer = self._connection.call(
+            "POST", f"/containers/{container.id}/pause", ANSWER_SECONDS
+        )
         if status != DONE and self._state(container.id).get("Running"):
             reason = answer.get("message", status)
             raise Refused(f"container '{container.name}' cannot be paused: {reason}")
@@ -280,7 +282,7 @@ class Engine:
         left = []
         for container_id in json.loads(self._noted.read_text()) if self._noted.exists() else []:
             try:
-                status, _ = self._call(
+                status, _ = self._connection.call(
                     "POST", f"/containers/{container_id}/unpause", ANSWER_SECONDS
                 )
                 if status != DONE and self._state(container_id).get("Paused"):
@@ -298,45 +300,12 @@ class Engine:
 
     def _state(self, container_id: str, within: float = ANSWER_SECONDS) -> dict[str, Any]:
         """What the engine calls State; empty for a container that is gone."""
-        status, container = self._call("GET", f"/containers/{container_id}/json", within)
+        status, container = self._connection.call("GET", f"/containers/{container_id}/json", within)
         if status == NOT_FOUND:
             return {}
-        _expect(OK, status, container)
+        expect(OK, status, container)
         state: dict[str, Any] = container["State"]
         return state
-
-    def _call(self, method: str, path: str, within: float) -> tuple[int, Any]:
-        """Status and what the body says, None if it is empty.
-
-        Raises:
-            EngineAway: no answer in time, or one that is not the engine's.
-        """
-        connection = _Connection(self._socket, max(within, SHORTEST_WAIT_SECONDS))
-        try:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            body = answer.read()
-            return answer.status, json.loads(body) if body else None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise EngineAway(f"the Docker engine does not answer: {error!r}") from error
-        finally:
-            connection.close()
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("engine", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-def _expect(expected: int, status: int, answer: Any) -> None:
-    if status != expected:
-        raise EngineAway(f"the Docker engine answers {status}: {answer}")
 
 
 def _listed(names: list[str]) -> str:

@@ -18,6 +18,7 @@ from flocker.base.background import attempt
 from flocker.base.errors import ControlPlaneAway, FlockerError
 from flocker.base.records import ClusterState, Copy, Volume
 from flocker.moving.demotion import Demotion
+from flocker.moving.replica_choice import is_behind, taken_at
 from flocker.moving.setbacks import Setbacks
 from flocker.moving.transfer import Transfers
 from flocker.node.context import NodeContext
@@ -80,16 +81,7 @@ class Follower:
 
     def lacks(self, volume: Volume, state: ClusterState) -> bool:
         """Tell whether this node shall have a replica, and it is not the newest."""
-        return self._is_behind(volume, state) and self._node in replicas_of(volume, state)
-
-    def _is_behind(self, volume: Volume, state: ClusterState) -> bool:
-        """Tell whether the owner, who is there, has published what is not here."""
-        copies = state.copies_of(volume)
-        if self._node == volume.owner or volume.owner not in copies:
-            return False
-        mine = copies.get(self._node)
-        is_current = mine is not None and mine.snapshot == copies[volume.owner].snapshot
-        return volume.owner in state.nodes and not is_current
+        return is_behind(self._node, volume, state) and self._node in replicas_of(volume, state)
 
     def _due(self, state: ClusterState) -> list[Volume]:
         """List what is to be fetched now, the oldest copy first."""
@@ -100,7 +92,7 @@ class Follower:
             and self._node in replicas_of(volume, state)
             and self._setbacks.is_due(volume.id)
         ]
-        return sorted(due, key=lambda volume: self._taken_at(volume, state))
+        return sorted(due, key=lambda volume: taken_at(self._node, volume, state))
 
     def _all_behind(self, state: ClusterState) -> list[Volume]:
         """List what is not here; looked through anew only when something of it has changed.
@@ -110,13 +102,9 @@ class Follower:
         last, behind = self._compared
         is_same = state.volumes is last.volumes and state.copies is last.copies
         if not is_same or state.nodes.keys() != last.nodes.keys():
-            behind = [each for each in state.volumes.values() if self._is_behind(each, state)]
+            behind = [each for each in state.volumes.values() if is_behind(self._node, each, state)]
             self._compared = state, behind  # in one: the workers look, too
         return behind
-
-    def _taken_at(self, volume: Volume, state: ClusterState) -> str:
-        mine = state.copies_of(volume).get(self._node)
-        return mine.taken_at if mine else ""
 
     def follow(self, volume: Volume, state: ClusterState) -> None:
         """Fetch what is missing of one volume here, and say so.
@@ -262,7 +250,7 @@ class Follower:
             volume = by_id.get(volume_id)
             if (
                 volume is None
-                or not self._is_behind(volume, state)
+                or not is_behind(self._node, volume, state)
                 or self._node not in replicas_of(volume, state, stuck_last=False)
             ):
                 self._setbacks.over(volume_id)

@@ -30,8 +30,9 @@ from flocker.base.errors import (
 from flocker.base.records import Move, Snapshot, Volume
 from flocker.consensus.ownership import Ownership
 from flocker.moving.demotion import Demotion
+from flocker.moving.progress import Progress
 from flocker.moving.takeover import Takeover
-from flocker.moving.transfer import Progress, Transfers
+from flocker.moving.transfer import Transfers
 from flocker.node.context import NodeContext
 
 log = logging.getLogger(__name__)

@@ -82,3 +82,19 @@ def missing(volume: Volume, state: ClusterState) -> Refused:
         f"volume '{volume.name}' is owned by {volume.owner}, whose pool does not have it "
         f"(was its disk replaced?); {way_on}"
     )
+
+
+def is_behind(node: str, volume: Volume, state: ClusterState) -> bool:
+    """Tell whether the owner, who is there, has published what that node does not have."""
+    copies = state.copies_of(volume)
+    if node == volume.owner or volume.owner not in copies:
+        return False
+    mine = copies.get(node)
+    is_here = mine is not None and mine.snapshot == copies[volume.owner].snapshot
+    return volume.owner in state.nodes and not is_here
+
+
+def taken_at(node: str, volume: Volume, state: ClusterState) -> str:
+    """When the copy on a node was taken; empty if it has none."""
+    mine = state.copies_of(volume).get(node)
+    return mine.taken_at if mine else ""

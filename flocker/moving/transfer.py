@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from flocker.base.errors import FlockerError, StreamRefused, TransferFailed
-from flocker.base.records import Snapshot, percent
+from flocker.base.records import Snapshot
 from flocker.moving.increments import Increment, Wanted
+from flocker.moving.progress import Counted, Progress, Report
 from flocker.pool.protocol import Pool, Staged
 
 log = logging.getLogger(__name__)
@@ -64,28 +64,6 @@ class PeerSnapshots(Protocol):
         Raises:
             TransferFailed: while iterating, when it breaks off or makes no progress.
         """
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stream has come.
-
-    Attributes:
-        bytes_total: not known before the source has counted.
-        waits_for: the node that the same volume is being fetched from for something else;
-            this stream comes after that one. Else empty.
-    """
-
-    bytes_done: int
-    bytes_total: int | None
-    waits_for: str = ""
-
-    @property
-    def percent(self) -> int | None:
-        return percent(self.bytes_done, self.bytes_total)
-
-
-Report = Callable[[Progress], None]
 
 
 class Transfers:
@@ -273,7 +251,7 @@ class Transfers:
         # Closed at once when nobody reads on, or else the source would keep it ready for as long as
         # the error is known here: for example while the same snapshot comes whole.
         with closing(self._sources.stream(volume_id, node, wanted, parent)) as stream:
-            counted = _Counted(
+            counted = Counted(
                 stream,
                 ask_total=lambda: self._sources.stream_bytes(volume_id, node, wanted, parent),
                 report=lambda progress: self._report(volume_id, progress, report),
@@ -296,36 +274,3 @@ def _failure(error: Exception) -> FlockerError:
         return error
     log.error("an increment was not taken in", exc_info=error)
     return TransferFailed(f"an increment was not taken in: {error!r}")
-
-
-ASK_TOTAL_AFTER_SECONDS = 1.0  # a stream that is over sooner needs no progress told
-
-
-class _Counted:
-    """A stream whose bytes are counted as they pass."""
-
-    def __init__(
-        self, stream: Iterable[bytes], ask_total: Callable[[], int], report: Report
-    ) -> None:
-        self._stream = stream
-        self._ask_total = ask_total
-        self._report = report
-        self._total: int | None = None
-        self.bytes_done = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        started = time.monotonic()
-        asked = False
-        for chunk in self._stream:
-            yield chunk
-            self.bytes_done += len(chunk)
-            if not asked and time.monotonic() - started > ASK_TOTAL_AFTER_SECONDS:
-                asked = True
-                threading.Thread(target=self._learn_total, daemon=True).start()
-            self._report(Progress(self.bytes_done, self._total))
-
-    def _learn_total(self) -> None:
-        try:
-            self._total = self._ask_total()
-        except FlockerError as error:
-            log.info("progress of a copy cannot be told: %s", error)

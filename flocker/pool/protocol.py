@@ -2,6 +2,8 @@
 
 Snapshots of a volume are numbered; the same number holds the same content on
 every node that has it, and `identity` proves it.
+
+Longer than 300 lines because all that a pool promises is here, and nothing else.
 """
 
 from __future__ import annotations

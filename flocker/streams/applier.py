@@ -25,7 +25,8 @@ from typing import Any, Self
 from flocker.base.errors import PoolError, StreamRefused, TransferFailed
 from flocker.btrfs import holes, subvolume
 from flocker.btrfs.beneath import Beneath
-from flocker.streams.send_stream import Attribute, Beginning, Command, Kind
+from flocker.streams.send_stream import Beginning, Command
+from flocker.streams.stream_format import Attribute, Kind
 
 _CAPABILITY = b"security.capability"
 # Access lists, and `btrfs.compression`.

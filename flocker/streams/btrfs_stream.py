@@ -21,7 +21,8 @@ from flocker.base.errors import PoolError, StreamRefused, TransferFailed
 from flocker.btrfs import subvolume
 from flocker.streams import liveness, receiver
 from flocker.streams.liveness import Watch, of_process, of_thread
-from flocker.streams.send_stream import UPDATE_EXTENT, Attribute, Splitter, attributes
+from flocker.streams.send_stream import Splitter, attributes
+from flocker.streams.stream_format import UPDATE_EXTENT, Attribute
 
 log = logging.getLogger(__name__)
 

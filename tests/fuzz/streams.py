@@ -7,7 +7,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 
-from flocker.streams.send_stream import Kind
+from flocker.streams.stream_format import Kind
 from tests.forged_stream import END, Value, begin, begin_whole, command
 
 NAMES = [

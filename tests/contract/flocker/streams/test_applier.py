@@ -26,7 +26,7 @@ from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import holes, subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.streams import btrfs_stream, send_stream
-from flocker.streams.send_stream import Kind
+from flocker.streams.stream_format import Kind
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
 from tests.contract.flocker.pool.test_content import ACL, CAPABILITY, digest_of, run
 from tests.contract.flocker.pool.test_pool import a_claim

@@ -13,7 +13,7 @@ import pytest
 from flocker.base.errors import StreamRefused, TransferFailed
 from flocker.btrfs import subvolume
 from flocker.streams import btrfs_stream
-from flocker.streams.send_stream import Kind
+from flocker.streams.stream_format import Kind
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.forged_stream import END, begin, begin_on, begin_whole, command, with_checksums
 from tests.fuzz import run

@@ -14,7 +14,8 @@ import pytest
 from flocker.base.errors import FlockerError, OwnerAway, Refused, StreamRefused, TransferFailed
 from flocker.base.records import Claim, Snapshot
 from flocker.moving import transfer
-from flocker.moving.transfer import Progress, Transfers
+from flocker.moving.progress import Progress
+from flocker.moving.transfer import Transfers
 from tests.twins.memory_pool import MemoryPool
 
 VOLUME = "5f0c9b8e-0000-4000-8000-000000000000"

@@ -14,16 +14,14 @@ from hypothesis import strategies as st
 from flocker.base.errors import StreamRefused, TransferFailed
 from flocker.streams.send_stream import (
     MOST_COMMANDS,
-    UPDATE_EXTENT,
-    Attribute,
     Beginning,
     Command,
-    Kind,
     Splitter,
     nanoseconds,
     parse,
     read,
 )
+from flocker.streams.stream_format import UPDATE_EXTENT, Attribute, Kind
 from tests.forged_stream import END, attribute, begin, command
 
 ONE, TWO = uuid.UUID(int=1).bytes, uuid.UUID(int=2).bytes
