@@ -18,6 +18,7 @@ from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import subvolume
 from flocker.pool import note
 from flocker.pool.btrfs_pool import SNAPSHOTS_KEPT, BtrfsPool
+from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.pool.test_pool import moved, put_away, written
 
@@ -115,7 +116,9 @@ def test_old_snapshots_are_pruned(make_btrfs_pool: MakeBtrfsPool, claim: Claim) 
     assert pool.snapshots(claim.volume_id) == [taken[0], *taken[-SNAPSHOTS_KEPT:]]
     pool.prune(claim.volume_id, keep=tuple)
     assert pool.snapshots(claim.volume_id) == taken[-SNAPSHOTS_KEPT:]
-    names = {path.name for path in (pool.live(claim.volume_id).parent / "snapshots").iterdir()}
+    names = {
+        path.name for path in (live_of(pool.root, claim.volume_id).parent / "snapshots").iterdir()
+    }
     kept = [each.number for each in taken[-SNAPSHOTS_KEPT:]]
     assert names == {str(each) for each in kept} | {f"{each}.epoch-{claim.epoch}" for each in kept}
 
@@ -372,7 +375,7 @@ def test_a_folder_that_cannot_be_read_keeps_no_other_volume_from_being_copied(
         pool.create(each)
         written(pool, each, "first")
         (pool.open(each) / "file.txt").write_text("second")
-    snapshots = pool.live(broken.volume_id).with_name("snapshots")
+    snapshots = live_of(pool.root, broken.volume_id).with_name("snapshots")
     snapshots.rename(snapshots.with_name("elsewhere"))
     snapshots.write_text("no folder")
     assert pool.changed_volumes([broken, claim]) == [broken, claim]

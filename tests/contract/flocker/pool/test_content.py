@@ -23,6 +23,7 @@ from flocker.moving.transfer import Transfers
 from flocker.pool import digest
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.protocol import Pool
+from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
 from tests.contract.flocker.pool.test_pool import a_claim, put_away
 
@@ -190,7 +191,7 @@ def move(source: BtrfsPool, target: BtrfsPool, claim: Claim) -> tuple[Claim, lis
 
 
 def digest_of(pool: BtrfsPool, claim: Claim, snapshot: Snapshot) -> digest.Digest:
-    folder = pool.live(claim.volume_id).parent / "snapshots" / str(snapshot.number)
+    folder = live_of(pool.root, claim.volume_id).parent / "snapshots" / str(snapshot.number)
     return digest.Reader(os.fsencode(folder), FAST).read()  # hundreds of times: without a process
 
 
@@ -334,7 +335,9 @@ def test_what_shares_data_with_a_file_from_here_comes_home_as_an_increment(pools
     run("cp --reflink=always file new; echo more >> new; mv new file", there.open(claim))
     claim, parents = move(there, here, claim)
     assert parents == [1]
-    names = {path.name for path in (here.live(claim.volume_id).parent / "snapshots").iterdir()}
+    names = {
+        path.name for path in (live_of(here.root, claim.volume_id).parent / "snapshots").iterdir()
+    }
     assert not any(name.endswith(".arriving") for name in names)
     assert (here.open(claim) / "file").stat().st_size == 300005
 
@@ -400,7 +403,7 @@ def test_a_pool_tells_by_its_digest_what_a_disk_has_changed(pools: Pools) -> Non
     there.receive(claim.volume_id, snapshot, None, stream)
     read = [pool.digest(claim.volume_id, snapshot.number, FAST) for pool in pools]
     assert read[0] == read[1]
-    folder = there.live(claim.volume_id).parent / "snapshots" / str(snapshot.number)
+    folder = live_of(there.root, claim.volume_id).parent / "snapshots" / str(snapshot.number)
     subvolume.set_readonly(folder, is_readonly=False)
     (folder / "file").write_text("texT")
     os.utime(folder / "file", ns=(0, (here.open(claim) / "file").stat().st_mtime_ns))

@@ -25,6 +25,7 @@ from flocker.base.errors import FlockerError, StreamRefused, TransferFailed
 from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import holes, subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.volume_folder import live_of
 from flocker.streams import btrfs_stream, send_stream
 from flocker.streams.stream_format import Kind
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
@@ -99,11 +100,11 @@ class Replica:
     @property
     def folder(self) -> Path:
         """Where the snapshots of the copy are."""
-        return self.there.live(self.claim.volume_id).parent / "snapshots"
+        return live_of(self.there.root, self.claim.volume_id).parent / "snapshots"
 
 
 def snapshot_in(pool: BtrfsPool, claim: Claim, snapshot: Snapshot) -> Path:
-    return pool.live(claim.volume_id).parent / "snapshots" / str(snapshot.number)
+    return live_of(pool.root, claim.volume_id).parent / "snapshots" / str(snapshot.number)
 
 
 Pools = tuple[BtrfsPool, BtrfsPool, BtrfsPool]
