@@ -13,6 +13,7 @@ import pytest
 from flocker.base.errors import PoolFull
 from flocker.base.records import Claim, Snapshot, Volume
 from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.live_copies import LiveCopies
 from flocker.pool.shortages import shortages
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.pool.test_pool import a_claim, text_of, written
@@ -123,7 +124,7 @@ def test_a_daemon_starts_on_a_full_pool_and_finishes_what_it_left(
     def cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pool, "_retire", cut)
+    monkeypatch.setattr(LiveCopies, "_retire", cut)
     with pytest.raises(KeyboardInterrupt):
         pool.adopt(Claim(claim.volume_id, 2), snapshot)
     monkeypatch.undo()

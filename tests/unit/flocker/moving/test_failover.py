@@ -571,7 +571,7 @@ def test_an_owner_without_its_disk_says_what_to_type(replaced: MemoryCluster) ->
             f"replaced?); the newest replica is on node3, complete up to {until}; to go on from it "
             "type `flocker promote demo` on node1"
         )
-    assert node1.driver.problem(replaced.volume("demo")) == str(refused.value)
+    assert node1.driver.status(replaced.volume("demo"))["problem"] == str(refused.value)
     assert replaced.volume("demo").epoch == 1
     assert (replaced.state.moves, replaced.state.mounts) == ({}, {})
 
