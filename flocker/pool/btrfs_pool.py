@@ -45,7 +45,7 @@ from flocker.pool.incoming import Incoming
 from flocker.pool.live_copies import LiveCopies, make_ordinary
 from flocker.pool.protocol import Aside, Staged, Usage
 from flocker.pool.reserve import Reserve, works_when_full
-from flocker.pool.sizes import Sizes, more
+from flocker.pool.sizes import Sizes, excess_of, more, write_excess
 from flocker.pool.taking_away import TakingAway
 from flocker.pool.trash import Trash
 from flocker.pool.volume_folder import VOLUMES, VolumeFolder
@@ -198,7 +198,7 @@ class BtrfsPool:
             excess = self._sizes.excess(folder.find(snapshot), snapshot)
             self._live.build(folder, folder.find(snapshot), more(size_bytes, excess))
             self._live.put_in_place(folder, "conflict")
-            folder.write_excess(excess)
+            write_excess(folder, excess)
             folder.write_epoch(claim.epoch)
             subvolume.sync(self._folders.top)
 
@@ -206,7 +206,7 @@ class BtrfsPool:
         with self._folders.locked(claim.volume_id) as folder:
             live = self.open(claim)
             subvolume.sync(self._folders.top)  # what is only in memory is not counted yet
-            limit = more(size_bytes, folder.excess())
+            limit = more(size_bytes, excess_of(folder))
             self._sizes.refuse_if_larger(live, limit)
             self._sizes.limit(live, limit)
             if size_bytes is None:
@@ -235,7 +235,7 @@ class BtrfsPool:
             self._sizes.refuse_if_larger(source, more(size_bytes, excess))
             self._live.build(folder, source, more(size_bytes, excess))
             self._live.put_in_place(folder, "restored")
-            folder.write_excess(excess)
+            write_excess(folder, excess)
 
     def clone(
         self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
@@ -323,7 +323,7 @@ class BtrfsPool:
             self._live.note_new(claim.volume_id)
             try:
                 self._live.build(folder, source, limit)
-                folder.write_excess(excess)
+                write_excess(folder, excess)
                 folder.write_epoch(claim.epoch)
                 self._live.put_in_place(folder, "conflict")
             except BaseException:

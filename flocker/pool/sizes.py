@@ -11,6 +11,7 @@ from flocker.base.errors import (
 from flocker.base.records import Snapshot
 from flocker.btrfs import nested
 from flocker.btrfs.quotas import Quotas
+from flocker.pool import note
 from flocker.pool.volume_folder import VolumeFolder
 
 
@@ -48,7 +49,7 @@ class Sizes:
     def measured(self, folder: VolumeFolder, snapshot: Snapshot) -> Snapshot:
         """The snapshot, saying what it holds of its volume's size."""
         held = self._quotas.held_bytes(folder.snapshot(snapshot.number))
-        return replace(snapshot, held_bytes=held and max(0, held - folder.excess()))
+        return replace(snapshot, held_bytes=held and max(0, held - excess_of(folder)))
 
     def excess(self, here: Path, snapshot: Snapshot) -> int:
         """Bytes that a received snapshot holds more than where it was taken.
@@ -78,3 +79,16 @@ class Sizes:
 def more(size_bytes: int | None, excess: int) -> int | None:
     """A size, and what a copy holds more than where it was written."""
     return None if size_bytes is None else size_bytes + excess
+
+
+def excess_of(folder: VolumeFolder) -> int:
+    """Bytes that the writable copy holds only because of how its data lies here."""
+    try:
+        return int(note.read(folder.path / "excess"))
+    except (OSError, ValueError):
+        return 0
+
+
+def write_excess(folder: VolumeFolder, size_bytes: int) -> None:
+    """Note how much more the writable copy holds than where it was written."""
+    note.write(folder.path / "excess", str(size_bytes))

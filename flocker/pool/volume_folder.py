@@ -168,16 +168,6 @@ class VolumeFolder:
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
-    def excess(self) -> int:
-        """Bytes that the writable copy holds only because of how its data lies here."""
-        try:
-            return int(note.read(self.path / "excess"))
-        except (OSError, ValueError):
-            return 0
-
-    def write_excess(self, size_bytes: int) -> None:
-        note.write(self.path / "excess", str(size_bytes))
-
     def write_snapshot_epoch(self, number: int, epoch: int) -> None:
         """Say at which epoch a snapshot is taken that is about to be made.
 
