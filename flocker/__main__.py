@@ -92,8 +92,11 @@ def serve(config: Config, told_to_end: threading.Event) -> int:
 
 
 def feed_watchdog(pulse: Pulse) -> None:
-    """Tell systemd that the daemon is at work; not if a part of it hangs, for then it is ended,
-    with the stacks of its threads in the journal, and started anew."""
+    """Tell systemd that the daemon is at work.
+
+    Not if a part of it hangs, for then it is ended, with the stacks of its threads in the journal,
+    and started anew.
+    """
     if hung := pulse.hung():
         log.error("not at work any more: %s", ", ".join(hung))
     else:
@@ -108,8 +111,11 @@ class OneLine(logging.Formatter):
 
 
 def _say_why(why: str, told_to_end: threading.Event) -> None:
-    """Tell the engine why this daemon cannot start, rather than let each of its calls wait for
-    minutes at a socket that nobody reads; without a socket of systemd's, nothing can wait."""
+    """Tell the engine why this daemon cannot start.
+
+    Otherwise each of its calls would wait for
+    minutes at a socket that nobody reads; without a socket of systemd's, nothing can wait.
+    """
     listening = _inherited_socket()
     if listening is not None:
         server = serve_on_plugin_socket(refuse_engine(why), listening, lambda: None)

@@ -47,8 +47,10 @@ from flocker.ports import OwnReport, Ports
 
 @dataclass(frozen=True)
 class Daemon:
-    """What answers the engine and the operator, what answers other nodes, and whether all else
-    is at work."""
+    """What answers the engine and the operator, and what answers other nodes.
+
+    The pulse tells whether all else is at work.
+    """
 
     engine_app: FastAPI
     peers_app: FastAPI

@@ -61,8 +61,10 @@ class Server:
 def serve_on_plugin_socket(
     app: FastAPI, listening: socket.socket, beat: Callable[[], object]
 ) -> Server:
-    """Serve this node's engine. Connections that are made while the server ends stay in the queue
-    of a socket that systemd holds, for the daemon after this one.
+    """Serve this node's engine.
+
+    Connections that are made while the server ends stay in the queue of a socket that systemd
+    holds, for the daemon after this one.
 
     Args:
         beat: called twice a second by what answers.

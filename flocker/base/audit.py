@@ -28,8 +28,10 @@ Kind = Literal["operator", "engine", "node", "person"]
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks: an operator or the engine on a node, the node itself, or, with a certificate of
-    their own, an operator elsewhere.
+    """The one that asks.
+
+    An operator or the engine on a node, the node itself, or, with a certificate of their own, an
+    operator elsewhere.
 
     Attributes:
         name: the node's, or that in an operator's certificate.

@@ -36,8 +36,11 @@ class Certificates:
 
 @dataclass(frozen=True)
 class Config:
-    """One node's daemon. The engine gives a Mount 120 s and then forgets it without an
-    Unmount (docs/decisions/0001), so `answer_seconds` must stay well below."""
+    """One node's daemon.
+
+    The engine gives a Mount 120 s and then forgets it without an Unmount (docs/decisions/0001), so
+    `answer_seconds` must stay well below.
+    """
 
     node: str
     address: str

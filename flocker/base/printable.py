@@ -17,13 +17,15 @@ _UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
-    """The text with each such character as its escape, `\\x1b`; all else stays."""
+    r"""The text with each such character as its escape, `\x1b`; all else stays."""
     return "".join(map(_escaped, text))
 
 
 def printable_json(text: str) -> str:
-    """Written JSON with each such character as its escape, but for line breaks between its parts:
-    in strings there are none."""
+    """Written JSON with each such character as its escape, but for line breaks between its parts.
+
+    In strings there are none.
+    """
     return "".join(each if each == "\n" else _json_escaped(each) for each in text)
 
 

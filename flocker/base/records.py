@@ -81,8 +81,10 @@ class Snapshot(Record):
 
 @dataclass(frozen=True)
 class Cut(Record):
-    """Where a promotion went on: of the snapshots from before its epoch, those up to `number` are
-    part of the volume."""
+    """Where a promotion went on.
+
+    Of the snapshots from before its epoch, those up to `number` are part of the volume.
+    """
 
     epoch: int
     number: int

@@ -114,8 +114,10 @@ class Subvolume:
         return self.generation <= self.created_generation
 
     def is_held_by(self, snapshot: Subvolume) -> bool:
-        """Whether this writable one is unchanged since the snapshot was taken of it, or it was
-        made from the snapshot. Of any other pair nothing can be said, so the answer is no."""
+        """Tell whether this writable one is a snapshot's origin or copy, and unchanged since.
+
+        Of any other pair nothing can be said, so the answer is no.
+        """
         if snapshot.parent_uuid == self.uuid:
             # Not the snapshot's present generation: making a subvolume from it moves that.
             return self.generation <= snapshot.created_generation

@@ -90,8 +90,10 @@ class Writeback:
             raise LostWrites(str(self._folder), last.reason)
 
     def _flush(self) -> None:
-        """Flush with the lock let go, for all that wait for it; one that fails tells its caller
-        only, and the others try again."""
+        """Flush with the lock let go, for all that wait for it.
+
+        One that fails tells its caller only, and the others try again.
+        """
         self._is_flushing = True
         self._begun += 1
         number = self._begun

@@ -32,7 +32,11 @@ class Pausing(Protocol):
 
 
 class Housekeeper:
-    """The chores of one node, one after the other."""
+    """The chores of one node, one after the other.
+
+    Args:
+        pause_seconds: between two rounds.
+    """
 
     def __init__(
         self,
@@ -44,9 +48,6 @@ class Housekeeper:
         strays: Strays,
         pause_seconds: float,
     ) -> None:
-        """Args:
-        pause_seconds: between two rounds.
-        """
         self._mirror = context.mirror
         self._pool = context.pool
         self._observed = context.retention.observed

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from flocker.base.errors import StaleEpoch
-from flocker.base.records import Copy, Volume
+from flocker.base.records import ClusterState, Copy, Volume
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.surplus import Surplus
 from flocker.moving.demotion import Demotion
@@ -77,10 +77,7 @@ class Reconciler:
         state = self._mirror.state
         former, surplus = self._use.former(), self._surplus.old(state)
         open_here = self._pool.open_ids()
-        for move in state.moves.values():
-            # Moves to this node that nobody here works on.
-            if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
-                self._ownership.abandon_move(move)
+        self._abandon_left_moves(state)
 
         def put_right(volume: Volume) -> None:
             if volume.owner == self._node:
@@ -104,6 +101,12 @@ class Reconciler:
                 if removed := state.removed.get(volume_id):
                     discard = partial(self._removed_copies.discard, volume_id)
                     round_.attempt(f"removed volume '{removed.volume.name}'", discard)
+
+    def _abandon_left_moves(self, state: ClusterState) -> None:
+        """End the moves to this node that nobody here works on."""
+        for move in state.moves.values():
+            if move.target == self._node and not self._arrivals.is_bringing(move.volume_id):
+                self._ownership.abandon_move(move)
 
     def end_unbacked_uses(self) -> None:
         """End uses whose unmount never came; needs no etcd, and asks the engine only of those."""

@@ -93,8 +93,9 @@ class Strays:
         return [each.to_json() for each in self._found(self._ownership.state())]
 
     def bring_back(self, reference: str, name: str | None) -> Answer:
-        """Make a volume of data that is here and that the cluster does not know, or of which
-        it has only an older record.
+        """Make a volume of data that is here and that the cluster does not know.
+
+        Or of which it has only an older record.
 
         Args:
             reference: its id, or the name in the record beside it.

@@ -51,12 +51,13 @@ class PeerDigests(Protocol):
 
 
 class Verification:
-    """Compares the copies of this node's volumes, and reads its copies of others' for them."""
+    """Compares the copies of this node's volumes, and reads its copies of others' for them.
+
+    Args:
+        file: keeps the results, for when the daemon starts again.
+    """
 
     def __init__(self, context: NodeContext, peers: PeerDigests, file: Path) -> None:
-        """Args:
-        file: keeps the results, for when the daemon starts again.
-        """
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror

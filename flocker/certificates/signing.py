@@ -130,8 +130,10 @@ def make(folder: Path, wanted: Wanted, issuer: Path | None) -> None:
 
 
 def is_good(folder: Path, issuer: Path | None, left_seconds: float) -> bool:
-    """Tell whether a folder has a key and its certificate, signed by the issuer and good for
-    a while."""
+    """Tell whether a folder has a key and its certificate, good for a while.
+
+    The issuer has signed it.
+    """
     cert = folder / "cert.pem"
     try:
         # It compares key and certificate.

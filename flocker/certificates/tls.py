@@ -19,8 +19,10 @@ class Tls:
     """
 
     def __init__(self, certificates: Certificates) -> None:
-        """Raises:
-        OSError: a file cannot be read, or holds no certificate.
+        """Read the files for the first time.
+
+        Raises:
+            OSError: a file cannot be read, or holds no certificate.
         """
         self._certificates = certificates
         self._newest = self.server = self._serving()

@@ -59,7 +59,9 @@ def follow(members: Members, stopping: threading.Event) -> Iterator[ClusterState
         stopping.wait(AGAIN_SECONDS)
 
 
-def _watch(members: Members, revision: int, stopping: threading.Event) -> Iterator[list[Json]]:
+def _watch(  # noqa: C901  either of two threads may end it, and both are here
+    members: Members, revision: int, stopping: threading.Event
+) -> Iterator[list[Json]]:
     """The changes since `revision`, those that arrived together at once, until it breaks off."""
     arrived: queue.SimpleQueue[list[Json] | None] = queue.SimpleQueue()
     is_over = threading.Event()

@@ -223,6 +223,7 @@ def none_newer(prefix: str, revision: int) -> Json:
 
 
 def put(key: str, value: Mapping[str, Any], lease: int | None = None) -> Json:
+    """Write a value at a key, which goes with the lease if there is one."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     change: Json = {"key": _base64(ROOT + key), "value": _base64(text)}
     if lease is not None:
@@ -231,6 +232,7 @@ def put(key: str, value: Mapping[str, Any], lease: int | None = None) -> Json:
 
 
 def delete(key: str) -> Json:
+    """Delete a key; nothing if it is not there."""
     return {"request_delete_range": {"key": _base64(ROOT + key)}}
 
 
@@ -243,10 +245,12 @@ def delete_below(prefix: str, up_to: str | None = None) -> Json:
 
 
 def read(key: str) -> Json:
+    """Read one key."""
     return {"request_range": {"key": _base64(ROOT + key)}}
 
 
 def read_below(prefix: str) -> Json:
+    """Read all keys that begin with `prefix`."""
     first, end = _span(prefix)
     return {"request_range": {"key": first, "range_end": end}}
 
@@ -273,10 +277,16 @@ def watch_from(revision: int) -> Json:
 
 
 def key_of(stored: Mapping[str, str]) -> str:
+    """The key of something that was read, below ROOT."""
     return _text(stored["key"]).removeprefix(ROOT)
 
 
 def connect(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
+    """Make the client of one member; nothing is asked yet.
+
+    Raises:
+        BadRequest: that is no endpoint of etcd.
+    """
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or url.hostname is None or url.port is None:
         raise BadRequest(f"'{endpoint}' is not an etcd endpoint like https://172.16.78.250:2379")
@@ -292,6 +302,7 @@ def connect(endpoint: str, certificates: Certificates | None) -> Etcd3Client:
 
 
 def ask_one(member: Etcd3Client, path: str, question: Json, seconds: float) -> Json:
+    """Ask one member, and no other if it does not answer in time."""
     # The library knows a timeout of clients only, not of questions: a copy, of the same session.
     client = copy(member)
     client.timeout = seconds  # for connecting, for TLS and for an answer, each

@@ -29,8 +29,11 @@ from flocker.base.records import (
 
 
 class Ownership(Protocol):
-    """Where the nodes agree. Every call may raise ControlPlaneAway; then nothing has changed
-    or, if the answer got lost, repeating the call is safe."""
+    """Where the nodes agree.
+
+    Every call may raise ControlPlaneAway; then nothing has changed or, if the answer got lost,
+    repeating the call is safe.
+    """
 
     def state(self) -> ClusterState:
         """Everything, as it is now."""
@@ -74,8 +77,9 @@ class Ownership(Protocol):
         """
 
     def advance(self, volume: Volume, newer: Volume, event: Event) -> None:
-        """Replace a volume's record by one of a later epoch, which the cluster had before its
-        records were lost. Safe to repeat.
+        """Replace a volume's record by one of a later epoch. Safe to repeat.
+
+        The cluster had that one before its records were lost.
 
         Raises:
             InUse: another node than the newer record's owner has it mounted.
@@ -128,8 +132,9 @@ class Ownership(Protocol):
         """
 
     def lock_move(self, volume: Volume, move: Move) -> Move:
-        """Reserve the volume for the target of a move that was begun; no node can mount it until
-        the move ends. Safe to repeat.
+        """Reserve the volume for the target of a move that was begun.
+
+        No node can mount it until the move ends. Safe to repeat.
 
         Raises:
             InUse: its owner has it mounted.
@@ -144,22 +149,26 @@ class Ownership(Protocol):
         """Publish how far the copy is; whether the move is still current."""
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
-        """Make the move's target the owner, in one step with the end of the move, and with the
-        record that both ends of it hold `base`; not for volumes without replicas, whose owners
-        publish nothing.
+        """Make the move's target the owner, in one step with the end of the move.
+
+        And with the record that both ends of it hold `base`; not for volumes without replicas,
+        whose owners publish nothing.
 
         Raises:
             StaleEpoch: the move expired or the record changed; the owner is who it was.
         """
 
     def abandon_move(self, move: Move) -> None:
-        """End a move without a change of owner: for its target, and whoever cancels it. Safe to
-        repeat."""
+        """End a move without a change of owner.
+
+        For its target, and whoever cancels it. Safe to repeat.
+        """
 
     def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
-        """Make the node of a copy, which it is to go on from, the owner: because the owner is
-        away, or gives the volume up and has failover=auto, or is that node itself and has lost
-        its own.
+        """Make the node of a copy, which it is to go on from, the owner.
+
+        Because the owner is away, or gives the volume up and has failover=auto, or is that node
+        itself and has lost its own.
 
         A move of the volume ends with it. The copy is recorded in the same step, but not
         for volumes without replicas.

@@ -161,6 +161,7 @@ def again(record: Entry) -> Json:
 
 
 def put_copy(copy: Copy) -> Json:
+    """Record a copy."""
     return put(copy_key(copy.volume_id, copy.node), copy.to_json())
 
 
@@ -170,16 +171,19 @@ def put_copies(volume: Volume, *copies: Copy) -> list[Json]:
 
 
 def is_of(current: Entry, move: Move) -> bool:
+    """Tell whether the move at a key is that very move."""
     there = as_record(Move.from_json, current)
     return there is not None and there.token == move.token
 
 
 def is_locked(current: Entry) -> bool:
+    """Tell whether the move at a key has its volume locked."""
     there = as_record(Move.from_json, current)
     return there is not None and there.is_locked
 
 
 def check_current(record: Entry, volume: Volume) -> None:
+    """Refuse if the record is not the volume as it is given."""
     if as_record(Volume.from_json, record) != volume:
         raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
 
@@ -192,10 +196,12 @@ def check_same(record: Entry, volume: Volume) -> None:
 
 
 def check_unused(mount: Entry, volume: Volume) -> None:
+    """Refuse if the volume is mounted."""
     if mount.value is not None:
         raise InUse(volume.name, mount.value["node"], [])
 
 
 def check_unmoved(move: Entry, volume: Volume) -> None:
+    """Refuse if the volume is on its way somewhere."""
     if move.value is not None:
         raise MoveUnderWay(volume.name, move.value["target"])

@@ -93,8 +93,9 @@ class Engine:
         return [container.name for container in containers]
 
     def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
-        """Kill the running containers that use any of the volumes, side by side, and tell of each
-        as soon as it has stopped; no restart policy starts them again.
+        """Kill the running containers that use any of the volumes, side by side.
+
+        Tell of each as soon as it has stopped; no restart policy starts them again.
 
         Args:
             within: seconds all of it may take.

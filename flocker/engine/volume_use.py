@@ -108,8 +108,9 @@ class VolumeUse:
         return self._counts.any(volume_id) or bool(self._mounts.mounted([volume_id]))
 
     def add(self, volume: Volume, mount_id: str) -> None:
-        """Count one more use, which outlives this daemon; to be called with the volume locked,
-        before the engine hears of it.
+        """Count one more use, which outlives this daemon.
+
+        To be called with the volume locked, before the engine hears of it.
 
         Raises:
             OSError: it cannot be kept.
@@ -196,8 +197,10 @@ class VolumeUse:
         return self._counts.volumes() & set(volume_ids) | self._mounts.mounted(volume_ids)
 
     def end(self, volumes: Collection[Volume]) -> None:
-        """Stop what uses volumes that this node has lost, all of them within the time that one may
-        take. Not with a volume locked: the engine unmounts meanwhile."""
+        """Stop what uses volumes that this node has lost, all within the time that one may take.
+
+        Not with a volume locked: the engine unmounts meanwhile.
+        """
         lost = {volume.id: volume for volume in volumes}
         self.end_all(
             {volume.id: volume.name for volume in volumes},

@@ -42,8 +42,10 @@ class AutoVolume:
 
 @dataclass(frozen=True)
 class AutoList:
-    """The volumes to be stopped when the lease is about to end; later lists have higher
-    versions."""
+    """The volumes to be stopped when the lease is about to end.
+
+    Later lists have higher versions.
+    """
 
     version: int
     volumes: tuple[AutoVolume, ...]

@@ -47,8 +47,10 @@ class Fence(Protocol):
     """This node's fence, as its daemon sees it."""
 
     def refresh(self) -> None:
-        """Write down what must be stopped when this node falls silent; also now and then, for uses
-        that only the kernel knew of."""
+        """Write down what must be stopped when this node falls silent.
+
+        Also now and then, for uses that only the kernel knew of.
+        """
 
 
 class Announcer:

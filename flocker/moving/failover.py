@@ -35,7 +35,11 @@ AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of 
 
 
 class Failover:
-    """Promotes replicas on this node: when told to, or by itself where failover=auto."""
+    """Promotes replicas on this node: when told to, or by itself where failover=auto.
+
+    Args:
+        refuse: raises Refused if this node may not own a volume.
+    """
 
     def __init__(
         self,
@@ -48,9 +52,6 @@ class Failover:
         clocks: Clocks,
         count_promotion: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Args:
-        refuse: raises Refused if this node may not own a volume.
-        """
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
@@ -100,8 +101,9 @@ class Failover:
             log.warning("volume '%s' not taken over: %s", volume.name, error)
 
     def promote(self, name: str, *, here: bool = False) -> tuple[Volume, str]:
-        """Make this node the owner of a volume whose owner is away; or, where this node is its
-        owner and came back without its disk, go on from a replica.
+        """Make this node the owner of a volume whose owner is away.
+
+        Or, where this node is its owner and came back without its disk, go on from a replica.
 
         Args:
             here: go on from the newest copy that can be had here, though a newer one exists.

@@ -39,8 +39,10 @@ class PeerRequests:
                 self._ownership.unmount(volume)
 
     def prepare(self, name: str) -> Snapshot:
-        """Take a snapshot for a peer that is about to move the volume: most of what it has to
-        fetch, while containers may still use the volume."""
+        """Take a snapshot for a peer that is about to move the volume.
+
+        Most of what it has to fetch, while containers may still use the volume.
+        """
         volume = existing(self._ownership, name)
         if volume.owner != self._node:
             raise StaleEpoch(f"volume '{name}' is not owned by {self._node}")

@@ -20,8 +20,10 @@ def newest_copy(volume: Volume, state: ClusterState) -> Copy | None:
 
 
 def is_current(volume: Volume, copy: Copy, state: ClusterState) -> bool:
-    """Tell whether a copy holds all that the owner wrote up to CURRENT_WITHIN before it was last
-    heard of; both times are by the owner's clock."""
+    """Tell whether a copy holds all that the owner wrote until shortly before it was lost.
+
+    That is CURRENT_WITHIN before the owner was last heard of; both times are by the owner's clock.
+    """
     seen = state.seen.get(volume.owner)
     if not _is_newest(volume, copy, state) or seen is None:
         return False
@@ -30,8 +32,10 @@ def is_current(volume: Volume, copy: Copy, state: ClusterState) -> bool:
 
 
 def _is_newest(volume: Volume, copy: Copy, state: ClusterState) -> bool:
-    """Tell whether a copy holds what the owner has published; of a volume without replicas it
-    publishes nothing."""
+    """Tell whether a copy holds what the owner has published.
+
+    Of a volume without replicas it publishes nothing.
+    """
     published = state.copies_of(volume).get(volume.owner)
     return volume.replicas > 0 and published is not None and published.snapshot == copy.snapshot
 

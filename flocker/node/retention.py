@@ -1,5 +1,7 @@
-"""Replication ahead of time: owners publish what changed (publisher.py), replicas fetch it
-(follower.py). Here is what both go by.
+"""Replication ahead of time.
+
+Owners publish what changed (publisher.py), replicas fetch it (follower.py). Here is what both go
+by.
 
 Which nodes are replicas follows from the cluster's state alone, so nothing has to be agreed about
 it.

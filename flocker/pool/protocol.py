@@ -186,8 +186,9 @@ class Pool(Protocol):
         """
 
     def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
-        """Make the writable volume from a snapshot, flushed; a writable one that holds more than
-        the snapshots do is put aside as a conflict first.
+        """Make the writable volume from a snapshot, flushed.
+
+        A writable one that holds more than the snapshots do is put aside as a conflict first.
 
         Raises:
             StillWanted: the copy here is at a later epoch, or a process has it mounted.
@@ -217,8 +218,10 @@ class Pool(Protocol):
         """
 
     def used_bytes(self, volume_id: str) -> int | None:
-        """What the writable volume, or else the newest snapshot, holds; None where that is not
-        counted (the pool has never had a volume with a size)."""
+        """What the writable volume, or else the newest snapshot, holds.
+
+        None where that is not counted (the pool has never had a volume with a size).
+        """
 
     def contain(self, claim: Claim) -> None:
         """Let no more be written to what is in a volume and has no limit of its own.
@@ -297,8 +300,9 @@ class Pool(Protocol):
         """The record beside a volume's data, as it was when it was last kept."""
 
     def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:
-        """Delete for good what is here of a volume that nobody has ever written to; return False
-        and leave it if it has a snapshot or any content.
+        """Delete for good what is here of a volume that nobody has ever written to.
+
+        Return False and leave it if it has a snapshot or any content.
 
         Args:
             confirm: called when it is empty, with the volume locked; raises if it has a record.

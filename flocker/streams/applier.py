@@ -235,8 +235,11 @@ class _Target:
         os.chmod(name, stat.S_IMODE(values[Attribute.MODE]), dir_fd=folder)
 
     def _set_owner(self, path: bytes, values: dict[int, Any]) -> None:
-        """Set the owner and what the kernel takes away then: a capability, which kernels before 5.8
-        sent earlier, and a mode, which is sent only if it is not that of the parent."""
+        """Set the owner and what the kernel takes away then.
+
+        A capability, which kernels before 5.8 sent earlier, and a mode, which is sent only if it is
+        not that of the parent.
+        """
         uid, gid = values[Attribute.UID], values[Attribute.GID]
         folder, name = self._here.find(path)
         before = _facts(folder, name).st_mode
