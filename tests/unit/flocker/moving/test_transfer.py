@@ -13,7 +13,7 @@ import pytest
 
 from flocker.base.errors import FlockerError, OwnerAway, Refused, StreamRefused, TransferFailed
 from flocker.base.records import Claim, Snapshot
-from flocker.moving import transfer
+from flocker.moving import progress, transfer
 from flocker.moving.progress import Progress
 from flocker.moving.transfer import Transfers
 from tests.twins.memory_pool import MemoryPool
@@ -309,7 +309,7 @@ def test_who_waits_for_another_fetch_may_give_up(
 def test_progress_is_told_while_it_comes(
     transfers: Transfers, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "ASK_TOTAL_AFTER_SECONDS", -1)
+    monkeypatch.setattr(progress, "ASK_TOTAL_AFTER_SECONDS", -1)
     newest = peer.write("one")
     total = peer.pool.stream_bytes(VOLUME, newest.number, None)
     told: list[Progress] = []
@@ -345,7 +345,7 @@ def test_a_total_that_cannot_be_had_costs_the_percentage_only(
         asked.set()
         raise OwnerAway("demo", "there", "connection refused")
 
-    monkeypatch.setattr(transfer, "ASK_TOTAL_AFTER_SECONDS", -1)
+    monkeypatch.setattr(progress, "ASK_TOTAL_AFTER_SECONDS", -1)
     monkeypatch.setattr(peer, "stream_bytes", away)
     newest = peer.write("one")
     told: list[Progress] = []
