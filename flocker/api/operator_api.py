@@ -26,7 +26,8 @@ from flocker.volumes.requests import (
     VolumeRequest,
 )
 
-Answer = dict[str, Any]  # what JSON can hold
+# See base/answers.py. FastAPI must not know that, or it took away what a newer node has added.
+Answer = Any
 
 
 def add_operator_routes(app: FastAPI, operations: Operations) -> None:
@@ -100,7 +101,7 @@ def add_operator_routes(app: FastAPI, operations: Operations) -> None:
 def add_watching_routes(
     app: FastAPI,
     prefix: str,
-    health: Callable[[], tuple[int, Answer]],
+    health: Callable[[], tuple[int, dict[str, Any]]],
     metrics: Callable[[], bytes],
 ) -> None:
     """Answer those who watch over the node.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from flocker.api.peer_connections import ANSWER_SECONDS, PeerConnections
@@ -23,12 +23,13 @@ from flocker.api.peer_models import (
     plain,
     read,
 )
+from flocker.base.answers import PurgedHere, Verified
 from flocker.base.errors import FlockerError, OwnerAway, PeerAway
 from flocker.base.records import Move, Removed, Snapshot, Volume
 from flocker.moving.increments import Increment, Wanted, decode
 from flocker.pool.digest import Digest
 from flocker.pool.protocol import Aside
-from flocker.volumes.requests import Forwarded
+from flocker.volumes.requests import Answered, Forwarded
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,10 @@ class HttpPeers:
     def remove(self, volume: Volume) -> None:
         self._post_about(volume, volume.owner, "remove")
 
-    def operate(self, node: str, request: Forwarded) -> dict[str, Any]:
+    def operate(self, node: str, request: Forwarded[Answered]) -> Answered:
         path = f"/operations/{request.operation}"
         answer = self._connections.post(node, path, request.model_dump(), OPERATION_SECONDS)
-        return plain(read(node, OperationAnswer, answer))
+        return cast(Answered, plain(read(node, OperationAnswer, answer)))
 
     def asides(self, node: str) -> list[Aside]:
         answer = read(node, ASIDES, self._connections.get(node, "/asides", within=LIST_SECONDS))
@@ -90,17 +91,17 @@ class HttpPeers:
             for each in read(node, STRAYS, self._connections.get(node, "/upkeep/strays"))
         ]
 
-    def purge(self, node: str, removed: list[Removed], references: list[str]) -> dict[str, Any]:
+    def purge(self, node: str, removed: list[Removed], references: list[str]) -> PurgedHere:
         body = {"removed": [each.to_json() for each in removed], "references": references}
         answer = self._connections.post(node, "/upkeep/purge", body, OPERATION_SECONDS)
-        return plain(read(node, PurgeAnswer, answer))
+        return cast(PurgedHere, plain(read(node, PurgeAnswer, answer)))
 
-    def verify(self, volume: Volume) -> dict[str, Any]:
+    def verify(self, volume: Volume) -> Verified:
         body = {"volume": volume.name}
         answer = self._connections.post(
             volume.owner, "/verification/verify", body, OPERATION_SECONDS
         )
-        return plain(read(volume.owner, VerifyAnswer, answer))
+        return cast(Verified, plain(read(volume.owner, VerifyAnswer, answer)))
 
     def digest(
         self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int

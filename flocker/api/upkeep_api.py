@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import FastAPI
 from pydantic import Field
 
+from flocker.api.operator_api import Answer
 from flocker.api.peer_models import MOST, RemovedPart, Text
 from flocker.base.records import Removed
 from flocker.volumes.requests import Asked, NameRequest
-
-Answer = dict[str, Any]
 
 
 class Upkeep(Protocol):

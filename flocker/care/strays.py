@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from flocker.base.answers import Imported
 from flocker.base.asking import ask_all
 from flocker.base.errors import Refused
 from flocker.base.options import check_name
@@ -21,8 +22,6 @@ from flocker.node.context import NodeContext
 from flocker.pool.kept_record import newer_record
 
 log = logging.getLogger(__name__)
-
-Answer = dict[str, Any]
 
 # A volume that is being created has no record yet; etcd is waited for much shorter than that.
 STRAY_SECONDS = 60
@@ -33,7 +32,7 @@ RECORD_SECONDS = 60
 class PeerStrays(Protocol):
     """Other nodes. Every call may raise OwnerAway."""
 
-    def strays(self, node: str) -> list[Answer]:
+    def strays(self, node: str) -> list[dict[str, Any]]:
         """The strays there, as JSON."""
 
 
@@ -88,11 +87,11 @@ class Strays:
                 if at - since >= STRAY_SECONDS:
                     round_.attempt(f"volume {volume_id}", partial(self._free_or_show, volume_id))
 
-    def strays(self) -> list[Answer]:
+    def strays(self) -> list[dict[str, Any]]:
         """This node's, as JSON."""
         return [each.to_json() for each in self._found(self._ownership.state())]
 
-    def bring_back(self, reference: str, name: str | None) -> Answer:
+    def bring_back(self, reference: str, name: str | None) -> Imported:
         """Make a volume of data that is here and that the cluster does not know.
 
         Or of which it has only an older record.

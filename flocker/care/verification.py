@@ -14,9 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from flocker.base import private
+from flocker.base.answers import Result, Verified, VerifiedCopy
 from flocker.base.background import attempt
 from flocker.base.errors import FlockerError, PoolError, Refused, VolumeNotFound
 from flocker.base.records import Snapshot, Volume, ago, now
@@ -25,7 +26,6 @@ from flocker.pool.digest import Digest
 
 log = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
 _Read = Digest | FlockerError  # what came of reading a snapshot
 
 AT_ONCE = 4
@@ -46,7 +46,7 @@ class PeerDigests(Protocol):
     ) -> Digest:
         """See Verification.digest_here."""
 
-    def verify(self, volume: Volume) -> Answer:
+    def verify(self, volume: Volume) -> Verified:
         """Have the owner verify its volume."""
 
 
@@ -66,7 +66,7 @@ class Verification:
         self._peers = peers
         self._file = file
         self._lock = threading.Lock()
-        self._results: dict[str, Answer] = _load(file)
+        self._results: dict[str, Verified] = _load(file)
 
     def start(self, stopping: threading.Event) -> None:
         """Compare one volume after the other in the background until `stopping` is set."""
@@ -80,14 +80,18 @@ class Verification:
         """Compare the volume of this node that has not been compared for longest, if it is due."""
         state = self._mirror.state
         due = [
-            (self._results.get(volume.id, {}).get("at", ""), volume.name)
+            (self._verified_at(volume), volume.name)
             for volume in state.volumes.values()
             if volume.owner == self._node and self._holders(volume)
         ]
         if due and min(due)[0] < ago(EACH_SECONDS):
             self._compare(state.volumes[min(due)[1]], BY_ITSELF)
 
-    def verify(self, volume: str) -> Answer:
+    def _verified_at(self, volume: Volume) -> str:
+        known = self._results.get(volume.id)
+        return known["at"] if known else ""
+
+    def verify(self, volume: str) -> Verified:
         """Compare all copies of a volume now.
 
         Returns:
@@ -121,7 +125,7 @@ class Verification:
                 raise Refused(f"snapshot {snapshot.number} is gone from {self._node}; try again")
             return self._pool.digest(volume_id, snapshot.number, bytes_per_second)
 
-    def results(self) -> list[Answer]:
+    def results(self) -> list[Verified]:
         """The last result of each volume that this node owns."""
         state = self._mirror.state
         own = [volume for volume in state.volumes.values() if volume.owner == self._node]
@@ -144,10 +148,10 @@ class Verification:
             node for node in state.copies_of(volume) if node in state.nodes and node != volume.owner
         )
 
-    def _compare(self, volume: Volume, bytes_per_second: int) -> Answer:
+    def _compare(self, volume: Volume, bytes_per_second: int) -> Verified:
         ours: dict[Snapshot, Future[_Read]] = {}
         theirs: list[tuple[str, Snapshot, Future[_Read]]] = []
-        copies = []
+        copies: list[VerifiedCopy] = []
         with ThreadPoolExecutor(AT_ONCE) as readers:
             for node in self._holders(volume):
                 try:
@@ -165,7 +169,7 @@ class Verification:
         for node, snapshot, read in theirs:
             copies.append(_compared(node, snapshot, ours[snapshot].result(), read.result()))
         copies.sort(key=lambda copy: str(copy["node"]))
-        result = {"volume": volume.name, "at": now(), "copies": copies}
+        result: Verified = {"volume": volume.name, "at": now(), "copies": copies}
         self._keep(volume, result)
         return result
 
@@ -176,7 +180,7 @@ class Verification:
             raise Refused(f"{node} and {self._node} have no snapshot in common yet; try again")
         return common[-1]
 
-    def _keep(self, volume: Volume, result: Answer) -> None:
+    def _keep(self, volume: Volume, result: Verified) -> None:
         for copy in result["copies"]:
             if copy["result"] in ("differs", "unreadable"):
                 log.error("volume '%s': the copy on %s %s", volume.name, copy["node"], copy)
@@ -197,7 +201,7 @@ def _read(read: Callable[[], Digest]) -> _Read:
         return error
 
 
-def _compared(node: str, snapshot: Snapshot, ours: _Read, theirs: _Read) -> Answer:
+def _compared(node: str, snapshot: Snapshot, ours: _Read, theirs: _Read) -> VerifiedCopy:
     if isinstance(theirs, PoolError):
         return _copy(node, snapshot, "unreadable", str(theirs))
     if isinstance(theirs, FlockerError):
@@ -211,23 +215,23 @@ def _compared(node: str, snapshot: Snapshot, ours: _Read, theirs: _Read) -> Answ
     return _copy(node, snapshot, "differs", why)
 
 
-def _copy(node: str, snapshot: Snapshot | None, result: str, why: str) -> Answer:
+def _copy(node: str, snapshot: Snapshot | None, result: Result, why: str) -> VerifiedCopy:
     return {
         "node": node,
-        "snapshot": snapshot and snapshot.number,
+        "snapshot": snapshot.number if snapshot else None,
         "result": result,
         "why": why,
         "size_bytes": None,
     }
 
 
-def _finding(copy: Answer) -> str:
+def _finding(copy: VerifiedCopy) -> str:
     if copy["result"] == "unreadable":
         return f"cannot be read: {copy['why']}"
     return f"is not what the owner has in snapshot {copy['snapshot']}: {copy['why']}"
 
 
-def _load(file: Path) -> dict[str, Answer]:
+def _load(file: Path) -> dict[str, Verified]:
     try:
         return dict(json.loads(file.read_text()))
     except FileNotFoundError:

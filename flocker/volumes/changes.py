@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
+from flocker.base.answers import Changed
 from flocker.base.errors import FlockerError, HoldsMore, Refused
 from flocker.base.options import format_size
 from flocker.consensus.ownership import existing
@@ -12,8 +12,6 @@ from flocker.node.context import NodeContext
 from flocker.volumes.creation import Creation
 from flocker.volumes.moves import PeerOperations
 from flocker.volumes.requests import ResizeRequest
-
-Answer = dict[str, Any]
 
 
 class Changes:
@@ -28,7 +26,7 @@ class Changes:
         self._creation = creation
         self._peers = peers
 
-    def clone(self, reference: str, name: str) -> Answer:
+    def clone(self, reference: str, name: str) -> Changed:
         """Make a new volume from a state of another.
 
         Raises:
@@ -39,7 +37,7 @@ class Changes:
         self._creation.create(name, {"from": reference})
         return {"volume": existing(self._ownership, name).to_json()}
 
-    def resize(self, volume: str, size_bytes: int | None) -> Answer:
+    def resize(self, volume: str, size_bytes: int | None) -> Changed:
         """Change what a volume may hold, containers running or not; None: no limit.
 
         Raises:

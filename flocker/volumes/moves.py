@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
+from flocker.base.answers import Cancelled, Changed, Promoted
 from flocker.base.errors import BadRequest, OwnerAway, Refused
 from flocker.consensus.ownership import existing
 from flocker.moving.failover import Failover
 from flocker.moving.handoff import Arrivals
 from flocker.moving.replica_choice import lost
 from flocker.node.context import NodeContext
-from flocker.volumes.requests import Forwarded, MoveRequest
-
-Answer = dict[str, Any]
+from flocker.volumes.requests import Answered, Forwarded, MoveRequest
 
 
 class PeerOperations(Protocol):
     """Other nodes' operations. Every call may raise OwnerAway."""
 
-    def operate(self, node: str, request: Forwarded) -> Answer:
+    def operate(self, node: str, request: Forwarded[Answered]) -> Answered:
         """Have a node do what an operator has asked for here, however long it takes."""
 
 
@@ -35,7 +34,7 @@ class Moves:
         self._failover = failover
         self._peers = peers
 
-    def move(self, volume: str, to: str | None) -> Answer:
+    def move(self, volume: str, to: str | None) -> Changed:
         """Bring a volume to a node; return when it has arrived.
 
         Raises:
@@ -56,7 +55,7 @@ class Moves:
                 raise lost(record, state) from error
         return {"volume": record.to_json()}
 
-    def cancel(self, volume: str) -> Answer:
+    def cancel(self, volume: str) -> Cancelled:
         """End the move that a volume is on, wherever it goes; its owner keeps it.
 
         Raises:
@@ -75,7 +74,7 @@ class Moves:
         )
         return {"volume": record.to_json(), "target": move.target}
 
-    def promote(self, volume: str, here: bool = False) -> Answer:
+    def promote(self, volume: str, here: bool = False) -> Promoted:
         """Make this node the owner in place of one that is away.
 
         Args:

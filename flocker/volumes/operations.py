@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from flocker.base.answers import Changed, Pruned, Restored, SnapshotList
 from flocker.base.errors import BadRequest
 from flocker.volumes.changes import Changes
 from flocker.volumes.moves import Moves
@@ -32,7 +33,7 @@ class Operations:
     recovery: Recovery
     changes: Changes
 
-    def do(self, request: Forwarded) -> dict[str, Any]:
+    def do(self, request: Forwarded[Any]) -> Changed | Restored | SnapshotList | Pruned:
         """Do what the operator of another node has asked for; the data is here."""
         match request:
             case MoveRequest():

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from flocker.base.answers import CopyStatus, History, HistoryEvent, NodeStatus, Status, VolumeStatus
 from flocker.base.errors import VolumeNotFound
 from flocker.base.records import ClusterState, Copy, Event, Volume
 from flocker.moving.replica_choice import complete_until, is_current
 from flocker.node.context import NodeContext
 from flocker.volumes.descriptions import Descriptions
 from flocker.volumes.recovery import by_time
-
-Answer = dict[str, Any]
 
 
 class Overview:
@@ -38,7 +36,7 @@ class Overview:
         self._problems = problems
         self._certificates = certificates
 
-    def status(self) -> Answer:
+    def status(self) -> Status:
         """The nodes and the volumes, as this node knows them."""
         state = self._mirror.state
         return {
@@ -51,7 +49,7 @@ class Overview:
             "volumes": [self._volume(volume, state) for volume in self._mirror.volumes()],
         }
 
-    def history(self, volume: str | None) -> Answer:
+    def history(self, volume: str | None) -> History:
         """What happened, to one volume or to all, oldest first; also to removed ones."""
         if volume is None:
             return {"events": [_event(each) for each in self._ownership.history(None)]}
@@ -64,7 +62,7 @@ class Overview:
         events = [event for each in ids for event in self._ownership.history(each)]
         return {"events": [_event(each) for each in events]}
 
-    def _volume(self, volume: Volume, state: ClusterState) -> Answer:
+    def _volume(self, volume: Volume, state: ClusterState) -> VolumeStatus:
         move = state.moves.get(volume.id)
         others = [copy for node, copy in state.copies_of(volume).items() if node != volume.owner]
         is_here = volume.owner == self._node
@@ -91,22 +89,22 @@ class Overview:
         }
 
 
-def _node(name: str, state: ClusterState) -> Answer:
+def _node(name: str, state: ClusterState) -> NodeStatus:
     node = state.nodes.get(name)
     return {
         "name": name,
-        "address": node and node.address,
-        "version": node and node.version,
-        "pool_used_bytes": node and node.pool_used_bytes,
-        "pool_total_bytes": node and node.pool_total_bytes,
-        "pool_free_bytes": node and node.pool_free_bytes,
+        "address": node.address if node else None,
+        "version": node.version if node else None,
+        "pool_used_bytes": node.pool_used_bytes if node else None,
+        "pool_total_bytes": node.pool_total_bytes if node else None,
+        "pool_free_bytes": node.pool_free_bytes if node else None,
         "problems": list(node.problems) if node else [],
         "is_alive": node is not None,
         "seen": state.seen.get(name),
     }
 
 
-def _copy(volume: Volume, copy: Copy, state: ClusterState) -> Answer:
+def _copy(volume: Volume, copy: Copy, state: ClusterState) -> CopyStatus:
     return {
         "node": copy.node,
         "number": copy.snapshot.number,
@@ -116,7 +114,7 @@ def _copy(volume: Volume, copy: Copy, state: ClusterState) -> Answer:
     }
 
 
-def _event(event: Event) -> Answer:
+def _event(event: Event) -> HistoryEvent:
     return {
         "volume": event.volume,
         "at": event.at,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
+from flocker.base.answers import AsideEntry, Changed, Conflicts, RemovedVolume, TrashList
 from flocker.base.asking import ask_all
 from flocker.base.belief import Belief
 from flocker.base.errors import Refused
@@ -14,8 +15,6 @@ from flocker.node.context import NodeContext
 from flocker.pool.protocol import Aside
 from flocker.volumes.moves import PeerOperations
 from flocker.volumes.requests import UndeleteRequest
-
-Answer = dict[str, Any]
 
 
 class PeerRecovery(PeerOperations, Protocol):
@@ -37,12 +36,12 @@ class Recovery:
         self._retention = timedelta(seconds=context.retention.seconds)
         self._peers = peers
 
-    def conflicts(self) -> Answer:
+    def conflicts(self) -> Conflicts:
         """The copies, on all nodes, of owners that were replaced."""
         found, silent = self._asides()
         return {"asides": [each for each in found if each["why"] == "conflict"], "silent": silent}
 
-    def trash(self) -> Answer:
+    def trash(self) -> TrashList:
         """What was removed or replaced and can still be had back."""
         found, silent = self._asides()
         return {
@@ -51,7 +50,7 @@ class Recovery:
             "silent": silent,
         }
 
-    def undelete(self, name: str) -> Answer:
+    def undelete(self, name: str) -> Changed:
         """Bring a removed volume back, as it was when it was removed.
 
         Raises:
@@ -108,7 +107,7 @@ class Recovery:
         if there is not None and there.id == volume.id:
             raise Refused(f"volume '{volume.name}' is there again")
 
-    def _asides(self) -> tuple[list[Answer], list[str]]:
+    def _asides(self) -> tuple[list[AsideEntry], list[str]]:
         """What was put aside on all nodes, and the nodes that did not answer."""
         state = self._mirror.state
         others = (state.seen.keys() | state.nodes) - {self._node}
@@ -117,7 +116,7 @@ class Recovery:
         found = [_aside(name, each) for name, asides in listed.items() for each in asides]
         return sorted(found, key=lambda each: str(each["at"])), silent
 
-    def _removed(self, removed: Removed) -> Answer:
+    def _removed(self, removed: Removed) -> RemovedVolume:
         until = datetime.fromisoformat(removed.removed_at) + self._retention
         return {
             "name": removed.volume.name,
@@ -127,7 +126,7 @@ class Recovery:
         }
 
 
-def _aside(node: str, aside: Aside) -> Answer:
+def _aside(node: str, aside: Aside) -> AsideEntry:
     return {
         "reference": aside.reference,
         "node": node,

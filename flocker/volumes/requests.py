@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from flocker.base.answers import Changed, Pruned, Restored, SnapshotList
 
 
 class Asked(BaseModel):
@@ -14,7 +16,10 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Forwarded(Asked):
+Answered = TypeVar("Answered")
+
+
+class Forwarded(Asked, Generic[Answered]):
     """A request that is done where the data is; another node passes it on.
 
     Attributes:
@@ -24,7 +29,7 @@ class Forwarded(Asked):
     operation: ClassVar[str]
 
 
-class MoveRequest(Forwarded):
+class MoveRequest(Forwarded[Changed]):
     """`to` is null for the node that is asked."""
 
     operation = "move"
@@ -43,7 +48,7 @@ class PromoteRequest(Asked):
     here: bool = False
 
 
-class SnapshotRequest(Forwarded):
+class SnapshotRequest(Forwarded[SnapshotList]):
     """The label is one line, as it is shown in a table."""
 
     operation = "snapshot"
@@ -51,12 +56,12 @@ class SnapshotRequest(Forwarded):
     label: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
 
 
-class PruneRequest(Forwarded):
+class PruneRequest(Forwarded[Pruned]):
     operation = "prune"
     reference: str
 
 
-class RestoreRequest(Forwarded):
+class RestoreRequest(Forwarded[Restored]):
     operation = "restore"
     reference: str
 
@@ -70,12 +75,12 @@ class NameRequest(Asked):
     name: str
 
 
-class UndeleteRequest(Forwarded):
+class UndeleteRequest(Forwarded[Changed]):
     operation = "undelete"
     name: str
 
 
-class ResizeRequest(Forwarded):
+class ResizeRequest(Forwarded[Changed]):
     """`size_bytes` must be there: that it was forgotten must not lift a limit."""
 
     operation = "resize"
@@ -83,7 +88,7 @@ class ResizeRequest(Forwarded):
     size_bytes: int | None
 
 
-FORWARDED: Mapping[str, type[Forwarded]] = {
+FORWARDED: Mapping[str, type[Forwarded[Any]]] = {
     each.operation: each
     for each in (
         *(MoveRequest, SnapshotRequest, PruneRequest),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
+from flocker.base.answers import Pruned, Restored, SnapshotList, TakenSnapshot
 from flocker.base.errors import (
     BadRequest,
     HoldsMore,
@@ -21,8 +21,6 @@ from flocker.moving.publisher import Publisher
 from flocker.node.context import NodeContext
 from flocker.volumes.moves import PeerOperations
 from flocker.volumes.requests import PruneRequest, RestoreRequest, SnapshotRequest
-
-Answer = dict[str, Any]
 
 Paused = Callable[[list[str]], AbstractContextManager[None]]
 
@@ -49,7 +47,7 @@ class Snapshots:
         self._peers = peers
         self._paused = paused
 
-    def snapshot(self, volumes: list[str], label: str) -> Answer:
+    def snapshot(self, volumes: list[str], label: str) -> SnapshotList:
         """Take a snapshot of each volume, all at one instant.
 
         Raises:
@@ -67,7 +65,7 @@ class Snapshots:
             taken = [(volume, self._freeze(volume)) for volume in records]
         return {"snapshots": [self._keep(volume, label, *frozen) for volume, frozen in taken]}
 
-    def snapshots(self, volume: str | None) -> Answer:
+    def snapshots(self, volume: str | None) -> SnapshotList:
         """The snapshots people asked for, of one volume or of all."""
         state = self._ownership.state()
         if volume is not None and volume not in state.volumes:
@@ -81,7 +79,7 @@ class Snapshots:
             ]
         }
 
-    def prune(self, reference: str) -> Answer:
+    def prune(self, reference: str) -> Pruned:
         """Give up a snapshot somebody took; what was made from it stays.
 
         Raises:
@@ -110,7 +108,7 @@ class Snapshots:
         )
         return {"reference": reference}
 
-    def restore(self, reference: str) -> Answer:
+    def restore(self, reference: str) -> Restored:
         """Make a volume what it was; what it is now is kept as a snapshot.
 
         Raises:
@@ -152,7 +150,7 @@ class Snapshots:
         self._retention.asked_for(volume.id, snapshot.number)
         return snapshot, taken_at
 
-    def _keep(self, volume: Volume, label: str, snapshot: Snapshot, taken_at: str) -> Answer:
+    def _keep(self, volume: Volume, label: str, snapshot: Snapshot, taken_at: str) -> TakenSnapshot:
         named = NamedSnapshot(volume.id, snapshot, taken_at, label)
         why = f"as {volume.name}@{snapshot.number}" + (f": {label}" if label else "")
         event = volume.event(self._node, "snapshot", why)
@@ -177,7 +175,7 @@ def _holding(volume: Volume, named: NamedSnapshot, state: ClusterState) -> Itera
     return sorted({volume.owner, *later})
 
 
-def _snapshot(volume: Volume, named: NamedSnapshot, nodes: Iterable[str]) -> Answer:
+def _snapshot(volume: Volume, named: NamedSnapshot, nodes: Iterable[str]) -> TakenSnapshot:
     return {
         "volume": volume.name,
         "number": named.snapshot.number,

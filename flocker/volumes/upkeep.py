@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from flocker.base.answers import Forgotten, Imported, Purged, PurgedHere, PurgedNode
 from flocker.base.asking import ask_all
 from flocker.base.errors import FlockerError, PoolError, Refused
 from flocker.base.records import ClusterState, Removed, Volume
@@ -14,8 +15,6 @@ from flocker.node.context import NodeContext
 from flocker.pool.protocol import Aside
 
 log = logging.getLogger(__name__)
-
-Answer = dict[str, Any]
 
 GONE_SECONDS = 600  # longer than a reboot takes; by no wall clock: see observed.py
 DELETION_SECONDS = 30  # the kernel deletes in the background; an answer waits so long for it
@@ -27,7 +26,7 @@ class PeerUpkeep(Protocol):
     def asides(self, node: str) -> list[Aside]:
         """The copies that were put aside there."""
 
-    def purge(self, node: str, removed: list[Removed], references: list[str]) -> Answer:
+    def purge(self, node: str, removed: list[Removed], references: list[str]) -> PurgedHere:
         """See Upkeep.purge_here."""
 
 
@@ -50,7 +49,7 @@ class Upkeep:
         self._removed_copies = removed_copies
         self._strays = strays
 
-    def purge(self, reference: str | None) -> Answer:
+    def purge(self, reference: str | None) -> Purged:
         """Delete what was removed or put aside, on all nodes, and tell how much room it made.
 
         Writes that only a replaced owner had are kept and named, unless they are meant.
@@ -70,20 +69,25 @@ class Upkeep:
             raise Refused(_nothing(reference, state, silent))
         for each in removed:  # first: from now on nobody can ask for it
             self._ownership.purge(each)
-        nodes = []
+        nodes: list[PurgedNode] = []
+        kept: set[str] = set()
         for node in sorted({*_alive(state), self._node} - set(silent)):
             references = [each.reference for at, each in chosen if at == node]
             try:
-                nodes.append({"node": node, **self._purge_on(node, removed, references)})
+                answer = self._purge_on(node, removed, references)
             except FlockerError as error:
                 log.warning("%s did not purge: %s", node, error)
                 silent.append(node)
-        kept = {each for node in nodes for each in node.pop("kept")}
+                continue
+            kept |= set(answer["kept"])
+            # With what a newer node tells besides.
+            told = {key: value for key, value in answer.items() if key != "kept"}
+            nodes.append(cast(PurgedNode, {"node": node, **told}))
         if reference is None:
             kept |= {it.reference for _, it in asides if it.why == "conflict"}
         return {"nodes": nodes, "kept": sorted(kept), "silent": sorted(silent)}
 
-    def purge_here(self, removed: list[Removed], references: list[str]) -> Answer:
+    def purge_here(self, removed: list[Removed], references: list[str]) -> PurgedHere:
         """This node's part of a purge: removed volumes, and copies by reference."""
         before = self._pool.usage()
         purged: list[str] = []
@@ -118,7 +122,7 @@ class Upkeep:
             "free_bytes": after.free_bytes,
         }
 
-    def forget(self, name: str) -> Answer:
+    def forget(self, name: str) -> Forgotten:
         """Give up a volume of which nothing is left, or a node that is gone.
 
         Raises:
@@ -141,11 +145,11 @@ class Upkeep:
         self._ownership.forget_node(name)
         return {"volume": None, "node": name}
 
-    def bring_back(self, reference: str, name: str | None) -> Answer:
+    def bring_back(self, reference: str, name: str | None) -> Imported:
         """See Strays.bring_back."""
         return self._strays.bring_back(reference, name)
 
-    def strays_here(self) -> list[Answer]:
+    def strays_here(self) -> list[dict[str, Any]]:
         """See Strays.strays."""
         return self._strays.strays()
 
@@ -159,7 +163,7 @@ class Upkeep:
                 f"missed it for {missed:.0f} of {GONE_SECONDS} s; try again after that"
             )
 
-    def _purge_on(self, node: str, removed: list[Removed], references: list[str]) -> Answer:
+    def _purge_on(self, node: str, removed: list[Removed], references: list[str]) -> PurgedHere:
         if node == self._node:
             return self.purge_here(removed, references)
         return self._peers.purge(node, removed, references)
