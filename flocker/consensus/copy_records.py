@@ -22,8 +22,8 @@ from flocker.consensus.transactions import (
     again,
     as_record,
     check_same,
+    found_in,
     put_copy,
-    stored,
 )
 
 # Etcd takes 128 questions, conditions or changes in a transaction.
@@ -105,7 +105,7 @@ class CopyRecords(Transactions):
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"
         _, [found] = self._transact([], [read_below(below)])
-        events = [as_record(Event.from_json, Entry.of(stored)) for stored in stored(found)]
+        events = [as_record(Event.from_json, Entry.of(stored)) for stored in found_in(found)]
         return sorted((event for event in events if event), key=lambda event: event.at)
 
     def record(self, event: Event) -> None:

@@ -75,7 +75,7 @@ class Transactions:
         below = f"copies/{volume_id}/" if volume_id else "copies/"
         question = {"compare": [], "success": [read_below(below)]}
         answer = self._members.ask("/kv/txn", question)
-        entries = [Entry.of(stored) for stored in stored(answer["responses"][0])]
+        entries = [Entry.of(stored) for stored in found_in(answer["responses"][0])]
         copies = [(entry, copy) for entry in entries if (copy := as_record(Copy.from_json, entry))]
         return copies, int(answer["header"]["revision"])
 
@@ -87,7 +87,7 @@ class Transactions:
         """Read keys as they are at one instant."""
         _, found = self._transact([], [read(key) for key in keys])
         return [
-            next((Entry.of(stored) for stored in stored(answer)), Entry(key, None, 0))
+            next((Entry.of(stored) for stored in found_in(answer)), Entry(key, None, 0))
             for key, answer in zip(keys, found, strict=True)
         ]
 
@@ -111,7 +111,7 @@ class Transactions:
         told = [put(event_key(event), event.to_json()), newest_keys(below, EVENTS_KEPT + 1)]
         is_made, answers = self._transact(conditions, [*changes, *told])
         if is_made:
-            self._trim(below, stored(answers[-1]))
+            self._trim(below, found_in(answers[-1]))
         return is_made
 
     def _trim(self, below: str, newest: list[Json]) -> None:
@@ -132,7 +132,7 @@ class Transactions:
         return bool(answer.get("succeeded")), answer.get("responses", [])
 
 
-def stored(answer: Json) -> list[Json]:
+def found_in(answer: Json) -> list[Json]:
     """What a read among the operations of a transaction has found."""
     found: list[Json] = answer["response_range"].get("kvs", [])
     return found
