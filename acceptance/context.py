@@ -23,6 +23,7 @@ class Notes:
     start_seconds: float
     received: Received
     script: WhaleScript
+    wanted: str = ""  # the volume that the command before was about, if it was about one
 
 
 class Context(Protocol):

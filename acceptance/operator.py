@@ -33,8 +33,7 @@ class Operator:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._noted: dict[str, str] = {}
-        self._outputs: list[str] = []
+        self._noted: dict[tuple[str, str], str] = {}
 
     def type(
         self,
@@ -44,17 +43,14 @@ class Operator:
         at_terminal: bool = False,
         during: AbstractContextManager[object] = NOTHING,
     ) -> Typed:
-        """Type a command on a node, as it stands in the README; noted words are filled in.
+        """Type a command on a node.
 
         Args:
             during: entered at the moment the command is typed, left when it has ended.
         """
-        for word, text in self._noted.items():
-            command = command.replace(word, text)
         owners_before = self._cluster.owners()
         with during:
             typed = self._cluster.type(node, command, at_terminal=at_terminal)
-        self._outputs.append(typed.output)
         evidence.typed(typed)
         evidence.owners(owners_before, self._cluster.owners())
         return typed
@@ -67,8 +63,12 @@ class Operator:
             evidence.typed(typed)
         return answers
 
-    def note(self, word: str, typed: Typed, volume: str) -> None:
-        """Remember by a word the state of a volume, like `wiki@3`, that was named last.
+    def type_everywhere(self, command: str) -> list[Typed]:
+        """Type the same command on all nodes at the same moment; one answer per node."""
+        return self.type_at_once([node.name for node in self._cluster.nodes], command)
+
+    def note(self, label: str, typed: Typed, volume: str) -> None:
+        """Remember by a label the state of a volume, like `wiki@3`, that was named last.
 
         Raises:
             AssertionError: none was named that was not noted before.
@@ -76,12 +76,15 @@ class Operator:
         named = re.findall(rf"(?<![\w.-]){re.escape(volume)}@[\w-]+", typed.output)
         new = [state for state in named if state not in self._noted.values()]
         assert new, f"no new state of '{volume}' in: {typed.output}"
-        self._noted[word] = new[-1]
+        self._noted[volume, label] = new[-1]
 
-    def last_outputs(self) -> tuple[str, str]:
-        """What the last two commands typed on nodes printed, the older one first."""
-        before, now = self._outputs[-2:]
-        return before, now
+    def noted(self, volume: str, label: str) -> str:
+        """Return the state of a volume that was noted by that label.
+
+        Raises:
+            KeyError: none was.
+        """
+        return self._noted[volume, label]
 
     def type_at_home(self, command: str) -> Typed:
         """Type a command in the repository's folder, with no variable of ours set."""

@@ -4,57 +4,30 @@ Feature: A volume can be used in every way Docker has
   Rule: The driver takes part in whatever Docker does with volumes
 
     Scenario: A container that may only read cannot write
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v notes:/data busybox sh -c "echo kept > /data/note"
-        """
-      When the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v notes:/data:ro busybox sh -c "cat /data/note; echo lost > /data/note"
-        """
-      Then it is refused with "Read-only file system"
-      And the refusal says "kept"
+      Given "node1" has written "kept" to the volume "notes"
+      When a container on "node2" that may only read the volume "notes" reads it, then writes to it
+      Then it is refused because it may only be read
+      And it has read "kept"
+      And the volume "notes" still says "kept"
 
     @subfolder
     Scenario: A container gets no more than a folder of the volume
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v site:/data busybox sh -c "mkdir /data/pages /data/keys && echo hello > /data/pages/index"
-        """
-      When the operator types on "node2"
-        """
-        docker run --rm --mount type=volume,src=site,dst=/pages,volume-subpath=pages busybox ls /pages
-        """
-      Then it prints "index"
+      Given "node1" has made the folder "pages" with the file "index" in the volume "site"
+      When "node2" mounts the folder "pages" of the volume "site" only
+      Then it finds the file "index" and nothing else
 
     Scenario: A volume without a name goes with its container
-      When the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v /data busybox sh -c "echo gone > /data/note && cat /data/note"
-        """
-      Then it prints "gone"
-      When the operator types on "node1"
-        """
-        docker volume ls --quiet | wc -l
-        """
-      Then it prints "0"
+      When a container on "node1" writes "gone" to a volume without a name
+      Then it reads "gone"
+      And there is no volume on "node1"
 
     Scenario: Two containers share a volume, one by the other's name
       Given a container on "node1" keeps writing to the volume "notes"
-      When the operator types on "node1"
-        """
-        docker run --rm --volumes-from writer busybox ls /data
-        """
-      Then it prints "log"
-      And "node2" is refused the volume "notes" because of the container on "node1"
+      When another container on "node1" gets the volumes of the first by its name
+      Then it finds the file "log" and nothing else
+      And "node2" is refused the volume "notes" because the container on "node1" uses it
 
     Scenario: Files of an image are copied into a new volume only
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --user 0 --volume-driver flocker -v srv:/srv binocarlos/moby-counter sh -c "ls /srv > /dev/null && echo changed > /srv/mine"
-        """
-      When the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v srv:/srv binocarlos/moby-counter cat /srv/mine
-        """
-      Then it prints "changed"
+      Given a container of the app's image on "node1" has changed its files in the volume "srv"
+      When a container of the app's image on "node2" reads what was changed in the volume "srv"
+      Then it reads "changed"

@@ -6,70 +6,52 @@ Feature: One node at a time writes to a volume
 
   Rule: A volume in use elsewhere is refused
 
-    Scenario: The answer names the node and the container, and the way is free when that has stopped
+    Scenario: The answer names the node and the container
       Given a container on "node1" keeps writing to the volume "ledger"
-      When the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
-        """
-      Then it is refused with "volume 'ledger' is in use by container 'writer' on node1"
+      When "node2" reads the volume "ledger"
+      Then it is refused because the container on "node1" uses it
       And the container on "node1" still writes
-      When the operator types on "node1"
-        """
-        docker stop writer
-        """
-      And the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
-        """
-      Then it succeeds
+
+    Scenario: The way is free when the container has stopped
+      Given a container on "node1" keeps writing to the volume "ledger"
+      And "node2" is refused the volume "ledger" because the container on "node1" uses it
+      When the operator stops the container on "node1"
+      Then "node2" reads all that the container on "node1" has written to the volume "ledger"
       And "node2" owns the volume "ledger"
 
   Rule: Of several that start at once, one wins
 
     Scenario: Two nodes start the same new container at the same moment
-      When the operators of "node1" and "node2" type at once
-        """
-        docker run -d --init --name writer --volume-driver flocker -v ledger:/data busybox sleep 1000
-        """
+      When "node1" and "node2" start a container with the volume "ledger" at once
       Then one of them succeeds, and the other is told which node has the volume "ledger"
 
     @three_nodes
     Scenario: Two nodes want a volume of a third at the same moment
-      Given the operator has typed on "node3"
-        """
-        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c "echo one > /data/log"
-        """
-      When the operators of "node1" and "node2" type at once
-        """
-        docker run -d --init --name writer --volume-driver flocker -v ledger:/data busybox sleep 1000
-        """
+      Given "node3" has written "one" to the volume "ledger"
+      When "node1" and "node2" start a container with the volume "ledger" at once
       Then one of them succeeds, and the other is told which node has the volume "ledger"
+      And the volume "ledger" still says "one"
 
   Rule: A node that was replaced while it was paused never writes again
 
     @fault @slow @pause @three_nodes
-    Scenario: A node that was paused comes to, and finds that another has taken over
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker -o failover=auto ledger
-        """
+    Scenario Outline: A node that was paused comes to, and finds that another has taken over
+      Given "node1" has created the volume "ledger" with
+        | failover |
+        | auto     |
       And a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
-      When "node1" is paused
-      Then another node owns the volume "ledger" within 30 seconds
-      When the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v ledger:/data busybox sh -c "echo taken over >> /data/log"
-        """
-      And "node1" goes on
+      And "node1" has been paused
+      And another node owns the volume "ledger" within <takeover> seconds
+      And "node2" has added "taken over" to the volume "ledger"
+      When "node1" goes on
       Then the container on "node1" is stopped
       And "node2" owns the volume "ledger"
-      When the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
-        """
-      Then it prints "taken over"
+      And "node1" reads "taken over" last in the volume "ledger"
+
+      Examples:
+        | takeover |
+        | 30       |
 
   Rule: A node is a machine, not a name
 
@@ -78,14 +60,5 @@ Feature: One node at a time writes to a volume
       Given a container on "node3" keeps writing to the volume "ledger"
       When the driver on "node3" takes itself for "node1"
       Then the container on "node3" is stopped
-      When the operator types on "node3"
-        """
-        docker run --rm --volume-driver flocker -v ledger:/data busybox tail -n 1 /data/log
-        """
-      Then it is refused with "the name belongs to another machine"
-      And the refusal says "If the other machine is gone for good"
-      When the operator types on "node3"
-        """
-        sudo flocker status
-        """
-      Then it says "is not node1"
+      And "node3" is refused the volume "ledger" because another machine has the name "node1"
+      And "node3" reports "is not node1"

@@ -3,99 +3,76 @@ Feature: A volume is what was asked for
 
   Rule: A volume holds no more than its size
 
-    Scenario: A container that writes too much is told so, wherever the volume is
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker -o size=64MiB small
-        """
-      When the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/urandom of=/data/fits bs=1000000 count=40 && dd if=/dev/urandom of=/data/too-much bs=1000000 count=40"
-        """
+    Scenario Outline: A container on <node> that writes too much is told so
+      Given "node1" has created the volume "small" with
+        | size  |
+        | 64MiB |
+      And "node1" has written "hello" to the volume "small"
+      And "node1" has filled the volume "small" with 40 MB
+      When "<node>" fills the volume "small" with 40 MB
       Then it is refused because the volume is full
-      When the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v other:/data busybox sh -c "dd if=/dev/zero of=/data/file bs=1000000 count=80"
-        """
-      Then it succeeds
-      When the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v small:/data busybox sh -c "dd if=/dev/urandom of=/data/too-much bs=1000000 count=40"
-        """
-      Then it is refused because the volume is full
-      When the operator types on "node2"
-        """
-        docker volume inspect small
-        """
-      Then "node2" shows the volume "small" with a size of 64MiB
+      And the volume "small" still says "hello"
+      And "<node>" shows the volume "small" with a size of 64MiB
+      And "<node>" can fill the volume "other" with 80 MB
 
-    Scenario: A volume grows and shrinks under a running container, but not below what it holds
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker -o size=32MiB small
-        """
-      And the operator has typed on "node1"
-        """
-        docker run -d --init --name app --volume-driver flocker -v small:/data busybox sleep 1000
-        """
-      When the operator types on "node1"
-        """
-        docker exec app sh -c "dd if=/dev/zero of=/data/file bs=1000000 count=48"
-        """
-      Then it is refused because the volume is full
-      When the operator types on "node2"
-        """
-        sudo flocker resize small 96MiB
-        """
+      Examples:
+        | node  |
+        | node1 |
+        | node2 |
+
+    Scenario: A volume grows under a running container
+      Given "node1" has created the volume "small" with
+        | size  |
+        | 32MiB |
+      And a container on "node1" has the volume "small", and has no room for 48 MB
+      When "node2" resizes the volume "small" to 96MiB
       Then it succeeds
-      When the operator types on "node1"
-        """
-        docker exec app sh -c "dd if=/dev/zero of=/data/file bs=1000000 count=48"
-        """
+      And the container on "node1" has room for 48 MB
+      And "node1" shows the volume "small" with a size of 96MiB
+
+    Scenario: A volume shrinks under a running container
+      Given "node1" has created the volume "small" with
+        | size  |
+        | 96MiB |
+      And a container on "node1" has the volume "small", and has room for 48 MB
+      When "node1" resizes the volume "small" to 64MiB
       Then it succeeds
-      When the operator types on "node1"
-        """
-        sudo flocker resize small 32MiB
-        """
-      Then it is refused with "delete data first, or choose a larger size"
-      When the operator types on "node1"
-        """
-        sudo flocker resize small 64MiB
-        """
-      Then it succeeds
-      When the operator types on "node1"
-        """
-        docker exec app sh -c "dd if=/dev/zero of=/data/more bs=1000000 count=40"
-        """
-      Then it is refused because the volume is full
+      And the container on "node1" has no room for 40 MB
+      And "node1" shows the volume "small" with a size of 64MiB
+
+    Scenario: A volume does not become smaller than what it holds
+      Given "node1" has created the volume "small" with
+        | size  |
+        | 96MiB |
+      And a container on "node1" has the volume "small", and has room for 48 MB
+      When "node1" resizes the volume "small" to 32MiB
+      Then it is refused because it holds more than that
+      And "node1" shows the volume "small" with a size of 96MiB
+      And the container on "node1" has room for 40 MB
 
   Rule: Invalid options are refused, not ignored
 
     Scenario: An option that does not exist is answered with those that do
-      When the operator types on "node1"
-        """
-        docker volume create -d flocker -o sise=1GiB small
-        """
-      Then it is refused with "unknown option 'sise'"
-      And the refusal says "size="
-      And the refusal says "replicas="
-      And the refusal says "failover="
-      And the refusal says "from="
+      When "node1" creates the volume "small" with
+        | sise |
+        | 1GiB |
+      Then it is refused because there is no option "sise", only size, replicas, failover and from
+      And there is no volume on "node1"
 
-    Scenario Outline: <option> is refused
-      When the operator types on "node1"
-        """
-        docker volume create -d flocker -o <option> small
-        """
+    Scenario Outline: <option>=<value> is refused
+      When "node1" creates the volume "small" with
+        | <option> |
+        | <value>  |
       Then it is refused with "<reason>"
+      And there is no volume on "node1"
 
       Examples:
-        | option             | reason              |
-        | size=lots          | is not a size       |
-        | size=1KiB          | cannot have a size  |
-        | replicas=-1        | number of replicas  |
-        | failover=sometimes | is not known        |
-        | from=nothing@1     | no volume 'nothing' |
+        | option   | value     | reason              |
+        | size     | lots      | is not a size       |
+        | size     | 1KiB      | cannot have a size  |
+        | replicas | -1        | number of replicas  |
+        | failover | sometimes | is not known        |
+        | from     | nothing@1 | no volume 'nothing' |
 
   Rule: Options that Docker does not pass on can be seen
 
@@ -103,18 +80,12 @@ Feature: A volume is what was asked for
       Docker asks no driver about options of a volume that exists. What it is really like is in
       its status.
 
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker -o size=64MiB small
-        """
-      When the operator types on "node2"
-        """
-        docker volume create -d flocker -o size=1GiB small
-        """
+      Given "node1" has created the volume "small" with
+        | size  |
+        | 64MiB |
+      When "node2" creates the volume "small" with
+        | size |
+        | 1GiB |
       Then it succeeds
-      When the operator types on "node2"
-        """
-        docker volume inspect small
-        """
-      Then "node2" shows the volume "small" with a size of 64MiB
+      And "node2" shows the volume "small" with a size of 64MiB
       And "node2" shows for the volume "small" that size=1GiB was asked for, the volume has 64MiB

@@ -3,153 +3,78 @@ Feature: A volume can be restored to an earlier state
 
   Rule: A snapshot is kept, whatever happens to the volume later
 
-    Scenario: A volume is restored, and its state until then is kept too
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo good > /data/page"
-        """
-      When the operator types on "node1"
-        """
-        sudo flocker snapshot wiki --label "before the upgrade"
-        """
-      And the operator notes the state of "wiki" it names as GOOD
-      And the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo bad > /data/page"
-        """
-      And the operator types on "node2"
-        """
-        sudo flocker snapshots wiki
-        """
-      Then it says "before the upgrade"
-      When the operator types on "node1"
-        """
-        sudo flocker restore GOOD
-        """
-      And the operator notes the state of "wiki" it names as BAD
-      And the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v wiki:/data busybox cat /data/page
-        """
-      Then it prints "good"
-      When the operator types on "node2"
-        """
-        docker volume create -d flocker -o from=BAD wiki-as-it-was
-        """
-      And the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v wiki-as-it-was:/data busybox cat /data/page
-        """
-      Then it prints "bad"
+    Scenario: A restored volume says on every node what it said at the snapshot
+      Given "node1" has written "good" to the volume "wiki"
+      And "node1" has snapshotted the volume "wiki" as "before the upgrade"
+      And "node1" has written "bad" to the volume "wiki"
+      When "node1" restores the volume "wiki" to "before the upgrade"
+      Then "node2" reads "good" in the volume "wiki"
+
+    Scenario: A restore keeps what the volume said until then
+      Given "node1" has written "good" to the volume "wiki"
+      And "node1" has snapshotted the volume "wiki" as "before the upgrade"
+      And "node1" has written "bad" to the volume "wiki"
+      And "node1" has restored the volume "wiki" to "before the upgrade"
+      When "node2" clones the volume "wiki" at "before the restore" as "wiki-as-it-was"
+      Then "node2" reads "bad" in the volume "wiki-as-it-was"
+      And the volume "wiki" still says "good"
+
+    Scenario: Every node lists a snapshot with its label
+      Given "node1" has written "good" to the volume "wiki"
+      When "node1" snapshots the volume "wiki" as "before the upgrade"
+      Then "node2" lists the snapshots of the volume "wiki"
+        | LABEL              |
+        | before the upgrade |
 
     Scenario: A snapshot is kept until it is pruned
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo good > /data/page"
-        """
-      When the operator types on "node1"
-        """
-        sudo flocker snapshot wiki
-        """
-      And the operator notes the state of "wiki" it names as GOOD
-      And the operator types on "node2"
-        """
-        sudo flocker prune GOOD
-        """
+      Given "node1" has written "good" to the volume "wiki"
+      And "node1" has snapshotted the volume "wiki" as "before the upgrade"
+      When "node2" prunes the snapshot "before the upgrade" of the volume "wiki"
       Then it succeeds
-      When the operator types on "node1"
-        """
-        sudo flocker snapshots wiki
-        """
-      Then it says "No snapshots yet"
+      And "node1" lists no snapshot of the volume "wiki"
+      And the volume "wiki" still says "good"
 
-    Scenario: A new volume begins as a snapshot of another, which stays as it is
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v shop:/data busybox sh -c "echo real > /data/orders"
-        """
-      When the operator types on "node1"
-        """
-        sudo flocker snapshot shop
-        """
-      And the operator notes the state of "shop" it names as SNAPSHOT
-      And the operator types on "node1"
-        """
-        docker volume create -d flocker -o from=SNAPSHOT shop-staging
-        """
-      And the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v shop-staging:/data busybox sh -c "cat /data/orders && echo test > /data/orders"
-        """
-      Then it prints "real"
-      When the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v shop:/data busybox cat /data/orders
-        """
-      Then it prints "real"
+    Scenario: A new volume begins as a snapshot of another
+      Given "node1" has written "real" to the volume "shop"
+      And "node1" has snapshotted the volume "shop" as "today"
+      And "node1" has written "later" to the volume "shop"
+      When "node1" clones the volume "shop" at "today" as "shop-staging"
+      Then "node2" reads "real" in the volume "shop-staging"
+
+    Scenario: A volume stays as it is when its clone changes
+      Given "node1" has written "real" to the volume "shop"
+      And "node1" has snapshotted the volume "shop" as "today"
+      And "node1" has cloned the volume "shop" at "today" as "shop-staging"
+      When "node2" writes "test" to the volume "shop-staging"
+      Then the volume "shop-staging" says "test"
+      And "node1" reads "real" in the volume "shop"
 
     Scenario: A volume in use is not put back under its container
       Given a container on "node1" keeps writing to the volume "wiki"
-      When the operator types on "node1"
-        """
-        sudo flocker snapshot wiki
-        """
-      And the operator notes the state of "wiki" it names as GOOD
-      And the operator types on "node1"
-        """
-        sudo flocker restore GOOD
-        """
-      Then it is refused with "in use by container 'writer' on node1"
+      And "node1" has snapshotted the volume "wiki" as "before the upgrade"
+      When "node1" restores the volume "wiki" to "before the upgrade"
+      Then it is refused because the container on "node1" uses it
       And the container on "node1" still writes
 
   Rule: Volumes that belong together are frozen at one instant
 
     Scenario: An order is never without its payment in a pair of snapshots
-      The container writes to one volume, then the same number to the other, as fast as it can.
-
-      Given the operator has typed on "node1"
-        """
-        docker run -d --init --name shop --volume-driver flocker -v orders:/orders -v payments:/payments busybox sh -c 'while :; do i=$((i+1)); echo $i >> /orders/log; echo $i >> /payments/log; usleep 1000; done'
-        """
-      When the operator types on "node1"
-        """
-        sudo flocker snapshot orders payments
-        """
-      And the operator notes the state of "orders" it names as ORDERS
-      And the operator notes the state of "payments" it names as PAYMENTS
-      And the operator types on "node1"
-        """
-        docker volume create -d flocker -o from=ORDERS orders-then && docker volume create -d flocker -o from=PAYMENTS payments-then
-        """
-      And the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v orders-then:/orders -v payments-then:/payments busybox sh -c 'echo $(($(wc -l < /orders/log) - $(wc -l < /payments/log)))'
-        """
-      Then it prints either "0" or "1"
+      Given a shop on "node1" writes each order, and then its payment, as fast as it can
+      When "node1" snapshots the volumes "orders" and "payments" at one instant
+      Then at that instant, "node1" reads a payment for each order but the last
 
   Rule: A removed volume can be restored
 
+    Scenario: A volume that was removed is listed
+      Given "node1" has written "precious" to the volume "wiki"
+      When "node1" removes the volume "wiki"
+      Then "node2" lists what was removed
+        | REMOVED |
+        | wiki    |
+
     Scenario: A volume that was removed comes back with its data
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v wiki:/data busybox sh -c "echo precious > /data/page"
-        """
-      And the operator has typed on "node1"
-        """
-        docker volume rm wiki
-        """
-      When the operator types on "node2"
-        """
-        sudo flocker trash
-        """
-      Then it says "wiki"
-      When the operator types on "node2"
-        """
-        sudo flocker undelete wiki
-        """
+      Given "node1" has written "precious" to the volume "wiki"
+      And "node1" has removed the volume "wiki"
+      When "node2" undeletes the volume "wiki"
       Then it succeeds
-      When the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v wiki:/data busybox cat /data/page
-        """
-      Then it prints "precious"
+      And "node2" reads "precious" in the volume "wiki"

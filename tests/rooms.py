@@ -100,7 +100,9 @@ DRIVER = Rooms(
     ),
     top="daemon",
 )
-SUITE = Rooms("acceptance", ("base", "nodes", "machines", "app", "cluster"), top="operator")
+SUITE = Rooms(
+    "acceptance", ("base", "nodes", "machines", "app", "cluster", "words"), top="operator"
+)
 
 
 def circles(edges: dict[str, set[str]]) -> set[str]:

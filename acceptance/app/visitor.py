@@ -14,6 +14,7 @@ from acceptance.nodes.node import Node
 from report import attachments
 
 PAGE_SECONDS = 30
+PLACES = [Whale(200, 140), Whale(420, 310), Whale(930, 420)]
 CLICK_SECONDS = 30  # a whale is there when it is on disk
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -73,6 +74,17 @@ class Faults:
         for what, node in [broken for broken in self._healing if broken[0] == "etcd"]:
             self._healing.pop((what, node))()
         self._cluster.wait_until_whole()
+
+    def hold_etcd_up(self, seconds: int) -> None:
+        """Have the control plane's members on all nodes wait, as for a disk that they share."""
+        go_on = "sudo systemctl kill --signal=CONT etcd"
+        command = (
+            f"sudo systemctl kill --signal=STOP etcd; (sleep {seconds}; {go_on}) > /dev/null 2>&1 &"
+        )
+        for node in self._cluster.nodes:
+            self._begin("hold-up", node, partial(node.run, go_on))
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda node: node.run(command), self._cluster.nodes))
 
     def stop_fence(self, node: Node) -> None:
         """Stop what stops containers on a node that falls silent."""

@@ -6,6 +6,14 @@ from acceptance.base.waiting import eventually_true
 from acceptance.nodes.node import Node
 
 NAME = "writer"
+STOP = f"docker stop {NAME}"
+STOP_UNSEEN = (  # by its driver, which hears of no unmount
+    "sudo systemctl stop flocker.socket flocker\n"
+    f"{STOP}\n"
+    "sudo systemctl start flocker.socket flocker"
+)
+COPY = f"docker cp {NAME}:/data/log - | wc -c"
+SHARE = f"docker run --rm --volumes-from {NAME} busybox ls /data"
 LINES = 5  # half a second's worth: enough to know that it goes on
 WRITES_SECONDS = 10
 

@@ -3,11 +3,18 @@
 from behave import given, then, when
 
 from acceptance.app.client import MobyCounter
+from acceptance.app.visitor import PLACES
 from acceptance.app.whale import Whale
 from acceptance.app.whale_script import WhaleScript
 from acceptance.base.waiting import eventually
 from acceptance.context import Context
+from acceptance.words import refusals
 
+COMPOSE = "cd /vagrant/app && docker-compose"
+COMPOSE_UP = f"{COMPOSE} up -d"
+COMPOSE_POSTGRES = f"{COMPOSE} -f docker-compose.postgres.yml"
+TO_POSTGRES = f"{COMPOSE_POSTGRES} up -d --remove-orphans"
+TO_REDIS = f"{COMPOSE_UP} --remove-orphans"
 SEEN_SECONDS = 5  # the page asks for news each second
 START_SECONDS = 30  # within which the app answers once its containers are there
 
@@ -20,14 +27,65 @@ def run_app(context: Context, node: str) -> None:
 
 
 @when('the operator starts moby-counter on "{node}"')
+@then('moby-counter starts on "{node}"')
 def start_app(context: Context, node: str) -> None:
     compose_up(context, node)
+
+
+@given('moby-counter runs with Postgres on "{node}"')
+@then('moby-counter starts with Postgres on "{node}"')
+def start_with_postgres(context: Context, node: str) -> None:
+    typed = context.operator.type(node, f"{COMPOSE_POSTGRES} up -d")
+    assert typed.exit_status == 0, typed.output
+
+
+@given('the operator has changed moby-counter over to Postgres on "{node}"')
+def have_changed_to_postgres(context: Context, node: str) -> None:
+    typed = context.operator.type(node, TO_POSTGRES)
+    assert typed.exit_status == 0, typed.output
+
+
+@when('the operator changes moby-counter over to Postgres on "{node}"')
+def change_to_postgres(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, TO_POSTGRES)
+
+
+@when('the operator changes moby-counter back to Redis on "{node}"')
+def change_to_redis(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, TO_REDIS)
+
+
+@then(
+    'moby-counter cannot start on "{node}" while {service} on "{other}" uses the volume "{volume}"'
+)
+def check_no_start(context: Context, node: str, service: str, other: str, volume: str) -> None:
+    typed = context.operator.type(node, COMPOSE_UP)
+    container = context.cluster.node(other).engine.container_of(service)
+    refusals.check_in_use(typed, volume, container, other)
+
+
+@given('the operator has stopped moby-counter on "{node}"')
+def stop_app(context: Context, node: str) -> None:
+    typed = context.operator.type(node, f"{COMPOSE} stop")
+    assert typed.exit_status == 0, typed.output
+
+
+@when('the operator removes moby-counter and its volumes on "{node}"')
+def remove_app(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, f"{COMPOSE} down --volumes")
 
 
 @when('a visitor opens the app on "{node}"')
 @when('the visitor opens the app on "{node}"')
 def open_app(context: Context, node: str) -> None:
     context.visitor.open(context.cluster.node(node))
+
+
+@given('a visitor has placed {count:d} whale on "{node}"')
+@given('a visitor has placed {count:d} whales on "{node}"')
+def have_placed(context: Context, count: int, node: str) -> None:
+    context.visitor.open(context.cluster.node(node))
+    context.visitor.click(PLACES[:count])
 
 
 @when("the visitor clicks at these points")
@@ -69,6 +127,17 @@ def check_complaints(context: Context) -> None:
 
 @then("the page is empty and says to click")
 def check_empty(context: Context) -> None:
+    see_nothing(context)
+
+
+@then('the visitor finds an empty page on "{node}"')
+def find_nothing(context: Context, node: str) -> None:
+    context.visitor.open(context.cluster.node(node))
+    see_nothing(context)
+
+
+def see_nothing(context: Context) -> None:
+    """Wait until the page asks to click, and make sure that no whale is there."""
     eventually(context.visitor.is_asked_to_click, is_=True, within=SEEN_SECONDS)
     seen = context.visitor.seen()
     assert seen == [], f"the page shows whales at {seen}"
@@ -77,12 +146,13 @@ def check_empty(context: Context) -> None:
 @then('the visitor sees a whale at each point on "{node}"')
 @then('the visitor sees the same whales in the same places on "{node}"')
 def check_whales(context: Context, node: str) -> None:
-    visitor = context.visitor
-    assert visitor.placed, "nobody has placed a whale"
-    try:
-        eventually(visitor.seen, is_=visitor.placed, within=SEEN_SECONDS)
-    finally:
-        visitor.take_picture(f"The page on {node}")
+    see_whales(context, node)
+
+
+@then('the visitor finds the same whales on "{node}"')
+def find_whales(context: Context, node: str) -> None:
+    context.visitor.open(context.cluster.node(node))
+    see_whales(context, node)
 
 
 @then('the page says that "{node}" serves it')
@@ -99,5 +169,15 @@ def check_gap(context: Context, node: str, seconds: float) -> None:
 
 def compose_up(context: Context, node: str) -> None:
     """Start the app; Compose does not wait until it answers."""
-    typed = context.operator.type(node, "cd /vagrant/app && docker-compose up -d")
+    typed = context.operator.type(node, COMPOSE_UP)
     assert typed.exit_status == 0, typed.output
+
+
+def see_whales(context: Context, node: str) -> None:
+    """Wait until the page has exactly the whales that were placed, and take a picture of it."""
+    visitor = context.visitor
+    assert visitor.placed, "nobody has placed a whale"
+    try:
+        eventually(visitor.seen, is_=visitor.placed, within=SEEN_SECONDS)
+    finally:
+        visitor.take_picture(f"The page on {node}")

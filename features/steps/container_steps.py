@@ -5,6 +5,7 @@ from behave import given, then, when
 from acceptance.base.waiting import eventually
 from acceptance.cluster import copies, writer
 from acceptance.context import Context
+from acceptance.words import volume_commands as commands
 
 STOPPED_SECONDS = 30
 
@@ -16,6 +17,7 @@ def start_writer(context: Context, node: str, volume: str) -> None:
 
 
 @then('the container on "{node}" still writes')
+@given('the container on "{node}" has written some more lines')
 @when('the container on "{node}" has written some more lines')
 def check_writes(context: Context, node: str) -> None:
     writer.keeps_writing(context.cluster.node(node))
@@ -42,22 +44,25 @@ def check_stopped_before(context: Context, node: str, volume: str) -> None:
     assert stopped_at < taken_over_at, f"stopped {stopped_at}, taken over {taken_over_at}"
 
 
-@then('it prints every line the container on "{node}" has written')
-def check_all_lines(context: Context, node: str) -> None:
-    missing = set(writer.written(context.cluster.node(node))) - set(context.typed.output.split())
-    assert not missing, f"missing: {sorted(missing, key=int)}"
+@when('the operator stops the container on "{node}"')
+def stop_writer(context: Context, node: str) -> None:
+    typed = context.operator.type(node, writer.STOP)
+    assert typed.exit_status == 0, typed.output
 
 
-@then("it prints every line that had been copied")
-def check_copied_lines(context: Context) -> None:
-    missing = set(context.notes.copied_lines) - set(context.typed.output.split())
-    assert not missing, f"missing: {sorted(missing, key=int)}"
+@then('the volume "{volume}" can move to "{other}" when the container on "{node}" has stopped')
+def check_free(context: Context, volume: str, other: str, node: str) -> None:
+    stopped = context.operator.type(node, writer.STOP)
+    assert stopped.exit_status == 0, stopped.output
+    typed = context.operator.type(other, commands.look(volume))
+    assert typed.exit_status == 0, typed.output
 
 
-@then('"{other}" is refused the volume "{volume}" because of the container on "{node}"')
-@given('"{other}" is refused the volume "{volume}" because of the container on "{node}"')
-def check_in_use(context: Context, other: str, volume: str, node: str) -> None:
-    typed = context.operator.type(other, f"docker run --rm -v {volume}:/data busybox ls /data")
-    assert typed.exit_status != 0, f"it was not refused: {typed.output}"
-    expected = f"volume '{volume}' is in use by container '{writer.NAME}' on {node}"
-    assert expected in typed.output, typed.output
+@when('the container on "{node}" stops while its driver is down')
+def stop_writer_unseen(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, writer.STOP_UNSEEN)
+
+
+@when('the operator copies a file out of the container on "{node}"')
+def copy_from_writer(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, writer.COPY)

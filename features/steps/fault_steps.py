@@ -9,6 +9,7 @@ from acceptance.context import Context
 NOTICED_SECONDS = 40
 
 
+@given('"{node}" has lost its power')
 @when('"{node}" loses its power')
 def power_off(context: Context, node: str) -> None:
     context.faults.power_off(context.cluster.node(node))
@@ -19,7 +20,13 @@ def power_on(context: Context, node: str) -> None:
     context.faults.power_on(context.cluster.node(node))
 
 
-@when('"{node}" is paused')
+@when('"{node}" loses its power, and has it back')
+def cut_power(context: Context, node: str) -> None:
+    context.faults.power_off(context.cluster.node(node))
+    context.faults.power_on(context.cluster.node(node))
+
+
+@given('"{node}" has been paused')
 def pause(context: Context, node: str) -> None:
     context.faults.pause(context.cluster.node(node))
 
@@ -29,6 +36,7 @@ def resume(context: Context, node: str) -> None:
     context.faults.resume(context.cluster.node(node))
 
 
+@given('"{node}" has been cut off from the others')
 @when('"{node}" is cut off from the others')
 def cut_off(context: Context, node: str) -> None:
     context.faults.cut_off(context.cluster.node(node))
@@ -39,11 +47,13 @@ def reconnect(context: Context, node: str) -> None:
     context.faults.reconnect(context.cluster.node(node))
 
 
+@given('etcd has stopped on "{first}" and "{second}"')
 @when('etcd stops on "{first}" and "{second}"')
 def stop_etcd(context: Context, first: str, second: str) -> None:
     context.faults.stop_etcd([context.cluster.node(name) for name in (first, second)])
 
 
+@given("etcd has stopped on all nodes")
 @when("etcd stops on all nodes")
 def stop_all_etcd(context: Context) -> None:
     context.faults.stop_etcd(context.cluster.nodes)
@@ -52,6 +62,11 @@ def stop_all_etcd(context: Context) -> None:
 @when("etcd is back on all nodes")
 def start_etcd(context: Context) -> None:
     context.faults.start_etcd()
+
+
+@given("etcd is held up for {seconds:d} seconds on all nodes")
+def hold_etcd_up(context: Context, seconds: int) -> None:
+    context.faults.hold_etcd_up(seconds)
 
 
 @given('the engine of "{node}" lets containers go on without it')
@@ -64,12 +79,13 @@ def kill_engine(context: Context, node: str) -> None:
     context.faults.kill_engine(context.cluster.node(node))
 
 
+@given('the engine of "{node}" has been restarted')
 @when('the engine of "{node}" is restarted')
 def restart_engine(context: Context, node: str) -> None:
     context.cluster.node(node).restart("docker")
 
 
-@when('the fence of "{node}" stops')
+@given('the fence of "{node}" has stopped')
 def stop_fence(context: Context, node: str) -> None:
     context.faults.stop_fence(context.cluster.node(node))
 
@@ -89,6 +105,7 @@ def upgrade_driver(context: Context, node: str) -> None:
     context.faults.upgrade_driver(context.cluster.node(node))
 
 
+@given('the pool of "{node}" has become read-only')
 @when('the pool of "{node}" becomes read-only')
 def make_read_only(context: Context, node: str) -> None:
     context.faults.make_read_only(context.cluster.node(node))
@@ -99,18 +116,20 @@ def rename_driver(context: Context, node: str, other: str) -> None:
     context.faults.rename_driver(context.cluster.node(node), other)
 
 
-@when('the disk of "{node}" is replaced by an empty one')
+@given('the disk of "{node}" has been replaced by an empty one')
 def replace_disk(context: Context, node: str) -> None:
     context.faults.replace_disk(context.cluster.node(node))
 
 
-@when('"{node}" has noticed that "{other}" is away')
+@given('"{node}" has noticed that "{other}" is away')
 def wait_until_noticed(context: Context, node: str, other: str) -> None:
     knows = context.cluster.node(node).knows
     eventually(lambda: other in knows(), is_=False, within=NOTICED_SECONDS)
 
 
+@given('"{node}" has noticed that nothing can be agreed')
 @when('"{node}" has noticed that nothing can be agreed')
+@then('"{node}" notices that nothing can be agreed')
 def wait_until_alone(context: Context, node: str) -> None:
     read = context.cluster.node(node).flocker
     eventually(lambda: read("status")["is_connected"], is_=False, within=NOTICED_SECONDS)

@@ -1,12 +1,14 @@
 """Steps about nodes: their engines, and what runs there."""
 
-from behave import then
+from behave import given, then, when
 
 from acceptance.base.waiting import eventually_true
 from acceptance.cluster import pool_check
 from acceptance.context import Context
+from acceptance.words import questions
 
 NOTICED_SECONDS = 30
+UNUSED = "docker volume ls --quiet --filter dangling=true"
 
 
 @then('the engine of "{node}" is Docker {version} or newer')
@@ -42,6 +44,42 @@ def check_problem(context: Context, other: str, node: str, volume: str, problem:
         what=problem,
         within=NOTICED_SECONDS,
     )
+
+
+@then('"{node}" reports "{problem}"')
+def check_report(context: Context, node: str, problem: str) -> None:
+    questions.check_answer(context.operator.type(node, "sudo flocker status"), problem)
+
+
+@given('the engine of "{node}" takes the volume "{volume}" for unused')
+def check_unused(context: Context, node: str, volume: str) -> None:
+    typed = context.operator.type(node, UNUSED)
+    assert (typed.exit_status, typed.output.strip()) == (0, volume), typed.output
+
+
+@when('"{node}" removes all volumes it takes for unused')
+def remove_unused(context: Context, node: str) -> None:
+    context.typed = context.operator.type(node, f"docker volume rm $({UNUSED})")
+
+
+@when('"{node}" is asked {question}')
+def ask(context: Context, node: str, question: str) -> None:
+    context.typed = context.operator.type(node, questions.command(question))
+
+
+@then("Docker answers")
+def check_answers(context: Context) -> None:
+    for row in context.table:
+        typed = context.operator.type(row["node"], questions.command(row["question"]))
+        questions.check_answer(typed, row["answer"])
+
+
+@then("Docker answers in less than {seconds:g} second")
+def check_quick_answers(context: Context, seconds: float) -> None:
+    for row in context.table:
+        typed = context.operator.type(row["node"], questions.command(row["question"]))
+        questions.check_answer(typed, row["answer"])
+        questions.check_time(typed, seconds)
 
 
 @then('the pool of "{node}" is clean')

@@ -1,112 +1,163 @@
-"""Steps about volumes: who owns them, who holds copies, where they can go."""
+"""The verbs: what a node does with a volume, each of them one command that the report shows.
+
+A verb is a Given, which has to succeed, and a When, which leaves what came of it. Some are a Then
+besides: the node can do it.
+"""
+
+from collections.abc import Callable
 
 from behave import given, then, when
 
-from acceptance.base import evidence
-from acceptance.base.waiting import eventually, eventually_true
-from acceptance.cluster import copies, driver_usage
 from acceptance.context import Context
-from report.figure import LAG, TAKEOVER
+from acceptance.words import volume_commands as commands
 
-OWNER_SECONDS = 10
-SHOWN_SECONDS = 15  # the driver looks up what Docker does not tell it
-MB = 1_000_000
+Command = Callable[..., str]
 
 
-@then('"{node}" owns the volume "{volume}"')
-def check_owner(context: Context, node: str, volume: str) -> None:
-    cluster = context.cluster
-    eventually(lambda: cluster.owner_of(volume), is_=node, within=OWNER_SECONDS)
+def verb(*, has: str, does: str, can: str | None = None) -> Callable[[Command], Command]:
+    """Make the steps of a verb from what returns its command, given the words of the step."""
+
+    def make(command: Command) -> Command:
+        def try_it(context: Context, node: str, volume: str, **words: object) -> None:
+            context.notes.wanted = volume
+            context.typed = context.operator.type(node, command(context, volume, **words))
+
+        def do_it(context: Context, node: str, volume: str, **words: object) -> None:
+            context.typed = typed = context.operator.type(node, command(context, volume, **words))
+            assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+
+        when(does)(try_it)
+        given(has)(do_it)
+        if can is not None:
+            then(can)(do_it)
+        return command
+
+    return make
 
 
-@then('all nodes say that "{node}" owns the volume "{volume}"')
-def check_agreement(context: Context, node: str, volume: str) -> None:
-    for known in context.cluster.nodes:
-        owners = known.engine.volume_owners([volume])
-        assert owners == {volume: node}, f"{known.name} says: {owners}"
+@verb(
+    has='"{node}" has written "{text}" to the volume "{volume}"',
+    does='"{node}" writes "{text}" to the volume "{volume}"',
+    can='"{node}" can write "{text}" to the volume "{volume}"',
+)
+def write(_: Context, volume: str, text: str) -> str:
+    return commands.write(volume, text)
 
 
-@when('"{node}" has begun to copy the volume "{volume}"')
-def begin_move(context: Context, node: str, volume: str) -> None:
-    copies.begin_move(context.cluster.node(node), volume)
+@verb(
+    has='"{node}" has added "{text}" to the volume "{volume}"',
+    does='"{node}" adds "{text}" to the volume "{volume}"',
+)
+def add(_: Context, volume: str, text: str) -> str:
+    return commands.add(volume, text)
 
 
-@then('another node owns the volume "{volume}" within {seconds:g} seconds')
-def check_new_owner(context: Context, volume: str, seconds: float) -> None:
-    took_seconds = context.faults.wait_for_owner(volume, within=seconds)
-    allowed = evidence.figure(TAKEOVER, measured=took_seconds, promised=seconds)
-    assert took_seconds <= allowed, f"it took {took_seconds:.1f} s"
+@verb(has='"{node}" has read the volume "{volume}"', does='"{node}" reads the volume "{volume}"')
+def read(_: Context, volume: str) -> str:
+    return commands.read(volume)
 
 
-@then('all nodes name the same owner of the volume "{volume}"')
-def check_same_owner(context: Context, volume: str) -> None:
-    eventually_true(
-        lambda: [node.engine.volume_owners([volume]).get(volume) for node in context.cluster.nodes],
-        lambda owners: None not in owners and len(set(owners)) == 1,
-        what="one owner",
-        within=OWNER_SECONDS,
-    )
+@verb(
+    has='"{node}" has filled the volume "{volume}" with {megabytes:d} MB',
+    does='"{node}" fills the volume "{volume}" with {megabytes:d} MB',
+    can='"{node}" can fill the volume "{volume}" with {megabytes:d} MB',
+)
+def fill(_: Context, volume: str, megabytes: int) -> str:
+    return commands.fill(volume, megabytes)
 
 
-@given('all nodes hold all of the volume "{volume}"')
-@when('all nodes hold all of the volume "{volume}"')
-def wait_for_copies(context: Context, volume: str) -> None:
-    copies.wait_for_all(context.cluster, volume)
+@verb(
+    has='"{node}" has created the volume "{volume}"',
+    does='"{node}" creates the volume "{volume}"',
+)
+def create(_: Context, volume: str) -> str:
+    return commands.create(volume, {})
 
 
-@then('the copies of the volume "{volume}" are never more than {seconds:g} seconds behind')
-def check_behind(context: Context, volume: str, seconds: float) -> None:
-    behind = copies.seconds_behind(context.cluster, volume)
-    allowed = evidence.figure(LAG, measured=max(behind), promised=seconds)
-    assert max(behind) <= allowed, f"seconds behind: {behind}"
+@verb(
+    has='"{node}" has created the volume "{volume}" with',
+    does='"{node}" creates the volume "{volume}" with',
+)
+def create_with(context: Context, volume: str) -> str:
+    [options] = context.table
+    return commands.create(volume, options.as_dict())
 
 
-@then('no other node holds a copy of the volume "{volume}"')
-def check_no_copies(context: Context, volume: str) -> None:
-    nodes = copies.holders(context.cluster, volume)
-    assert nodes == set(), f"copies on {nodes}"
+@verb(
+    has='"{node}" has removed the volume "{volume}"',
+    does='"{node}" removes the volume "{volume}"',
+)
+def remove(_: Context, volume: str) -> str:
+    return commands.remove(volume)
 
 
-@then('the volume "{volume}" can move to "{node}"')
-def check_movable(context: Context, volume: str, node: str) -> None:
-    typed = context.operator.type(node, f"docker run --rm -v {volume}:/data busybox ls /data")
-    assert typed.exit_status == 0, typed.output
+@verb(
+    has='"{node}" has purged the volume "{volume}"',
+    does='"{node}" purges the volume "{volume}"',
+)
+def purge(_: Context, volume: str) -> str:
+    return commands.purge(volume)
 
 
-@then('the volume "{volume}" can move to "{node}" within {seconds:g} seconds')
-def check_movable_soon(context: Context, volume: str, node: str, seconds: float) -> None:
-    command = f"docker run --rm -v {volume}:/data busybox ls /data"
-    eventually(
-        lambda: context.operator.type(node, command).exit_status,
-        is_=0,
-        within=seconds,
-    )
+@verb(
+    has='"{node}" has undeleted the volume "{volume}"',
+    does='"{node}" undeletes the volume "{volume}"',
+)
+def undelete(_: Context, volume: str) -> str:
+    return commands.undelete(volume)
 
 
-@then('"{node}" shows the volume "{volume}" with a size of {size}')
-def check_size(context: Context, node: str, volume: str, size: str) -> None:
-    status = context.cluster.node(node).engine.volume_status(volume)
-    assert status["size"] == size, status
+@verb(
+    has='"{node}" has cloned the volume "{volume}" at "{label}" as "{clone}"',
+    does='"{node}" clones the volume "{volume}" at "{label}" as "{clone}"',
+)
+def clone(context: Context, volume: str, label: str, clone: str) -> str:
+    return commands.clone(context.operator.noted(volume, label), clone)
 
 
-@then('"{node}" shows for the volume "{volume}" that {difference}')
-def check_difference(context: Context, node: str, volume: str, difference: str) -> None:
-    engine = context.cluster.node(node).engine
-    eventually_true(
-        lambda: engine.volume_status(volume),
-        lambda status: difference in status.values(),
-        what=difference,
-        within=SHOWN_SECONDS,
-    )
+@verb(
+    has='"{node}" has pruned the snapshot "{label}" of the volume "{volume}"',
+    does='"{node}" prunes the snapshot "{label}" of the volume "{volume}"',
+)
+def prune(context: Context, volume: str, label: str) -> str:
+    return commands.prune(context.operator.noted(volume, label))
 
 
-@when('"{node}" begins to count what it receives')
-def begin_counting(context: Context, node: str) -> None:
-    context.notes.received = driver_usage.Received(context.cluster.node(node))
+@verb(
+    has='"{node}" has resized the volume "{volume}" to {size}',
+    does='"{node}" resizes the volume "{volume}" to {size}',
+)
+def resize(_: Context, volume: str, size: str) -> str:
+    return commands.resize(volume, size)
 
 
-@then("it has received at most {most:d} MB")
-def check_received(context: Context, most: int) -> None:
-    received = context.notes.received.count() / MB
-    allowed = evidence.figure("Received for a move", measured=received, promised=most, unit="MB")
-    assert received <= allowed, f"it received {received:.1f} MB"
+@verb(
+    has='"{node}" has moved the volume "{volume}" to "{target}"',
+    does='"{node}" moves the volume "{volume}" to "{target}"',
+)
+def move(_: Context, volume: str, target: str) -> str:
+    return commands.move(volume, target)
+
+
+@verb(
+    has='"{node}" has promoted the volume "{volume}"',
+    does='"{node}" promotes the volume "{volume}"',
+)
+def promote(_: Context, volume: str) -> str:
+    return commands.promote(volume)
+
+
+@verb(
+    has='"{node}" has promoted its copy of the volume "{volume}"',
+    does='"{node}" promotes its copy of the volume "{volume}"',
+)
+def promote_here(_: Context, volume: str) -> str:
+    return commands.promote_here(volume)
+
+
+@verb(
+    has='"{node}" has verified the volume "{volume}"',
+    does='"{node}" verifies the volume "{volume}"',
+)
+def verify(_: Context, volume: str) -> str:
+    return commands.verify(volume)

@@ -1,0 +1,1 @@
+"""The words of scenarios: the command of each verb and question, the answer for each reason."""

@@ -1,0 +1,45 @@
+"""The questions that scenarios ask Docker, and the command that asks each."""
+
+from __future__ import annotations
+
+from acceptance.base import evidence
+from acceptance.base.command import Typed
+from acceptance.words import phrases
+
+QUICK_ANSWER = "Answer to a command"
+
+COMMANDS = {
+    "which containers run": "docker ps",
+    "which volumes there are": "docker volume ls",
+    'what the volume "{volume}" is': "docker volume inspect {volume}",
+}
+
+
+def command(question: str) -> str:
+    """Return what to type for a question.
+
+    Raises:
+        LookupError: no scenario has asked this before.
+    """
+    asked, words = phrases.find(question, COMMANDS)
+    return asked.format(**words)
+
+
+def check_answer(typed: Typed, answer: str) -> None:
+    """Make sure that an answer came, and says this among other things.
+
+    Raises:
+        AssertionError: it does not; the message is what it says.
+    """
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    assert answer in typed.output, f"it said {typed.output!r}"
+
+
+def check_time(typed: Typed, seconds: float) -> None:
+    """Make sure that an answer took less than what is promised, and attach how long it took.
+
+    Raises:
+        AssertionError: it took longer.
+    """
+    allowed = evidence.figure(QUICK_ANSWER, measured=typed.seconds, promised=seconds)
+    assert typed.seconds < allowed, f"it took {typed.seconds:.1f} s"
