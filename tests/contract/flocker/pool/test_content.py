@@ -23,6 +23,7 @@ from flocker.moving.transfer import Transfers
 from flocker.pool import digest
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.protocol import Pool
+from flocker.pool.sizes import Sizes
 from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
 from tests.contract.flocker.pool.test_pool import a_claim, put_away
@@ -355,7 +356,7 @@ def test_a_snapshot_that_could_not_be_begun_can_still_arrive(
         def refuse(*_: object) -> None:
             raise PoolError("No space left on device")
 
-        full.setattr(here, "_limit", refuse)
+        full.setattr(Sizes, "limit", refuse)
         with pytest.raises(PoolError, match="No space left"):
             move(there, here, claim)
     claim, _ = move(there, here, claim)
