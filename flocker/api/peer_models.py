@@ -131,7 +131,7 @@ class Bytes(_Answer):
 
 
 class AsideAnswer(_Answer):
-    """See pool.Aside."""
+    """See protocol.Aside."""
 
     reference: Annotated[str, Field(min_length=1, max_length=600)]
     volume_id: VolumeId

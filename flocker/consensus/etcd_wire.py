@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 ROOT = "flocker/"
 # A healthy member answers in milliseconds. One that hangs, though it may be the leader to whom
-# others hand on what they are asked, must not cost the lease of a node that is well (keeper.py):
+# others hand on what they are asked, must not cost the lease of a node that is well (announcer.py):
 # so the first is waited for longest, the others for a moment, and then all of them once more.
 FIRST_SECONDS = 4
 LAST_SECONDS = 1

@@ -4,7 +4,7 @@ A disk that fails makes the file system read-only, or has every write wait for e
 lives on meanwhile and renews its lease, so nobody would take the node's volumes over. The write has
 a thread of its own, because it may hang as well.
 
-A full pool is none of this: it can be emptied, and room.py says so before it is full.
+A full pool is none of this: it can be emptied, and shortages.py says so before it is full.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ A test may have it fail:
     refuses_all          as a program would that does not know the stream's format
     loses_writes         the disk refuses what is written: the next flush tells of it, once
 
-Longer than 300 lines because it implements the whole interface of pool.py.
+Longer than 300 lines because it implements the whole interface of protocol.py.
 """
 
 from __future__ import annotations
