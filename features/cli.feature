@@ -32,7 +32,7 @@ Feature: An operator types commands and reads the answers
         | node1 | ledger | created | engine on node1   |
         | node2 | ledger | moved   | operator on node1 |
 
-    Scenario Outline: What <command> prints can be read by a program
+    Scenario Outline: A program can read the output of <command>
       Given the operator has typed on "node1"
         """
         docker volume create -d flocker ledger

@@ -1,9 +1,9 @@
 @readme @critical @allure.epic:The_story
 Feature: A web app moves to another server with its data
 
-  The README tells this story in ten steps. Every command it shows is typed here as it stands
-  there, by a shell on a node or in the repository's folder. A command that changes there has to
-  change here too.
+  docs/walkthrough.md tells this story in ten steps. Every command that it or the README shows is
+  typed here as it stands there, by a shell on a node or in the repository's folder. A command that
+  changes there has to change here too.
 
   Rule: The nodes are there for whoever has Vagrant
 

@@ -1,4 +1,4 @@
-"""The README shows no command that no scenario types, and none that does not exist."""
+"""README and walkthrough show no command that no scenario types, and none that does not exist."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
+import yaml
 from behave.model import Feature, Step
 from behave.parser import parse_file
+
+from acceptance import inventory
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"^(?:vagrant@(?P<node>node\d):~)?\$ (?P<command>.+)$", re.MULTILINE)
 
 
-def console_blocks() -> str:
-    return "\n".join(
-        re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    )
+PAGES = ("README.md", "docs/walkthrough.md")
+
+
+def blocks(kind: str, *pages: str) -> list[str]:
+    """The contents of all blocks of code of a kind, like "console", in these pages."""
+    texts = [(ROOT / page).read_text() for page in pages]
+    return re.findall(rf"```{kind}\n(.*?)```", "\n".join(texts), re.DOTALL)
 
 
 def shown_commands() -> list[tuple[str | None, str]]:
-    """(node or None for the repository's folder, command) of every prompt in the README."""
-    return [(found["node"], found["command"]) for found in SHOWN.finditer(console_blocks())]
+    """(node or None for the repository's folder, command) of every prompt on these pages."""
+    shown = "\n".join(blocks("console", *PAGES))
+    return list(dict.fromkeys((found["node"], found["command"]) for found in SHOWN.finditer(shown)))
 
 
 def typed_commands() -> set[tuple[str | None, str]]:
@@ -59,10 +66,46 @@ def test_every_command_shown_is_typed_by_a_scenario(node: str | None, command: s
 
 
 def test_the_scenario_shown_is_one_that_runs() -> None:
-    [shown] = re.findall(r"```gherkin\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    [shown] = blocks("gherkin", "README.md")
     features = "".join(path.read_text() for path in (ROOT / "features").glob("*.feature"))
     assert indent(shown, " " * 4) in features
 
 
 def test_there_are_commands_to_check() -> None:
     assert len(shown_commands()) > 8
+
+
+def test_the_inventory_shown_is_one_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, _ = blocks("yaml", "README.md")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "id_ed25519").touch()
+    monkeypatch.setattr(inventory, "home", lambda: tmp_path)
+    (tmp_path / "servers.yml").write_text(shown)
+    assert list(inventory.read(tmp_path / "servers.yml").nodes) == ["node1", "node2", "node3"]
+
+
+def test_the_compose_file_shown_has_its_data_in_a_volume_of_the_driver() -> None:
+    _, shown = blocks("yaml", "README.md")
+    compose = yaml.safe_load(shown)
+    [mount] = compose["services"]["db"]["volumes"]
+    volume = compose["volumes"][mount.partition(":")[0]]
+    assert volume == {"name": "shop-data", "driver": "flocker"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_links_to_is_there(page: str) -> None:
+    here = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):
+        path, _, anchor = target.partition("#")
+        linked = here / path if path else ROOT / page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors(linked), target
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that web pages made of Markdown have for its headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
