@@ -11,7 +11,7 @@ import yaml
 from behave.model import Feature, Step
 from behave.parser import parse_file
 
-from acceptance import inventory
+from acceptance.machines import inventory
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"^(?:vagrant@(?P<node>node\d):~)?\$ (?P<command>.+)$", re.MULTILINE)
