@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check audit unit contract acceptance alarms servers samples bench vm up down box deb report clean
+TARGETS := demo test check audit unit contract acceptance alarms servers samples bench vm up down box deb report film clean
 .PHONY: help tools prepare forget with-nodes without-nodes $(TARGETS)
 # They share the nodes, .venv and build/. Only `test` knows what can run beside what.
 ifndef BESIDE
@@ -144,6 +144,9 @@ deb: ## build the driver's Debian package in build/deb
 
 report: tools ## write build/report/index.html from the last run; RELEASE=v1 keeps a copy in build/releases/v1
 	@.venv/bin/python -m report $(if $(RELEASE),--release '$(RELEASE)')
+
+film: tools ## make docs/images/film.gif from the story that the last scenarios told
+	@.venv/bin/python -m report.film
 
 clean: ## as down; then leave the checkout as after a fresh clone
 	@$(HOST) clean
