@@ -17,6 +17,7 @@ from acceptance.cluster import needs
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.faults import Faults
 from acceptance.cluster.made import NotOurs
+from acceptance.cluster.swarm import Swarm
 from acceptance.context import Context, Notes
 from acceptance.nodes.access import NodeAway
 from acceptance.operator import Operator
@@ -57,6 +58,16 @@ def faults(context: Context) -> Iterator[Faults]:
 
 
 @fixture
+def swarm(context: Context) -> Iterator[Swarm]:
+    """A swarm to form, which all nodes leave when the scenario ends."""
+    context.swarm = Swarm(context.cluster)
+    try:
+        yield context.swarm
+    finally:
+        context.swarm.leave()
+
+
+@fixture
 def visitor(context: Context) -> Iterator[Visitor]:
     """Somebody with a browser of their own."""
     hosts = [node.address for node in context.cluster.nodes]
@@ -94,6 +105,8 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     context.operator = Operator(context.cluster)
     context.notes = Notes()
     use_fixture(app_move, context)
+    if "swarm" in scenario.effective_tags:
+        use_fixture(swarm, context)  # before faults: nodes without power cannot leave
     use_fixture(faults, context)
     if "browser" in scenario.effective_tags:
         use_fixture(visitor, context)

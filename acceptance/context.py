@@ -13,6 +13,8 @@ from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.driver_usage import Received
 from acceptance.cluster.faults import Faults
 from acceptance.cluster.plugin import Answer
+from acceptance.cluster.swarm import Swarm
+from acceptance.nodes.node import Node
 from acceptance.operator import Operator
 
 
@@ -23,6 +25,8 @@ class Notes:
     start_seconds: float
     received: Received
     script: WhaleScript
+    service_node: Node
+    service_lines: list[str]
     wanted: str = ""  # the volume that the command before was about, if it was about one
 
 
@@ -42,6 +46,7 @@ class Context(Protocol):
     faults: Faults
     app_move: AppMove
     visitor: Visitor
+    swarm: Swarm
     notes: Notes
 
     typed: Typed

@@ -152,6 +152,11 @@ class Cluster:
             self._made.note(node, before)
         return typed
 
+    def lose_sight(self) -> None:
+        """Note that containers start where nobody types: what is there then is the suite's."""
+        for node in self.nodes:
+            self._made.lose_sight(node)
+
     def refuse_others(self) -> None:
         """Make sure that everything on the nodes was made by scenarios.
 
