@@ -28,7 +28,7 @@ TYPING_SECONDS = 0.1  # for so many characters
 LONGEST_WAIT_SECONDS = 1.0
 READING_SECONDS = 1.2  # of an output or a picture, before the next thing happens
 LAST_SECONDS = 4.0
-LINES = 18  # of a terminal
+LINES = 16  # of a terminal
 COLUMNS = 62
 
 

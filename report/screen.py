@@ -11,14 +11,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from host.problem import Problem
 
-SIZE = (1080, 420)
+SIZE = (1080, 364)
 MARGIN = 14
-TERMINAL = (MARGIN, MARGIN, 600, 372)  # left, top, right, bottom, in pixels
-BROWSER = (614, MARGIN, SIZE[0] - MARGIN, 372)
+TERMINAL = (MARGIN, MARGIN, 600, 316)  # left, top, right, bottom, in pixels
+BROWSER = (614, MARGIN, SIZE[0] - MARGIN, 316)
 BAR = 26  # of a window's title
 LINE = 17.4
 TEXT, TITLE, NOTE = 14, 13, 20  # sizes of letters
-COLOURS = 96  # whales and letters need few, and few make the film small
+COLOURS = 256  # as many as a GIF has
+SWATCH = 40  # pixels each way of a colour of few pixels, so that it counts
 
 PAPER, INK, MUTED = "#f4f6f8", "#22313f", "#5d6d7e"
 DARK, LIGHT, PROMPT, FRAME = "#1f2933", "#e4e9ee", "#8fd3a8", "#c3ccd5"
@@ -49,7 +50,7 @@ def write_film(frames: Sequence[tuple[Screen, float]], path: Path) -> None:
     """
     pictures = [draw(screen) for screen, _ in frames]
     # One palette for all frames: a colour that changes slightly would count as a changed pixel.
-    palette = pictures[-1].quantize(COLOURS)
+    palette = _with_swatches(pictures[-1]).quantize(COLOURS)
     quantized = [
         picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
     ]
@@ -64,6 +65,15 @@ def write_film(frames: Sequence[tuple[Screen, float]], path: Path) -> None:
         optimize=True,
         disposal=1,
     )
+
+
+def _with_swatches(picture: Image.Image) -> Image.Image:
+    """A picture with large patches of the colours that letters have."""
+    sample = picture.copy()
+    pen = ImageDraw.Draw(sample)
+    for number, colour in enumerate((PROMPT, LIGHT, DARK, INK, MUTED)):
+        pen.rectangle((number * SWATCH, 0, (number + 1) * SWATCH, SWATCH), fill=colour)
+    return sample
 
 
 def draw(screen: Screen) -> Image.Image:
