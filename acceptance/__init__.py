@@ -1,1 +1,1 @@
-"""How the steps reach the cluster: nodes, engines, the app and what a visitor sees."""
+"""The steps' way to the cluster: nodes, engines, the app and what a visitor sees."""

@@ -1,1 +1,1 @@
-"""How long a move takes and what it costs, against what people do today: `make bench`."""
+"""Time and cost of a move, compared with today's ways: `make bench`."""

@@ -1,4 +1,4 @@
-"""What people do today: the app's volume is a folder, and a person carries it over by ssh.
+"""Today's ways: the app's volume is a folder, and a person carries it over by ssh.
 
 The folder is a subvolume of the same pool, behind a volume of Docker's own `local` driver. Each
 ends as the driver does: with the copy on the target's disk.

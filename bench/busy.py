@@ -1,4 +1,4 @@
-"""How old replicas are while many volumes of one node are written to all the time."""
+"""The age of replicas while many volumes of one node are written to all the time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS = 20
 
 
 def variant(number: int) -> str:
-    """How that many volumes are called in the results."""
+    """The name of so many volumes in the results."""
     return f"{number} busy volumes"
 
 

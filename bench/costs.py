@@ -1,4 +1,4 @@
-"""What a volume of the driver costs while it stays where it is, against one of Docker's own.
+"""The cost of a volume that stays where it is, compared with one of Docker's own.
 
 All on one node, taking turns: a `local` volume on a subvolume of the same pool, a volume without
 replicas, and one with the default of two, which follow while the load runs.
@@ -62,7 +62,7 @@ def kinds_of_volume(node: Node, nodes: list[Node]) -> Iterator[dict[str, str]]:
 
 
 def measure_docker_run(node: Node, mounts: dict[str, str], results: Results) -> None:
-    """How long `docker run` takes with each kind of volume."""
+    """Measure the time of `docker run` with each kind of volume."""
     for _ in range(DOCKER_RUNS):
         for title, mount in mounts.items():
             command = f"docker run --rm {mount} busybox true"
@@ -70,7 +70,7 @@ def measure_docker_run(node: Node, mounts: dict[str, str], results: Results) -> 
 
 
 def measure_fio(node: Node, mounts: dict[str, str], results: Results) -> None:
-    """How fast a container writes to each kind of volume."""
+    """Measure the speed of a container that writes to each kind of volume."""
     for _ in range(REPETITIONS):
         for load, options in WRITES.items():
             for title, mount in mounts.items():
@@ -79,7 +79,7 @@ def measure_fio(node: Node, mounts: dict[str, str], results: Results) -> None:
 
 
 def measure_redis(node: Node, mounts: dict[str, str], results: Results) -> None:
-    """How many writes a Redis keeps on each kind of volume, each on disk when it is answered."""
+    """Measure the writes of a Redis on each kind of volume, each on disk when it is answered."""
     for _ in range(REPETITIONS):
         for title, mount in mounts.items():
             node.run(f"docker run --detach --name {REDIS_NAME} {mount} {REDIS_SERVER}")

@@ -37,7 +37,7 @@ class Wire:
             self.node.run(f"sudo iptables --delete {chain} {self._rule(side)}")
 
     def bytes(self) -> int:
-        """How many so far, both ways."""
+        """The bytes so far, both ways."""
         listing = self.node.run("sudo iptables --list --numeric --verbose --exact")
         return read_bytes(listing, self.peer.name)
 

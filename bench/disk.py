@@ -15,7 +15,7 @@ PER_COMMAND_SECONDS = 300
 
 
 def on_node(node: Node, *arguments: str) -> Any:
-    """What `on_node.py` printed.
+    """The output of `on_node.py`.
 
     Raises:
         RuntimeError: it failed; the message holds its output.
@@ -44,7 +44,7 @@ def fill(node: Node, folder: str, data: Data) -> None:
 
 
 def expected_digest(node: Node, data: Data, token: str) -> str:
-    """What a folder filled from the template must be after the changes that belong to `token`."""
+    """The digest of a folder filled from the template, after the changes that belong to `token`."""
     folder = f"{FOLDER}/expected"
     make_subvolume(node, folder)
     try:

@@ -1,4 +1,4 @@
-"""What was measured, and the arithmetic on it."""
+"""Measurements, and the arithmetic on them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def median(figures: Iterable[float]) -> float:
 
 
 def ratio(one: float, other: float) -> float:
-    """How many times `other` is in `one`.
+    """`one` divided by `other`.
 
     Raises:
         NotMeasured: `other` is nothing.

@@ -1,4 +1,4 @@
-"""What the run ran on, without anything that tells whose machine it is."""
+"""The machine of a run, without anything that tells whose it is."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Method(Protocol):
 
     @property
     def data(self) -> Data:
-        """What the volume holds."""
+        """The volume's content."""
 
     def create(self) -> None:
         """Have the volume on the source."""

@@ -1,4 +1,4 @@
-"""What a measurement needs done on a node itself; runs there as root, with Debian's Python alone.
+"""The part of a measurement that runs on a node, as root, with Debian's Python alone.
 
     python3 -BI /vagrant/bench/on_node.py fill FOLDER CONTENT SIZE_BYTES SEED
     python3 -BI /vagrant/bench/on_node.py change FOLDER TOKEN
@@ -131,7 +131,7 @@ def delete(*paths: str) -> int:
 
 
 def time_command(*command: str) -> float:
-    """How many seconds a command took that must not fail."""
+    """The seconds that a command took, which must not fail."""
     started = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - started

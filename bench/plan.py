@@ -1,4 +1,4 @@
-"""What is measured: sizes, contents, methods and how often. Data only."""
+"""The plan of a run: sizes, contents, methods and how often. Data only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Data:
-    """What a volume is filled with."""
+    """The content that fills a volume."""
 
     content: Content
     size_bytes: int

@@ -1,4 +1,4 @@
-"""What the driver is held to, and whether this run saw it kept."""
+"""The driver's promises, and verdicts on them from a run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one promise; `is_kept` is None where it could not be measured."""
+    """The verdict on one promise; `is_kept` is None where it could not be measured."""
 
     limit: Limit
     measured: float | None

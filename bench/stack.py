@@ -1,4 +1,4 @@
-"""How long moby-counter is away: moved between nodes, and stopped and started on one."""
+"""The downtime of moby-counter: moved between nodes, and stopped and started on one."""
 
 from __future__ import annotations
 

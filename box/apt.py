@@ -24,7 +24,7 @@ class NoMirror(Exception):
 
 @dataclass(frozen=True)
 class Apt:
-    """How to fetch a suite from this host: lines of sources.list, and apt options."""
+    """The way to fetch a suite from this host: lines of sources.list, and apt options."""
 
     sources: tuple[str, ...]
     options: tuple[str, ...]

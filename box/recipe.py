@@ -1,4 +1,4 @@
-"""What is in each image: packages, what is done to them, and how a container of it starts.
+"""The content of each image: packages, changes to them, and the start of a container.
 
 Data only. `images` builds from it; a virtual machine's box (`vm`) shares NODE_PACKAGES and the
 node's customisation with the docker provider's image.

@@ -47,7 +47,7 @@ from flocker.ports import OwnReport, Ports
 
 @dataclass(frozen=True)
 class Daemon:
-    """What answers the engine and the operator, and what answers other nodes.
+    """The apps that answer the engine and the operator, and other nodes.
 
     The pulse tells whether all else is at work.
     """
@@ -60,7 +60,7 @@ class Daemon:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a node is on a real machine: its engine, its fence and what it tells of itself."""
+    """A node's parts on a real machine: its engine, its fence and its report of itself."""
 
     engine: Engine
     fence: Guard

@@ -77,7 +77,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class OwnReport:
-    """What a machine tells of itself besides its volumes.
+    """A machine's report of itself besides its volumes.
 
     Attributes:
         problems: each lists problems, one sentence each.

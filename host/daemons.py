@@ -20,7 +20,7 @@ class Daemon:
     start_ticks: int
 
     def is_alive(self) -> bool:
-        """Whether it still runs."""
+        """True if it still runs."""
         return start_ticks(self.pid) == self.start_ticks
 
 
@@ -42,7 +42,7 @@ def spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def started(process: subprocess.Popen[bytes]) -> Daemon | None:
-    """How to find it again; None when it has ended already."""
+    """The key to find it again; None if it has ended already."""
     ticks = start_ticks(process.pid)
     return None if ticks is None else Daemon(process.pid, ticks)
 

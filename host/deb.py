@@ -49,7 +49,7 @@ def alone() -> Iterator[None]:
 
 
 def is_current() -> bool:
-    """Whether the package is there and made of what the checkout has now."""
+    """True if the package is there and made of what the checkout has now."""
     return package().exists() and STAMP.exists() and STAMP.read_text() == inputs()
 
 
@@ -239,7 +239,7 @@ def _bill_of_materials(seconds: int) -> str:
 
 
 def _is_used(name: str) -> bool:
-    """Whether a file of a wheel is: not what a library tests itself with, nor pip's records."""
+    """True if a file of a wheel is: not what a library tests itself with, nor pip's records."""
     *folders, file = name.split("/")
     return not {"tests", "_tests"}.intersection(folders) and file != "RECORD"
 

@@ -35,7 +35,7 @@ class Started:
 
 
 def answers() -> bool:
-    """Whether an engine answers where `docker` looks for one."""
+    """True if an engine answers where `docker` looks for one."""
     return attempt("docker", "version", "--format", "{{.Server.Version}}") is not None
 
 

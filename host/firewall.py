@@ -1,4 +1,4 @@
-"""What Docker and libvirt leave in the packet filter after they have ended: they remove little."""
+"""Rules that Docker and libvirt leave in the packet filter after they have ended."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ TOOLS = ("iptables", "ip6tables")
 
 @dataclass(frozen=True)
 class Maker:
-    """How rules and chains of a program are known."""
+    """The marks of a program's rules and chains."""
 
     rules: re.Pattern[str]
     chains: str

@@ -61,7 +61,7 @@ class Started:
 
 
 def answers() -> bool:
-    """Whether libvirt answers where Vagrant looks for it."""
+    """True if libvirt answers where Vagrant looks for it."""
     return attempt(*VIRSH, "version") is not None
 
 

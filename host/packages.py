@@ -28,7 +28,7 @@ class Package:
 
 
 def program(name: str) -> Callable[[], bool]:
-    """Whether a program is on PATH, whoever installed it."""
+    """True if a program is on PATH, whoever installed it."""
     return lambda: shutil.which(name) is not None
 
 
@@ -92,17 +92,17 @@ PACKAGES = (
 
 
 def has_postgres() -> bool:
-    """Whether any version's server is installed; Debian puts it on nobody's PATH."""
+    """True if any version's server is installed; Debian puts it on nobody's PATH."""
     return next(POSTGRES.glob("*/bin/postgres"), None) is not None
 
 
 def has_fonts() -> bool:
-    """Whether the machine has any TrueType font."""
+    """True if the machine has any TrueType font."""
     return next(FONTS.rglob("*.ttf"), None) is not None
 
 
 def has_vagrant_plugin(name: str) -> bool:
-    """Whether Vagrant has a plugin, from Debian or by `vagrant plugin install`."""
+    """True if Vagrant has a plugin, from Debian or by `vagrant plugin install`."""
     home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
     installed = home / "plugins.json"
     return (VAGRANT_PLUGINS / f"{name}.json").exists() or (

@@ -1,4 +1,4 @@
-"""What may be wrong with this machine, each as one line that says what to type next.
+"""Faults of this machine, each as one line that says what to type next.
 
 Facts are read in facts.py; each check is a function of them.
 """

@@ -1,4 +1,4 @@
-"""What the nodes are made with, and how many of them there are."""
+"""The provider of the nodes, and their number."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def builds(chosen: str) -> list[list[str]]:
 
 
 def wanted_size() -> str:
-    """What NODES says, else the size this cluster was made with, else 3; not yet checked."""
+    """The size in NODES, else the size this cluster was made with, else 3; not yet checked."""
     return os.environ.get("NODES") or made_size() or "3"
 
 

@@ -11,12 +11,12 @@ STAMP = VENV / "made-from"
 
 
 def wanted_stamp(lock: bytes, python: str) -> str:
-    """What .venv has to be made from: this lock file, by this interpreter."""
+    """The inputs of .venv: this lock file and this interpreter."""
     return hashlib.sha256(lock).hexdigest() + f" {python}\n"
 
 
 def is_current() -> bool:
-    """Whether .venv is complete and was made from today's lock file."""
+    """True if .venv is complete and was made from today's lock file."""
     return STAMP.exists() and STAMP.read_text() == _wanted()
 
 

@@ -46,7 +46,7 @@ def check_offline(page: Path, html: str) -> None:
 
 
 def external_loads(html: str) -> list[str]:
-    """What a browser would fetch when it opens the page, as far as markup and CSS say so.
+    """The addresses that a browser fetches when it opens the page, by its markup and CSS.
 
     Links that a person may follow are not loads. Code can build an address that no reading of it
     finds: tests/contract/test_report_page.py watches a real browser open the page.

@@ -38,7 +38,7 @@ def count_files(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def closing_lines(folder: Path, *, status: int) -> list[str]:
-    """What failed and why, and `N passed, N failed` for a run that ended with this exit status.
+    """Each failure with its reason, and `N passed, N failed` for a run with this exit status.
 
     Of a run's output often only the end is kept, and with a fresh clone the report is gone too.
     A program that broke before it could count leaves a red run without a failed test: that

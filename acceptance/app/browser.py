@@ -1,4 +1,4 @@
-"""What a visitor does and sees: Debian's Chromium, driven by Selenium."""
+"""A visitor's eyes and hands: Debian's Chromium, driven by Selenium."""
 
 from __future__ import annotations
 
@@ -168,11 +168,11 @@ class Browser:
         return [(x, y) for x, y in self._driver.execute_script(WHALE_CENTRES)]
 
     def shows_click_message(self) -> bool:
-        """Whether the page asks the visitor to click."""
+        """True if the page asks the visitor to click."""
         return self._is_shown("clickmessage")
 
     def shows_preloader(self) -> bool:
-        """Whether the page says that it waits for its data."""
+        """True if the page says that it waits for its data."""
         return self._is_shown("preloader")
 
     def serving_node(self) -> str:
@@ -185,7 +185,7 @@ class Browser:
         return self._driver.get_screenshot_as_png()
 
     def console_errors(self) -> list[str]:
-        """What the page complained about since last asked, e.g. requests that failed."""
+        """Complaints of the page since last asked, e.g. requests that failed."""
         entries = self._driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [str(entry["message"]) for entry in entries if entry["level"] == "SEVERE"]
 

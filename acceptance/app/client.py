@@ -47,7 +47,7 @@ class MobyCounter:
             raise ValueError(f"expected ok from {self._url}, got {answer!r}")
 
     def ping(self) -> bool:
-        """Whether the app reaches its Redis."""
+        """True if the app reaches its Redis."""
         return bool(self._request("GET", "/v1/ping", READ_SECONDS).json()["connected"])
 
     def _request(

@@ -1,4 +1,4 @@
-"""How long the app does not answer while it moves."""
+"""The app's downtime while it moves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Gap:
-    """How long the app was away: from the start to the first correct answer at the new address."""
+    """The app's downtime: from the start to the first correct answer at the new address."""
 
     seconds: float
     old_address: str

@@ -1,4 +1,4 @@
-"""How long the app was away, as the report shows it: a drawing, and every single question."""
+"""The app's downtime as the report shows it: a drawing, and every single question."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Visitor:
         self.placed.append(whale)
 
     def complaints(self) -> list[str]:
-        """What the page reported as wrong since last asked."""
+        """Faults that the page reported since last asked."""
         return self._browser.console_errors()
 
     def seen(self) -> list[Whale]:
@@ -67,7 +67,7 @@ class Visitor:
         return [Whale.at(x, y) for x, y in self._browser.whale_centres()]
 
     def is_asked_to_click(self) -> bool:
-        """Whether the page shows the message of an empty sea."""
+        """True if the page shows the message of an empty sea."""
         return self._browser.shows_click_message()
 
     def serving_node(self) -> str:

@@ -1,4 +1,4 @@
-"""What a scenario leaves in the report, so that a reader need not take its word."""
+"""Evidence of a scenario for the report, so that a reader need not take its word."""
 
 from __future__ import annotations
 

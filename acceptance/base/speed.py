@@ -1,4 +1,4 @@
-"""How much slower than this machine the nodes are, and what that makes of a time limit.
+"""The nodes' speed compared with this machine's, and time limits scaled by it.
 
 Limits are written for nodes that are as quick as this machine, as containers on it are. An
 emulated machine takes ten times as long for everything, and is no worse a node for it.
@@ -72,6 +72,6 @@ class Limit:
 
 
 def factor_of(here: float, there: Sequence[float]) -> float:
-    """How much longer the slowest node took than this machine; all in seconds for the same work."""
+    """The slowest node's time over this machine's for the same work, both in seconds."""
     slowest = max(there) / here
     return slowest if slowest >= NOTICEABLE else 1.0

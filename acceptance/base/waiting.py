@@ -32,7 +32,7 @@ NOT_YET: tuple[type[Exception], ...] = (
 
 
 class NeverCame(AssertionError):
-    """What was waited for did not come; the message holds the last reading."""
+    """The awaited value did not come; the message holds the last reading."""
 
 
 def eventually(

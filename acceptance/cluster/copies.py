@@ -42,7 +42,7 @@ def wait_for_all(cluster: Cluster, volume: str) -> None:
 
 
 def seconds_behind(cluster: Cluster, volume: str) -> list[float]:
-    """How old the oldest copy is, several times in a row.
+    """The age of the oldest copy, several times in a row.
 
     The volume must be written to all the time: then a copy lacks what came after its snapshot.
     """

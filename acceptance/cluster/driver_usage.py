@@ -1,4 +1,4 @@
-"""What the driver takes of a node: processor, memory and network."""
+"""The driver's use of a node: processor, memory and network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Usage:
 
 
 def of_driver(node: Node) -> Usage:
-    """What the driver's daemon takes, measured over some seconds."""
+    """The use of the driver's daemon, measured over some seconds."""
     # Fields 14 to 17 of stat are the daemon's time and that of the programs it waited for.
     printed = node.run(
         f"pid=$(systemctl show --property=MainPID --value {DRIVER}); "

@@ -1,4 +1,4 @@
-"""What a scenario needs of the nodes besides being nodes, by its tag.
+"""Needs of a scenario beyond plain nodes, by its tag.
 
 A scenario that cannot run on these nodes is skipped, and the report says why.
 """

@@ -22,7 +22,7 @@ LIST, CREATE, MOUNT, UNMOUNT = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What the driver answered: HTTP status, the text as it came, seconds until it was whole."""
+    """An answer of the driver: HTTP status, the text as it came, seconds until it was whole."""
 
     status: int
     text: str
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """What the engine would show as an error; empty where there is none."""
+        """The error that the engine would show; empty if there is none."""
         return str(self.json().get("Err", ""))
 
 
@@ -66,5 +66,5 @@ def post(cluster: Cluster, node: Node, call: str, body: str) -> Answer:
 
 
 def list_seconds(cluster: Cluster, node: Node, times: int = 9) -> float:
-    """How long the driver takes to list its volumes: the median of some tries."""
+    """The time in which the driver lists its volumes: the median of some tries."""
     return median(post(cluster, node, LIST, "{}").seconds for _ in range(times))

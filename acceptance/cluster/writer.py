@@ -19,7 +19,7 @@ WRITES_SECONDS = 10
 
 
 def command(volume: str) -> str:
-    """What to type to start it. Its lines are numbers, each printed once it is in the file."""
+    """The command that starts it. Its lines are numbers, each printed once it is in the file."""
     script = "i=0; while :; do i=$((i+1)); echo $i >> /data/log && echo $i; usleep 100000; done"
     return (
         f"docker run -d --init --name {NAME} --volume-driver flocker -v {volume}:/data "

@@ -69,12 +69,12 @@ class Facts:
 
     @property
     def is_used_by_scenarios(self) -> bool:
-        """Whether everything on it is left from scenarios."""
+        """True if everything on it is left from scenarios."""
         return "scenarios" in self.has
 
     @property
     def is_working(self) -> bool:
-        """Whether it is a node that can agree with the others."""
+        """True if it is a node that can agree with the others."""
         return "work" in self.has
 
 

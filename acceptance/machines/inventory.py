@@ -107,7 +107,7 @@ class Server(BaseModel):
 
     @property
     def login(self) -> str:
-        """What to type to log in."""
+        """The command that logs in."""
         key = f"-i {self.key} " if self.key else ""
         port = f"-p {self.port} " if self.port != 22 else ""
         return f"ssh {key}{port}{self.user}@{self.address}"

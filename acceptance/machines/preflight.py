@@ -1,4 +1,4 @@
-"""What may be wrong with a server, each as one line that says what to do; nothing is changed.
+"""Faults of a server, each as one line that says what to do; nothing is changed.
 
 Facts are read in facts.py; each check is a pure function of them.
 """
@@ -23,7 +23,7 @@ NEEDED_BYTES = 3 * GIB
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a server is meant to become.
+    """The node that a server is meant to become.
 
     `authorities` are the certificates of the cluster's in base64: none before they are made, two
     while they are changed.
@@ -122,14 +122,14 @@ def other_settings(facts: Facts, _: Wanted) -> str | None:
 
 
 def other_folder(facts: Facts, _: Wanted) -> str | None:
-    """What is not of the checkout is removed from its folder."""
+    """Files that are not of the checkout are removed from its folder."""
     if "other-folder" not in facts.has:
         return None
     return f"has something else in {FOLDER}, where the checkout goes; move that away first"
 
 
 def little_disk(facts: Facts, _: Wanted) -> str | None:
-    """What is there already of a node needs no room any more."""
+    """The parts of a node that are there already need no more room."""
     if facts.node or facts.free_bytes >= NEEDED_BYTES:
         return None
     free, needed = facts.free_bytes / GIB, NEEDED_BYTES / GIB

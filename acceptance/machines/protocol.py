@@ -1,4 +1,4 @@
-"""What the nodes run on, from outside: machines that Vagrant made, or servers there were before."""
+"""The nodes from outside: machines that Vagrant made, or servers there were before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NodesNotUp(Exception):
 
 
 class Ability(Enum):
-    """What can be done to machines besides typing on them."""
+    """An act on machines besides typing on them."""
 
     VAGRANT = auto()  # they can be addressed as a person addresses them who has Vagrant
     POWER = auto()  # power_off, power_on
@@ -31,7 +31,7 @@ class Machines(Protocol):
 
     @property
     def kind(self) -> str:
-        """What they are, in a word for the report."""
+        """Their kind, in a word for the report."""
 
     @property
     def lock(self) -> Path:
@@ -43,7 +43,7 @@ class Machines(Protocol):
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What can be done to every one of them."""
+        """The acts that every one of them permits."""
 
     def up(self) -> None:
         """Make every machine run as a node.
@@ -59,7 +59,7 @@ class Machines(Protocol):
         """The ways to all nodes, by name. They are opened by whoever uses them."""
 
     def is_reachable(self) -> bool:
-        """Whether what is meant for the nodes gets to them, and to nobody else."""
+        """True if traffic for the nodes gets to them, and to nobody else."""
 
     def power_off(self, node: str) -> None:
         """Take a node's power away: nothing on it is told, nothing is closed."""

@@ -83,7 +83,7 @@ class Servers:
         self._interfaces = self._interfaces_now()
 
     def are_used_by_scenarios(self) -> bool:
-        """Whether scenarios ran on one of them since `give_back`.
+        """True if scenarios ran on one of them since `give_back`.
 
         Raises:
             NodesNotUp: a server cannot be reached.
@@ -98,7 +98,7 @@ class Servers:
         return [remote.access for remote in self._remotes.values()]
 
     def is_reachable(self) -> bool:
-        """Whether packets for each server leave as they did when it was last logged in to.
+        """True if packets for each server leave as they did when it was last logged in to.
 
         A VPN that went down would have them leave by the default route, to whoever has such an
         address there.

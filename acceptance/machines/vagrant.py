@@ -88,7 +88,7 @@ class VagrantMachines:
         ]
 
     def is_reachable(self) -> bool:
-        """Whether the nodes' own network is there, so that asking one of them stays on it."""
+        """True if the nodes' own network is there, so that asking one of them stays on it."""
         return any(route.destination == SUBNET for route in routes.read())
 
     def power_off(self, node: str) -> None:

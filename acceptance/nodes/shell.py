@@ -122,7 +122,7 @@ class _SocketTransport(Transport):
 
 
 def _opening() -> bytes:
-    """How a message begins that opens a channel to a socket."""
+    """The beginning of a message that opens a channel to a socket."""
     message = Message()
     message.add_byte(cMSG_CHANNEL_OPEN)
     message.add_string(_KIND)

@@ -8,7 +8,7 @@ ORDERS, PAYMENTS = "orders", "payments"
 
 
 def start() -> str:
-    """What to type to start it; it writes as fast as it can."""
+    """The command that starts it; it writes as fast as it can."""
     script = (
         "while :; do i=$((i+1)); echo $i >> /orders/log; echo $i >> /payments/log; "
         "usleep 1000; done"
@@ -20,7 +20,7 @@ def start() -> str:
 
 
 def compare(orders: str, payments: str) -> str:
-    """What to type to have printed how many more orders than payments two volumes have."""
+    """The command that prints how many more orders than payments two volumes have."""
     script = "echo $(($(wc -l < /orders/log) - $(wc -l < /payments/log)))"
     return (
         f"docker run --rm --volume-driver {DRIVER} -v {orders}:/orders -v {payments}:/payments "

@@ -9,7 +9,7 @@ NAME = "tenant"
 
 
 def start(volume: str) -> str:
-    """What to type to start it."""
+    """The command that starts it."""
     return (
         f"docker run -d --init --name {NAME} --volume-driver {DRIVER} -v {volume}:/data "
         "busybox sleep 1000"
@@ -17,5 +17,5 @@ def start(volume: str) -> str:
 
 
 def write(megabytes: int) -> str:
-    """What to type to have it add a file to its volume."""
+    """The command that has it add a file to its volume."""
     return f"docker exec {NAME} {script(random_file(megabytes))}"

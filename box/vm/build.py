@@ -104,12 +104,12 @@ def add(box: Box) -> None:
 
 
 def add_arguments(box: Box) -> list[str]:
-    """What to tell `vagrant` for it to know the box by the name that the Vagrantfile has."""
+    """The arguments with which `vagrant` knows the box by the name in the Vagrantfile."""
     return ["box", "add", "--name", BOX, str(box.path.relative_to(ROOT))]
 
 
 def is_added(box: Box, listed: str) -> bool:
-    """Whether `vagrant box list --box-info --machine-readable` tells of a box of these inputs."""
+    """True if `vagrant box list --box-info --machine-readable` names a box of these inputs."""
     wanted = ["inputs", box.inputs]
     name = provider = None
     for line in listed.splitlines():
@@ -124,7 +124,7 @@ def is_added(box: Box, listed: str) -> bool:
 
 
 def description(box: Box) -> str:
-    """What whoever built a box wants to know of it."""
+    """A description of the box for the person who built it."""
     path = box.path.relative_to(ROOT)
     with box.path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What a virtual machine's box is made of. Data only."""
+"""The recipe of a virtual machine's box. Data only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks: a machine or a program, as its certificate says.
+"""The caller: a machine or a program, as its certificate says.
 
 The subject of a certificate is `O=flocker, OU=<role>, CN=<name>`. TLS has checked by then that
 the cluster's authority signed it.

@@ -60,7 +60,7 @@ from flocker.volumes.requests import FORWARDED
 
 @dataclass(frozen=True)
 class Parts:
-    """What answers other nodes."""
+    """The parts that answer other nodes."""
 
     context: NodeContext
     driver: Driver

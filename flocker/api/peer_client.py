@@ -1,4 +1,4 @@
-"""What a node asks of the others, call by call. peer_api.py is the other end."""
+"""A node's requests to the others, call by call. peer_api.py is the other end."""
 
 from __future__ import annotations
 

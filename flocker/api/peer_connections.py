@@ -1,4 +1,4 @@
-"""How a node reaches the others: which address, which certificate, and how long it waits."""
+"""A node's way to the others: address, certificate and time limits."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class PeerRoute(APIRoute):
 
 
 def caller_of(request: Request) -> Caller:
-    """Who asks.
+    """The caller of a request.
 
     Raises:
         NotAllowed: the certificate does not tell.

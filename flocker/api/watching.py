@@ -1,4 +1,4 @@
-"""What those are told who watch over a node: its health, and its metrics."""
+"""Health and metrics of a node, for those who watch over it."""
 
 from __future__ import annotations
 

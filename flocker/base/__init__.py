@@ -1,1 +1,1 @@
-"""What every other room speaks: errors, records, settings, and small tools."""
+"""The language of all other rooms: errors, records, settings, and small tools."""

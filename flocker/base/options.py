@@ -166,7 +166,7 @@ def read_options(opts: Mapping[str, str]) -> Options:
 
 
 def differences(options: Options, volume: Volume) -> list[str]:
-    """What was asked for and is otherwise in the volume's record, a sentence each."""
+    """The options that differ from the volume's record, a sentence each."""
     found = []
     if "size" in options.given and options.size_bytes != volume.size_bytes:
         found.append(

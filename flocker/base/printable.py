@@ -30,7 +30,7 @@ def printable_json(text: str) -> str:
 
 
 def printable_parts(value: Any) -> Any:
-    """What JSON can hold, with all text in it printable, that of keys included."""
+    """A JSON value with all its text made printable, keys included."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):

@@ -133,7 +133,7 @@ class Volume(Record):
         return Event(self.id, self.name, now(), node, what, why)
 
     def includes(self, snapshot: Snapshot) -> bool:
-        """Whether a snapshot is a state that the volume was in, as its present owner knows it.
+        """True if a snapshot is a state that the volume was in, as its present owner knows it.
 
         Numbers alone do not tell: after a promotion they grow again from where it went
         on, and soon pass those of what it left behind.
@@ -359,7 +359,7 @@ def ago(seconds: float) -> str:
 
 
 def percent(bytes_done: int, bytes_total: int | None) -> int | None:
-    """How far a copy is; None while the total is not known."""
+    """The progress of a copy; None while the total is not known."""
     if bytes_total is None:
         return None
     # The total is an estimate: headers of the stream come on top, so stop short of 100.

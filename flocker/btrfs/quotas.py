@@ -48,7 +48,7 @@ class Quotas:
 
     @property
     def are_on(self) -> bool:
-        """Whether anything is counted."""
+        """True if anything is counted."""
         return self._is_set("enabled")
 
     def turn_on(self) -> None:
@@ -83,7 +83,7 @@ class Quotas:
         self._ioctl(_QGROUP_LIMIT, bytearray(asked))
 
     def held_bytes(self, path: Path) -> int | None:
-        """What a subvolume holds, as of the last flush; None while nothing is counted."""
+        """The bytes in a subvolume, as of the last flush; None while nothing is counted."""
         text = self._read(f"0_{subvolume.look(path).id}/referenced")
         return None if text is None else int(text)
 

@@ -100,7 +100,7 @@ class Subvolume:
 
     @property
     def identity(self) -> str:
-        """What `btrfs send` calls this subvolume, on whichever node it is."""
+        """The name of this subvolume for `btrfs send`, the same on every node."""
         return self.received_uuid or self.uuid
 
     @property
@@ -110,7 +110,7 @@ class Subvolume:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether it still is what it was made as."""
+        """True if it still is what it was made as."""
         return self.generation <= self.created_generation
 
     def is_held_by(self, snapshot: Subvolume) -> bool:
@@ -156,7 +156,7 @@ def look(path: Path) -> Subvolume:
 
 
 def stamp(path: str) -> bytes | None:
-    """What is equal only as long as the same subvolume is there, unchanged; None: none is there.
+    """A cheap fingerprint of an unchanged subvolume; None if there is no subvolume.
 
     As `look` it tells of what is committed to disk, at a third of the price.
     """
@@ -173,7 +173,7 @@ def stamp(path: str) -> bytes | None:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a subvolume, and not a plain directory, at `path`."""
+    """True if there is a subvolume, and not a plain directory, at `path`."""
     try:
         return path.lstat().st_ino == _FIRST_INODE
     except FileNotFoundError:
@@ -181,7 +181,7 @@ def exists(path: Path) -> bool:
 
 
 def is_gone(pool: Path, id_: int) -> bool:
-    """Whether the kernel has finished deleting a subvolume; it does so in the background."""
+    """True if the kernel has finished deleting a subvolume; it does so in the background."""
     asked = bytearray(_SEARCH_BYTES)
     _SEARCH.pack_into(asked, 0, _ROOT_TREE, id_, id_, 0, _ANY, 0, _ANY, _ROOT_ITEM, _ROOT_ITEM, 1)
     folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)

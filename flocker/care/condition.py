@@ -32,7 +32,7 @@ class Condition:
         self._giving_up = giving_up
 
     def problems(self) -> list[str]:
-        """What does not work on this node."""
+        """The problems of this node."""
         return [problem for read in self._sources for problem in read()]
 
     def stuck(self) -> dict[str, str]:

@@ -67,7 +67,7 @@ class Members:
         self._pause = threading.Event()  # never set
 
     def ask(self, path: str, question: Json) -> Json:
-        """What the first member that can answer says.
+        """The answer of the first member that can give one.
 
         A question may reach etcd more than once: when an answer is lost, the next member is
         asked. While members say that they have no leader, or say nothing, all are asked again
@@ -98,7 +98,7 @@ class Members:
             self._pause.wait(POLL_SECONDS)
 
     def listen(self, path: str, question: Json, silence_seconds: float) -> Iterator[Json]:
-        """What the member that answered last tells, one message at a time, for as long as it does.
+        """The messages of the member that answered last, one at a time, until it stops.
 
         Args:
             silence_seconds: without a word for so long, it counts as gone.
@@ -154,7 +154,7 @@ class _Patience:
         return max(LAST_SECONDS, min(seconds, self._end - time.monotonic()))
 
     def has_ended(self, failures: Sequence[NoAnswer]) -> bool:
-        """Whether what the members said is to be taken for an answer."""
+        """True if the members' replies count as an answer."""
         moment = time.monotonic()
         if self._leader_by is None and any(failure.has_no_leader for failure in failures):
             self._leader_by = moment + LEADER_SECONDS
@@ -201,7 +201,7 @@ class Entry:
 
 
 def voters(answer: Json) -> int:
-    """How many members decide, by etcd's list of members; learners only listen."""
+    """The number of members that vote, by etcd's list; learners only listen."""
     return sum(not member.get("isLearner", False) for member in answer["members"])
 
 
@@ -331,7 +331,7 @@ def _post(client: Etcd3Client, path: str, question: Json) -> Any:
 
 
 def _result(answer: Any) -> Json:
-    """What a member said, unless it said that it cannot answer."""
+    """A member's answer, unless it says that it cannot answer."""
     if "error" in answer:  # a stream fails after a status of 200
         raise _refusal(answer)
     return dict(answer.get("result", answer))  # what is streamed comes in an envelope
@@ -345,7 +345,7 @@ def _refusal(answer: Any) -> NoAnswer:
 
 
 def _bottom(error: BaseException, handled: BaseException | None = None) -> BaseException:
-    """What is at the bottom of it: "connection refused" comes wrapped four times.
+    """The innermost cause: "connection refused" comes wrapped four times.
 
     Args:
         handled: what the caller was dealing with when it asked; no part of it.

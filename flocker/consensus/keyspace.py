@@ -147,7 +147,7 @@ class Tables:
         self._told.pop(kind, None)
 
     def state(self) -> ClusterState:
-        """What there is now; it does not change with later keys."""
+        """The present state; it does not change with later keys."""
         return ClusterState(
             copies=self._grouped("copies", lambda copy: copy.node),
             snapshots=self._grouped("snapshots", lambda named: named.key),

@@ -17,7 +17,7 @@ def refusal(voters: int) -> str:
 
 
 def problems(voters: int | None, state: ClusterState) -> list[str]:
-    """What is wrong with the auto volumes there are, for people.
+    """Problems of the auto volumes, for people.
 
     Args:
         voters: None if it is not known.

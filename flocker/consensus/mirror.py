@@ -57,14 +57,14 @@ class Mirror:
 
     @property
     def state(self) -> ClusterState:
-        """What is known; as it was last known while etcd is away. It never changes itself."""
+        """The cluster's state; the last one read, while etcd is away. The object never changes."""
         if not self._is_following:
             self.refresh()
         return self._state
 
     @property
     def is_connected(self) -> bool:
-        """Whether etcd answers, so that what is known is how it is."""
+        """True while etcd answers, so that the mirror is current."""
         if not self._is_following:
             self.refresh()
         return self._is_connected
@@ -92,7 +92,7 @@ class Mirror:
                 log.info("what was just written is not seen here yet")
 
     def changes(self, last: ClusterState | None, within: float) -> ClusterState:
-        """What is known, as soon as it is not `last` any more or `within` seconds have passed.
+        """The state as soon as it differs from `last`, or after `within` seconds.
 
         Args:
             last: what the call before has returned; None for the first.
@@ -171,5 +171,5 @@ class Mirror:
 
 
 def _lasting(state: ClusterState) -> ClusterState:
-    """What is worth writing down: every node is heard of every few seconds."""
+    """The part worth writing down: every node reports every few seconds."""
     return replace(state, nodes={}, seen={}, looks={})

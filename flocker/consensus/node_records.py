@@ -74,7 +74,7 @@ class NodeRecords(Transactions):
             self._commit([name, alive, retired], changes)
 
     def _renew(self, lease: int) -> bool:
-        """Whether the lease goes on; it does not once it has run out."""
+        """True if the lease was renewed; a lease that has run out cannot be."""
         return int(self._members.ask("/lease/keepalive", {"ID": lease}).get("TTL", 0)) > 0
 
     def forget_node(self, name: str) -> None:

@@ -205,10 +205,10 @@ class Ownership(Protocol):
         """Record that nobody wants to keep a snapshot any more. Safe to repeat."""
 
     def voters(self) -> int:
-        """How many members decide; without a majority of them nothing can be agreed."""
+        """The number of members that vote; without a majority of them nothing can be agreed."""
 
     def history(self, volume_id: str | None) -> list[Event]:
-        """What happened to one volume or to all, oldest first."""
+        """The history of one volume or of all, oldest first."""
 
     def record(self, event: Event) -> None:
         """Record something that changed no volume's record; nothing of one that was purged."""

@@ -1,4 +1,4 @@
-"""What every change in etcd is made of: read, compare, and change only what is still the same.
+"""The form of every change in etcd: read, compare, and change only what is still the same.
 
 What a change depends on is read first, compared with what it is meant to be, and the
 change is made only if none of it has changed since. If something has, all of that is done
@@ -133,7 +133,7 @@ class Transactions:
 
 
 def found_in(answer: Json) -> list[Json]:
-    """What a read among the operations of a transaction has found."""
+    """The result of a read among the operations of a transaction."""
     found: list[Json] = answer["response_range"].get("kvs", [])
     return found
 

@@ -300,7 +300,7 @@ class Engine:
         private.write(self._noted, json.dumps(container_ids))
 
     def _state(self, container_id: str, within: float = ANSWER_SECONDS) -> dict[str, Any]:
-        """What the engine calls State; empty for a container that is gone."""
+        """The engine's State; empty for a container that is gone."""
         status, container = self._connection.call("GET", f"/containers/{container_id}/json", within)
         if status == NOT_FOUND:
             return {}

@@ -106,7 +106,7 @@ class MountCounts:
             lock.release()
 
     def any(self, volume_id: str) -> bool:
-        """Whether anything here uses the volume."""
+        """True if anything here uses the volume."""
         return volume_id in self.volumes()
 
     def volumes(self) -> set[str]:
@@ -217,7 +217,7 @@ def _take(counts: _Counts, volume_id: str, mount_id: str) -> bool:
 
 
 def _load(file: Path) -> _Uses:
-    """What the daemon before this one wrote; nothing if that cannot be read."""
+    """The counts that the previous daemon wrote; none if they cannot be read."""
     if not file.exists():
         return _Uses()
     try:

@@ -75,7 +75,7 @@ class _Namespace:
 
 
 class MountTable:
-    """What is mounted in all mount namespaces, as it was when this was made."""
+    """The mounts of all mount namespaces at the time this object was made."""
 
     def __init__(self) -> None:
         self._here = _Namespace(_read(PROC / "self"))
@@ -144,7 +144,7 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _other_namespaces() -> list[_Namespace]:
-    """What processes of other namespaces see, each such table once, however many share it.
+    """The mount tables of other namespaces, each once, however many processes share it.
 
     The kernel leaves out of a process's table what is not below its root: one that has called
     chroot may see less than others of its namespace.

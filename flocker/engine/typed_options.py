@@ -73,7 +73,7 @@ class TypedOptions:
         self._later(lambda: self._read_now(volume.name))
 
     def differences(self, volume: Volume) -> list[str]:
-        """What was asked for here and is otherwise, a sentence each."""
+        """The options typed here that differ from the record, a sentence each."""
         typed = self._typed.get(volume.name)
         if typed is None or typed.volume_id != volume.id:
             return []

@@ -1,4 +1,4 @@
-"""What this node's fence has to know, and whether it does: no auto volume is used without it.
+"""Tell this node's fence which volumes it guards: no auto volume is used without it.
 
 The fence reads a list of volumes, and says at each look which list it has read. A volume is on the
 list by the record it is mounted with, and stays there for as long as a use of it is counted:

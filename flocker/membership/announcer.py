@@ -28,10 +28,10 @@ RENEWALS = 5
 
 
 class Condition(Protocol):
-    """What is announced with a node."""
+    """The condition that is announced with a node."""
 
     def problems(self) -> list[str]:
-        """What does not work on it, one sentence each."""
+        """Its problems, one sentence each."""
 
     def stuck(self) -> dict[str, str]:
         """Volume id -> why the copy there is stuck."""

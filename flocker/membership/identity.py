@@ -22,7 +22,7 @@ HARDWARE = (Path("/sys/class/dmi/id/product_uuid"), Path("/etc/machine-id"))
 
 
 def hardware() -> str:
-    """What the system says of the machine; empty for what it does not."""
+    """The system's answer about the machine; empty if it has none."""
     return " ".join(_content(file) for file in HARDWARE)
 
 

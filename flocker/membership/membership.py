@@ -1,4 +1,4 @@
-"""Whether this machine is the node that it is named after, and what it may do if it is not.
+"""Checks that this machine is the node that it is named after, and limits what it may do otherwise.
 
 Two machines of one name would both be the owner that a volume's record names, at the same epoch.
 So a name belongs to one machine (identity.py), and another one of that name does not join: it has

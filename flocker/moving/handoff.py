@@ -41,7 +41,7 @@ REPORT_SECONDS = 1.0  # between two publications of a copy's progress
 
 
 class PeerOwners(Protocol):
-    """What this node asks of a volume's owner. Every call may raise OwnerAway."""
+    """Requests of this node to a volume's owner. Every call may raise OwnerAway."""
 
     def check_unused(self, volume: Volume) -> None:
         """Ask the owner whether anything uses the volume there.
@@ -140,7 +140,7 @@ class Handoff:
         self._owners.tell_moved(moved, source)
 
     def progress(self, volume_id: str) -> Progress | None:
-        """How far the stream that a move waits for is."""
+        """The progress of the stream that a move waits for."""
         return self._transfers.progress(volume_id)
 
     def _abandon(self, move: Move) -> None:
@@ -183,7 +183,7 @@ class Arrivals:
             raise StillCopying(job.describe(self._handoff.progress(volume.id))) from None
 
     def is_bringing(self, volume_id: str) -> bool:
-        """Whether a move of that volume to this node is under way."""
+        """True if a move of that volume to this node is under way."""
         with self._lock:
             return volume_id in self._jobs
 
@@ -225,7 +225,7 @@ class _Job:
         self._started = time.monotonic()
 
     def describe(self, progress: Progress | None) -> str:
-        """How far the copy is, for the person who has to type the command again."""
+        """The progress of the copy, for the person who has to type the command again."""
         text = f"copying volume '{self.volume.name}' from {self.volume.owner}"
         if progress is not None and progress.waits_for:
             text += f", as soon as the copy from {progress.waits_for} that is under way has come"

@@ -1,4 +1,4 @@
-"""What many volumes changed, in one stream from their owner to a node with their replicas.
+"""The changes of many volumes in one stream from their owner to a node with their replicas.
 
 Each increment is a frame: the length of its head, the head (JSON), and a whole btrfs stream. A
 volume that cannot be sent is a frame with the reason. One whose increment is large, or that the

@@ -1,4 +1,4 @@
-"""How far a stream has come, counted as its bytes pass."""
+"""The progress of a stream, counted as its bytes pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASK_TOTAL_AFTER_SECONDS = 1.0  # a stream that is over sooner needs no progress 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stream has come.
+    """The progress of a stream.
 
     Attributes:
         bytes_total: not known before the source has counted.

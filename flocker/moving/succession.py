@@ -1,4 +1,4 @@
-"""Who goes on with a volume whose owner is lost, and when: the same answer on every node.
+"""The node that continues a volume whose owner is lost, and its turn: the same on every node.
 
 The candidates are the nodes with a copy, the newest first. Each has its turn for TURN_SECONDS: one
 that cannot take the volume over (its pool is full, its disk is broken) keeps nobody waiting for
@@ -49,7 +49,7 @@ def candidates(volume: Volume, state: ClusterState) -> list[str]:
 
 
 class Turns:
-    """How long each owner has been away, as one node has seen it."""
+    """The time that each owner has been away, as one node has seen it."""
 
     def __init__(self, node: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._node = node

@@ -47,7 +47,7 @@ class PeerSnapshots(Protocol):
     def stream_bytes(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
     ) -> int:
-        """How much data the stream of `wanted` will carry."""
+        """The bytes of data that the stream of `wanted` will carry."""
 
     def stream(
         self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
@@ -82,7 +82,7 @@ class Transfers:
         self._staging = ThreadPoolExecutor(STAGED_AT_ONCE, "stage")
 
     def progress(self, volume_id: str) -> Progress | None:
-        """How far the stream of a volume is, if one is under way or waited for."""
+        """The progress of the stream of a volume, if one is under way or waited for."""
         return self._waiting.get(volume_id) or self._progress.get(volume_id)
 
     def fetch(

@@ -98,7 +98,7 @@ class Retention:
                 self._read[volume_id][number] -= 1
 
     def numbers(self, volume: Volume, state: ClusterState) -> set[int]:
-        """What any other copy may build on, and what people asked to keep."""
+        """The snapshots that another copy may build on, and those that people asked to keep."""
         kept = {
             copy.snapshot.number
             for node, copy in state.copies_of(volume).items()

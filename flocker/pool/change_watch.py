@@ -66,7 +66,7 @@ class ChangeWatch:
         return known and known[2]
 
     def has_changed(self, volume_id: str) -> bool:
-        """Whether `live` differs from the newest snapshot, by what is on disk."""
+        """True if `live` differs from the newest snapshot, by what is on disk."""
         # Snapshots are only taken here, so what was equal to the newest stays so until a write.
         seen = self._unchanged.get(volume_id)
         if seen and subvolume.stamp(seen[0]) == seen[1]:

@@ -10,7 +10,7 @@ from flocker.base.records import Snapshot, Volume
 
 @dataclass(frozen=True)
 class Divergence:
-    """What to do about it.
+    """The consequence for the copy.
 
     Attributes:
         keeps_live: put the writable copy aside.

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Incoming:
-    """What arrives in one pool, from its first byte until it is verified and on disk."""
+    """Data that arrives in one pool, from its first byte until it is verified and on disk."""
 
     def __init__(self, folders: Folders, writeback: Writeback, sizes: Sizes) -> None:
         self._folders = folders

@@ -85,7 +85,7 @@ class Pool(Protocol):
         """
 
     def is_open(self, volume_id: str) -> bool:
-        """Whether a writable volume is here."""
+        """True if a writable volume is here."""
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
         """Those whose writable volume may differ from the newest snapshot here.
@@ -126,7 +126,7 @@ class Pool(Protocol):
         """
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
-        """How many bytes of data `send` will carry, headers not counted."""
+        """The bytes of data that `send` will carry, headers not counted."""
 
     def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
         """A snapshot as a stream: whole, or what differs from `parent`.
@@ -149,7 +149,7 @@ class Pool(Protocol):
     def small_stream(
         self, volume_id: str, number: int, parent: int, most_bytes: int
     ) -> bytes | None:
-        """What `send` gives, in one piece; None if that is more than `most_bytes`.
+        """The stream of `send` in one piece; None if it is longer than `most_bytes`.
 
         Raises:
             PoolError: it cannot be sent.
@@ -218,7 +218,7 @@ class Pool(Protocol):
         """
 
     def used_bytes(self, volume_id: str) -> int | None:
-        """What the writable volume, or else the newest snapshot, holds.
+        """The bytes in the writable volume, or else in the newest snapshot.
 
         None where that is not counted (the pool has never had a volume with a size).
         """
@@ -244,7 +244,7 @@ class Pool(Protocol):
         """Make a new writable volume that begins as a snapshot of another; no data is copied."""
 
     def asides(self) -> list[Aside]:
-        """What was put aside here, oldest first."""
+        """The saved copies here, oldest first."""
 
     def clone_aside(self, reference: str, claim: Claim, size_bytes: int | None) -> None:
         """Make a new writable volume that begins as a copy put aside; that stays where it is.
@@ -321,7 +321,7 @@ class Pool(Protocol):
         """Select the volumes that are writable here; cheap enough to ask every second."""
 
     def usage(self) -> Usage:
-        """How full the pool is."""
+        """The pool's use of its room."""
 
     def check_writable(self) -> None:
         """Write something small and wait until the disk has it.

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class TakingAway:
-    """What leaves its place in one pool, for the trash or for good."""
+    """Data that leaves its place in one pool, for the trash or for good."""
 
     def __init__(
         self,

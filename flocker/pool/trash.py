@@ -72,7 +72,7 @@ class Trash:
         return sorted(there, key=lambda entry: _time(entry.aside.at))
 
     def find(self, reference: str) -> Entry:
-        """What people mean by a reference.
+        """Find the entry that a reference means.
 
         Raises:
             PoolError: there is no such entry here.
@@ -132,7 +132,7 @@ class Trash:
 
 
 def _without_note(folder: Path, why: str) -> Aside:
-    """What can be said of an entry made before there were notes, or whose note is damaged.
+    """Describe an entry without a note, or with a damaged one.
 
     Such a version named it <volume id>-<time>.
     """

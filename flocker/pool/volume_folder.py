@@ -65,7 +65,7 @@ class VolumeFolder:
 
     @property
     def has_data(self) -> bool:
-        """Whether a writable copy or a snapshot is here."""
+        """True if a writable copy or a snapshot is here."""
         return self.live.is_dir() or self.next.is_dir() or self.has_snapshots
 
     @property

@@ -77,7 +77,7 @@ def _read(pipe: int, watch: Watch) -> Generator[bytes, None, None]:
 
 
 def small(snapshot: Path, parent: Path, most_bytes: int) -> bytes | None:
-    """What `send` gives, in one piece; None if that is more than `most_bytes`.
+    """The stream of `send` in one piece; None if it is longer than `most_bytes`.
 
     The kernel writes it without a process of ours: for the few changes of a second, that is
     most of what a stream costs.
@@ -124,7 +124,7 @@ def _send(snapshot: Path, parent: Path, to: int) -> None:
 
 
 def data_bytes(snapshot: Path, parent: Path | None) -> int:
-    """How many bytes of data `send` will carry, headers not counted.
+    """The bytes of data that `send` will carry, headers not counted.
 
     Raises:
         PoolError: there is no such snapshot, or btrfs hangs.

@@ -1,4 +1,4 @@
-"""How long something that makes no progress is waited for, and what counts as progress.
+"""Deadlines for work that makes no progress, and a definition of progress.
 
 A stream is silent for minutes while btrfs walks over files that did not change, and as silent
 when a disk hangs. The kernel tells them apart: a thread that does anything runs now and then, if

@@ -93,7 +93,7 @@ class Creation:
         self._mirror.settle(lambda state: name in state.volumes)
 
     def _source(self, made_from: str) -> Reference | str:
-        """What a volume is made from, or the node that can make it."""
+        """The snapshot that a volume is made from, or the node that can make it."""
         source = read_reference(made_from)
         if source.aside is not None:
             here = any(aside.reference == made_from for aside in self._pool.asides())

@@ -46,7 +46,7 @@ class Descriptions:
         self._typed_options = typed_options
 
     def describe(self, name: str) -> Description:
-        """What can be said of one volume.
+        """Describe one volume.
 
         Raises:
             VolumeNotFound: etcd says there is none. Never only because etcd is away.
@@ -61,7 +61,7 @@ class Descriptions:
         return [self._description(volume) for volume in self._mirror.volumes()]
 
     def status(self, volume: Volume) -> dict[str, Any]:
-        """What `docker volume inspect` shows of a volume besides the engine's own fields."""
+        """The fields of `docker volume inspect` besides the engine's own."""
         state = self._mirror.state
         status: dict[str, Any] = {
             "id": volume.id,
@@ -90,7 +90,7 @@ class Descriptions:
         return status
 
     def problem(self, volume: Volume) -> str | None:
-        """What keeps a volume from being used, in words; None if nothing is known to."""
+        """The reason why a volume cannot be used, in words; None if there is none."""
         state = self._mirror.state
         if volume.owner == self._node:
             try:
@@ -115,7 +115,7 @@ class Descriptions:
 
 
 def _age(volume: Volume, node: str, state: ClusterState) -> str:
-    """How current a replica is, in words."""
+    """The age of a replica, in words."""
     copy = state.copies_of(volume)[node]
     if is_current(volume, copy, state) and volume.owner in state.nodes:
         return "current"

@@ -14,7 +14,7 @@ from flocker.volumes.recovery import by_time
 
 
 class Overview:
-    """What one node can tell. Each call returns what can be JSON.
+    """A node's view of the cluster. Each call returns what can be JSON.
 
     Args:
         problems: what does not work on this node, one sentence each.
@@ -50,7 +50,7 @@ class Overview:
         }
 
     def history(self, volume: str | None) -> History:
-        """What happened, to one volume or to all, oldest first; also to removed ones."""
+        """The history of one volume or of all, oldest first; also of removed ones."""
         if volume is None:
             return {"events": [_event(each) for each in self._ownership.history(None)]}
         state = self._ownership.state()

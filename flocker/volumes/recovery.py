@@ -1,4 +1,4 @@
-"""What was removed, replaced or left behind: list it on all nodes, and bring a volume back."""
+"""Data that was removed, replaced or left behind: list it on all nodes, and bring a volume back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PeerRecovery(PeerOperations, Protocol):
 
 
 class Recovery:
-    """What can still be had back, from one node. Each returns what can be JSON."""
+    """Removed data that can be restored, from one node. Each call returns what can be JSON."""
 
     def __init__(self, context: NodeContext, peers: PeerRecovery) -> None:
         self._node = context.node
@@ -42,7 +42,7 @@ class Recovery:
         return {"asides": [each for each in found if each["why"] == "conflict"], "silent": silent}
 
     def trash(self) -> TrashList:
-        """What was removed or replaced and can still be had back."""
+        """List what was removed or replaced and can still be restored."""
         found, silent = self._asides()
         return {
             "removed": [self._removed(removed) for removed in by_time(self._ownership.state())],
@@ -72,7 +72,7 @@ class Recovery:
         return {"volume": volume.to_json()}
 
     def asides(self) -> list[Aside]:
-        """What was put aside on this node; asked by its peers."""
+        """The saved copies on this node; asked by its peers."""
         return self._pool.asides()
 
     def _have_back(self, removed: Removed) -> Volume:
@@ -108,7 +108,7 @@ class Recovery:
             raise Refused(f"volume '{volume.name}' is there again")
 
     def _asides(self) -> tuple[list[AsideEntry], list[str]]:
-        """What was put aside on all nodes, and the nodes that did not answer."""
+        """The saved copies on all nodes, and the nodes that did not answer."""
         state = self._mirror.state
         others = (state.seen.keys() | state.nodes) - {self._node}
         listed, silent = ask_all(others, self._peers.asides)

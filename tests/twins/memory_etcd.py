@@ -126,7 +126,7 @@ class MemoryEtcd(Members):
             self.changed.notify_all()
 
     def state(self) -> ClusterState:
-        """What the keys make up; read anew only after a change."""
+        """The state that the keys make up; read anew only after a change."""
         with self.changed:
             if self._state is None:
                 tables = Tables()

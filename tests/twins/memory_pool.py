@@ -51,7 +51,7 @@ SNAPSHOTS_KEPT = 3
 
 @dataclass
 class _Volume:
-    """What the pool has of one volume besides its directory."""
+    """The pool's data of one volume besides its directory."""
 
     epoch: int = 0
     snapshots: dict[int, tuple[Snapshot, bytes]] = field(default_factory=dict)

@@ -50,7 +50,7 @@ def _typed(step: Step) -> tuple[str | None, str]:
 
 
 def is_target(command: str) -> bool:
-    """Whether it is one of make's, with settings the Makefile knows; those are what CI types."""
+    """True if it is one of make's, with settings the Makefile knows; those are what CI types."""
     makefile = (ROOT / "Makefile").read_text()
     make, target, *settings = command.split()
     return (

@@ -1,4 +1,4 @@
-"""What the environment asks for, read and checked before anything starts."""
+"""Settings from the environment, read and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PostgresServer:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to serve.
+    """Settings of the server.
 
     Attributes:
         storage: what keeps the whales.

@@ -1,4 +1,4 @@
-"""What the web app asks of whatever keeps the whales."""
+"""The interface between the web app and the storage of its whales."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ class Storage(Protocol):
         """
 
     async def is_connected(self) -> bool:
-        """Whether the storage answers, known within PING_SECONDS."""
+        """True if the storage answers, known within PING_SECONDS."""

@@ -1,4 +1,4 @@
-"""How much of the server one visitor may take."""
+"""Limits on the share of the server that one visitor may take."""
 
 from __future__ import annotations
 

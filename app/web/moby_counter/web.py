@@ -42,7 +42,7 @@ def create_app(storage: Storage, node: str) -> Starlette:
 
 
 class Ping(HTTPEndpoint):
-    """Whether whales can be read and placed now."""
+    """The answer to a ping: can whales be read and placed now?"""
 
     async def get(self, request: Request) -> Response:
         connected = await request.app.state.storage.is_connected()

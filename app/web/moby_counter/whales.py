@@ -1,4 +1,4 @@
-"""What a whale is and how it is written: pure rules, no HTTP and no storage."""
+"""A whale and its written form: pure rules, no HTTP and no storage."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def following(ownership: EtcdOwnership) -> Iterator[list[ClusterState | ControlP
 
 
 def knows(told: list[ClusterState | ControlPlaneAway], volume: Volume) -> Callable[[], bool]:
-    """Whether the last thing told is a ClusterState that has the volume."""
+    """True if the last thing told is a ClusterState that has the volume."""
 
     def ask() -> bool:
         last = told[-1]

@@ -77,7 +77,7 @@ class Node:
         return processes_with(Path(self.volumes[volume].path))
 
     def is_in_time(self) -> bool:
-        """Whether the lease has not ended yet: nobody may have taken the volumes over."""
+        """True if the lease has not ended yet: nobody may have taken the volumes over."""
         return boottime() < self.renewed_at + LEASE_SECONDS
 
     def _volume(self, pool: Path, name: str) -> AutoVolume:
