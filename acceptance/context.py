@@ -12,7 +12,6 @@ from acceptance.base.command import Typed
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.driver_usage import Received
 from acceptance.cluster.faults import Faults
-from acceptance.cluster.plugin import Answer
 from acceptance.cluster.swarm import Swarm
 from acceptance.nodes.node import Node
 from acceptance.operator import Operator
@@ -33,8 +32,7 @@ class Notes:
 class Context(Protocol):
     """behave's context, which makes every attribute but the cluster anew for each scenario.
 
-    `typed`, `answers` and `answer` are what came of the step before: of a command, of several
-    typed at once, of a call of the plugin protocol.
+    `typed` and `answers` are what came of the step before: of a command, of several typed at once.
     """
 
     config: Any
@@ -51,7 +49,6 @@ class Context(Protocol):
 
     typed: Typed
     answers: list[Typed]
-    answer: Answer
 
     def add_cleanup(self, cleanup: Callable[..., object], *arguments: object) -> None:
         """Have something done when the scenario ends, the newest first."""

@@ -15,14 +15,8 @@ Feature: An operator types commands and reads the answers
       And it says "mounted on node1"
 
     Scenario: The history says who did what, when and why
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker ledger
-        """
-      And the operator has typed on "node1"
-        """
-        sudo flocker move ledger --to node2
-        """
+      Given "node1" has created the volume "ledger"
+      And "node1" has moved the volume "ledger" to "node2"
       When the operator types on "node2"
         """
         sudo flocker history ledger
@@ -33,10 +27,7 @@ Feature: An operator types commands and reads the answers
         | node2 | ledger | moved   | operator on node1 |
 
     Scenario Outline: A program can read the output of <command>
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker ledger
-        """
+      Given "node1" has created the volume "ledger"
       When the operator types on "node1"
         """
         sudo flocker <command> --json
@@ -57,49 +48,43 @@ Feature: An operator types commands and reads the answers
 
   Rule: A volume can be moved ahead of time
 
-    Scenario: A move shows how far it is, and the container that follows need not wait
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker -o replicas=0 films
-        """
-      And the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 600000000 /dev/urandom > /data/film"
-        """
+    Scenario: A move shows how far it is
+      Given "node1" has created the volume "films" with
+        | replicas |
+        | 0        |
+      And "node1" has filled the volume "films" with 600 MB
       When the operator types at a terminal of "node1"
         """
         sudo flocker move films --to node2
         """
       Then it shows that it gets further
       And "node2" owns the volume "films"
-      When "node2" begins to count what it receives
-      And the operator types on "node2"
-        """
-        docker run --rm --volume-driver flocker -v films:/data busybox ls /data
-        """
-      Then it prints "film"
+
+    Scenario: The container that follows a move need not wait
+      Given "node1" has created the volume "films" with
+        | replicas |
+        | 0        |
+      And "node1" has written "hello" to the volume "films"
+      And "node1" has filled the volume "films" with 100 MB
+      And "node1" has moved the volume "films" to "node2"
+      And "node2" has begun to count what it receives
+      When "node2" reads the volume "films"
+      Then it reads "hello"
       And it has received at most 5 MB
 
     Scenario: A move can be ended at any node, and the volume is used where it was
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker -o replicas=0 films
-        """
-      And the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 900000000 /dev/urandom > /data/film"
-        """
-      When "node2" has begun to copy the volume "films"
-      And the operator types on "node3"
+      Given "node1" has created the volume "films" with
+        | replicas |
+        | 0        |
+      And "node1" has written "hello" to the volume "films"
+      And "node1" has filled the volume "films" with 900 MB
+      And "node2" has begun to copy the volume "films"
+      When the operator types on "node3"
         """
         sudo flocker move --cancel films
         """
       Then it prints "The move of films to node2 is cancelled; it is on node1."
-      When the operator types on "node1"
-        """
-        docker run --rm --volume-driver flocker -v films:/data busybox ls /data
-        """
-      Then it prints "film"
+      And "node1" reads "hello" in the volume "films"
       And "node1" owns the volume "films"
 
     Scenario: A volume in use is not moved
@@ -114,10 +99,7 @@ Feature: An operator types commands and reads the answers
   Rule: The exit status tells a refusal from a typing error
 
     Scenario Outline: <command> is refused
-      Given the operator has typed on "node1"
-        """
-        docker volume create -d flocker ledger
-        """
+      Given "node1" has created the volume "ledger"
       When the operator types on "node2"
         """
         sudo flocker <command>
@@ -158,54 +140,55 @@ Feature: An operator types commands and reads the answers
 
   Rule: Monitoring needs a certificate of the cluster
 
-    Scenario: Health and metrics are for those with a certificate of the cluster
-      When a program of the operator asks "node1" for its health
-      Then it prints JSON
-      When a program of the operator asks "node1" for its metrics
-      Then it says "# TYPE flocker_"
+    Scenario Outline: A program with a certificate of the cluster reads <what>
+      When a program of the operator asks "node1" for its <what>
+      Then it is told the <what> of a node
+
+      Examples:
+        | what    |
+        | health  |
+        | metrics |
+
+    Scenario: A program without a certificate reads nothing
       When a program without a certificate asks "node1" for its metrics
       Then it is turned away before it has asked
 
   Rule: The room of a removed volume can be freed at once
 
-    Scenario: A removed volume is purged on every node, and stays purged
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v films:/data busybox sh -c "head -c 50000000 /dev/urandom > /data/film"
-        """
-      And the operator has typed on "node2"
-        """
-        docker volume rm films
-        """
+    Scenario: A removed volume is purged on every node
+      Given "node1" has filled the volume "films" with 50 MB
+      And "node2" has removed the volume "films"
       When the operator types on "node3"
         """
         sudo flocker purge films
         """
       Then it says "node1: purged films@node1-"
       And it says "freed"
-      When the operator types on "node1"
-        """
-        sudo flocker undelete films
-        """
-      Then it is refused with "no removed volume 'films' is kept"
-      When the operator types on "node1"
-        """
-        sudo flocker purge films
-        """
-      Then it is refused with "nothing is kept as 'films'"
 
-    Scenario: A volume or a node that is still there is not forgotten
-      Given the operator has typed on "node1"
+    Scenario Outline: A volume that was purged stays purged: <command>
+      Given "node1" has filled the volume "films" with 50 MB
+      And "node2" has removed the volume "films"
+      And "node3" has purged the volume "films"
+      When the operator types on "node1"
         """
-        docker volume create -d flocker ledger
+        sudo flocker <command>
         """
+      Then it is refused with "<reason>"
+
+      Examples:
+        | command        | reason                            |
+        | undelete films | no removed volume 'films' is kept |
+        | purge films    | nothing is kept as 'films'        |
+
+    Scenario Outline: A <thing> that is still there is not forgotten
+      Given "node1" has created the volume "ledger"
       When the operator types on "node2"
         """
-        sudo flocker forget ledger
+        sudo flocker forget <name>
         """
-      Then it is refused with "is owned by node1, which is up"
-      When the operator types on "node2"
-        """
-        sudo flocker forget node1
-        """
-      Then it is refused with "node1 is up"
+      Then it is refused with "<reason>"
+
+      Examples:
+        | thing  | name   | reason                        |
+        | volume | ledger | is owned by node1, which is up |
+        | node   | node1  | node1 is up                   |

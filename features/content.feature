@@ -40,14 +40,8 @@ Feature: A volume arrives exactly as it was, or it stays
   Rule: An operator can compare the copies
 
     Scenario: All copies are compared with the owner's data
-      Given the operator has typed on "node1"
-        """
-        docker run --rm --volume-driver flocker -v site:/data busybox sh -c "echo kept > /data/page"
-        """
+      Given "node1" has written "kept" to the volume "site"
       And all nodes hold all of the volume "site"
-      When the operator types on "node2"
-        """
-        sudo flocker verify site
-        """
+      When "node2" verifies the volume "site"
       Then it succeeds
-      And it says "same"
+      And it finds the copy of every node the same

@@ -8,43 +8,21 @@ Feature: Every engine lists the volumes of the whole cluster
 
     Scenario: Volumes of stopped containers on another node are not removed
       Given moby-counter runs on "node1"
-      And the operator has typed on "node1"
-        """
-        cd /vagrant/app && docker-compose stop
-        """
-      When the operator types on "node2"
-        """
-        docker volume ls --quiet --filter dangling=true
-        """
-      Then it prints "demo"
-      When the operator types on "node2"
-        """
-        docker volume rm $(docker volume ls --quiet --filter dangling=true)
-        """
-      Then it is refused because redis, which is stopped on "node1", uses the volume "demo"
-      When the operator types on "node1"
-        """
-        docker volume ls --quiet
-        """
-      Then it prints "demo"
+      And the operator has stopped moby-counter on "node1"
+      And the engine of "node2" takes the volume "demo" for unused
+      When "node2" removes all volumes it takes for unused
+      Then it is refused while redis, which is stopped on "node1", uses the volume "demo"
+      And Docker answers
+        | node  | question                | answer |
+        | node1 | which volumes there are | demo   |
 
     Scenario: Containers that a move left behind do not keep a volume from being removed
       Given moby-counter runs on "node1"
-      And the operator has typed on "node1"
-        """
-        cd /vagrant/app && docker-compose stop
-        """
+      And the operator has stopped moby-counter on "node1"
       And moby-counter runs on "node2"
-      When the operator types on "node2"
-        """
-        cd /vagrant/app && docker-compose down --volumes
-        """
+      When the operator removes moby-counter and its volumes on "node2"
       Then it succeeds
-      When the operator types on "node1"
-        """
-        docker volume ls --quiet | wc -l
-        """
-      Then it prints "0"
+      And there is no volume on "node1"
 
   Rule: A local volume that hides a volume of the cluster is reported
 

@@ -6,10 +6,9 @@ Feature: The power may go at any moment
   machine they run on, which goes on.
 
   Background:
-    Given the operator has typed on "node1"
-      """
-      docker volume create -d flocker -o replicas=0 demo
-      """
+    Given "node1" has created the volume "demo" with
+      | replicas |
+      | 0        |
     And moby-counter runs on "node1"
 
   Rule: A whale that was acknowledged is on disk
@@ -17,10 +16,9 @@ Feature: The power may go at any moment
     @browser @blocker
     Scenario: The app's node loses its power while whales are placed
       Given a script keeps placing whales on "node1"
-      When "node1" loses its power
-      And "node1" has its power back
-      And the operator starts moby-counter on "node1"
-      Then the visitor finds every whale that was acknowledged on "node1"
+      When "node1" loses its power, and has it back
+      Then moby-counter starts on "node1"
+      And the visitor finds every whale that was acknowledged on "node1"
       And all nodes say that "node1" owns the volume "demo"
       And the pool of "node1" is clean
 
@@ -28,21 +26,14 @@ Feature: The power may go at any moment
 
     @browser
     Scenario Outline: <loser> loses its power while the volume goes from node1 to node2
-      Given the operator has typed on "node1"
-        """
-        docker run --rm -v demo:/data busybox sh -c "head -c 100000000 /dev/urandom > /data/ballast"
-        """
+      Given "node1" has filled the volume "demo" with 100 MB
       And a script keeps placing whales on "node1"
-      And the operator has typed on "node1"
-        """
-        cd /vagrant/app && docker-compose stop
-        """
-      When "node2" has begun to copy the volume "demo"
-      And "<loser>" loses its power
-      And "<loser>" has its power back
+      And the operator has stopped moby-counter on "node1"
+      And "node2" has begun to copy the volume "demo"
+      When "<loser>" loses its power, and has it back
       Then all nodes say that "node1" owns the volume "demo"
-      When the operator starts moby-counter on "node2"
-      Then the visitor finds every whale that was acknowledged on "node2"
+      And moby-counter starts on "node2"
+      And the visitor finds every whale that was acknowledged on "node2"
       And all nodes say that "node2" owns the volume "demo"
       And the pool of "node1" is clean
       And the pool of "node2" is clean

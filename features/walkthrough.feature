@@ -71,13 +71,7 @@ Feature: A web app moves to another server with its data
       When a visitor opens the app on "node1"
       Then the page is empty and says to click
       And the page says that "node1" serves it
-      When the visitor clicks at these points
-        | x    | y   |
-        | 200  | 140 |
-        | 420  | 310 |
-        | 700  | 90  |
-        | 930  | 420 |
-        | 1100 | 200 |
+      When the visitor places 5 whales
       Then the visitor sees a whale at each point on "node1"
       And the page has nothing to complain about
       When the operator stops the app on "node1", to start it on "node2", with
@@ -114,19 +108,15 @@ Feature: A web app moves to another server with its data
     Scenario: A visitor finds all whales after the app has gone there and back
       Given moby-counter runs on "node1"
       When a visitor opens the app on "node1"
-      And the visitor clicks at these points
-        | x   | y   |
-        | 300 | 200 |
+      And the visitor places a whale
       And the operator stops the app on "node1", to start it on "node2", with
         """
         cd /vagrant/app && docker-compose stop
         """
       And the operator starts moby-counter on "node2"
       And the visitor opens the app on "node2"
-      And the visitor clicks at these points
-        | x   | y   |
-        | 600 | 350 |
-      And a script places a whale at 900, 120
+      And the visitor places a whale
+      And a script places a whale
       And the operator stops the app on "node2", to start it on "node1", with
         """
         cd /vagrant/app && docker-compose stop
@@ -144,7 +134,7 @@ Feature: A web app moves to another server with its data
         """
         docker run --rm --volume-driver flocker -v demo:/data busybox ls /data
         """
-      Then it is refused because redis on "node1" uses the volume "demo"
+      Then it is refused while redis on "node1" uses the volume "demo"
       And "node1" owns the volume "demo"
 
   Rule: An operator can ask where everything is

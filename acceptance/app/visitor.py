@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from acceptance.app import pictures
 from acceptance.app.browser import Browser
 from acceptance.app.client import MobyCounter
@@ -14,7 +12,8 @@ from acceptance.nodes.node import Node
 from report import attachments
 
 PAGE_SECONDS = 30
-PLACES = [Whale(200, 140), Whale(420, 310), Whale(930, 420)]
+# CSS pixels of the sea, far enough from each other to be told apart on a picture.
+PLACES = [Whale(200, 140), Whale(420, 310), Whale(700, 90), Whale(930, 420), Whale(1100, 200)]
 CLICK_SECONDS = 30  # a whale is there when it is on disk
 
 
@@ -37,24 +36,25 @@ class Visitor:
         self._browser.open(f"http://{node.address}/")
         eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
 
-    def click(self, points: Sequence[Whale]) -> None:
-        """Click where whales are to be, one after another, each when the page can take it.
+    def click(self, count: int) -> None:
+        """Click where there is no whale yet, so often, each time when the page can take it.
 
         Raises:
             NeverCame: the app did not keep a whale.
         """
-        for point in points:
+        for point in self._free_places(count):
             eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
             self._browser.click_at(*point)
             self.placed.append(point)
             eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)
 
-    def place_by_script(self, whale: Whale) -> None:
+    def place_by_script(self) -> None:
         """Place a whale without the page, as a program would.
 
         Raises:
             requests.RequestException: the app refused it or does not answer.
         """
+        [whale] = self._free_places(1)
         self._app.place(whale)
         self.placed.append(whale)
 
@@ -86,3 +86,8 @@ class Visitor:
     def leave(self) -> None:
         """Close the browser."""
         self._browser.close()
+
+    def _free_places(self, count: int) -> list[Whale]:
+        taken = len(self.placed)
+        assert taken + count <= len(PLACES), f"no room for {count} more whales than {taken}"
+        return PLACES[taken : taken + count]

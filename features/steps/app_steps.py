@@ -3,8 +3,6 @@
 from behave import given, then, when
 
 from acceptance.app.client import MobyCounter
-from acceptance.app.visitor import PLACES
-from acceptance.app.whale import Whale
 from acceptance.app.whale_script import WhaleScript
 from acceptance.base.waiting import eventually
 from acceptance.context import Context
@@ -85,17 +83,22 @@ def open_app(context: Context, node: str) -> None:
 @given('a visitor has placed {count:d} whales on "{node}"')
 def have_placed(context: Context, count: int, node: str) -> None:
     context.visitor.open(context.cluster.node(node))
-    context.visitor.click(PLACES[:count])
+    context.visitor.click(count)
 
 
-@when("the visitor clicks at these points")
-def click(context: Context) -> None:
-    context.visitor.click([Whale(int(row["x"]), int(row["y"])) for row in context.table])
+@when("the visitor places {count:d} whales")
+def click(context: Context, count: int) -> None:
+    context.visitor.click(count)
 
 
-@when("a script places a whale at {x:d}, {y:d}")
-def place_whale(context: Context, x: int, y: int) -> None:
-    context.visitor.place_by_script(Whale(x, y))
+@when("the visitor places a whale")
+def click_once(context: Context) -> None:
+    context.visitor.click(1)
+
+
+@when("a script places a whale")
+def place_whale(context: Context) -> None:
+    context.visitor.place_by_script()
 
 
 @given('a script keeps placing whales on "{node}"')

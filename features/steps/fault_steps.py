@@ -54,7 +54,6 @@ def stop_etcd(context: Context, first: str, second: str) -> None:
 
 
 @given("etcd has stopped on all nodes")
-@when("etcd stops on all nodes")
 def stop_all_etcd(context: Context) -> None:
     context.faults.stop_etcd(context.cluster.nodes)
 
@@ -128,7 +127,6 @@ def wait_until_noticed(context: Context, node: str, other: str) -> None:
 
 
 @given('"{node}" has noticed that nothing can be agreed')
-@when('"{node}" has noticed that nothing can be agreed')
 @then('"{node}" notices that nothing can be agreed')
 def wait_until_alone(context: Context, node: str) -> None:
     read = context.cluster.node(node).flocker

@@ -4,13 +4,12 @@ import json
 
 from behave import given, then, when
 
-from acceptance.base import evidence, listing
+from acceptance.base import listing
 from acceptance.context import Context
 
 # Exit statuses of curl when the other side ends a connection it had taken: with no answer, while it
 # sent, while it received. A node that is down, or whom curl does not trust, is none of these.
 TURNED_AWAY = (52, 55, 56)
-QUICK_ANSWER = "Answer to a command"
 
 
 @when('the operator types on "{node}"')
@@ -36,17 +35,6 @@ def ask_without_certificate(context: Context, node: str, what: str) -> None:
 @when('the operator types at a terminal of "{node}"')
 def type_at_terminal(context: Context, node: str) -> None:
     context.typed = context.operator.type(node, context.text, at_terminal=True)
-
-
-@when("the operators of all nodes type at once")
-def type_everywhere(context: Context) -> None:
-    nodes = [node.name for node in context.cluster.nodes]
-    context.answers = context.operator.type_at_once(nodes, context.text)
-
-
-@when('the operators of "{first}" and "{second}" type at once')
-def type_at_once(context: Context, first: str, second: str) -> None:
-    context.answers = context.operator.type_at_once([first, second], context.text)
 
 
 @given('the operator has typed on "{node}"')
@@ -113,24 +101,6 @@ def check_progress(context: Context) -> None:
     assert shown == sorted(shown) and len(set(shown)) > 1, f"it said {typed.output!r}"
 
 
-@then('it says "{text}" in less than a second')
-def check_quick_saying(context: Context, text: str) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
-    assert text in typed.output, f"it said {typed.output!r}"
-    allowed = evidence.figure(QUICK_ANSWER, measured=typed.seconds, promised=1)
-    assert typed.seconds < allowed, f"it took {typed.seconds:.1f} s"
-
-
-@then('it prints "{text}" in less than a second')
-def check_quick_output(context: Context, text: str) -> None:
-    typed = context.typed
-    assert (typed.exit_status, typed.output.strip()) == (0, text), f"it printed {typed.output!r}"
-    allowed = evidence.figure(QUICK_ANSWER, measured=typed.seconds, promised=1)
-    assert typed.seconds < allowed, f"it took {typed.seconds:.1f} s"
-
-
-@then('the refusal says "{text}"')
 @then('it is refused with "{text}"')
 def check_refusal(context: Context, text: str) -> None:
     typed = context.typed
@@ -138,42 +108,10 @@ def check_refusal(context: Context, text: str) -> None:
     assert text in typed.output, f"it said {typed.output!r}"
 
 
-@then('it is refused because {service} on "{node}" uses the volume "{volume}"')
-def check_in_use(context: Context, service: str, node: str, volume: str) -> None:
-    container = context.cluster.node(node).engine.container_of(service)
-    typed = context.typed
-    assert typed.exit_status != 0, f"it was not refused: {typed.output}"
-    expected = f"volume '{volume}' is in use by container '{container}' on {node}"
-    assert expected in typed.output, typed.output
-
-
-@then('it is refused because {service}, which is stopped on "{node}", uses the volume "{volume}"')
-def check_still_needed(context: Context, service: str, node: str, volume: str) -> None:
-    container = context.cluster.node(node).engine.container_of(service)
-    typed = context.typed
-    assert typed.exit_status != 0, f"it was not refused: {typed.output}"
-    expected = f"volume '{volume}' is used by stopped containers on {node}: {container};"
-    assert expected in typed.output, typed.output
-
-
 @then("it ends with exit status {status:d}")
 def check_status(context: Context, status: int) -> None:
     typed = context.typed
     assert typed.exit_status == status, f"exit status {typed.exit_status}: {typed.output}"
-
-
-@given("the operators of all nodes have typed at once")
-def have_typed_everywhere(context: Context) -> None:
-    nodes = [node.name for node in context.cluster.nodes]
-    answers = context.operator.type_at_once(nodes, context.text)
-    failed = [typed for typed in answers if typed.exit_status != 0]
-    assert not failed, failed
-
-
-@then('each of them prints "{text}"')
-def check_each_output(context: Context, text: str) -> None:
-    printed = [typed.output.strip() for typed in context.answers]
-    assert set(printed) == {text}, f"they printed {printed}"
 
 
 @then('one of them succeeds, and the other is told which node has the volume "{volume}"')

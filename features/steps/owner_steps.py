@@ -28,7 +28,6 @@ def check_agreement(context: Context, node: str, volume: str) -> None:
 
 
 @given('"{node}" has begun to copy the volume "{volume}"')
-@when('"{node}" has begun to copy the volume "{volume}"')
 def begin_move(context: Context, node: str, volume: str) -> None:
     copies.begin_move(context.cluster.node(node), volume)
 
@@ -120,7 +119,6 @@ def check_difference(context: Context, node: str, volume: str, difference: str) 
 
 
 @given('"{node}" has begun to count what it receives')
-@when('"{node}" begins to count what it receives')
 def begin_counting(context: Context, node: str) -> None:
     context.notes.received = driver_usage.Received(context.cluster.node(node))
 

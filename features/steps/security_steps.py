@@ -1,10 +1,24 @@
 """Steps about those who ask for what is not theirs."""
 
+import json
+
 from behave import then, when
 
+from acceptance.base.ports import DRIVER_PORT, ETCD_PEER_PORT, ETCD_PORT
 from acceptance.context import Context
 
 ENGINE = "dockerd"
+PORTS = {
+    "the driver": DRIVER_PORT,
+    "etcd for drivers": ETCD_PORT,
+    "etcd for members": ETCD_PEER_PORT,
+}
+SECRETS = {
+    "the pool's file": "/var/lib/flocker-disk/pool.img",
+    "the volumes": "/var/lib/flocker/volumes",
+    "the driver's key": "/etc/flocker/certs/key.pem",
+    "the app's password": "/etc/moby-counter/password",
+}
 
 
 @when('a program without a certificate asks the etcd of "{node}" whether it is well')
@@ -28,10 +42,10 @@ def ask_as_node(context: Context, asker: str, node: str, volume: str) -> None:
     context.typed = context.operator.ask_as_node(asker, node, volume)
 
 
-@when('a container on "{node}" connects to port {port:d} of "{other}"')
-def connect_from_container(context: Context, node: str, port: int, other: str) -> None:
+@when('a container on "{node}" connects to {what} on "{other}"')
+def connect_from_container(context: Context, node: str, what: str, other: str) -> None:
     address = context.cluster.node(other).address
-    command = f"docker run --rm busybox nc -w 3 {address} {port} < /dev/null"
+    command = f"docker run --rm busybox nc -w 3 {address} {PORTS[what]} < /dev/null"
     context.typed = context.operator.type(node, command)
 
 
@@ -48,9 +62,23 @@ def open_app_from_container(context: Context, node: str, other: str) -> None:
     context.typed = context.operator.type(node, command)
 
 
-@when('a local user of "{node}" reads "{path}"')
-def read_as_local_user(context: Context, node: str, path: str) -> None:
-    context.typed = context.operator.type(node, f"sudo -u nobody head -c 1 {path}")
+@when('a local user of "{node}" reads {what}')
+def read_as_local_user(context: Context, node: str, what: str) -> None:
+    context.typed = context.operator.type(node, f"sudo -u nobody head -c 1 {SECRETS[what]}")
+
+
+@then("it is told the health of a node")
+def check_health(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    assert isinstance(json.loads(typed.output), dict), f"it printed {typed.output!r}"
+
+
+@then("it is told the metrics of a node")
+def check_metrics(context: Context) -> None:
+    typed = context.typed
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    assert "# TYPE flocker_" in typed.output, f"it said {typed.output!r}"
 
 
 @then("no engine of a node listens on a network")

@@ -4,6 +4,8 @@ from behave import given, then, when
 
 from acceptance.base.waiting import eventually_true
 from acceptance.context import Context
+from acceptance.words import service as commands
+from acceptance.words.volume_commands import SAID
 
 STARTED_SECONDS = 60
 LINES = 3
@@ -15,14 +17,20 @@ def form_swarm(context: Context) -> None:
     context.swarm.form()
 
 
-@given('the service "{service}" writes lines to "{file}"')
-def wait_for_lines(context: Context, service: str, file: str) -> None:
+@given('"{node}" has started the service "{service}" with the volume "{volume}"')
+def start_service(context: Context, node: str, service: str, volume: str) -> None:
+    typed = context.operator.type(node, commands.start(service, volume))
+    assert typed.exit_status == 0, typed.output
+
+
+@given('the service "{service}" keeps writing to its volume')
+def wait_for_lines(context: Context, service: str) -> None:
     node = context.swarm.wait_for(service, within=STARTED_SECONDS)
     context.notes.service_node = node
     context.notes.service_lines = eventually_true(
-        lambda: context.swarm.lines(service, node, file),
+        lambda: context.swarm.lines(service, node, SAID),
         lambda lines: len(lines) >= LINES,
-        what=f"{LINES} lines in {file}",
+        what=f"{LINES} lines",
         within=WRITTEN_SECONDS,
     )
 
@@ -47,13 +55,13 @@ def check_runs_elsewhere(context: Context, service: str, seconds: int) -> None:
     )
 
 
-@then('the service "{service}" goes on after every line it had written to "{file}"')
-def check_lines(context: Context, service: str, file: str) -> None:
+@then('the service "{service}" goes on after every line it had written')
+def check_lines(context: Context, service: str) -> None:
     before = context.notes.service_lines
     after = eventually_true(
-        lambda: context.swarm.lines(service, context.notes.service_node, file),
+        lambda: context.swarm.lines(service, context.notes.service_node, SAID),
         lambda lines: len(lines) > len(before),
-        what=f"more than {len(before)} lines in {file}",
+        what=f"more than {len(before)} lines",
         within=WRITTEN_SECONDS,
     )
     assert after[: len(before)] == before, f"{before} before, {after} after"
