@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -89,10 +90,15 @@ def _check_node() -> None:
 
 
 def _install(log: Path) -> None:
-    """Make node_modules what the lock file says; the stamp is written last."""
+    """Make node_modules what the lock file says; the stamp is written last.
+
+    One process at a time: npm removes everything first, from under another one that runs it.
+    """
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
-        return
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    progress.run("Installing the report generator", command, log, cwd=HERE)
-    STAMP.write_text(wanted)
+    with LOCK.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if STAMP.exists() and STAMP.read_text() == wanted:
+            return
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        progress.run("Installing the report generator", command, log, cwd=HERE)
+        STAMP.write_text(wanted)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from host.problem import Problem
+from report import allure
 from report.build import write_report
 
 
@@ -51,3 +54,25 @@ def test_an_old_node_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(Problem, match=r"node is v16\.20\.2; the report needs 18 or newer"):
         write_report(project_with_a_result(tmp_path))
+
+
+def test_of_two_reports_at_once_one_installs_the_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second would remove what the first has begun to run."""
+    installed: list[str] = []
+    overlap = threading.Event()
+
+    def install(title: str, *_: object, **__: object) -> None:
+        installed.append(title)
+        if len(installed) > 1:
+            overlap.set()
+        overlap.wait(0.2)  # the other one's time to begin as well
+
+    (tmp_path / "package-lock.json").write_text("{}")
+    monkeypatch.setattr(allure, "LOCK", tmp_path / "package-lock.json")
+    monkeypatch.setattr(allure, "STAMP", tmp_path / "made-from")
+    monkeypatch.setattr(allure.progress, "run", install)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(allure._install, [tmp_path / "log"] * 2))
+    assert len(installed) == 1
