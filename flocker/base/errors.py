@@ -15,11 +15,12 @@ FlockerError
 │   ├── NotAllowed      another role's or another node's to ask
 │   ├── HoldsMore       a volume holds more than it shall be able to
 │   ├── LeavesBehind    a volume holds what no snapshot of it does
-│   └── StaleEpoch      this node's copy was overtaken by a newer owner
+│   └── StaleEpoch      the volume, its move or its copy here changed meanwhile
 ├── TransferFailed      a copy broke off or did not verify; nothing of it was kept
 │   ├── StreamRefused   it arrived whole and cannot be applied here, now or later
 │   └── Stalled         the other node sends no more of it, and no sign of life
 ├── PoolError           btrfs said no
+│   ├── StillWanted     data that was to be taken away is needed after all
 │   ├── PoolFull        there is no room left
 │   ├── PoolHangs       its disk or the kernel has done nothing for too long
 │   └── LostWrites      the disk below it refused writes that had been accepted
@@ -148,7 +149,7 @@ class LeavesBehind(Refused):
 
 
 class StaleEpoch(Refused):
-    """The pool has seen a newer owner than the one asking."""
+    """A volume's record, its move or its copy here is not what the caller goes by; look again."""
 
 
 class TransferFailed(FlockerError):

@@ -1,10 +1,10 @@
-"""The rules by which all nodes agree who may write to a volume, without etcd.
+"""The interface to the records that all nodes agree about, and so to who may write to a volume.
 
 A volume has one owner at a time and an epoch that grows by one with every
 change of owner. The right to write is a `Claim`: this volume at this epoch.
-The rules are those of docs/architecture.md, and every implementation passes
-the same contract suite. Events are recorded in the same step as the change
-they tell of.
+The rules are those of docs/architecture.md. Nothing here knows etcd: etcd.py
+implements the interface, and every implementation passes the same contract
+suite. Events are recorded in the same step as the change they tell of.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Ownership(Protocol):
         """
 
     def start_move(self, volume: Volume, target: str) -> Move:
-        """`begin_move` and `lock_move` in one step."""
+        """`begin_move` and `lock_move` in one step; only tests ask for that."""
 
     def report_move(self, move: Move) -> bool:
         """Publish how far the copy is; whether the move is still current."""
@@ -174,9 +174,8 @@ class Ownership(Protocol):
         for volumes without replicas.
 
         Raises:
-            InUse: the owner, which is there, has it mounted, or another node has.
             Refused: the owner is another node, whose lease has not run out.
-            InUse: it is mounted, so the lease that mount was recorded with has not run out.
+            InUse: another node has it mounted, and so a lease that has not run out.
             StaleEpoch: the record is not the one given any more.
         """
 

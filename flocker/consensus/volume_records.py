@@ -1,4 +1,4 @@
-"""The transactions that make, change and take away the records of volumes."""
+"""The transactions that make, change and take away the records of volumes; promotions, too."""
 
 from __future__ import annotations
 

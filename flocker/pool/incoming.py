@@ -97,7 +97,7 @@ class Incoming:
 
     def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
         """See Pool.settle."""
-        # The program does not flush: a crash could leave a snapshot that looks complete and
+        # Applying a stream flushes nothing: a crash could leave a snapshot that looks complete and
         # has empty files. So would a disk that refuses what the kernel accepted.
         errors: list[FlockerError | None] = []
         try:

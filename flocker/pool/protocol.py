@@ -77,7 +77,9 @@ class Pool(Protocol):
         """Make an empty, writable volume, already flushed to disk."""
 
     def open(self, claim: Claim) -> Path:
-        """Absolute path of the writable volume.
+        """Absolute path of the writable volume, if it is at the claim's epoch.
+
+        Nothing is opened or mounted, so there is nothing to close.
 
         Raises:
             StaleEpoch: the pool was told of another owner.
@@ -85,7 +87,7 @@ class Pool(Protocol):
         """
 
     def is_open(self, volume_id: str) -> bool:
-        """True if a writable volume is here."""
+        """True if a writable volume is here, at whatever epoch: `open` may still refuse it."""
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
         """Those whose writable volume may differ from the newest snapshot here.

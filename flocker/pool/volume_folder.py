@@ -1,6 +1,6 @@
 """One volume's folder in a btrfs pool.
 
-live             writable subvolume; on the owner only
+live             the writable copy, a subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
 excess           bytes that `live` holds more than where it came from (note.py)
 epoch            the epoch `live` was made for, or the one that took it away (note.py)
