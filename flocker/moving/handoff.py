@@ -1,5 +1,8 @@
 """Bringing a volume to this node: the steps of a planned move, and waiting for it.
 
+This is the target's side: `Handoff` takes the steps, `Arrivals` has callers wait for them. The
+owner answers in peer_requests.py.
+
 The invariant: until `finish_move` the old owner has the volume and all of its
 data, so everything before it can be thrown away; after it this node has both,
 so everything after it can be done later.
@@ -41,7 +44,10 @@ REPORT_SECONDS = 1.0  # between two publications of a copy's progress
 
 
 class PeerOwners(Protocol):
-    """Requests of this node to a volume's owner. Every call may raise OwnerAway."""
+    """Requests of this node to a volume's owner. Every call may raise OwnerAway.
+
+    api/peer_client.py sends them, api/peer_api.py takes them there, peer_requests.py answers.
+    """
 
     def check_unused(self, volume: Volume) -> None:
         """Ask the owner whether anything uses the volume there.
@@ -61,7 +67,7 @@ class PeerOwners(Protocol):
 
 
 class Handoff:
-    """Moves volumes to `node` from owners that are alive and do not use them."""
+    """Moves volumes to this node from owners that are alive and do not use them."""
 
     def __init__(
         self,
@@ -240,7 +246,10 @@ class _Job:
 
 
 class _Publisher:
-    """Publishes the progress of a move now and then, and ends one that was cancelled."""
+    """Writes the progress of a move into its record, and ends one that was cancelled.
+
+    publisher.py is about something else: it publishes copies of volumes.
+    """
 
     def __init__(self, volume: Volume, move: Move, ownership: Ownership) -> None:
         self._volume = volume

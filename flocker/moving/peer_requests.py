@@ -1,4 +1,7 @@
-"""Answer what other nodes ask of a volume's owner when the volume is to move to them."""
+"""Answer what other nodes ask of a volume's owner when the volume is to move to them.
+
+They are the requests of `handoff.PeerOwners`, which come by way of api/peer_api.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class PeerRequests:
         self._demotion = demotion
 
     def refuse_if_used(self, name: str) -> None:
-        """Answer a peer that wants the volume.
+        """Answer a peer that wants the volume, and calls this `check_unused`.
 
         Raises:
             InUse: containers here use it.
@@ -65,7 +68,10 @@ class PeerRequests:
             return self._take_whole(volume)
 
     def put_away(self, name: str) -> None:
-        """Put the writable copy of a volume away if another node owns it by now."""
+        """Put the writable copy of a volume away if another node owns it by now.
+
+        A peer that has finished a move calls this `tell_moved`.
+        """
         volume = existing(self._ownership, name)
         if volume.owner != self._node and self._pool.is_open(volume.id):
             self._demotion.give_way(volume)

@@ -52,7 +52,7 @@ def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
 
 
 def lost(volume: Volume, state: ClusterState) -> OwnerLost:
-    """Why a volume whose owner is away cannot be had, and what to do."""
+    """The error that says why a volume whose owner is away cannot be had, and what to do."""
     copy = newest_copy(volume, state)
     if copy is None:
         way_on = f"no replica of it is on a node that is up; bring {volume.owner} back"
@@ -73,7 +73,7 @@ def lost(volume: Volume, state: ClusterState) -> OwnerLost:
 
 
 def missing(volume: Volume, state: ClusterState) -> Refused:
-    """Why a volume whose owner is there without it cannot be had, and what to do."""
+    """The error that says why a volume cannot be had whose owner is there without its data."""
     copy = newest_copy(volume, state)
     if copy is None:
         way_on = "and no replica of it is on a node that is up"

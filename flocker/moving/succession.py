@@ -23,7 +23,7 @@ def has_given_up(volume: Volume, state: ClusterState) -> bool:
 
 
 def is_away(volume: Volume, state: ClusterState) -> bool:
-    """Tell whether another node may take the volume over."""
+    """Tell whether another node may take the volume over: its owner is gone, or has given it up."""
     return volume.owner not in state.nodes or has_given_up(volume, state)
 
 

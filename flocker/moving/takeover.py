@@ -14,8 +14,8 @@ from flocker.pool.protocol import Pool
 class Takeover:
     """Makes this node's copies writable; of one volume one at a time.
 
-    A move that is about to end, a takeover and a person's promotion may meet. The later
-    one must not put a snapshot in the place of what containers already write to.
+    A move that is about to end, an automatic failover and a person's promotion may meet. The
+    later one must not put a snapshot in the place of what containers already write to.
     """
 
     def __init__(self, ownership: Ownership, pool: Pool) -> None:

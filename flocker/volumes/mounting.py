@@ -1,4 +1,7 @@
-"""Make a volume writable on this node for as long as the engine uses it."""
+"""Make a volume writable on this node for as long as the engine uses it.
+
+docs/architecture.md, "A mount", has the steps in their order.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ LEADER_POLL_SECONDS = 1.0  # while etcd cannot decide
 
 
 class Guarding(Protocol):
-    """Has this node's fence know of the volumes that others take over when it falls silent."""
+    """Has this node's fence know of the volumes that others take over when the node falls silent.
+
+    fence/guard.py implements it.
+    """
 
     def covering(self, volume: Volume, within: float) -> AbstractContextManager[None]:
         """Have the fence know of a volume before the block counts a use of it.
@@ -50,7 +56,8 @@ class Mounting:
 
     Args:
         guard: knows which volumes must be stopped when this node falls silent.
-        refuse: raises Refused if this node may not use a volume; called with the volume locked.
+        refuse: raises Refused if this node may not use a volume, as its pool cannot be written to
+            (giving_up.py); called with the volume locked.
         answer_seconds: how long a mount may wait for data or for other calls.
     """
 
@@ -117,6 +124,10 @@ class Mounting:
             return self._mount(existing(self._ownership, name), mount_id, deadline)
 
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
+        """Bring the volume here, then count one use of it, with all that a use needs before.
+
+        While the record of the mount is in etcd, no move can lock the volume. So it comes first.
+        """
         if volume.owner != self._node:
             volume = self._bring(volume, deadline)
         with self._use.locked(volume, max(0, deadline - time.monotonic())):
@@ -133,12 +144,20 @@ class Mounting:
         return mountpoint
 
     def _guarded(self, volume: Volume, deadline: float) -> AbstractContextManager[None]:
+        """The fence's cover for a new use, which only an auto volume needs."""
         if volume.failover != "auto":
             return nullcontext()
         return self._guard.covering(volume, max(0, deadline - time.monotonic()))
 
     def _bring(self, volume: Volume, deadline: float) -> Volume:
-        """Have the volume here, waiting for a node that is about to take it over."""
+        """Have a volume of another node moved here, and return the record that says so.
+
+        If its owner is lost, wait for whoever takes the volume over; that may be this node.
+
+        Raises:
+            OwnerLost: nobody takes it over in time, or nobody may without being told.
+            FlockerError: as Arrivals.bring.
+        """
         while True:
             state = self._mirror.state
             if has_given_up(volume, state):
@@ -195,6 +214,7 @@ class Mounting:
                     self._clear_mount(volume)
 
     def _clear_mount(self, volume: Volume) -> None:
+        """Take the record of the mount out of etcd, if etcd answers."""
         try:
             self._ownership.unmount(volume)
         except ControlPlaneAway as error:
