@@ -51,7 +51,8 @@ from flocker.volumes.removal import Removal
 from flocker.volumes.snapshots import Snapshots
 from flocker.volumes.upkeep import Upkeep
 
-# A machine that may not join answers them.
+# Nothing that is agreed. A machine that may not join answers them: its engine must be able to
+# unmount, and to list what there is.
 DRIVER_CALLS_THAT_CHANGE_NOTHING = (
     *("engine_started", "unmount", "describe", "describe_all", "status"),
 )
@@ -59,7 +60,10 @@ DRIVER_CALLS_THAT_CHANGE_NOTHING = (
 
 @dataclass(frozen=True)
 class Watches:
-    """The parts that keep this node from doing what only another one, or nobody, may do."""
+    """The parts that keep this node from doing what only another one, or nobody, may do.
+
+    api/watching.py is about something else: monitors that watch this node.
+    """
 
     standing: Standing
     pool_health: PoolHealth
@@ -92,7 +96,10 @@ class Chores:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that answer: the engine, operators and other nodes."""
+    """The parts that answer the engine (`driver`), nodes that move volumes (`requests`), operators.
+
+    An operator's requests are in volumes/requests.py.
+    """
 
     driver: Driver
     requests: PeerRequests

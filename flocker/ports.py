@@ -1,4 +1,7 @@
-"""The borders of a node, as its parts see them: what a test puts twins in the place of."""
+"""The borders of a node, as its parts see them: what a test puts twins in the place of.
+
+These are no ports of TCP. docs/architecture.md lists the classes behind them.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +39,14 @@ class Peers(
     PeerDigests,
     Protocol,
 ):
-    """The other nodes, as all parts of this one ask them."""
+    """The other nodes, as all parts of this one ask them.
+
+    Each part declares the requests that it sends; api/peer_client.py sends them all.
+    """
 
 
 class Containers(Protocol):
-    """This node's engine, besides what VolumeUse asks of it."""
+    """This node's engine, besides what VolumeUse asks of it: see engine/volume_use.py."""
 
     def volume_options(self, volume: str) -> dict[str, str] | None:
         """The options that were typed for a volume."""
@@ -53,7 +59,7 @@ class Containers(Protocol):
 
 
 class Fence(Guarding, Protocol):
-    """The daemon's side of this node's fence."""
+    """The daemon's side of this node's fence: fence/guard.py, not the process of fence/fence.py."""
 
     def listed(self) -> list[AutoVolume]:
         """The volumes that the fence is told of."""

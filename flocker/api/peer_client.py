@@ -42,7 +42,7 @@ OPERATION_SECONDS = 24 * 3600
 
 
 class HttpPeers:
-    """The other nodes, as this one asks them."""
+    """The other nodes, as this one asks them: `ports.Peers`, where each call is described."""
 
     def __init__(self, connections: PeerConnections) -> None:
         self._connections = connections

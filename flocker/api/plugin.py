@@ -72,7 +72,10 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 
 class Caller(Protocol):
-    """The other end of a connection: `request.state.caller`, set by the server."""
+    """The other end of a connection: `request.state.caller`, set by serving.py.
+
+    On the port for other machines that is a `callers.Caller`: who asks, not who waits.
+    """
 
     def has_gone(self) -> bool:
         """Tell whether nobody waits for the answer any more."""
@@ -98,6 +101,14 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
         is_for_nobody: bool = False,
         is_change: bool = False,
     ) -> None:
+        """Answer one call of the protocol.
+
+        Args:
+            undo: takes back what was done, if nobody waits for the answer by then.
+            is_for_nobody: do it although nobody waits for the answer.
+            is_change: write it to the journal, with who asked.
+        """
+
         def answer_known(body: Asked) -> Answer:
             verb = call.rpartition(".")[2].lower()
             about = getattr(body, "Name", "")
@@ -178,8 +189,9 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
 
     @app.exception_handler(FlockerError)
     def refuse(request: Request, error: Exception) -> JSONResponse:
-        # An engine that hears of the volume for the first time has nothing to forget, and must not
-        # wait long for a volume that is another driver's.
+        # A Get gets these as answers, too. While etcd is away that happens only to a name that this
+        # node has never heard of (Mirror.volume). Its engine has nothing to forget then, and must
+        # not wait long for a volume that is another driver's.
         if not isinstance(error, BadRequest | VolumeNotFound | ControlPlaneAway):
             return _unknown(request, str(error), 500)
         log.warning("%s refused: %s", request.scope["path"], error)

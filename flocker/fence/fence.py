@@ -90,7 +90,7 @@ class _Asking:
 
 
 class Fence:
-    """Watches one node's lease.
+    """Watches one node's lease, in a process of its own. The daemon's side of it is guard.py.
 
     Args:
         clock: seconds, as `boottime`.

@@ -1,5 +1,7 @@
 """After a lapse of this node's lease: stop what another node may have taken over meanwhile.
 
+The daemon does this, not the process of the fence: membership/announcer.py calls it.
+
 A virtual machine that was paused does not see the pause in any clock of its own, so its fence has
 nothing to act on. That the lease is a new one tells that it has lapsed. From then on nobody takes
 this node's volumes, so what etcd says of them is good for as long as the new lease lasts.

@@ -82,7 +82,7 @@ NO_LIST = AutoList(0, ())
 
 
 class LeaseFile:
-    """The files, in `folder` (/run/flocker)."""
+    """The three files, in `folder` (/run/flocker): the lease, the list, the fence's last look."""
 
     def __init__(self, folder: Path) -> None:
         private.make_folder(folder)

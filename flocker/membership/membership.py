@@ -122,7 +122,10 @@ Part = TypeVar("Part")
 def guarded(
     part: Part, check: Callable[[], None], free: Collection[str] = (), **instead: Callable[..., Any]
 ) -> Part:
-    """The same part, which may be used only while `check` does not refuse. See Guarded."""
+    """The same part, which may be used only while `check` does not refuse. See Guarded.
+
+    It has nothing to do with fence/guard.py, which guards volumes.
+    """
     return cast(Part, Guarded(part, check, free, **instead))
 
 
