@@ -54,7 +54,7 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("GET", "/copies/{volume_id}/snapshots/{number}/bytes"): Permission(
         _NODES, Rights.check_reader
     ),
-    ("POST", "/increments"): Permission(_NODES),  # of each volume asked for: see serve_peers
+    ("POST", "/increments"): Permission(_NODES),  # of each volume asked for: see peer_api
     ("GET", "/standing"): Permission(_NODES, is_for_retired=True),  # only whether it is
     ("GET", "/asides"): Permission(_PEOPLE),
     ("GET", "/upkeep/strays"): Permission(_PEOPLE),

@@ -1,10 +1,8 @@
-"""Replication ahead of time.
+"""The nodes that shall hold replicas of a volume, and the snapshots that must stay on a node.
 
-Owners publish what changed (publisher.py), replicas fetch it (follower.py). Here is what both go
-by.
-
-Which nodes are replicas follows from the cluster's state alone, so nothing has to be agreed about
-it.
+Both sides of replication go by this: owners publish what changed (publisher.py), replicas fetch
+it (follower.py). Which nodes are replicas follows from the cluster's state alone, so nothing has
+to be agreed about it.
 """
 
 from __future__ import annotations
