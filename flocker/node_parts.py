@@ -51,8 +51,8 @@ from flocker.volumes.removal import Removal
 from flocker.volumes.snapshots import Snapshots
 from flocker.volumes.upkeep import Upkeep
 
-# Nothing that is agreed. A machine that may not join answers them: its engine must be able to
-# unmount, and to list what there is.
+# They change nothing that the nodes agree about. A machine that may not join answers them: its
+# engine must be able to unmount, and to list what there is.
 DRIVER_CALLS_THAT_CHANGE_NOTHING = (
     *("engine_started", "unmount", "describe", "describe_all", "status"),
 )

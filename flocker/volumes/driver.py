@@ -1,4 +1,7 @@
-"""Everything that the engine may do with a volume, behind one door. Knows no HTTP."""
+"""Everything that the engine may do with a volume, behind one door. Knows no HTTP.
+
+A node that creates or removes a volume elsewhere for its own engine comes here, too (peer_api.py).
+"""
 
 from __future__ import annotations
 

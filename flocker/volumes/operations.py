@@ -1,4 +1,7 @@
-"""All that an operator may ask of a node: each command is done where the data is."""
+"""The commands that an operator may give a node: each is done where the data is.
+
+Four are elsewhere: purge, forget and import in upkeep.py, verify in care/verification.py.
+"""
 
 from __future__ import annotations
 
