@@ -3,6 +3,10 @@
     volumes/<id>/   one volume: see volume_folder.py
     trash/          what was removed or put aside: see trash.py
     reserve/        room for that when the pool is full: see reserve.py
+    written         the small write by which health.py tells whether the disk still takes any
+
+Other parts of the node keep files beside these: catalog.json is of consensus/mirror.py,
+observed.json of node/observed.py, verified.json of care/verification.py.
 
 A received snapshot is never made writable: that would drop the identity which
 increments are matched by (kdave/btrfs-progs#419). `live` is a snapshot of it.

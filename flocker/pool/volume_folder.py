@@ -7,7 +7,6 @@ epoch            the epoch `live` was made for, or the one that took it away (no
 record           the volume's record, for the day etcd is lost (note.py)
 snapshots/<n>    read-only subvolumes
 snapshots/<n>.epoch-<e>  <n> was taken at that epoch; this name may be there without <n>
-snapshots/<n>.parent     what <n> is built on while it arrives, if that was taken here
 snapshots/<n>.arriving   <n> is not known to be complete and on disk
 """
 
