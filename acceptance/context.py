@@ -32,6 +32,9 @@ class Notes:
 class Context(Protocol):
     """behave's context, which makes every attribute but the cluster anew for each scenario.
 
+    environment.py in the top folder puts them there; `visitor` is for scenarios tagged @browser,
+    and `swarm` for those tagged @swarm.
+
     `typed` and `answers` are what came of the step before: of a command, of several typed at once.
     """
 

@@ -47,7 +47,7 @@ class MobyCounter:
             raise ValueError(f"expected ok from {self._url}, got {answer!r}")
 
     def ping(self) -> bool:
-        """True if the app reaches its Redis."""
+        """True if the app reaches its database, Redis or Postgres."""
         return bool(self._request("GET", "/v1/ping", READ_SECONDS).json()["connected"])
 
     def _request(

@@ -1,4 +1,7 @@
-"""The app while it is moved from one node to another: how long it is away, for the report."""
+"""The app while it is moved from one node to another: how long it is away, for the report.
+
+gap.py asks the app and counts, gap_drawing.py draws what came of it.
+"""
 
 from __future__ import annotations
 

@@ -190,7 +190,10 @@ class Cluster:
         self._made.forget(self.nodes)
 
     def owner_of(self, volume: str) -> str | None:
-        """The node that owns a volume, as engines show it; None while there is no such volume."""
+        """The node that owns a volume, or None while there is no such volume.
+
+        The engine of the first node that is well is asked, whoever the owner is.
+        """
         return self.well_nodes[0].engine.volume_owners([volume]).get(volume)
 
     def owners(self) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Steps about moby-counter: what a visitor does in the page and sees there."""
+"""Steps about moby-counter: what a visitor does in the page and sees there.
+
+The stop with which a measured move begins is in operator_steps.py.
+"""
 
 from behave import given, then, when
 

@@ -1,4 +1,7 @@
-"""Steps about the operator: what is typed where, and what it answers."""
+"""Steps about the operator: what is typed where, and what it answers.
+
+One of them also begins to measure how long the app is away: `stop_app`.
+"""
 
 import json
 

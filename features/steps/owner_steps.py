@@ -1,4 +1,7 @@
-"""Steps about volumes: who owns them, who holds copies, where they can go, what engines show."""
+"""Steps about volumes: who owns them, who holds copies, where they can go, what engines show.
+
+The verbs are in volume_steps.py, what volumes say is in reading_steps.py.
+"""
 
 from behave import given, then, when
 
