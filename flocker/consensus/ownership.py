@@ -263,8 +263,8 @@ def existing(ownership: Ownership, name: str) -> Volume:
 def is_news(volume: Volume, copy: Copy, recorded: Volume | None, held: Copy | None) -> bool:
     """Tell whether a copy is to be recorded.
 
-    Not when the volume was removed or has had another owner since it was looked at, and not when
-    the node is known to hold a later part of it already: what a slow call says is old.
+    It is not, when the volume was removed or has had another owner since it was looked at. It is
+    not either, when the node is known to hold a later part of it: a slow call tells of the past.
 
     Args:
         volume: its record as it was when the copy was looked at.

@@ -1,11 +1,11 @@
 """Stops what uses failover=auto volumes before another node takes them: `python3 -m flocker.fence`.
 
-A process of its own, because the daemon may hang, be killed or not start, and
-small, because it must run when little else does. It looks at a clock and at two
-files on /run: when the node's lease was not renewed for two thirds of its length,
-containers on auto volumes are stopped through the engine, and what is left is
-killed by the kernel's mount tables. All of it is over two seconds before the lease is
-(docs/decisions/0029). At each look it says so, to systemd and in a third file for the daemon.
+It is a process of its own, because the daemon may hang, be killed or not start. It is small,
+because it must run when little else does. It looks at a clock and at two files on /run. When the
+node's lease was not renewed for two thirds of its length, the fence acts: it has the engine stop
+containers on auto volumes, and then kills each process that still has one mounted. All of that is
+over two seconds before the lease ends (docs/decisions/0029). The fence tells of each look, to
+systemd and in a third file for the daemon.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tell this node's fence which volumes it guards: no auto volume is used without it.
 
-The fence reads a list of volumes, and says at each look which list it has read. A volume is on the
-list by the record it is mounted with, and stays there for as long as a use of it is counted:
-the mirror of what the cluster agrees about may still be empty when the engine asks.
+The fence reads a list of volumes, and says at each look which list it has read. A mount puts its
+volume on the list by the record it has read, not by the mirror, which may still be empty then. The
+volume stays there for as long as a use of it is counted.
 """
 
 from __future__ import annotations

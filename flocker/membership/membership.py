@@ -1,8 +1,8 @@
 """Checks that this machine is the node that it is named after, and limits what it may do otherwise.
 
 Two machines of one name would both be the owner that a volume's record names, at the same epoch.
-So a name belongs to one machine (identity.py), and another one of that name does not join: it has
-no lease, it changes nothing that is agreed, and what uses a volume on it is stopped.
+So a name belongs to one machine (identity.py). Another one of that name does not join: it has no
+lease and changes nothing that is agreed, and whatever uses a volume on it is stopped.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 This is the target's side: `Handoff` takes the steps, `Arrivals` has callers wait for them. The
 owner answers in peer_requests.py.
 
-The invariant: until `finish_move` the old owner has the volume and all of its
-data, so everything before it can be thrown away; after it this node has both,
-so everything after it can be done later.
+The invariant: until `finish_move` the old owner has the volume and all of its data, so everything
+before it can be thrown away. After it this node has both, so everything after it can be done later.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The one way data comes to a node: snapshots fetched from a peer.
 
-Following a volume, handing it over, adding a replica and coming home all end
-here, so what is true of one is true of all: the newest snapshot both sides have
-is the parent, nothing half-received is ever seen, one stream at a time brings a
-volume, one that makes no progress is given up, and what cannot be applied as an
-increment is fetched whole.
+Replication, planned moves and promotions all fetch here, so what is true of one is true of all:
+the newest snapshot both sides have is the parent, and nothing half-received is ever seen. One
+stream at a time brings a volume, and one that makes no progress is given up. A snapshot that
+cannot be applied as an increment is fetched whole.
 
 Small increments of many volumes come in one stream (increments.py).
 """

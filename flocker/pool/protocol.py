@@ -198,14 +198,14 @@ class Pool(Protocol):
         """
 
     def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
-        """Stop being the owner: from now on only a claim of at least this epoch is honoured.
+        """Stop being the owner: from now on no claim of an earlier epoch is honoured.
 
-        Does nothing when a later epoch is there: the volume came back meanwhile.
-        Snapshots that the volume does not include, and what was written after all
-        snapshots, are not part of it: the writable copy, or the newest such snapshot if
-        that holds all of it, is put aside as a conflict, and the other ones are deleted.
-        Everything else stays, as parents for the way back. Safe to repeat; a call that
-        failed is finished by the next one.
+        It does nothing when a later epoch is there: the volume came back meanwhile.
+
+        Snapshots that the volume does not include, and writes after all snapshots, are not part
+        of it. The writable copy is put aside as a conflict, or the newest such snapshot if that
+        holds all of it; the other such snapshots are deleted. Everything else stays, as parents
+        for the way back. Safe to repeat; a call that failed is finished by the next one.
 
         Args:
             node: this one, for the name of what is put aside.

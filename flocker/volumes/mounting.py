@@ -126,7 +126,8 @@ class Mounting:
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
         """Bring the volume here, then count one use of it, with all that a use needs before.
 
-        While the record of the mount is in etcd, no move can lock the volume. So it comes first.
+        While the record of the mount is in etcd, no move can lock the volume. So the record is made
+        before the copy is looked at.
         """
         if volume.owner != self._node:
             volume = self._bring(volume, deadline)
