@@ -3,7 +3,7 @@ Feature: A volume outlives the node that has it
 
   When a node is lost, another node takes over its volumes from a copy: when a person says so, or
   automatically if they were created with failover=auto. A person, or Docker Swarm, starts the
-  containers there. A node that comes back does not get its volumes back.
+  containers there. After a takeover, a node that comes back does not get its volumes back.
 
   Rule: With failover=auto another node takes a volume over without a person
 
