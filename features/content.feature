@@ -1,5 +1,7 @@
 @normal @allure.epic:The_promises
-Feature: A volume arrives exactly as it was, or it stays
+Feature: A move keeps the content of a volume, or is refused
+
+  The README's section "What travels" lists what btrfs does not carry.
 
   Rule: A file keeps its owner, mode, links and holes in a move
 

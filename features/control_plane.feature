@@ -1,8 +1,10 @@
 @critical @fault @three_nodes @allure.epic:The_promises
-Feature: Nothing that runs depends on the control plane
+Feature: Containers keep running without the control plane
 
-  etcd is where the nodes agree who may write. While it is away nothing new can be agreed, and
-  everything else goes on: containers write, questions are answered from what each node knows.
+  The nodes agree in etcd who may write. While etcd is away, containers keep writing, and each node
+  answers questions from what it knows. Whatever needs a new decision is refused. Containers on
+  volumes with failover=auto are the exception: they are stopped after ten seconds, because another
+  node could take these volumes over.
 
   Rule: Containers keep running, and calls that need a decision are refused with the reason
 
@@ -32,7 +34,7 @@ Feature: Nothing that runs depends on the control plane
       Then "node2" is refused the volume "ticks" because the container on "node1" uses it
       And the volume "ticks" can move to "node2" when the container on "node1" has stopped
 
-  Rule: An answer that is not known is not "there is none"
+  Rule: A volume that cannot be looked up does not count as missing
 
     Scenario: An engine that starts while etcd is away forgets no volume and no label
       Given "node1" has created the volume "ticks" with
@@ -56,7 +58,7 @@ Feature: Nothing that runs depends on the control plane
         | node1 | what the volume "ticks" is | sales  |
       And "node1" can write "here" to the volume "ticks"
 
-  Rule: A control plane that is slow for a moment refuses nothing
+  Rule: A control plane that is slow for some seconds causes no refusal
 
     Scenario Outline: A disk that all nodes share holds etcd up while a container starts
       Given etcd is held up for <hold-up> seconds on all nodes

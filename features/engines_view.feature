@@ -1,8 +1,8 @@
 @normal @allure.epic:The_promises
 Feature: Every engine lists the volumes of the whole cluster
 
-  An engine knows its own containers only, and it takes its own local volumes first. Neither may cost
-  anybody a volume.
+  An engine knows only its own containers, and it prefers its own local volumes. Nobody may lose a
+  volume because of that.
 
   Rule: A clean-up on one node leaves other nodes their volumes
 
@@ -16,7 +16,7 @@ Feature: Every engine lists the volumes of the whole cluster
         | node  | question                | answer |
         | node1 | which volumes there are | demo   |
 
-    Scenario: Containers that a move left behind do not keep a volume from being removed
+    Scenario: Stopped containers on a former owner do not keep a volume from being removed
       Given moby-counter runs on "node1"
       And the operator has stopped moby-counter on "node1"
       And moby-counter runs on "node2"

@@ -1,13 +1,14 @@
 @critical @fault @slow @three_nodes @allure.epic:The_promises
 Feature: A volume outlives the node that has it
 
-  When a node is lost, another node continues its volumes from a copy: when a person says so, or
-  automatically where they were created with failover=auto. The node that comes back does not win.
+  When a node is lost, another node takes over its volumes from a copy: when a person says so, or
+  automatically if they were created with failover=auto. A person, or Docker Swarm, starts the
+  containers there. After a takeover, a node that comes back does not get its volumes back.
 
-  Rule: With failover=auto nobody has to be called
+  Rule: With failover=auto another node takes a volume over without a person
 
     @browser @blocker @power
-    Scenario Outline: The app goes on elsewhere soon after its node's death
+    Scenario Outline: The app starts on another node soon after its node's death
       Given "node1" has created the volume "demo" with
         | failover |
         | auto     |
@@ -91,9 +92,9 @@ Feature: A volume outlives the node that has it
         | takeover |
         | 45       |
 
-  Rule: Otherwise a person decides, knowing what it costs
+  Rule: Without failover=auto a person decides, and is told how old the copies are
 
-    Scenario: A refusal says what the copies lack, and how to go on from one
+    Scenario: A refusal says what the copies lack, and how to continue from one
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
       And "node1" has been cut off from the others
@@ -124,7 +125,7 @@ Feature: A volume outlives the node that has it
       And "node2" can clone what only "node1" had of the volume "ledger", as "ledger-of-node1"
       And "node2" reads all that the container on "node1" has written to the volume "ledger-of-node1"
 
-    Scenario: A person chooses the node that goes on
+    Scenario: A person chooses the node that continues
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
       And "node1" has been cut off from the others
@@ -135,7 +136,7 @@ Feature: A volume outlives the node that has it
       And "node3" reads all that had been copied of the volume "ledger"
 
     @power
-    Scenario: A node that comes back before anyone promoted has everything
+    Scenario: A node that comes back before anyone promoted has all writes
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
       And "node1" has lost its power
@@ -160,7 +161,7 @@ Feature: A volume outlives the node that has it
       Then "node3" reads "goodbye" in the volume "ledger"
       And "node3" owns the volume "ledger"
 
-    Scenario: A node that comes back with an empty disk goes on from a copy of another
+    Scenario: A node that comes back with an empty disk continues from a copy of another
       Given "node1" has written "hello" to the volume "ledger"
       And all nodes hold all of the volume "ledger"
       And the disk of "node1" has been replaced by an empty one

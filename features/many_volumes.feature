@@ -1,7 +1,7 @@
 @slow @normal @allure.epic:The_promises
-Feature: Three hundred volumes are as little trouble as three
+Feature: Three hundred idle volumes slow no node down
 
-  Rule: Many volumes slow nothing down
+  Rule: Lists and starts stay fast with three hundred idle volumes
 
     @three_nodes
     Scenario: Lists are fast, engines start as before, and idle drivers are idle

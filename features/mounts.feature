@@ -1,7 +1,7 @@
 @normal @allure.epic:The_promises
-Feature: A volume can be used in every way Docker has
+Feature: Docker's ways to use a volume work with the driver
 
-  Rule: The driver takes part in whatever Docker does with volumes
+  Rule: Read-only, shared, partial, unnamed and pre-filled volumes work as Docker promises
 
     Scenario: A container that may only read cannot write
       Given "node1" has written "kept" to the volume "notes"

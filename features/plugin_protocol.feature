@@ -1,12 +1,12 @@
 @normal @allure.epic:The_promises
-Feature: The driver stands whatever its engine asks
+Feature: The driver answers its engine correctly, whatever the engine asks
 
   An engine repeats a question when the answer got lost, asks in any order after a crash, and
-  passes on names as people typed them. Contract tests ask a driver everything that can be asked.
+  passes on names as people typed them. Contract tests ask a driver every call of the protocol.
 
   Rule: Asking again changes nothing
 
-    Scenario Outline: A volume that is there already is not made anew by <node>
+    Scenario Outline: A volume that exists already is not replaced by <node>
       Given "node1" has created the volume "notes"
       And "node1" has written "kept" to the volume "notes"
       When "<node>" creates the volume "notes"

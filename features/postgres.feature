@@ -1,8 +1,8 @@
 @critical @allure.epic:The_story
-Feature: The app moves with its data when Postgres keeps it, too
+Feature: The app also moves with its data in Postgres
 
-  The driver moves files and knows no database. With docker-compose.postgres.yml the same page has a
-  Postgres behind it, and a volume of its own.
+  The driver moves files and knows no database. With docker-compose.postgres.yml the same page keeps its
+  whales in Postgres, in another volume.
 
   Rule: A planned move takes nothing but Compose commands, and loses nothing
 
@@ -37,7 +37,7 @@ Feature: The app moves with its data when Postgres keeps it, too
   Rule: A whale that was acknowledged is on disk
 
     @browser @fault @slow
-    Scenario: The power fails on a node that has just answered, and the app goes on elsewhere
+    Scenario: The power fails on a node that has just answered, and the app starts on another node
       Given moby-counter runs with Postgres on "node1"
       And a visitor has placed 3 whales on "node1"
       When "node1" loses its power, and has it back
@@ -45,7 +45,7 @@ Feature: The app moves with its data when Postgres keeps it, too
       And the visitor finds the same whales on "node2"
       And "node2" owns the volume "demo-postgres"
 
-  Rule: Each database keeps its own whales
+  Rule: Redis and Postgres each keep their own whales
 
     @browser
     Scenario: The app changes over to Postgres, on one node

@@ -1,9 +1,9 @@
 @vm @power @fault @slow @critical @allure.epic:The_promises
 Feature: The power may go at any moment
 
-  A node's memory goes with its power, and with it whatever was not yet on its disk. What somebody was
-  told is done is done all the same. Containers as nodes cannot show this: their memory is that of the
-  machine they run on, which goes on.
+  A node that loses its power loses its memory, and all that was not yet on its disk. Writes that were
+  acknowledged must survive. Nodes that are containers cannot show this: their memory is that of the
+  machine they run on, which keeps running.
 
   Background:
     Given "node1" has created the volume "demo" with
@@ -22,7 +22,7 @@ Feature: The power may go at any moment
       And all nodes say that "node1" owns the volume "demo"
       And the pool of "node1" is clean
 
-  Rule: A move that was cut short can be made again, and loses nothing
+  Rule: A move that was interrupted can be repeated, and loses nothing
 
     @browser
     Scenario Outline: <loser> loses its power while the volume goes from node1 to node2

@@ -2,8 +2,8 @@
 Feature: A volume is in use as long as a container uses it, and not longer
 
   Engines and drivers are restarted, killed and upgraded while containers run. What each of them
-  remembers about who uses a volume must be true afterwards: a volume let go too early would get a
-  second writer, and one let go too late could never move again.
+  remembers about the use of a volume must be true afterwards. A volume that is released too early
+  would get a second writer; one that is never released could not move again.
 
   Rule: A volume that is in use stays where it is
 

@@ -2,7 +2,7 @@
 Feature: Copies of a volume follow it, so that a move ships only the rest
 
   A volume has one owner, and copies on the other nodes that follow it while containers write.
-  Whoever moves it later does not wait for what is there already.
+  A later move does not wait for data that is there already.
 
   Rule: A container's writes are soon on the other nodes
 

@@ -1,7 +1,7 @@
 @critical @allure.epic:The_promises
 Feature: Everybody may do what they need, and strangers nothing
 
-  A volume holds somebody's data. Each part of the cluster proves by a certificate who it is, and gets what its part needs.
+  A volume holds somebody's data. Each part of the cluster proves its role with a certificate, and may do what this role needs.
   SECURITY.md has the whole table.
 
   Rule: Strangers are turned away before they have asked

@@ -1,8 +1,9 @@
 @blocker @allure.epic:The_promises
 Feature: One node at a time writes to a volume
 
-  Two writers would ruin the data without anyone noticing. So a volume is refused while another
-  node uses it, and the answer says what to do.
+  Two writers would ruin the data without anyone noticing. So a mount is refused while another
+  node uses the volume, and the answer says what to do. A node that was paused as a whole may write
+  to its old copy for some seconds after it resumes; those writes are put aside.
 
   Rule: A volume in use elsewhere is refused
 
@@ -12,14 +13,14 @@ Feature: One node at a time writes to a volume
       Then it is refused because the container on "node1" uses it
       And the container on "node1" still writes
 
-    Scenario: The way is free when the container has stopped
+    Scenario: Another node gets the volume when the container has stopped
       Given a container on "node1" keeps writing to the volume "ledger"
       And "node2" is refused the volume "ledger" because the container on "node1" uses it
       When the operator stops the container on "node1"
       Then "node2" reads all that the container on "node1" has written to the volume "ledger"
       And "node2" owns the volume "ledger"
 
-  Rule: Of several that start at once, one wins
+  Rule: Of several containers that start at once, one gets the volume
 
     Scenario: Two nodes start the same new container at the same moment
       When "node1" and "node2" start a container with the volume "ledger" at once
@@ -32,10 +33,10 @@ Feature: One node at a time writes to a volume
       Then one of them succeeds, and the other is told which node has the volume "ledger"
       And the volume "ledger" still says "one"
 
-  Rule: A node that was replaced while it was paused never writes again
+  Rule: A node that was replaced while it was paused cannot change the new owner's data
 
     @fault @slow @pause @three_nodes
-    Scenario Outline: A node that was paused comes to, and finds that another has taken over
+    Scenario Outline: A paused node resumes after another has taken over, and is stopped
       Given "node1" has created the volume "ledger" with
         | failover |
         | auto     |

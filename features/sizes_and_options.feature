@@ -1,5 +1,5 @@
 @normal @allure.epic:What_an_operator_can_do
-Feature: A volume is what was asked for
+Feature: A volume has the size and options that were asked for
 
   Rule: A volume holds no more than its size
 
@@ -74,11 +74,11 @@ Feature: A volume is what was asked for
         | failover | sometimes | is not known        |
         | from     | nothing@1 | no volume 'nothing' |
 
-  Rule: Options that Docker does not pass on can be seen
+  Rule: Options that Docker did not pass to the driver are shown
 
     Scenario: A second node asks for another size, and Docker says yes
-      Docker asks no driver about options of a volume that exists. What it is really like is in
-      its status.
+      Docker asks no driver about the options of a volume that exists. The volume's status shows the
+      real ones.
 
       Given "node1" has created the volume "small" with
         | size  |

@@ -49,7 +49,7 @@ Feature: A volume can be restored to an earlier state
       Then the volume "shop-staging" says "test"
       And "node1" reads "real" in the volume "shop"
 
-    Scenario: A volume in use is not put back under its container
+    Scenario: A volume in use is not restored under its container
       Given a container on "node1" keeps writing to the volume "wiki"
       And "node1" has snapshotted the volume "wiki" as "before the upgrade"
       When "node1" restores the volume "wiki" to "before the upgrade"

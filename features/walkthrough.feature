@@ -1,11 +1,11 @@
 @readme @critical @allure.epic:The_story
 Feature: A web app moves to another server with its data
 
-  docs/walkthrough.md tells this story in ten steps. Every command that it or the README shows is
-  typed here as it stands there, by a shell on a node or in the repository's folder. A command that
-  changes there has to change here too.
+  docs/walkthrough.md tells this story in ten steps. Each command that this page or the README shows
+  is typed in a scenario in the same words, by a shell on a node or in the repository. A command that
+  changes there has to change in the scenario too.
 
-  Rule: The nodes are there for whoever has Vagrant
+  Rule: Anybody with Vagrant can start the nodes
 
     @demo @vagrant
     Scenario: The nodes are started, and anyone can log in

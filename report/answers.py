@@ -10,7 +10,7 @@ from report.promises import Promises, Trial, Verdict
 
 PROMISED = "An app moves to another server with all its data."
 INTRODUCTION = "This project promises that an app moves to another server with all its data."
-ONE_WRITER = "Only one server at a time can write to a volume."
+ONE_WRITER = "Only one server at a time can change a volume's data."
 NOT_MEASURED = "Not measured in this run."
 
 
@@ -123,8 +123,8 @@ def _how_long(promises: Promises, away: Figure | None, started: Figure | None) -
 
 def _what_is_lost(lag: Figure | None, takeover: Figure | None) -> Answer:
     details = [
-        "What a replica has survives. The dead server's disk keeps the rest, and "
-        "flocker conflicts lists it when the server is back."
+        "Writes that reached a replica survive. The rest stays on the dead server's disk, and "
+        "flocker conflicts lists it when the server is back. Many busy volumes lag more."
     ]
     if lag is not None:
         details.append(f"{lag}.")

@@ -72,7 +72,7 @@ def health(status: Status) -> tuple[int, dict[str, Any]]:
     problems = []
     if not status["is_connected"]:
         problems.append(
-            "etcd does not answer: containers go on, but what needs a decision is refused"
+            "etcd does not answer: containers keep running, but new mounts and moves are refused"
         )
     if _pool(status) is None:
         problems.append("it is not known how full the pool is")

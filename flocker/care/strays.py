@@ -197,7 +197,7 @@ class Strays:
             raise Refused(
                 f"etcd has an older one (epoch {volume.epoch}, owned by {volume.owner}) than what "
                 f"is on {self._node} (epoch {newer.epoch}), as when a backup of it was restored; "
-                f"`flocker import {volume.name}` typed there goes on from what is there"
+                f"`flocker import {volume.name}` typed there continues from the newer state"
             )
         self._pool.keep_record(volume)
         self._kept[volume.id] = (volume, time.monotonic())

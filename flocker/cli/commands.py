@@ -88,13 +88,13 @@ def move(
         typer.Option(metavar="NODE", help="Target node; this node by default.", show_default=False),
     ] = None,
     cancel: Annotated[
-        bool, typer.Option("--cancel", help="End the move that the volume is on, at any node.")
+        bool, typer.Option("--cancel", help="Cancel the volume's move, whatever its target.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Move a volume to another node ahead of time.
 
-    No container may use the volume meanwhile. Its next mount there has nothing left to fetch.
+    No container may use the volume meanwhile. The next mount there has nothing left to fetch.
     """
     if cancel and to is not None:
         raise Failed("say --to NODE to move it, or --cancel to end its move", WRONGLY_TYPED)
@@ -141,8 +141,8 @@ def promote(
 def conflicts(context: typer.Context, as_json: AsJson = False) -> None:
     """List copies with writes that only a replaced owner had.
 
-    Such a copy is put aside on the node of that owner and kept for the retention. The list shows
-    the command that brings it back.
+    Such a copy is put aside on the node of that owner, and kept for seven days unless
+    FLOCKER_RETENTION_DAYS says otherwise. The list shows the command that brings it back.
     """
     _tell(_ask(context, "conflicts", as_json), as_json, wording.conflicts)
 
@@ -175,10 +175,10 @@ def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson =
 def prune(context: typer.Context, reference: Snapshot, as_json: AsJson = False) -> None:
     """Delete a snapshot, and free the room that only it needs.
 
-    Volumes that were made from it stay. This cannot be undone.
+    Volumes that were made from the snapshot stay. This cannot be undone.
     """
     body = {"reference": reference}
-    answer = _order(context, "prune", body, f"giving up {reference}", as_json)
+    answer = _order(context, "prune", body, f"deleting {reference}", as_json)
     _tell(answer, as_json, wording.pruned)
 
 
@@ -200,7 +200,7 @@ def clone(
         str,
         typer.Argument(
             metavar="REF",
-            help="Of what: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy put aside; "
+            help="The state: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy put aside; "
             "demo, the volume as it is now.",
             show_default=False,
         ),
@@ -233,7 +233,7 @@ def purge(
     ] = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Everything, except copies that only a replaced owner had."),
+        typer.Option("--all", help="All of them, except copies that only a replaced owner had."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -262,7 +262,7 @@ def forget(
 ) -> None:
     """Give up a volume or a node that is gone for good.
 
-    Refused while the data may still be had. A node must have been silent for ten minutes, and its
+    Refused while the data may come back. A node must have been silent for ten minutes, and its
     volumes promoted. A volume's owner must have been forgotten, and no node may have a copy.
     """
     answer = _order(context, "forget", {"name": name}, f"forgetting {name}", as_json)
@@ -281,7 +281,7 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make data on this node that has no record a volume again.
+    """Make a volume from data on this node that has no record in etcd.
 
     Such data remains when etcd was lost, or comes with a disk of another cluster; `flocker
     status` shows it under PROBLEMS. Refused if another node has a newer state of it.
@@ -326,7 +326,7 @@ def resize(
         str,
         typer.Argument(
             metavar="SIZE|none",
-            help="The most it may hold, e.g. 512MiB or 2g; none for as much as the pool has.",
+            help="New limit, e.g. 512MiB or 2g; none removes the limit.",
             show_default=False,
         ),
     ],

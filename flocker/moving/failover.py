@@ -189,7 +189,7 @@ class Failover:
             raise Refused(
                 f"the newest copy of volume '{volume.name}' is on {copy.node} and cannot be "
                 f"fetched: {failure}; try again, or type `flocker promote --here {volume.name}` to "
-                f"go on from the copy of {self._node}, complete up to "
+                f"continue from the copy of {self._node}, complete up to "
                 f"{complete_until(volume, own, state)}"
             )
         log.warning("volume '%s': a newer copy is left out: %s", volume.name, failure)

@@ -22,6 +22,6 @@ def shortages(usage: Usage) -> list[str]:
 def _sentence(what: str, free_bytes: int) -> str:
     free = about(free_bytes) if free_bytes else "no room"
     return (
-        f"the pool is nearly full: {free} left{what}; `flocker trash` lists what was removed, "
-        "`flocker purge` frees its room now"
+        f"the pool is nearly full: {free} left{what}; `flocker trash` lists removed volumes, and "
+        "`flocker purge` with the name of one frees its room now"
     )

@@ -208,7 +208,7 @@ def _refuse_if_it_can_be_had(volume: Volume, state: ClusterState) -> None:
     if others:
         raise Refused(
             f"{', '.join(others)} holds a copy of volume '{volume.name}'; "
-            f"`flocker promote {volume.name}` typed there goes on from it"
+            f"`flocker promote {volume.name}` typed there continues from it"
         )
     if volume.owner in state.seen:
         raise Refused(
