@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
-    *("docs/walkthrough.md", "docs/operations.md", "box/README.md"),
+    *("docs/walkthrough.md", "docs/operations.md", "docs/architecture.md", "box/README.md"),
 )
 PACKAGES = ("acceptance", "app", "bench", "box", "flocker", "host", "report")
 MOST_WORDS = 30
