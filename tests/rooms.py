@@ -106,7 +106,7 @@ SUITE = Rooms(
 
 
 def circles(edges: dict[str, set[str]]) -> set[str]:
-    """Whatever leads back to itself."""
+    """The packages from which imports lead back to them."""
     return {each for each in edges if each in _reachable(edges, each)}
 
 

@@ -1,4 +1,4 @@
-"""What a node answers other nodes: HTTP over mutual TLS, on one port.
+"""The routes of a node for other nodes: HTTP over mutual TLS, on one port.
 
     POST /volumes/<name>/check-unused      anything using it? 409 names it
     POST /volumes/<name>/prepare           take a snapshot before a move

@@ -1,6 +1,6 @@
 """Ownership kept in etcd: every change is one compare-and-swap transaction (transactions.py).
 
-What the transactions are about is in modules of their own; here they are one.
+Modules of their own hold the subjects of transactions; this class is made of them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The form of every change in etcd: read, compare, and change only what is still the same.
 
-What a change depends on is read first, compared with what it is meant to be, and the
-change is made only if none of it has changed since. If something has, all of that is done
-again, and so it is when an answer got lost on the way: a change that was made already is
-then found to be made.
+A change first reads the records that it depends on and compares them with what they are meant
+to be. It is made only if none of them has changed since. Otherwise, and when an answer got lost
+on the way, all of that is done again: a change that was made already is then found to be made.
 
 A transaction may be executed twice, or long after it was asked: a member that gave no answer
 continues when it can. So each transaction changes something that it compares, and cannot succeed

@@ -11,7 +11,7 @@ observed.json of node/observed.py, verified.json of care/verification.py.
 A received snapshot is never made writable: that would drop the identity which
 increments are matched by (kdave/btrfs-progs#419). `live` is a snapshot of it.
 
-What takes the place of something is made beside it, flushed, and then renamed;
+A replacement is made beside the original, flushed, and then renamed;
 the file system keeps the order of renames. So a crash leaves the one or the
 other, whole, and what it left over is cleared away when the pool is opened.
 
@@ -135,7 +135,7 @@ class BtrfsPool:
             if is_whole and (folders := _folders_inside(live)):
                 raise LeavesBehind(folders)
             make_ordinary(live)
-            # What is only in memory has not moved the generation: "unchanged" is true only after
+            # Writes in memory have not moved the generation yet: "unchanged" is true only after
             # a flush. "Changed" needs none, and so saves a commit.
             if not self._changes.has_changed(claim.volume_id):
                 self._live.flush(claim.volume_id)

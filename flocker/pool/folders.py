@@ -36,7 +36,7 @@ class Folders:
             yield folder
 
     def all(self) -> list[VolumeFolder]:
-        """Those that there are."""
+        """The folders that exist."""
         return [VolumeFolder(path) for path in self.top.iterdir()]
 
     def ids(self) -> list[str]:

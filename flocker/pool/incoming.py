@@ -34,7 +34,7 @@ class Incoming:
         self._folders = folders
         self._writeback = writeback
         self._sizes = sizes
-        # What is being received, by volume id and number, and which of that is not wanted any more.
+        # Snapshots being received, by volume id and number, and those not wanted any more.
         self._arriving: dict[tuple[str, int], Snapshot] = {}
         self._called_off: set[tuple[str, int]] = set()
 

@@ -153,7 +153,7 @@ class TakingAway:
     def _step_back(self, folder: VolumeFolder, volume: Volume, node: str) -> Aside | None:
         """Leave nothing but what the volume includes; the newest of the rest is put aside.
 
-        Whatever stops this half-way, the newest state is still here, and the next call finds it.
+        If anything stops this half-way, the newest state is still here, and the next call finds it.
         """
         self._live.flush(volume.id)
         is_open = folder.live.is_dir()

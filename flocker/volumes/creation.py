@@ -108,7 +108,7 @@ class Creation:
     def _other(self, source: Reference) -> str:
         """The node that put a copy aside which is not here.
 
-        Whether it is there only that node can tell, also when it is away.
+        Only that node can tell if the copy is there, so an absent node is named too.
         """
         state = self._mirror.state
         others = (state.nodes.keys() | state.seen.keys()) - {self._node}

@@ -47,7 +47,7 @@ def view(*members: Etcd) -> EtcdOwnership:
 
 @contextmanager
 def following(ownership: EtcdOwnership) -> Iterator[list[ClusterState | ControlPlaneAway]]:
-    """What a daemon is told: every ClusterState, and every time that etcd is away."""
+    """News for a daemon: every ClusterState, and every time that etcd is away."""
     told: list[ClusterState | ControlPlaneAway] = []
     stopping = threading.Event()
 
