@@ -92,10 +92,11 @@ without-nodes:
 	nice $(MAKE) --keep-going unit contract BESIDE= >$(TESTS_LOG) 2>&1; status=$$?; \
 	cat $(TESTS_LOG); exit $$status
 
-check: tools ## format, lint, types
+check: tools ## format, lint, types, plain sentences
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+	@$(PYTEST) tests/unit/test_prose.py
 
 audit: tools ## ask a database of advisories about the locked Python packages
 	@.venv/bin/python -m host.audit
