@@ -1,4 +1,4 @@
-"""What the report was given, read back from Allure."""
+"""The attachments of the report, read back from Allure."""
 
 from __future__ import annotations
 

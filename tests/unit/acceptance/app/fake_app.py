@@ -16,7 +16,7 @@ WHALES = [Whale(10, 20), Whale(300, 40)]
 
 @dataclass
 class FakeApp:
-    """What one address answers with; may be changed while it serves."""
+    """The answers of one address; they may be changed while it serves."""
 
     address: str
     status: int = 200

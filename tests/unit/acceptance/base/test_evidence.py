@@ -1,4 +1,4 @@
-"""What ends up in the report, read back from what Allure was given."""
+"""Evidence as the report gets it, read back from what Allure was given."""
 
 from __future__ import annotations
 

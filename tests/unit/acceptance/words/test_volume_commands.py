@@ -1,4 +1,4 @@
-"""What a verb types does what it says, tried by a shell on a folder in a volume's place."""
+"""Each verb's command does its work, tried by a shell on a folder in a volume's place."""
 
 from __future__ import annotations
 

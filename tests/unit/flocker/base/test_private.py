@@ -14,7 +14,7 @@ import flocker
 from flocker.base import private
 
 MODULES = sorted(Path(flocker.__file__).parent.rglob("*.py"))
-# What makes content of volumes or no files at all.
+# Modules that write the content of volumes, or no files at all.
 WRITES_ELSEWHERE = {"private.py"}
 WRITES = re.compile(r"\.write_text\(|\.write_bytes\(|open\([^)]*[\"'][wax]b?[\"']|\.touch\(\)")
 

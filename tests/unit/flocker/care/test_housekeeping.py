@@ -52,7 +52,7 @@ Start = Callable[[], None]
 
 
 class Housework:
-    """What is done now and then besides announcing and tidying; notes that it was."""
+    """The chores besides announcing and tidying; each notes that it was done."""
 
     def __init__(self) -> None:
         self.resumed = threading.Event()
