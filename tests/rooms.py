@@ -90,7 +90,11 @@ class Rooms:
 
 
 REPOSITORY = Rooms(
-    "", ("flocker", "host", "box", "report", "acceptance", "bench", "features", "environment")
+    "",
+    (
+        *("flocker", "host", "box", "report", "acceptance", "bench", "judge"),
+        *("features", "environment"),
+    ),
 )
 DRIVER = Rooms(
     "flocker",

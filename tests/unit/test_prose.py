@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
-    *("docs/walkthrough.md", "docs/operations.md", "docs/architecture.md", "box/README.md"),
+    *("docs/walkthrough.md", "docs/operations.md", "docs/architecture.md", "docs/judge.md"),
+    "box/README.md",
 )
-PACKAGES = ("acceptance", "app", "bench", "box", "flocker", "host", "report")
+PACKAGES = ("acceptance", "app", "bench", "box", "flocker", "host", "judge", "report")
 MOST_WORDS = 30
 MOST_WORDS_ON_AVERAGE = 16
 

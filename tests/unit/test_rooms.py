@@ -38,8 +38,19 @@ def test_an_import_that_points_up_is_named() -> None:
     assert "acceptance.nodes.node imports acceptance.base.command" in upside_down.upward()
 
 
-@pytest.mark.parametrize("package", ["acceptance", "bench", "features", "environment"])
+@pytest.mark.parametrize("package", ["acceptance", "bench", "judge", "features", "environment"])
 def test_the_suite_and_the_driver_know_nothing_of_each_other(package: str) -> None:
     imports = REPOSITORY.room_imports()
     assert "flocker" not in imports[package]
     assert package not in imports["flocker"]
+
+
+def test_the_judge_knows_nothing_of_nodes_but_where_it_runs_on_them() -> None:
+    strangers = {
+        f"{module} imports {each}"
+        for module, imported in REPOSITORY.imports().items()
+        if REPOSITORY.room_of(module) == "judge" and not module.startswith("judge.nodes")
+        for each in imported
+        if REPOSITORY.room_of(each) not in ("judge", "report")
+    }
+    assert strangers == set()

@@ -1,0 +1,1 @@
+"""Clients: random requests of people, engines and apps, the same for every machine."""
