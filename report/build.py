@@ -7,8 +7,10 @@ from pathlib import Path
 
 from report import answers, page, promises, tally
 from report.allure import result_ids, write_allure
+from report.moments import tell
 from report.offline import check_offline
 from report.other_runs import read_matrix, read_random_runs
+from report.player import load, record
 from report.results import Result, read_results
 from report.story import find_story
 from report.trend import remember, run_of
@@ -46,12 +48,14 @@ def _collect(project: Path) -> page.Page:
     figures = answers.headlines(judged.trials)
     tests = _other_tests(build / "junit")
     failed = sum(failed for _, failed in tests.values())
+    story = find_story(results)
     return page.Page(
         verdict=answers.verdict(judged, failed),
         summary=answers.summary(judged, figures),
         answers=answers.answers(judged, figures, failed),
         promises=judged,
-        story=find_story(results),
+        story=story,
+        player=load(record(tell(story))) if story else None,
         links=_links(project, results),
         facts=_facts(build / "environment.json"),
         tests=tests,

@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from report.answers import Answer
 from report.other_runs import Matrix, RandomRun
+from report.player import Player
 from report.promises import Promises, Verdict
 from report.results import Result
-from report.story import Story
+from report.story import Picture, Story
 from report.trend import SHOWN, Run
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +39,7 @@ class Page:
     answers: Sequence[Answer]
     promises: Promises
     story: Story | None
+    player: Player | None
     links: Mapping[str, str]
     facts: Mapping[str, str]
     tests: Mapping[str, tuple[int, int]]
@@ -76,7 +78,11 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"mark": MARKS.__getitem__, "seconds": _seconds}
+    templates.filters |= {
+        "mark": MARKS.__getitem__,
+        "seconds": _seconds,
+        "picture_list": _picture_list,
+    }
     logo = base64.b64encode((HERE / "logo.svg").read_bytes()).decode()
     return templates.get_template("index.html").render(
         page=page, verdicts=Verdict, now=datetime.now(UTC), logo=f"data:image/svg+xml;base64,{logo}"
@@ -86,3 +92,10 @@ def render(page: Page) -> str:
 def _seconds(result: Result) -> str:
     seconds = (result.stop - result.start) / 1000
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _picture_list(pictures: Sequence[tuple[float, Picture]]) -> list[dict[str, object]]:
+    """The pictures of a recording, as the script of the page reads them."""
+    return [
+        {"at": at, "caption": picture.caption, "source": picture.source} for at, picture in pictures
+    ]

@@ -113,7 +113,7 @@ def find_story(results: Sequence[Result]) -> Story | None:
         if result.status == "passed" and len(pictures) > 1 and gaps:
             return Story(
                 result,
-                tuple(Picture(each.name, _inlined(each)) for each in pictures),
+                tuple(Picture(each.name, inlined(each)) for each in pictures),
                 read_gap(gaps[-1]),
                 tuple(_commands(result)),
             )
@@ -160,5 +160,6 @@ def _changes(owners: Attachment) -> tuple[Change, ...]:
     return tuple(row for row in rows if row.before != row.after)
 
 
-def _inlined(picture: Attachment) -> str:
+def inlined(picture: Attachment) -> str:
+    """A picture as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(picture.path.read_bytes()).decode()}"

@@ -13,7 +13,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from acceptance.base.waiting import eventually_true
+from acceptance.base.waiting import eventually, eventually_true
 from report.allure import MODULES
 from report.build import write_report
 from report.offline import external_loads
@@ -27,6 +27,7 @@ AXE = MODULES / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
 WIDTHS = (360, 768, 1400)
 SCHEMES = ("light", "dark")
+PLAYED_SECONDS = 60  # for a recording of ten
 ANSWERS = {
     "What is promised?": "An app moves to another server with all its data.",
     "Is it true today?": "No",
@@ -108,6 +109,23 @@ def test_every_part_with_data_is_there(page: Path, browser: Chromium) -> None:
     browser.show(page)
     shown = browser.run("return [...document.querySelectorAll('section[id]')].map(each => each.id)")
     assert shown == ["story", "promises", "not-tried", "runs", "drivers", "random-runs"]
+
+
+def test_the_story_is_played_with_the_keyboard(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    caption = "return document.getElementById('seen-caption').textContent"
+    assert browser.run(caption) == "The visitor has not opened the app yet"
+    browser.run("document.querySelector('#terminal .ap-playback-button').focus()")
+    press(browser, Keys.ENTER)
+    for seen in ("The page on node1", "The page on node2"):
+        eventually(lambda: browser.run(caption), is_=seen, within=PLAYED_SECONDS)
+    assert browser.run("return document.getElementById('seen').naturalWidth") > 0
+    eventually_true(
+        lambda: str(browser.run("return document.getElementById('terminal').innerText")),
+        lambda text: "The app was away for 3.1 s." in text,
+        what="the end of the recording",
+        within=PLAYED_SECONDS,
+    )
 
 
 def test_every_scenario_that_ran_links_to_itself_in_allure(page: Path, browser: Chromium) -> None:

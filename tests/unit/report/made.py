@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+
+from PIL import Image
 
 from report import attachments
 from report.figure import Figure
 from report.identity import Place
 from report.promises import Planned
 from report.results import Attachment, Result, Step
+from report.story import Story, find_story
 
 RULE = "Data follows the app"
 START = 1_795_000_000_000
+UP = "vagrant@node1:~$ docker-compose up -d\nContainer started\n\n[exit status 0 after 7.5 s]\n"
+PS = "vagrant@node2:~$ docker ps\nNAMES\nweb\n\n[exit status 0 after 0.2 s]\n"
+GAP = "seconds,address,outcome\n0.00,10.0.0.1,correct\n2.40,10.0.0.2,correct\n"
 
 
 def place(rule: str = RULE, feature: str = "Moves", severity: str = "normal") -> Place:
@@ -61,3 +68,27 @@ def history_line(results: list[Result]) -> str:
         for each in results
     }
     return json.dumps({"testResults": shown})
+
+
+def told_story(folder: Path) -> Story:
+    """A move from node1, whose page is blue, to node2, whose page is green."""
+    told = result(
+        "The app moves",
+        steps=(
+            step(attachment(folder, "txt", UP, "node1$ docker-compose up -d")),
+            step(attachment(folder, attachments.PICTURE, png("blue"), "The page on node1")),
+            step(attachment(folder, "txt", "a whale\n", "a whale was placed")),
+            step(attachment(folder, attachments.GAP, GAP)),
+            step(attachment(folder, attachments.PICTURE, png("green"), "The page on node2")),
+            step(attachment(folder, "txt", PS, "node2$ docker ps")),
+        ),
+    )
+    found = find_story([told])
+    assert found is not None
+    return found
+
+
+def png(colour: str) -> bytes:
+    kept = io.BytesIO()
+    Image.new("RGB", (1280, 800), colour).save(kept, "PNG")
+    return kept.getvalue()

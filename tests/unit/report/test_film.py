@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from report import attachments, film, screen
+from report import film, screen
+from report.moments import LAST_SECONDS, LONGEST_WAIT_SECONDS, Typed, read_typed, tell, tell_command
 from report.screen import Screen
-from report.story import Story, find_story
-from tests.unit.report.made import attachment, result, step
-
-UP = "vagrant@node1:~$ docker-compose up -d\nContainer started\n\n[exit status 0 after 7.5 s]\n"
-PS = "vagrant@node2:~$ docker ps\nNAMES\nweb\n\n[exit status 0 after 0.2 s]\n"
-GAP = "seconds,address,outcome\n0.00,10.0.0.1,correct\n2.40,10.0.0.2,correct\n"
-
-
-def png(colour: str) -> bytes:
-    kept = io.BytesIO()
-    Image.new("RGB", (1280, 800), colour).save(kept, "PNG")
-    return kept.getvalue()
+from report.story import Story
+from tests.unit.report.made import attachment, told_story
 
 
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
-    told = result(
-        "The app moves",
-        steps=(
-            step(attachment(tmp_path, "txt", UP, "node1$ docker-compose up -d")),
-            step(attachment(tmp_path, attachments.PICTURE, png("blue"), "The page on node1")),
-            step(attachment(tmp_path, "txt", "a whale\n", "a whale was placed")),
-            step(attachment(tmp_path, attachments.GAP, GAP)),
-            step(attachment(tmp_path, attachments.PICTURE, png("green"), "The page on node2")),
-            step(attachment(tmp_path, "txt", PS, "node2$ docker ps")),
-        ),
-    )
-    found = find_story([told])
-    assert found is not None
-    return found
+    return told_story(tmp_path)
 
 
 def test_a_command_is_typed_then_answers_and_pictures_stay_beside_it(story: Story) -> None:
-    frames = film.shoot(story)
+    frames = film.shoot(tell(story))
     assert frames[0].screen == Screen(lines=("node1$ ",))
     shown = [frame.screen for frame in frames]
     assert shown[-1].lines == (
@@ -56,30 +33,28 @@ def test_a_command_is_typed_then_answers_and_pictures_stay_beside_it(story: Stor
 
 
 def test_waits_are_cut_to_a_second_and_short_ones_are_not(story: Story) -> None:
-    frames = film.shoot(story)
+    frames = film.shoot(tell(story))
     waited = {frame.screen.lines[-1]: frame.seconds for frame in frames if frame.screen.lines}
     asked = [frame.seconds for frame in frames if frame.screen.lines[-1].endswith("up -d")]
-    assert asked[-1] == film.LONGEST_WAIT_SECONDS
-    assert waited["web"] == film.LAST_SECONDS
+    assert asked[-1] == LONGEST_WAIT_SECONDS
+    assert waited["web"] == LAST_SECONDS
 
 
 def test_a_terminal_shows_its_last_lines_and_wraps_long_ones() -> None:
-    take = film.Take()
     long = "x" * (film.COLUMNS + 1)
     output = (*(str(number) for number in range(film.LINES)), long)
-    film._shoot_command(take, film.Typed("node1", "true", output, 0.1))
-    lines = take.screen.lines
+    lines = film.shoot(tell_command(Typed("node1", "true", output, 0.1)))[-1].screen.lines
     assert len(lines) == film.LINES
     assert lines[-2:] == ("x" * film.COLUMNS, "x")
 
 
 def test_a_text_that_is_no_command_is_left_out(tmp_path: Path) -> None:
     journal = attachment(tmp_path, "txt", "$ looks like one\nbut has no end\n", "journal")
-    assert film.read_typed(journal) is None
+    assert read_typed(journal) is None
 
 
 def test_the_film_moves_and_begins_again(story: Story, tmp_path: Path) -> None:
-    frames = [(frame.screen, frame.seconds) for frame in film.shoot(story)]
+    frames = [(frame.screen, frame.seconds) for frame in film.shoot(tell(story))]
     screen.write_film(frames, tmp_path / "film.gif")
     with Image.open(tmp_path / "film.gif") as made:
         assert made.size == screen.SIZE

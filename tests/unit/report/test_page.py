@@ -24,6 +24,7 @@ def page(*results: Result, tests: dict[str, tuple[int, int]] | None = None) -> P
         answers=answers.answers(promises, {}, 0),
         promises=promises,
         story=None,
+        player=None,
         links={each.history_id: f"allure/index.html#{each.history_id}" for each in results},
         facts={},
         tests=tests or {},

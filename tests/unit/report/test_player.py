@@ -1,0 +1,39 @@
+"""The recording that the first page plays: an asciicast, and the pictures that go with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from report.moments import LAST_SECONDS, tell
+from report.player import COLUMNS, LINES, record
+from tests.unit.report.made import told_story
+
+
+def test_what_was_typed_is_played_with_its_real_output(tmp_path: Path) -> None:
+    header, *events = map(json.loads, record(tell(told_story(tmp_path))).cast.splitlines())
+    assert header == {"version": 2, "width": COLUMNS, "height": LINES}
+    shown = "".join(text for _, kind, text in events if kind == "o")
+    assert shown.split("\r\n") == [
+        *("node1$ docker-compose up -d", "Container started", "  (7.5 s)"),
+        *("node2$ docker ps", "NAMES", "web"),
+        *("The app was away for 2.4 s.", ""),
+    ]
+
+
+def test_times_never_go_back_and_the_end_stays(tmp_path: Path) -> None:
+    recording = record(tell(told_story(tmp_path)))
+    at = [json.loads(line)[0] for line in recording.cast.splitlines()[1:]]
+    assert at == sorted(at)
+    assert at[-1] == recording.seconds
+    assert at[-1] - at[-2] >= LAST_SECONDS - 0.01
+
+
+def test_each_picture_comes_after_what_led_to_it(tmp_path: Path) -> None:
+    recording = record(tell(told_story(tmp_path)))
+    events = [json.loads(line) for line in recording.cast.splitlines()[1:]]
+    marked = [(at, text) for at, kind, text in events if kind == "m"]
+    assert [(at, picture.caption) for at, picture in recording.pictures] == marked
+    assert [text for _, text in marked] == ["The page on node1", "The page on node2"]
+    [started] = [at for at, kind, text in events if text.startswith("Container started")]
+    assert marked[0][0] > started
