@@ -7,9 +7,10 @@ from pathlib import Path
 
 from report import answers, page, promises, tally
 from report.allure import result_ids, write_allure
+from report.drivers import read_matrix
 from report.moments import tell
 from report.offline import check_offline
-from report.other_runs import read_matrix, read_random_runs
+from report.other_runs import read_random_runs
 from report.player import load, record
 from report.results import Result, read_results
 from report.story import find_story

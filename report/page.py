@@ -11,7 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from report.answers import Answer
-from report.other_runs import Matrix, RandomRun
+from report.drivers import Matrix
+from report.other_runs import RandomRun
 from report.player import Player
 from report.promises import Promises, Verdict
 from report.results import Result
@@ -19,6 +20,7 @@ from report.story import Picture, Story
 from report.trend import SHOWN, Run
 
 HERE = Path(__file__).resolve().parent
+DRIVER_MARKS = {"held": "✓", "failed": "✗", "not claimed": "-", "not tried": "○"}
 MARKS = {Verdict.HOLDS: "✓", Verdict.BROKEN: "✗", Verdict.NOT_TRIED: "○"}
 SHOWN_RUNS = 12
 
@@ -82,6 +84,7 @@ def render(page: Page) -> str:
         "mark": MARKS.__getitem__,
         "seconds": _seconds,
         "picture_list": _picture_list,
+        "driver_mark": DRIVER_MARKS.__getitem__,
     }
     logo = base64.b64encode((HERE / "logo.svg").read_bytes()).decode()
     return templates.get_template("index.html").render(

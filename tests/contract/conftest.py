@@ -7,7 +7,7 @@ from types import FrameType
 
 import pytest
 
-from tests.contract.apart import leave_the_machines_mounts
+from judge.machine.mounts import leave_the_machines_mounts
 
 LONG_FILES = (
     "test_starts_and_stops.py",

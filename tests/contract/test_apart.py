@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.apart import PLUGINS
+from judge.machine.mounts import PLUGINS
 from tests.contract.flocker.conftest import mounted_btrfs
 
 pytestmark = pytest.mark.contract

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.contract.ports import free_port
+from judge.machine.ports import free_port
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
 

@@ -17,8 +17,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from acceptance.base.waiting import eventually
-from tests.contract import signals
-from tests.contract.ports import free_port
+from judge.machine import signals
+from judge.machine.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 WEB = ROOT / "app" / "web"

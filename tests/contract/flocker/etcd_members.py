@@ -15,8 +15,8 @@ import requests
 from acceptance.base.waiting import eventually
 from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.ownership import Ownership
-from tests.contract import signals
-from tests.contract.ports import free_port
+from judge.machine import signals
+from judge.machine.ports import free_port
 from tests.twins.memory_ownership import MemoryOwnership
 
 LEASE_SECONDS = 2

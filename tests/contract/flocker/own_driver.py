@@ -16,10 +16,10 @@ from pathlib import Path
 
 from acceptance.base.waiting import eventually
 from flocker.base.config import PLUGIN_SOCKET
+from judge.machine.engine import OwnEngine
+from judge.machine.ports import free_port
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
-from tests.contract.flocker.own_engine import OwnEngine
-from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60

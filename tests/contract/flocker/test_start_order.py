@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acceptance.base.waiting import eventually
+from judge.machine.engine import OwnEngine, own_engine
 from tests.contract.flocker.own_driver import OwnDriver, own_drivers
-from tests.contract.flocker.own_engine import OwnEngine, own_engine
 
 pytestmark = pytest.mark.contract
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import pytest
 
 from acceptance.base.waiting import eventually
-from tests.contract.apart import leave_the_machines_mounts
+from judge.machine.engine import OwnEngine, own_engine
+from judge.machine.mounts import leave_the_machines_mounts
 from tests.contract.flocker.own_driver import OwnDriver, own_drivers
-from tests.contract.flocker.own_engine import OwnEngine, own_engine
 
 pytestmark = pytest.mark.contract
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from host import ROOT
-from tests.contract.ports import free_port
+from judge.machine.ports import free_port
 
 pytestmark = pytest.mark.contract
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.flocker.own_engine import own_engine
+from judge.machine.engine import own_engine
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,6 +14,9 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from acceptance.base.waiting import eventually, eventually_true
+from judge.drivers import matrix
+from judge.drivers.behaviours import BEHAVIOURS
+from judge.drivers.verdicts import Finding, Verdict
 from report.allure import MODULES
 from report.build import write_report
 from report.offline import external_loads
@@ -28,6 +31,11 @@ SERIOUS = ("serious", "critical")
 WIDTHS = (360, 768, 1400)
 SCHEMES = ("light", "dark")
 PLAYED_SECONDS = 60  # for a recording of ten
+AT = "2026-11-28T12:00:00+00:00"
+FINDINGS = {  # every verdict, in turn
+    each.number: Finding([*Verdict][each.number % len(Verdict)], "the reason for that")
+    for each in BEHAVIOURS
+}
 ANSWERS = {
     "What is promised?": "An app moves to another server with all its data.",
     "Is it true today?": "No",
@@ -47,7 +55,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (build / "junit" / "unit.xml").write_text(
         '<testsuite><testcase classname="a" name="b"/></testsuite>'
     )
-    (build / "drivers.json").write_text('{"flocker": {"One writer": "holds"}, "local": {}}')
+    for name in ("flocker", "local", "rclone", "rclone-shared"):
+        matrix.add(build / "drivers.json", name, matrix.column(name, AT, FINDINGS))
     (build / "random-runs.jsonl").write_text('{"seed": "7", "verdict": "valid", "reason": "-"}\n')
     return write_report(project)
 
@@ -140,6 +149,24 @@ def test_every_scenario_that_ran_links_to_itself_in_allure(page: Path, browser: 
         where, _, identity = address.partition("#")
         assert (page.parent / where).exists()
         assert shown[identity]["name"] == name
+
+
+def test_every_driver_has_a_verdict_on_every_behaviour(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    shown = browser.run(
+        "return [...document.querySelectorAll('#drivers tbody tr')].map("
+        "  row => [...row.querySelectorAll('td .spoken')].map(each => each.textContent))"
+    )
+    assert shown == [[str(FINDINGS[each.number].verdict)] * 4 for each in BEHAVIOURS]
+
+
+def test_the_matrix_of_four_drivers_fits_on_a_phone(page: Path, browser: Chromium) -> None:
+    browser.show(page, width=360)
+    hidden = browser.run(
+        "const box = document.querySelector('#drivers .scroll');"
+        "return box.scrollWidth - box.clientWidth"
+    )
+    assert hidden == 0
 
 
 def test_what_is_broken_is_open_with_its_reason(page: Path, browser: Chromium) -> None:

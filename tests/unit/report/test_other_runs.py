@@ -1,19 +1,10 @@
-"""Verdicts on other drivers and on random runs."""
+"""Verdicts on random runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from report.other_runs import Matrix, RandomRun, read_matrix, read_random_runs
-
-
-def test_drivers_are_compared_promise_by_promise(tmp_path: Path) -> None:
-    file = tmp_path / "drivers.json"
-    file.write_text('{"flocker": {"One writer": "holds"}, "local": {"Sizes": "broken"}}')
-    assert read_matrix(file) == Matrix(
-        ("flocker", "local"),
-        (("One writer", ("holds", "not tried")), ("Sizes", ("not tried", "broken"))),
-    )
+from report.other_runs import RandomRun, read_random_runs
 
 
 def test_random_runs_have_a_seed_a_verdict_and_a_reason(tmp_path: Path) -> None:
@@ -23,5 +14,4 @@ def test_random_runs_have_a_seed_a_verdict_and_a_reason(tmp_path: Path) -> None:
 
 
 def test_nothing_is_shown_of_what_nobody_ran(tmp_path: Path) -> None:
-    assert read_matrix(tmp_path / "drivers.json") is None
     assert read_random_runs(tmp_path / "random-runs.jsonl") == []

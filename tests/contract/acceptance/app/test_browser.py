@@ -20,7 +20,7 @@ from selenium.common.exceptions import NoSuchElementException
 from acceptance.app import browser as browser_module
 from acceptance.app.browser import Browser, ChromiumMissing
 from acceptance.base.waiting import eventually
-from tests.contract.ports import free_port
+from judge.machine.ports import free_port
 
 pytestmark = pytest.mark.contract
 

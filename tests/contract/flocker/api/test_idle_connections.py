@@ -21,12 +21,12 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.fence.lease_file import LeaseFile, boottime
+from judge.machine.ports import free_port
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
 from tests.contract.flocker.own_driver import OwnDriver
 from tests.contract.flocker.peer_caller import asking
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
-from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
 

@@ -35,10 +35,10 @@ from flocker.pool.protocol import Aside
 from flocker.streams import frames, liveness
 from flocker.streams.liveness import Watch, of_thread
 from flocker.volumes.requests import FORWARDED, Forwarded
+from judge.machine.ports import free_port
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
 from tests.contract.flocker.peer_server import peers_app, served
-from tests.contract.ports import free_port
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract

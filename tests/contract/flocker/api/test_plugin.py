@@ -23,8 +23,8 @@ from flocker.api.serving import serve_on_plugin_socket
 from flocker.base.errors import InUse
 from flocker.engine.client import Engine, EngineUse
 from flocker.engine.volume_use import START_SECONDS
-from tests.contract.apart import PLUGINS
-from tests.contract.flocker.own_engine import IMAGE, OwnEngine, own_engine
+from judge.machine.engine import IMAGE, OwnEngine, own_engine
+from judge.machine.mounts import PLUGINS
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract

@@ -15,8 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from judge.machine.engine import own_engine
 from tests.contract.flocker.own_driver import OwnDriver, own_drivers
-from tests.contract.flocker.own_engine import own_engine
 
 pytestmark = pytest.mark.contract
 

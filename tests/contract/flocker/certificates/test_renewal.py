@@ -24,11 +24,11 @@ from flocker.certificates.renewal import Renewal
 from flocker.certificates.signing import DAY_SECONDS
 from flocker.certificates.tls import Tls
 from flocker.consensus.etcd import EtcdOwnership
+from judge.machine.ports import free_port
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.driver_process import SHORT_SECONDS
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.own_driver import OwnDriver
-from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
 

@@ -28,11 +28,11 @@ from flocker.consensus.etcd_wire import (
     PATIENCE_SECONDS,
 )
 from flocker.membership.announcer import RENEWALS
+from judge.machine.ports import free_port
 from tests.contract.flocker.consensus.test_ownership import AT, BASE, a_volume, event, held, made
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.peer_certificates import Authority
-from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.contract
 

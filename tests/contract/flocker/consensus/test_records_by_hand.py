@@ -19,7 +19,7 @@ from flocker.base.errors import ControlPlaneAway
 from flocker.base.records import Event, Node, Volume
 from flocker.consensus.etcd import EtcdOwnership
 from host import ROOT
-from tests.contract.ports import free_port
+from judge.machine.ports import free_port
 
 pytestmark = pytest.mark.contract
 

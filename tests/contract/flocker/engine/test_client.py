@@ -16,7 +16,7 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker.base.errors import EngineAway, Refused
 from flocker.engine.client import Engine, Stopped
-from tests.contract.flocker.own_engine import IMAGE, OwnEngine, own_engine
+from judge.machine.engine import IMAGE, OwnEngine, own_engine
 
 pytestmark = pytest.mark.contract
 

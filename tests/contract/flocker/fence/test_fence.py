@@ -18,8 +18,8 @@ from flocker.engine.mount_table import processes_with
 from flocker.engine.pool_mounts import Kill
 from flocker.fence.fence import Fence, boottime
 from flocker.fence.lease_file import AutoVolume, LeaseFile
+from judge.machine.engine import OwnEngine, own_engine
 from tests.contract.flocker.conftest import mounted_btrfs
-from tests.contract.flocker.own_engine import OwnEngine, own_engine
 
 pytestmark = pytest.mark.contract
 

@@ -23,10 +23,10 @@ from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.mirror import Mirror
 from flocker.membership import refusals
 from flocker.membership.refusals import Refusals
+from judge.machine.ports import free_port
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.own_driver import OwnDriver
-from tests.contract.ports import free_port
 from tests.twins.memory_ownership import MemoryOwnership
 
 pytestmark = pytest.mark.contract

@@ -1,7 +1,8 @@
-"""A real dockerd of a test's own: its containers run this machine's programs, without a network."""
+"""A real dockerd of our own: its containers run this machine's programs, without a network."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -11,16 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from acceptance.base.waiting import eventually
-from tests.contract import signals
+from judge.machine import signals
 
 IMAGE = "machine"
+COMMAND_SECONDS = 60
 
 
 class OwnEngine:
-    """A dockerd with its state in `folder`, whose path must be short: it holds sockets."""
+    """A dockerd with its state in `folder`, whose path must be short: it holds sockets.
+
+    `keeps_containers` says whether containers continue while it is away, from its next start on.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "docker.sock"
+        self.keeps_containers = True
         self._folder = folder
         self._containerd: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,7 +53,7 @@ class OwnEngine:
     def start(self) -> None:
         """Start it and wait for its answer."""
         config = self._folder / "daemon.json"
-        config.write_text("{}")
+        config.write_text(json.dumps({"live-restore": self.keeps_containers}))
         with (self._folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -62,7 +68,7 @@ class OwnEngine:
                     *("--containerd", str(self._folder / "containerd.sock")),
                     *("--storage-driver", "vfs"),
                     *("--bridge", "none"),
-                    *("--iptables=false", "--ip-forward=false", "--live-restore"),
+                    *("--iptables=false", "--ip-forward=false"),
                 ],
                 stdout=log,
                 stderr=log,
@@ -78,13 +84,23 @@ class OwnEngine:
             self._process.wait()
 
     def docker(self, *command: str) -> str:
-        """What a docker command printed that has to succeed."""
-        done = subprocess.run(
-            ["docker", "--host", f"unix://{self.socket}", *command],
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        """Return the output of a docker command that has to succeed."""
+        done = self.try_docker(*command)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout.strip()
+
+    def try_docker(
+        self, *command: str, within: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a docker command, which may fail.
+
+        Raises:
+            subprocess.TimeoutExpired: it took longer than so many seconds.
+        """
+        return subprocess.run(
+            ["docker", "--host", f"unix://{self.socket}", *command],
+            capture_output=True, text=True, check=False, timeout=within,
+        )  # fmt: skip
 
     def run(self, name: str, *arguments: str, volume: str = "", program: str = "sleep 600") -> None:
         """Start a container; `volume` is mounted at /data."""
@@ -98,6 +114,12 @@ class OwnEngine:
         """running, paused, restarting, exited ..."""
         return self.docker("inspect", "--format", "{{.State.Status}}", name)
 
+    def end(self) -> None:
+        """End dockerd, and not what runs the containers."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
+
     def log(self) -> str:
         """The log of dockerd so far."""
         return (self._folder / "dockerd.log").read_text()
@@ -110,6 +132,7 @@ class OwnEngine:
             self.docker("volume", "rm", *volumes)
 
     def remove_containers(self) -> None:
+        """Leave no container."""
         containers = self.docker("ps", "--all", "--quiet").split()
         if containers:
             self.docker("rm", "--force", *containers)
@@ -139,7 +162,7 @@ class OwnEngine:
 @contextmanager
 def own_engine() -> Iterator[OwnEngine]:
     """A running engine with an image of nothing but links to the machine's programs."""
-    folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))  # TMPDIR may be long
+    folder = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
     engine = OwnEngine(folder)
     try:
         engine.start_containerd()
@@ -161,7 +184,7 @@ def own_engine() -> Iterator[OwnEngine]:
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount what a dockerd that was killed has forgotten."""
+    """Unmount whatever a dockerd that was killed has forgotten."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [point for point in (line.split()[4] for line in lines) if f"{folder}/" in point]
     for point in reversed(points):

@@ -1,0 +1,1 @@
+"""Any Docker volume driver, judged by 35 behaviours at three levels."""
