@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("docs/walkthrough.md", "docs/operations.md", "docs/architecture.md", "docs/judge.md"),
+    *("docs/any-driver.md",),
     "box/README.md",
 )
 PACKAGES = ("acceptance", "app", "bench", "box", "flocker", "host", "judge", "report")
