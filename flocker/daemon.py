@@ -36,7 +36,7 @@ from flocker.fence.lease_file import LeaseFile
 from flocker.membership.announcer import Announcer
 from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
-from flocker.membership.membership import Membership, guarded
+from flocker.membership.membership import Membership, admitted
 from flocker.membership.refusals import Refusals
 from flocker.node.clocks import Clocks
 from flocker.node_parts import NodeParts, build
@@ -153,7 +153,7 @@ def _start(
         engine=machine.engine,
         reconciler=parts.chores.reconciler,
         purging=parts.chores.purging,
-        strays=guarded(parts.chores.strays, ports.membership.check_known),
+        strays=admitted(parts.chores.strays, ports.membership.check_known),
         pause_seconds=config.lease_seconds / 3,
     )
     announcer = Announcer(
@@ -202,7 +202,7 @@ def _peers_app(ports: Ports, parts: NodeParts, watching: Watching) -> FastAPI:
             parts.context,
             services.driver,
             services.requests,
-            guarded(parts.chores.removed_copies, ports.membership.check_known),
+            admitted(parts.chores.removed_copies, ports.membership.check_known),
             services.operations,
             Rights(parts.context.ownership, lambda: mirror.state),
             parts.metrics.sent_bytes.inc,

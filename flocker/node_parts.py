@@ -20,7 +20,7 @@ from flocker.care.surplus import Surplus
 from flocker.care.verification import Verification
 from flocker.engine.typed_options import TypedOptions
 from flocker.fence.lapse import Lapse
-from flocker.membership.membership import guarded
+from flocker.membership.membership import admitted
 from flocker.membership.standing import Standing
 from flocker.moving.demotion import Demotion
 from flocker.moving.failover import Failover
@@ -168,10 +168,10 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
         context, peers=ports.peers, removed_copies=chores.removed_copies, strays=chores.strays
     )
     services = Services(
-        guarded(driver, check, DRIVER_CALLS_THAT_CHANGE_NOTHING),
-        guarded(PeerRequests(context, copies.demotion), ports.membership.check_known),
+        admitted(driver, check, DRIVER_CALLS_THAT_CHANGE_NOTHING),
+        admitted(PeerRequests(context, copies.demotion), ports.membership.check_known),
         _operations(context, ports, copies, creation, overview),
-        guarded(upkeep, check, ("strays_here",)),
+        admitted(upkeep, check, ("strays_here",)),
     )
     return NodeParts(context, metrics, watches, copies, chores, condition, services)
 
@@ -206,7 +206,7 @@ def _copies(
     takeover = Takeover(context.ownership, context.pool)
     demotion = Demotion(context)
     # A machine that may not join leaves what it has as it is.
-    own_demotion = guarded(demotion, ports.membership.check_known)
+    own_demotion = admitted(demotion, ports.membership.check_known)
     handoff = Handoff(
         context,
         owners=ports.peers,
@@ -242,9 +242,9 @@ def _chores(
     )
     return Chores(
         removed_copies,
-        guarded(reconciler, check_known, ("end_unbacked_uses",)),
+        admitted(reconciler, check_known, ("end_unbacked_uses",)),
         Strays(context, ports.peers),
-        guarded(Purging(context), check_known),
+        admitted(Purging(context), check_known),
         Verification(context, ports.peers, config.pool / "verified.json"),
     )
 
@@ -259,8 +259,8 @@ def _operations(
     )
     return Operations(
         overview,
-        guarded(moves, check),
-        guarded(snapshots, check, ("snapshots",)),
-        guarded(Recovery(context, peers), check, ("conflicts", "trash", "asides")),
-        guarded(Changes(context, creation, peers), check),
+        admitted(moves, check),
+        admitted(snapshots, check, ("snapshots",)),
+        admitted(Recovery(context, peers), check, ("conflicts", "trash", "asides")),
+        admitted(Changes(context, creation, peers), check),
     )

@@ -21,7 +21,7 @@ from flocker.moving.handoff import PeerOwners
 from flocker.moving.transfer import PeerSnapshots
 from flocker.pool.protocol import Pool
 from flocker.volumes.creation import PeerCreation
-from flocker.volumes.mounting import Guarding
+from flocker.volumes.mounting import FenceCover
 from flocker.volumes.recovery import PeerRecovery
 from flocker.volumes.removal import PeerRemoval
 from flocker.volumes.upkeep import PeerUpkeep
@@ -58,7 +58,7 @@ class Containers(Protocol):
         """Have containers go on that were left paused."""
 
 
-class Fence(Guarding, Protocol):
+class Fence(FenceCover, Protocol):
     """The daemon's side of this node's fence: fence/guard.py, not the process of fence/fence.py."""
 
     def listed(self) -> list[AutoVolume]:

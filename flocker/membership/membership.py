@@ -60,7 +60,7 @@ class Membership:
         self._is_known = threading.Event()
         self._refusal = ""
         self._refused_since: float | None = None
-        self.ownership = guarded(ownership, self.check_known, READS, announce=self.announce)
+        self.ownership = admitted(ownership, self.check_known, READS, announce=self.announce)
 
     def announce(self, node: Node, look: Look | None = None) -> bool:
         """See Ownership.announce.
@@ -119,17 +119,14 @@ class Membership:
 Part = TypeVar("Part")
 
 
-def guarded(
+def admitted(
     part: Part, check: Callable[[], None], free: Collection[str] = (), **instead: Callable[..., Any]
 ) -> Part:
-    """The same part, which may be used only while `check` does not refuse. See Guarded.
-
-    It has nothing to do with fence/guard.py, which guards volumes.
-    """
-    return cast(Part, Guarded(part, check, free, **instead))
+    """The same part, which may be used only while `check` does not refuse. See OnlyWhenAdmitted."""
+    return cast(Part, OnlyWhenAdmitted(part, check, free, **instead))
 
 
-class Guarded:
+class OnlyWhenAdmitted:
     """A part that may be used only while `check` does not refuse, but for the calls in `free`.
 
     Args:

@@ -34,7 +34,7 @@ ASK_AGAIN_SECONDS = 1.0  # an owner that does not answer but is not lost yet
 LEADER_POLL_SECONDS = 1.0  # while etcd cannot decide
 
 
-class Guarding(Protocol):
+class FenceCover(Protocol):
     """Has this node's fence know of the volumes that others take over when the node falls silent.
 
     fence/guard.py implements it.
@@ -66,7 +66,7 @@ class Mounting:
         context: NodeContext,
         *,
         arrivals: Arrivals,
-        guard: Guarding,
+        guard: FenceCover,
         refuse: Callable[[Volume], None],
         answer_seconds: float,
     ) -> None:

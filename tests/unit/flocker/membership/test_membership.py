@@ -9,7 +9,7 @@ import pytest
 
 from flocker.api.metrics import health
 from flocker.base.errors import ControlPlaneAway, NotAdmitted, Refused
-from flocker.membership.membership import Guarded
+from flocker.membership.membership import OnlyWhenAdmitted
 from tests.unit.flocker.cluster import PATIENCE_SECONDS, Machine, MemoryCluster
 
 CHANGES = ("create", "remove", "mount", "unmount", "start_move", "promote", "publish", "withdraw")
@@ -239,7 +239,7 @@ def test_what_is_free_is_not_checked() -> None:
     def refuse() -> None:
         raise NotAdmitted("no")
 
-    part = Guarded("text", refuse, free=("upper",))
+    part = OnlyWhenAdmitted("text", refuse, free=("upper",))
     assert part.upper() == "TEXT"
     with pytest.raises(NotAdmitted):
         part.lower()
