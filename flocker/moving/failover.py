@@ -20,7 +20,7 @@ from flocker.base.errors import (
 )
 from flocker.base.records import ClusterState, Copy, Volume, ago
 from flocker.moving.demotion import Demotion
-from flocker.moving.replica_choice import complete_until, lost, missing, newest_copy
+from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
 from flocker.moving.succession import Turns, has_given_up, is_away
 from flocker.moving.takeover import Takeover
 from flocker.moving.transfer import Transfers
@@ -136,7 +136,7 @@ class Failover:
         is_own = volume.owner == self._node
         copy = newest_copy(volume, state)
         if copy is None:
-            raise missing(volume, state) if is_own else lost(volume, state)
+            raise copy_missing(volume, state) if is_own else owner_lost(volume, state)
         if not is_own:
             self._demotion.demote(volume)
         newest = self._newest_here(volume, copy, state, may_be_older=may_be_older)

@@ -9,7 +9,7 @@ from flocker.base.errors import LeavesBehind, Refused, StaleEpoch
 from flocker.base.records import Snapshot, Volume
 from flocker.consensus.ownership import existing
 from flocker.moving.demotion import Demotion
-from flocker.moving.replica_choice import missing
+from flocker.moving.replica_choice import copy_missing
 from flocker.node.context import NodeContext
 
 
@@ -37,7 +37,7 @@ class PeerRequests:
             self._use.refuse_if_any(volume)
             if volume.owner == self._node:
                 if not self._pool.is_open(volume.id):
-                    raise missing(volume, self._mirror.state)
+                    raise copy_missing(volume, self._mirror.state)
                 # A mount whose answer was lost is still recorded though nothing came of it.
                 self._ownership.unmount(volume)
 

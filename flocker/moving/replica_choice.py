@@ -51,7 +51,7 @@ def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
     return max(look.covers(volume), copy.taken_at)
 
 
-def lost(volume: Volume, state: ClusterState) -> OwnerLost:
+def owner_lost(volume: Volume, state: ClusterState) -> OwnerLost:
     """The error that says why a volume whose owner is away cannot be had, and what to do."""
     copy = newest_copy(volume, state)
     if copy is None:
@@ -72,7 +72,7 @@ def lost(volume: Volume, state: ClusterState) -> OwnerLost:
     return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
 
 
-def missing(volume: Volume, state: ClusterState) -> Refused:
+def copy_missing(volume: Volume, state: ClusterState) -> Refused:
     """The error that says why a volume cannot be had whose owner is there without its data."""
     copy = newest_copy(volume, state)
     if copy is None:

@@ -18,7 +18,7 @@ from flocker.base.options import (
 )
 from flocker.base.records import ClusterState, Volume
 from flocker.engine.typed_options import TypedOptions
-from flocker.moving.replica_choice import complete_until, is_current, lost
+from flocker.moving.replica_choice import complete_until, is_current, owner_lost
 from flocker.node.context import NodeContext
 from flocker.volumes.opening import open_here
 
@@ -102,7 +102,7 @@ class Descriptions:
         if not self._mirror.is_connected:
             return "etcd does not answer; this is what was known last"
         if volume.owner not in state.nodes:
-            return str(lost(volume, state))
+            return str(owner_lost(volume, state))
         return None
 
     def _description(self, volume: Volume) -> Description:

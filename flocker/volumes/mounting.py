@@ -23,7 +23,7 @@ from flocker.base.errors import (
 from flocker.base.records import ClusterState, Volume
 from flocker.consensus.ownership import existing
 from flocker.moving.handoff import Arrivals
-from flocker.moving.replica_choice import lost
+from flocker.moving.replica_choice import owner_lost
 from flocker.moving.succession import has_given_up, is_away
 from flocker.node.context import NodeContext
 from flocker.volumes.opening import open_here
@@ -162,7 +162,7 @@ class Mounting:
         while True:
             state = self._mirror.state
             if has_given_up(volume, state):
-                volume = self._after_takeover(volume, state, deadline, lost(volume, state))
+                volume = self._after_takeover(volume, state, deadline, owner_lost(volume, state))
                 if volume.owner == self._node:
                     return volume
             try:
@@ -177,7 +177,7 @@ class Mounting:
                         raise
                     self._mirror.changes(self._mirror.state, within=ASK_AGAIN_SECONDS)
                     continue
-                why = lost(volume, state)
+                why = owner_lost(volume, state)
                 if volume.failover != "auto":
                     raise why from error
             volume = self._after_takeover(volume, state, deadline, why)

@@ -9,7 +9,7 @@ from flocker.base.errors import BadRequest, OwnerAway, Refused
 from flocker.consensus.ownership import existing
 from flocker.moving.failover import Failover
 from flocker.moving.handoff import Arrivals
-from flocker.moving.replica_choice import lost
+from flocker.moving.replica_choice import owner_lost
 from flocker.node.context import NodeContext
 from flocker.volumes.requests import Answered, Forwarded, MoveRequest
 
@@ -52,7 +52,7 @@ class Moves:
                 state = self._ownership.state()
                 if record.owner in state.nodes:
                     raise
-                raise lost(record, state) from error
+                raise owner_lost(record, state) from error
         return {"volume": record.to_json()}
 
     def cancel(self, volume: str) -> Cancelled:

@@ -9,7 +9,7 @@ from flocker.base.errors import (
     PoolError,
 )
 from flocker.base.records import Volume
-from flocker.moving.replica_choice import missing
+from flocker.moving.replica_choice import copy_missing
 from flocker.node.context import NodeContext
 
 
@@ -24,7 +24,7 @@ def open_here(context: NodeContext, volume: Volume) -> Path:
         return context.pool.open(volume.claim)
     except PoolError as error:
         if not context.pool.is_open(volume.id):
-            raise missing(volume, context.mirror.state) from error
+            raise copy_missing(volume, context.mirror.state) from error
         raise PoolError(
             f"volume '{volume.name}' cannot be opened on {context.node}: {error}"
         ) from error
