@@ -71,10 +71,10 @@ class MountRequest(BaseModel):
 Asked = TypeVar("Asked", bound=BaseModel)
 
 
-class Caller(Protocol):
-    """The other end of a connection: `request.state.caller`, set by serving.py.
+class Waiter(Protocol):
+    """The engine, as it waits for an answer: `request.state.waiter`, set by serving.py.
 
-    On the port for other machines that is a `callers.Caller`: who asks, not who waits.
+    The port for other machines has a `callers.Caller`, which says who asks.
     """
 
     def has_gone(self) -> bool:
@@ -116,13 +116,13 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
                 return answer(body)
 
         async def endpoint(request: Request) -> JSONResponse:
-            caller: Caller = request.state.caller
+            waiter: Waiter = request.state.waiter
             started = time.monotonic()
             content = await _read(request)
             if not content and asked is not Nothing:
                 return _unknown(request, LOST)
             body = _parse(asked, content)
-            if caller.has_gone() and not is_for_nobody:
+            if waiter.has_gone() and not is_for_nobody:
                 return _unknown(request, "nobody waits for the answer any more")
             try:
                 # Abandoned when the server ends before it is done.
@@ -133,7 +133,7 @@ def serve_engine(driver: Driver, observe: Callable[[str, float], None], node: st
                 return _unknown(request, ENDING)
             finally:
                 observe(call, time.monotonic() - started)
-            if undo is not None and caller.has_gone():
+            if undo is not None and waiter.has_gone():
                 await anyio.to_thread.run_sync(partial(undo, body))
             return _json(said)
 
@@ -221,8 +221,8 @@ def _unknown(request: Request, why: str, status_code: int = 503) -> JSONResponse
     # Not of the URL: that is made of dockerd's Host header, which is none.
     log.warning("%s refused: %s", request.scope["path"], why)
     if request.scope["path"] == f"/{GET}":
-        caller: Caller = request.state.caller
-        caller.hang_up()
+        waiter: Waiter = request.state.waiter
+        waiter.hang_up()
     return _json({"Err": why}, status_code)
 
 

@@ -168,8 +168,8 @@ class _PluginServer(_CalmServer):
             await asyncio.sleep(POLL_SECONDS)
 
 
-class Caller:
-    """The other end of a connection, which has asked something."""
+class Waiter:
+    """The other end of a connection, which waits for an answer."""
 
     def __init__(self, connection: _PluginProtocol) -> None:
         self._connection = connection
@@ -190,11 +190,11 @@ class Caller:
 
 
 class _PluginProtocol(H11Protocol):
-    """Lets the application know its Caller, as `request.state.caller`."""
+    """Lets the application know its Waiter, as `request.state.waiter`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.app_state = {**self.app_state, "caller": Caller(self)}
+        self.app_state = {**self.app_state, "waiter": Waiter(self)}
 
 
 def _ending_connections(app: ASGIApp) -> ASGIApp:

@@ -47,7 +47,7 @@ class Plugin:
         self.lose: set[str] = set()
         self.held: set[str] = set()
         self.asked: list[tuple[str, bool]] = []
-        self.callers: list[object] = []
+        self.waiters: list[object] = []
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,12 +55,12 @@ class Plugin:
             await self._app(scope, receive, send)
             return
         call = scope["path"].rpartition(".")[2]
-        self.callers.append(scope["state"]["caller"])
+        self.waiters.append(scope["state"]["waiter"])
         question = await receive()
         self.asked.append((call, bool(question["body"])))
         if call in self.lose:
             self.lose.remove(call)
-            scope["state"]["caller"].hang_up()
+            scope["state"]["waiter"].hang_up()
             await receive()  # that it was hung up
             return
         while call in self.held:
@@ -131,8 +131,8 @@ def test_the_engine_uses_no_connection_twice(dockerd: OwnEngine, plugin: Plugin)
     """A call on one that was used before may cross the closing of it."""
     dockerd.run("app", volume="demo")
     dockerd.docker("rm", "--force", "app")
-    assert len(plugin.callers) > 3
-    assert len({id(caller) for caller in plugin.callers}) == len(plugin.callers)
+    assert len(plugin.waiters) > 3
+    assert len({id(waiter) for waiter in plugin.waiters}) == len(plugin.waiters)
 
 
 def test_a_lost_get_does_not_make_the_engine_forget_the_volume(

@@ -23,7 +23,7 @@ Observed = list[tuple[str, float]]
 
 
 @dataclass
-class Caller:
+class Waiter:
     """An engine that waits for its answers."""
 
     was_hung_up_on: bool = False
@@ -38,12 +38,12 @@ class Caller:
 def client(cluster: MemoryCluster, node: str, observed: Observed) -> TestClient:
     app = serve_engine(cluster[node].driver, lambda *call: observed.append(call), node)
     add_operator_routes(app, cluster[node].operations)
-    return calling(app, Caller())
+    return calling(app, Waiter())
 
 
-def calling(app: FastAPI, caller: Caller) -> TestClient:
+def calling(app: FastAPI, waiter: Waiter) -> TestClient:
     engine = TestClient(app, raise_server_exceptions=False, headers={"Host": ""})
-    engine.app_state["caller"] = caller
+    engine.app_state["waiter"] = waiter
     return engine
 
 
@@ -210,10 +210,10 @@ def test_a_call_that_lost_its_body_is_unknown(node1: TestClient, call: str) -> N
 
 def test_a_get_that_lost_its_body_is_not_answered(cluster: MemoryCluster) -> None:
     """dockerd takes every answer without a volume for the news that there is none."""
-    caller = Caller()
+    waiter = Waiter()
     app = serve_engine(cluster["node1"].driver, lambda *_: None)
-    calling(app, caller).post("/VolumeDriver.Get")
-    assert caller.was_hung_up_on
+    calling(app, waiter).post("/VolumeDriver.Get")
+    assert waiter.was_hung_up_on
 
 
 @pytest.mark.parametrize("error", [PoolError("no answer"), KeyError("surprise")])
@@ -226,24 +226,24 @@ def test_a_get_that_fails_is_not_answered(
     driver = cluster["node1"].driver
     driver.create("demo", {})
     monkeypatch.setattr(driver, "describe", broken)
-    caller = Caller()
-    calling(serve_engine(driver, lambda *_: None), caller).post(
+    waiter = Waiter()
+    calling(serve_engine(driver, lambda *_: None), waiter).post(
         "/VolumeDriver.Get", json={"Name": "demo"}
     )
-    assert caller.was_hung_up_on
+    assert waiter.was_hung_up_on
 
 
 @pytest.mark.parametrize("call", ["Plugin.Activate", "VolumeDriver.List", "VolumeDriver.Mount"])
 def test_a_daemon_that_cannot_start_says_why(call: str) -> None:
-    engine = calling(refuse_engine("FLOCKER_NODE not set"), Caller())
+    engine = calling(refuse_engine("FLOCKER_NODE not set"), Waiter())
     answer = engine.post(f"/{call}", json={"Name": "demo"})
     assert answer.status_code == 503
     assert "cannot start on this node: FLOCKER_NODE not set" in answer.json()["Err"]
 
 
 def test_a_daemon_that_cannot_start_denies_no_volume() -> None:
-    caller = Caller()
-    calling(refuse_engine("FLOCKER_NODE not set"), caller).post(
+    waiter = Waiter()
+    calling(refuse_engine("FLOCKER_NODE not set"), waiter).post(
         "/VolumeDriver.Get", json={"Name": "demo"}
     )
-    assert caller.was_hung_up_on
+    assert waiter.was_hung_up_on
