@@ -62,16 +62,10 @@ class MoveRecords(Transactions):
                 return
 
     def begin_move(self, volume: Volume, target: str) -> Move:
-        return self._reserve(volume, target, is_locked=False)
-
-    def start_move(self, volume: Volume, target: str) -> Move:
-        return self._reserve(volume, target, is_locked=True)
-
-    def _reserve(self, volume: Volume, target: str, *, is_locked: bool) -> Move:
         # The lease that is alive now is part of the move: a later one is another move.
         lease = self._current_lease()
         token = str(uuid.uuid4())
-        move = Move(volume.id, volume.owner, target, token, is_locked=is_locked)
+        move = Move(volume.id, volume.owner, target, token, is_locked=False)
         while True:
             record, mount, current = self._look(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
@@ -79,8 +73,6 @@ class MoveRecords(Transactions):
             if is_of(current, move):
                 return move
             check_current(record, volume)
-            if is_locked:
-                check_unused(mount, volume)
             if current.value is None or current.value["target"] != target:
                 check_unmoved(current, volume)
             changes = [put(current.key, move.to_json(), lease), again(record)]

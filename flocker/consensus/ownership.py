@@ -142,9 +142,6 @@ class Ownership(Protocol):
             StaleEpoch: the record is not the one given any more.
         """
 
-    def start_move(self, volume: Volume, target: str) -> Move:
-        """`begin_move` and `lock_move` in one step; only tests ask for that."""
-
     def report_move(self, move: Move) -> bool:
         """Publish how far the copy is; whether the move is still current."""
 

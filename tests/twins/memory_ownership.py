@@ -71,9 +71,6 @@ class MemoryOwnership(View):
     def lock_move(self, volume: Volume, move: Move) -> Move:
         return self._of(move.target).lock_move(volume, move)
 
-    def start_move(self, volume: Volume, target: str) -> Move:
-        return self._of(target).start_move(volume, target)
-
     def report_move(self, move: Move) -> bool:
         return self._of(move.target).report_move(move)
 

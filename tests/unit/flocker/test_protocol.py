@@ -693,7 +693,7 @@ class Protocol(RuleBasedStateMachine):
         with pytest.raises(NotAdmitted):
             second.announce()
         for volume in self._volumes().values():
-            for change in (second.ownership.mount, second.ownership.start_move):
+            for change in (second.ownership.mount, second.ownership.begin_move):
                 with pytest.raises(NotAdmitted):
                     change(volume)
         assert self.cluster.ownership.state() is before

@@ -33,6 +33,7 @@ from tests.contract.flocker.consensus.test_ownership import AT, BASE, a_volume, 
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 from tests.contract.flocker.nobody import port_of_nobody
 from tests.contract.flocker.peer_certificates import Authority
+from tests.twins.moves import start_move
 
 pytestmark = pytest.mark.contract
 
@@ -88,7 +89,7 @@ def test_a_silent_node_is_forgotten_with_its_mounts_and_moves(session_etcd: Etcd
     silent.announce(THIS_NODE)
     mounted, moving = made(silent, THIS_NODE.name), made(silent)
     silent.mount(mounted)
-    move = silent.start_move(moving, THIS_NODE.name)
+    move = start_move(silent, moving, THIS_NODE.name)
 
     eventually(is_there(other), is_=False, within=EXPIRY_SECONDS)
     eventually(lambda: mounted.id in other.state().mounts, is_=False, within=EXPIRY_SECONDS)
@@ -181,7 +182,7 @@ def test_a_name_goes_to_another_machine_only_in_the_place_of_the_first(
     with pytest.raises(NotAdmitted, match=r"another machine \(127.0.0.1\), which is away"):
         other.announce(second)
     with pytest.raises(ControlPlaneAway, match="no lease"):
-        other.start_move(made(view(session_etcd)), first.name)
+        start_move(other, made(view(session_etcd)), first.name)
     other.announce(second, may_replace=True)
     with pytest.raises(NotAdmitted, match=r"another machine \(127.0.0.2\), which is up"):
         one.announce(first)
@@ -192,7 +193,7 @@ def test_a_name_goes_to_another_machine_only_in_the_place_of_the_first(
 def test_a_move_needs_a_node_that_has_joined(session_etcd: Etcd) -> None:
     volume = made(view(session_etcd))
     with pytest.raises(ControlPlaneAway, match="no lease"):
-        view(session_etcd).start_move(volume, "node2")
+        start_move(view(session_etcd), volume, "node2")
 
 
 def test_a_node_paused_longer_than_its_lease_is_told_to_try_again(session_etcd: Etcd) -> None:
@@ -294,8 +295,8 @@ def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOw
     forgetful.change(volume, resized, event(volume, "resized"))
     forgetful.mount(resized)
     forgetful.unmount(resized)
-    forgetful.abandon_move(forgetful.start_move(resized, THIS_NODE.name))
-    move = forgetful.start_move(resized, THIS_NODE.name)
+    forgetful.abandon_move(start_move(forgetful, resized, THIS_NODE.name))
+    move = start_move(forgetful, resized, THIS_NODE.name)
     forgetful.report_move(move)
     moved = forgetful.finish_move(resized, move, BASE, event(volume, "moved"))
     assert (moved.owner, moved.epoch) == (THIS_NODE.name, 2)
@@ -398,7 +399,7 @@ def test_what_a_newer_version_has_added_is_kept(session_etcd: Etcd) -> None:
     undeleted = removed.volume.owned_by("node1", removed.volume.base)
     ownership.undelete(removed, undeleted, event(volume, "undeleted"))
     ownership.announce(THIS_NODE)
-    move = ownership.start_move(undeleted, "node2")
+    move = start_move(ownership, undeleted, "node2")
     moved = ownership.finish_move(undeleted, move, BASE, event(volume, "moved"))
     promoted = ownership.promote(
         moved, Copy(volume.id, "node3", replace(BASE, number=9), AT), event(volume, "promoted")

@@ -26,6 +26,7 @@ from tests.contract.flocker.consensus.test_ownership import (
     made,
 )
 from tests.contract.flocker.late_etcd import Question, Way
+from tests.twins.moves import start_move
 
 pytestmark = pytest.mark.contract
 
@@ -68,7 +69,7 @@ class Life:
         self.node1.unmount(self.volume)
 
     def abandon_a_move(self) -> None:
-        self.node2.abandon_move(self.node2.start_move(self.volume, "node2"))
+        self.node2.abandon_move(start_move(self.node2, self.volume, "node2"))
 
     def lock_a_move_and_abandon_it(self) -> None:
         begun = self.node2.begin_move(self.volume, "node2")
@@ -114,7 +115,7 @@ class Life:
         self.node1.change(larger, self.volume, event(self.volume, "resized", LATER))
 
     def move(self) -> None:
-        move = self.node2.start_move(self.volume, "node2")
+        move = start_move(self.node2, self.volume, "node2")
         self.node2.report_move(replace(move, bytes_done=5))
         self.node2.report_move(replace(move, bytes_done=9))
         self.node2.finish_move(self.volume, move, BASE, event(self.volume, "moved"))

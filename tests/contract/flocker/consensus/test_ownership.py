@@ -25,6 +25,7 @@ from flocker.base.records import (
 from flocker.consensus.ownership import Ownership
 from tests.contract.flocker.etcd_members import Join
 from tests.twins.memory_ownership import MemoryOwnership
+from tests.twins.moves import start_move
 
 pytestmark = pytest.mark.contract
 
@@ -139,7 +140,7 @@ def test_a_move_that_somebody_ended_is_neither_locked_nor_finished(join: Join) -
     assert not node2.report_move(begun)
     with pytest.raises(MoveCancelled):
         node2.lock_move(volume, begun)
-    locked = node2.start_move(volume, "node2")
+    locked = start_move(node2, volume, "node2")
     node1.abandon_move(locked)
     with pytest.raises(StaleEpoch):
         node2.finish_move(volume, locked, BASE, event(volume, "moved"))
@@ -201,7 +202,7 @@ def test_a_record_that_went_back_is_replaced_by_a_later_one(join: Join) -> None:
     with pytest.raises(InUse):
         node2.advance(volume, newer, imported)
     node1.unmount(volume)
-    move = node1.start_move(volume, "node2")
+    move = start_move(node1, volume, "node2")
     with pytest.raises(MoveUnderWay):
         node2.advance(volume, newer, imported)
     node1.abandon_move(move)
@@ -235,8 +236,10 @@ def test_a_mounted_volume_is_neither_moved_nor_removed(join: Join) -> None:
     node1.mount(volume)
     node1.mount(volume)
     assert node2.state().mounts[volume.id] == "node1"
+    begun = node2.begin_move(volume, "node2")
     with pytest.raises(InUse, match="node1"):
-        node2.start_move(volume, "node2")
+        node2.lock_move(volume, begun)
+    node2.abandon_move(begun)
     with pytest.raises(InUse):
         node2.remove(volume, event(volume, "removed"))
     node1.unmount(volume)
@@ -257,12 +260,12 @@ def test_fifty_mounts_at_once_are_all_recorded(join_for_long: Join) -> None:
 def test_a_moving_volume_is_not_mounted_moved_or_removed(join: Join) -> None:
     node1, node2, node3 = (joined(join, name) for name in ("node1", "node2", "node3"))
     volume = made(node1)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     assert node3.state().moves[volume.id] == move
     with pytest.raises(MoveUnderWay, match="node2"):
         node1.mount(volume)
     with pytest.raises(MoveUnderWay):
-        node3.start_move(volume, "node3")
+        start_move(node3, volume, "node3")
     with pytest.raises(MoveUnderWay):
         node1.remove(volume, event(volume, "removed"))
     node2.abandon_move(move)
@@ -273,7 +276,7 @@ def test_a_moving_volume_is_not_mounted_moved_or_removed(join: Join) -> None:
 def test_a_finished_move_changes_owner_epoch_and_base_and_ends(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     moved = node2.finish_move(volume, move, BASE, event(volume, "moved"))
     assert (moved.owner, moved.epoch, moved.id, moved.base) == ("node2", 2, volume.id, BASE)
     assert node1.volume(volume.name) == moved
@@ -288,7 +291,7 @@ def test_both_ends_of_a_finished_move_hold_its_base(join: Join) -> None:
     node1.publish([(volume, held(volume, "node1", Snapshot(6, "identity-6")))])
     third = held(volume, "node3", Snapshot(6, "identity-6"))
     node1.publish([(volume, third)])
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     happened = event(volume, "moved")
     node2.finish_move(volume, move, BASE, happened)
     ends = {node: Copy(volume.id, node, BASE, happened.at) for node in ("node1", "node2")}
@@ -299,7 +302,7 @@ def test_a_move_of_a_volume_without_replicas_leaves_none(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = replace(a_volume(), replicas=0)
     node1.create(volume, event(volume, "created"))
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     node2.finish_move(volume, move, BASE, event(volume, "moved"))
     assert node1.state().copies_of(volume) == {}
 
@@ -307,12 +310,12 @@ def test_a_move_of_a_volume_without_replicas_leaves_none(join: Join) -> None:
 def test_what_was_true_before_a_move_is_refused_after_it(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     node2.finish_move(volume, move, BASE, event(volume, "moved"))
     for act in (
         node1.mount,
         lambda old: node1.remove(old, event(old, "never")),
-        lambda old: node1.start_move(old, "node1"),
+        lambda old: start_move(node1, old, "node1"),
     ):
         with pytest.raises(StaleEpoch):
             act(volume)
@@ -321,11 +324,11 @@ def test_what_was_true_before_a_move_is_refused_after_it(join: Join) -> None:
 def test_a_move_that_was_abandoned_cannot_be_finished(join: Join) -> None:
     node2 = joined(join, "node2")
     volume = made(node2)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     node2.abandon_move(move)
     with pytest.raises(StaleEpoch):
         node2.finish_move(volume, move, BASE, event(volume, "moved"))
-    second = node2.start_move(volume, "node2")
+    second = start_move(node2, volume, "node2")
     node2.abandon_move(move)  # of the first one: says nothing, ends nothing
     with pytest.raises(StaleEpoch):
         node2.finish_move(volume, move, BASE, event(volume, "moved"))
@@ -335,8 +338,8 @@ def test_a_move_that_was_abandoned_cannot_be_finished(join: Join) -> None:
 def test_a_target_takes_over_the_move_it_left_behind(join: Join) -> None:
     node2 = joined(join, "node2")
     volume = made(node2)
-    left = node2.start_move(volume, "node2")
-    again = node2.start_move(volume, "node2")
+    left = start_move(node2, volume, "node2")
+    again = start_move(node2, volume, "node2")
     with pytest.raises(StaleEpoch):
         node2.finish_move(volume, left, BASE, event(volume, "moved"))
     assert node2.finish_move(volume, again, BASE, event(volume, "moved")).owner == "node2"
@@ -346,7 +349,7 @@ def test_a_move_cannot_be_finished_over_a_mount(join: Join) -> None:
     """The mover was paused, its move ran out, and the owner went on working."""
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     node2.abandon_move(move)
     node1.mount(volume)
     with pytest.raises(StaleEpoch):
@@ -357,7 +360,7 @@ def test_a_move_cannot_be_finished_over_a_mount(join: Join) -> None:
 def test_progress_is_published_only_for_the_move_under_way(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     node2.report_move(replace(move, bytes_done=5, bytes_total=10))
     seen = node1.state().moves[volume.id]
     assert (seen.bytes_done, seen.percent) == (5, 50)
@@ -380,7 +383,7 @@ def test_a_node_that_is_there_is_not_replaced(join: Join) -> None:
 def test_a_node_that_is_away_is_replaced_and_moves_to_others_end(join: Join) -> None:
     node2, node3 = joined(join, "node2"), joined(join, "node3")
     volume = made(node2, owner="never-announced")
-    move = node3.start_move(volume, "node3")
+    move = start_move(node3, volume, "node3")
     promoted = node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
     assert (promoted.owner, promoted.epoch, promoted.base) == ("node2", 2, BASE)
     assert node3.volume(volume.name) == promoted
@@ -402,7 +405,7 @@ def test_an_owner_that_lost_its_copy_begins_anew_from_a_replica(join: Join) -> N
     assert node2.volume(volume.name) == promoted
     assert said(node2, volume) == ["created", "promoted"]
     with pytest.raises(StaleEpoch):
-        node2.start_move(volume, "node2")
+        start_move(node2, volume, "node2")
 
 
 @pytest.mark.parametrize("replicas", [0, 2])
@@ -725,7 +728,7 @@ def test_what_is_published_late_or_twice_changes_nothing(join: Join) -> None:
 def test_a_copy_of_a_volume_that_moved_meanwhile_is_not_published(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume, other = made(node1), made(node1)
-    move = node2.start_move(volume, "node2")
+    move = start_move(node2, volume, "node2")
     moved = node2.finish_move(volume, move, BASE, event(volume, "moved"))
     late = held(volume, "node1", Snapshot(8, "identity-8", 1))
     node1.publish([(volume, late), (other, held(other, "node1"))])

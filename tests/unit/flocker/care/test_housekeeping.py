@@ -25,6 +25,7 @@ from flocker.fence.lease_file import LeaseFile
 from flocker.membership import announcer
 from flocker.membership.announcer import Announcer
 from flocker.pool.protocol import Usage
+from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 CONFIG = Config("node1", "127.0.0.1", [], Certificates.within(Path()), lease_seconds=1)
@@ -266,7 +267,7 @@ def test_a_connection_that_was_lost_and_is_back_is_reason_to_look_again(
 def test_a_move_left_behind_is_ended(cluster: MemoryCluster, start: Start) -> None:
     start()
     cluster["node2"].driver.create("demo", {})
-    cluster.ownership.start_move(cluster.volume("demo"), "node1")
+    start_move(cluster.ownership, cluster.volume("demo"), "node1")
     eventually(lambda: cluster.state.moves, is_={}, within=10)
 
 

@@ -22,6 +22,7 @@ from flocker.base.errors import (
 from flocker.base.records import Event, Volume, now
 from flocker.engine.client import EngineUse
 from flocker.engine.volume_use import START_SECONDS
+from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
@@ -155,7 +156,7 @@ def test_a_node_that_is_not_the_owner_clears_nobody_elses_mount(demo: MemoryClus
 def test_release_takes_the_last_snapshot(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.write("demo", "last")
-    move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    move = start_move(demo.ownership, demo.volume("demo"), "node2")
     last = node1.requests.release("demo", 1, move.token)
     assert node1.pool.snapshots(demo.volume("demo").id)[-1] == last
     assert node1.requests.release("demo", 1, move.token) == last
@@ -164,7 +165,7 @@ def test_release_takes_the_last_snapshot(demo: MemoryCluster) -> None:
 def test_release_needs_that_move_under_way(demo: MemoryCluster) -> None:
     with pytest.raises(StaleEpoch, match="expired"):
         demo["node1"].requests.release("demo", 1, "no such move")
-    move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    move = start_move(demo.ownership, demo.volume("demo"), "node2")
     with pytest.raises(StaleEpoch, match="expired"):
         demo["node1"].requests.release("demo", 1, "an earlier one")
     with pytest.raises(StaleEpoch, match="not owned by node1 at epoch 2"):
@@ -344,7 +345,7 @@ def test_a_mount_that_a_move_is_in_the_way_of_is_recorded_later(demo: MemoryClus
     for name in ("demo", "zulu"):
         node1.run(name)
     demo.ownership.expire("node1")
-    move = demo.ownership.start_move(demo.volume("demo"), "node2")
+    move = start_move(demo.ownership, demo.volume("demo"), "node2")
     node1.announce()
     assert not node1.reconciler.catch_up()
     assert node1.troubles.all()[0].startswith("volume 'demo': volume 'demo' is on its way")
@@ -544,7 +545,7 @@ def test_a_count_of_the_engine_that_runs_stays_though_nothing_is_mounted(
 
 
 def test_a_move_left_behind_is_ended(demo: MemoryCluster) -> None:
-    demo.ownership.start_move(demo.volume("demo"), "node2")
+    start_move(demo.ownership, demo.volume("demo"), "node2")
     demo["node1"].reconciler.tidy()
     demo["node3"].reconciler.tidy()
     assert len(demo.state.moves) == 1  # that is for node2 to say
@@ -640,7 +641,7 @@ def test_a_copy_that_is_asked_for_again_is_not_given_up(surplus: MemoryCluster) 
     """A container starts here, and the move has begun before the pool is asked."""
     node2, volume = surplus["node2"], surplus.volume("demo")
     before = node2.pool.snapshots(volume.id)
-    node2.etcd.before["move"] = lambda: surplus.ownership.start_move(volume, "node2")
+    node2.etcd.before["move"] = lambda: start_move(surplus.ownership, volume, "node2")
     node2.reconciler.tidy()
     assert node2.pool.snapshots(volume.id) == before != []
     assert "is needed after all" in node2.troubles.all()[0]

@@ -25,6 +25,7 @@ from flocker.base.records import (
 )
 from flocker.consensus.mirror import Mirror
 from tests.twins.memory_ownership import MemoryOwnership
+from tests.twins.moves import start_move
 
 AT = "2026-01-01T00:00:00.000+00:00"
 BASE = Snapshot(7, "identity-7")
@@ -118,7 +119,7 @@ def test_all_of_a_state_is_written_down_but_who_is_there(table: Table, file: Pat
     for node in ("node1", "node2"):
         table.announce(Node(node, "127.0.0.1", "0", 0, 1))
     table.mount(sized)
-    table.start_move(moving, "node2")
+    start_move(table, moving, "node2")
     table.publish([(sized, Copy(volume.id, "node2", BASE, AT))])
     table.keep_snapshot(sized, NamedSnapshot(volume.id, BASE, AT, "a label"), event)
     gone = table.add("gone")

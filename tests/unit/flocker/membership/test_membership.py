@@ -12,7 +12,17 @@ from flocker.base.errors import ControlPlaneAway, NotAdmitted, Refused
 from flocker.membership.membership import OnlyWhenAdmitted
 from tests.unit.flocker.cluster import PATIENCE_SECONDS, Machine, MemoryCluster
 
-CHANGES = ("create", "remove", "mount", "unmount", "start_move", "promote", "publish", "withdraw")
+CHANGES = (
+    "create",
+    "remove",
+    "mount",
+    "unmount",
+    "begin_move",
+    "lock_move",
+    "promote",
+    "publish",
+    "withdraw",
+)
 
 
 def copy_of(machine: Machine, folder: Path) -> Machine:

@@ -24,6 +24,7 @@ from flocker.base.records import ClusterState, Copy, Look, Snapshot, Volume
 from flocker.moving import failover
 from flocker.moving.failover import BOOT_GRACE_SECONDS
 from flocker.moving.replica_choice import complete_until, is_current, newest_copy
+from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
@@ -228,7 +229,7 @@ def test_a_node_without_a_replica_can_be_told_to_go_on(cluster: MemoryCluster) -
 
 
 def test_what_the_lost_owner_was_moving_is_not_in_the_way(demo: MemoryCluster) -> None:
-    demo.ownership.start_move(demo.volume("demo"), "node3")
+    start_move(demo.ownership, demo.volume("demo"), "node3")
     demo.lose("node1")
     demo["node2"].failover.promote("demo")
     assert demo.state.moves == {}

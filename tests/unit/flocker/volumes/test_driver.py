@@ -22,6 +22,7 @@ from flocker.base.errors import (
 )
 from flocker.engine.volume_use import START_SECONDS
 from flocker.volumes import mounting
+from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import MemoryCluster
 
 GIB = 1 << 30
@@ -638,7 +639,7 @@ def test_inspect_shows_who_has_it_and_how_current_the_replicas_are(cluster: Memo
 def test_inspect_shows_a_move(cluster: MemoryCluster) -> None:
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
-    move = cluster.ownership.start_move(cluster.volume("demo"), "node2")
+    move = start_move(cluster.ownership, cluster.volume("demo"), "node2")
     assert node1.driver.status(cluster.volume("demo"))["move"] == "to node2"
     half = type(move)(**{**vars(move), "bytes_done": 5, "bytes_total": 10})
     cluster.ownership.report_move(half)

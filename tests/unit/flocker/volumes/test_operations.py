@@ -24,6 +24,7 @@ from flocker.base.errors import (
 from flocker.base.records import Event, Snapshot, Volume
 from flocker.pool.protocol import Aside
 from flocker.volumes.operations import Operations
+from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 MIB = 1 << 20
@@ -95,7 +96,7 @@ def test_status_tells_what_is_lost_with_the_owner(demo: MemoryCluster) -> None:
 
 
 def test_status_shows_a_move(demo: MemoryCluster) -> None:
-    demo.ownership.start_move(demo.volume("demo"), "node2")
+    start_move(demo.ownership, demo.volume("demo"), "node2")
     move = demo["node3"].operations.overview.status()["volumes"][0]["move"]
     assert (move["source"], move["target"], move["percent"]) == ("node1", "node2", None)
 
@@ -368,7 +369,7 @@ def test_a_used_volume_is_not_restored(upgraded: MemoryCluster) -> None:
 
 def test_a_volume_on_its_way_is_not_restored(upgraded: MemoryCluster) -> None:
     """What is fetched is already taken: the restored content would be left behind."""
-    move = upgraded.ownership.start_move(upgraded.volume("demo"), "node2")
+    move = start_move(upgraded.ownership, upgraded.volume("demo"), "node2")
     upgraded["node1"].requests.release("demo", 1, move.token)
     with pytest.raises(MoveUnderWay):
         upgraded["node1"].operations.snapshots.restore("demo@1")
