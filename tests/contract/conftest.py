@@ -25,6 +25,7 @@ LONG_FILES = (
     "test_app_page.py",
     "test_content.py",
     "test_peer.py",
+    "test_peer_hangs.py",
     "test_plugin.py",
 )
 """They begin first, the longest before all others, so that no worker is busy with one when the

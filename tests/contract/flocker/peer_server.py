@@ -11,12 +11,15 @@ from fastapi import FastAPI
 from acceptance.base.waiting import eventually
 from flocker.api.operator_api import add_watching_routes
 from flocker.api.peer_api import Parts, serve_peers
+from flocker.api.peer_client import HttpPeers
+from flocker.api.peer_connections import PeerConnections
 from flocker.api.serving import serve_on_peer_socket
 from flocker.api.upkeep_api import add_peer_upkeep_routes
 from flocker.api.verification_api import add_peer_verification_routes
+from flocker.base.records import Node
 from flocker.certificates.tls import Tls
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
-from tests.unit.flocker.cluster import Machine
+from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
 def peers_app(machine: Machine, count_sent: Callable[[int], None]) -> FastAPI:
@@ -50,3 +53,13 @@ def served(app: FastAPI, authority: Authority) -> Iterator[int]:
         yield port
     finally:
         server.stop()
+
+
+def peers_of_node2(cluster: MemoryCluster, port: int, authority: Authority) -> HttpPeers:
+    """What node2 uses; it finds node1 where node1 announced itself."""
+    cluster["node1"].ownership.announce(Node("node1", ADDRESS, "0", 0, 1))
+    return HttpPeers(
+        PeerConnections(
+            "node2", lambda: dict(cluster.state.nodes), port, Tls(authority.of("node", "node2"))
+        )
+    )

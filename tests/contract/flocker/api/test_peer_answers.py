@@ -84,11 +84,6 @@ class Evil:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("cluster") / "keys")
-
-
-@pytest.fixture(scope="module")
 def evil() -> Evil:
     return Evil()
 

@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -23,16 +22,6 @@ from tests.unit.flocker.cluster import MemoryCluster
 pytestmark = pytest.mark.contract
 
 REQUEST = b"GET /asides HTTP/1.1\r\nHost: node1\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("cluster") / "keys")
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> MemoryCluster:
-    return MemoryCluster(tmp_path, names=("node1", "node2"))
 
 
 @pytest.fixture

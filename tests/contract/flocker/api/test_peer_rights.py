@@ -35,11 +35,6 @@ NO_ROLE = {
 }
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("cluster") / "keys")
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> MemoryCluster:
     made = MemoryCluster(tmp_path)
