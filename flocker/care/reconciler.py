@@ -76,7 +76,7 @@ class Reconciler:
         """Put right what got lost on the way: every few seconds, and cheap when nothing did."""
         state = self._mirror.state
         former, surplus = self._use.former(), self._surplus.old(state)
-        open_here = self._pool.open_ids()
+        writable_here = self._pool.writable_ids()
         self._abandon_left_moves(state)
 
         def put_right(volume: Volume) -> None:
@@ -84,14 +84,14 @@ class Reconciler:
                 self._drop_former_uses(volume, former, is_recorded=volume.id in state.mounts)
             elif self._arrivals.is_bringing(volume.id):
                 return
-            elif volume.id in open_here:
+            elif volume.id in writable_here:
                 self._demotion.give_way(volume)
             elif copy := surplus.get(volume.id):
                 self._surplus.give_up(volume, copy)
 
         # Of hundreds of volumes only those that there may be something to do about.
         own_due = former | state.mounts.keys()
-        others_due = open_here | surplus.keys()
+        others_due = writable_here | surplus.keys()
         with self._troubles.round("tidying") as round_:
             for volume in state.volumes.values():
                 if volume.id not in (own_due if volume.owner == self._node else others_due):

@@ -64,7 +64,7 @@ class RemovedCopies:
     def _keep_what_is_not_part(self, volume: Volume, confirm: Callable[[], None]) -> None:
         """Put aside what only this node has, or whoever purges the volume would not know of it."""
         here = self._pool.snapshots(volume.id)
-        if self._pool.is_open(volume.id) or not all(map(volume.includes, here)):
+        if self._pool.has_writable(volume.id) or not all(map(volume.includes, here)):
             self._demotion.record_conflict(volume, self._pool.put_away(volume, self._node, confirm))
 
     def _removed(self, volume_id: str) -> Removed | None:

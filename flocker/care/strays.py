@@ -160,7 +160,7 @@ class Strays:
     def _stray(self, volume_id: str) -> Stray | None:
         record = self._pool.record(volume_id)
         held = self._pool.snapshots(volume_id)
-        is_open = self._pool.is_open(volume_id)
+        is_open = self._pool.has_writable(volume_id)
         if not held and not is_open:
             return None
         epochs = [each.epoch for each in held] + ([record.epoch] if record else [1])

@@ -50,7 +50,7 @@ class Surplus:
         # It may be on its way here meanwhile, for a container that starts.
         belief = Belief(lambda: self._refuse_if_needed(volume), volume.epoch)
         with self._use.locked(volume):
-            self._pool.discard(volume.id, volume.name, self._node, belief, unless_open=True)
+            self._pool.discard(volume.id, volume.name, self._node, belief, unless_writable=True)
 
     def _refuse_if_needed(self, volume: Volume) -> None:
         move = self._ownership.move(volume.id)

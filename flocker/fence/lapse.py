@@ -61,7 +61,7 @@ class Lapse:
         if volume.owner != self._node:
             return False
         try:
-            self._pool.open(volume.claim)
+            self._pool.writable_path(volume.claim)
         except (PoolError, StaleEpoch):
             return False
         return True

@@ -36,7 +36,7 @@ class Demotion:
         """
         if self._pool.reclaim(volume.id, partial(self._refuse_if_gone, volume)):
             log.info("volume '%s' is back; its removed copy here is used again", volume.name)
-        if self._pool.is_open(volume.id):
+        if self._pool.has_writable(volume.id):
             self.give_way(volume)
         else:
             with self._use.locked(volume):
@@ -49,7 +49,7 @@ class Demotion:
             return
         self._use.end([volume])
         with self._use.locked(volume):
-            if not self._pool.is_open(volume.id):
+            if not self._pool.has_writable(volume.id):
                 return  # it was put away or removed meanwhile
             aside = self._put_away(volume)
         self.record_conflict(volume, aside)
@@ -58,7 +58,7 @@ class Demotion:
         """Stop what uses volumes that others own by now, side by side: each alone may take long."""
         elsewhere = [volume for volume in volumes if volume.owner != self._node]
         self._use.end(
-            [each for each in elsewhere if self._pool.is_open(each.id) and self._is_lost(each)]
+            [each for each in elsewhere if self._pool.has_writable(each.id) and self._is_lost(each)]
         )
 
     def record_conflict(self, volume: Volume, aside: Aside | None) -> None:

@@ -197,7 +197,7 @@ class Failover:
 
     def _can_open(self, volume: Volume) -> bool:
         try:
-            self._pool.open(volume.claim)
+            self._pool.writable_path(volume.claim)
         except (PoolError, StaleEpoch):  # stale: an earlier promotion was not recorded
             return False
         return True

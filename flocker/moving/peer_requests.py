@@ -36,7 +36,7 @@ class PeerRequests:
         with self._use.locked(volume):
             self._use.refuse_if_any(volume)
             if volume.owner == self._node:
-                if not self._pool.is_open(volume.id):
+                if not self._pool.has_writable(volume.id):
                     raise copy_missing(volume, self._mirror.state)
                 # A mount whose answer was lost is still recorded though nothing came of it.
                 self._ownership.unmount(volume)
@@ -73,7 +73,7 @@ class PeerRequests:
         A peer that has finished a move calls this `tell_moved`.
         """
         volume = existing(self._ownership, name)
-        if volume.owner != self._node and self._pool.is_open(volume.id):
+        if volume.owner != self._node and self._pool.has_writable(volume.id):
             self._demotion.give_way(volume)
 
     def _take_whole(self, volume: Volume) -> Snapshot:

@@ -213,7 +213,7 @@ class Publisher:
         behind = {volume.id for volume in due} | self._freezing.keys()
         behind |= {each for each in mine if self._pool.is_held_back(each)}
         found = {each: known.get(each, before) for each in behind}
-        return found | dict.fromkeys(self._pool.open_ids() ^ set(mine), "")
+        return found | dict.fromkeys(self._pool.writable_ids() ^ set(mine), "")
 
     def _begin(self, volume: Volume) -> Future[_Frozen]:
         result = self._workers.submit(self._freeze, volume)

@@ -103,7 +103,7 @@ class BtrfsPool:
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         self._make(claim, None, size_bytes)
 
-    def open(self, claim: Claim) -> Path:
+    def writable_path(self, claim: Claim) -> Path:
         folder = self._folders.folder(claim.volume_id)
         stored = folder.epoch()
         if stored is None:
@@ -117,7 +117,7 @@ class BtrfsPool:
             raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
         return folder.live
 
-    def is_open(self, volume_id: str) -> bool:
+    def has_writable(self, volume_id: str) -> bool:
         return self._folders.folder(volume_id).live.is_dir()
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
@@ -131,7 +131,7 @@ class BtrfsPool:
     @works_when_full
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         with self._folders.locked(claim.volume_id) as folder:
-            live = self.open(claim)
+            live = self.writable_path(claim)
             if is_whole and (folders := _folders_inside(live)):
                 raise LeavesBehind(folders)
             make_ordinary(live)
@@ -208,7 +208,7 @@ class BtrfsPool:
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
         with self._folders.locked(claim.volume_id) as folder:
-            live = self.open(claim)
+            live = self.writable_path(claim)
             subvolume.sync(self._folders.top)  # what is only in memory is not counted yet
             limit = more(size_bytes, excess_of(folder))
             self._sizes.refuse_if_larger(live, limit)
@@ -224,7 +224,7 @@ class BtrfsPool:
             return None
 
     def contain(self, claim: Claim) -> None:
-        for inner in nested.inside(self.open(claim)):
+        for inner in nested.inside(self.writable_path(claim)):
             self._sizes.limit(inner, NOTHING_MORE)
 
     def prepare_sizes(self) -> None:
@@ -233,7 +233,7 @@ class BtrfsPool:
     @works_when_full
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
         with self._folders.locked(claim.volume_id) as folder:
-            self.open(claim)
+            self.writable_path(claim)
             source = folder.find(snapshot)
             excess = self._sizes.excess(source, snapshot)
             self._sizes.refuse_if_larger(source, more(size_bytes, excess))
@@ -341,9 +341,15 @@ class BtrfsPool:
         return self._taking_away.put_away(volume, node, confirm)
 
     def discard(
-        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+        self,
+        volume_id: str,
+        volume: str,
+        node: str,
+        belief: Belief,
+        *,
+        unless_writable: bool = False,
     ) -> None:
-        self._taking_away.discard(volume_id, volume, node, belief, unless_open=unless_open)
+        self._taking_away.discard(volume_id, volume, node, belief, unless_writable=unless_writable)
 
     def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         return self._taking_away.reclaim(volume_id, confirm)
@@ -379,8 +385,8 @@ class BtrfsPool:
     def volume_ids(self) -> list[str]:
         return self._folders.ids()
 
-    def open_ids(self) -> set[str]:
-        return self._folders.open_ids()
+    def writable_ids(self) -> set[str]:
+        return self._folders.writable_ids()
 
     def _recover(self) -> None:
         """Clear away what a crash left."""

@@ -15,4 +15,4 @@ def newer_record(node: str, pool: Pool, volume: Volume) -> Volume | None:
     kept = pool.record(volume.id)
     if kept is None or kept.owner != node or kept.epoch <= volume.epoch:
         return None
-    return kept if pool.is_open(volume.id) else None
+    return kept if pool.has_writable(volume.id) else None

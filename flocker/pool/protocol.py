@@ -76,7 +76,7 @@ class Pool(Protocol):
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         """Make an empty, writable volume, already flushed to disk."""
 
-    def open(self, claim: Claim) -> Path:
+    def writable_path(self, claim: Claim) -> Path:
         """Absolute path of the writable volume, if it is at the claim's epoch.
 
         Nothing is opened or mounted, so there is nothing to close.
@@ -86,8 +86,11 @@ class Pool(Protocol):
             PoolError: there is no writable volume here.
         """
 
-    def is_open(self, volume_id: str) -> bool:
-        """True if a writable volume is here, at whatever epoch: `open` may still refuse it."""
+    def has_writable(self, volume_id: str) -> bool:
+        """True if a writable volume is here, at whatever epoch.
+
+        `writable_path` may still refuse it.
+        """
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
         """Those whose writable volume may differ from the newest snapshot here.
@@ -256,12 +259,18 @@ class Pool(Protocol):
         """
 
     def discard(
-        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+        self,
+        volume_id: str,
+        volume: str,
+        node: str,
+        belief: Belief,
+        *,
+        unless_writable: bool = False,
     ) -> None:
         """Put everything of a volume aside as removed. Safe to repeat.
 
         Args:
-            unless_open: leave it all if a writable copy is here.
+            unless_writable: leave it all if a writable copy is here.
 
         Raises:
             StillWanted: a process has it mounted, or its epoch is later than believed.
@@ -319,7 +328,7 @@ class Pool(Protocol):
     def volume_ids(self) -> list[str]:
         """Every volume that has anything here."""
 
-    def open_ids(self) -> set[str]:
+    def writable_ids(self) -> set[str]:
         """Select the volumes that are writable here; cheap enough to ask every second."""
 
     def usage(self) -> Usage:

@@ -77,11 +77,17 @@ class TakingAway:
 
     @works_when_full
     def discard(
-        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+        self,
+        volume_id: str,
+        volume: str,
+        node: str,
+        belief: Belief,
+        *,
+        unless_writable: bool = False,
     ) -> None:
         """See Pool.discard."""
         with self._folders.locked(volume_id) as folder:
-            if not folder.path.is_dir() or (unless_open and folder.live.is_dir()):
+            if not folder.path.is_dir() or (unless_writable and folder.live.is_dir()):
                 return
             self.refuse_if_wanted(folder, belief.epoch)
             belief.confirm()
@@ -156,22 +162,22 @@ class TakingAway:
         If anything stops this half-way, the newest state is still here, and the next call finds it.
         """
         self._live.flush(volume.id)
-        is_open = folder.live.is_dir()
+        is_writable = folder.live.is_dir()
         found = divergence(
             [snapshot for snapshot, _ in folder.snapshots()],
             volume,
-            folder.holders(folder.live) if is_open else None,
+            folder.holders(folder.live) if is_writable else None,
         )
         for snapshot in found.snapshots:
             if snapshot != found.newest:
                 folder.delete_snapshot(snapshot.number)
-        if is_open:
+        if is_writable:
             make_ordinary(folder.live)
         if found.keeps_live:
             entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
             folder.live.rename(entry.content)
             return entry.aside
-        if is_open:
+        if is_writable:
             subvolume.delete(folder.live)
         if found.newest is None:
             return None

@@ -110,7 +110,7 @@ class Descriptions:
         if volume.owner == self._node:
             # To the engine an error here would mean that the volume is gone. `problem` tells it.
             with suppress(PoolError, StaleEpoch):
-                mountpoint = self._pool.open(volume.claim)
+                mountpoint = self._pool.writable_path(volume.claim)
         return Description(volume, mountpoint)
 
 

@@ -21,9 +21,9 @@ def open_here(context: NodeContext, volume: Volume) -> Path:
         PoolError: the copy cannot be opened.
     """
     try:
-        return context.pool.open(volume.claim)
+        return context.pool.writable_path(volume.claim)
     except PoolError as error:
-        if not context.pool.is_open(volume.id):
+        if not context.pool.has_writable(volume.id):
             raise copy_missing(volume, context.mirror.state) from error
         raise PoolError(
             f"volume '{volume.name}' cannot be opened on {context.node}: {error}"

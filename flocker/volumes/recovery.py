@@ -78,7 +78,7 @@ class Recovery:
     def _have_back(self, removed: Removed) -> Volume:
         name, volume_id = removed.volume.name, removed.volume.id
         is_reclaimed = self._pool.reclaim(volume_id, partial(self._refuse_if_not_removed, removed))
-        if not is_reclaimed and not self._pool.is_open(volume_id):
+        if not is_reclaimed and not self._pool.has_writable(volume_id):
             raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
         # Replicas that kept a copy have nothing but what was the owner's, however far they came.
         held = self._pool.snapshots(volume_id)

@@ -150,11 +150,11 @@ class _Run:
 
     def _opened(self, name: str) -> Path:
         volume = self._twins.volume(name)
-        return self._twins.nodes[volume.owner].memory_pool.open(volume.claim)
+        return self._twins.nodes[volume.owner].memory_pool.writable_path(volume.claim)
 
     def _open_on(self, name: str) -> list[str]:
         volume_id, nodes = self._twins.volume(name).id, self._twins.nodes
-        return [each for each, node in nodes.items() if node.memory_pool.is_open(volume_id)]
+        return [each for each, node in nodes.items() if node.memory_pool.has_writable(volume_id)]
 
     def _meetings(self) -> list[str]:
         """Tell when several nodes could write to an auto volume at the same time."""

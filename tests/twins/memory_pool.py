@@ -97,17 +97,17 @@ class MemoryPool:
         with self._lock:
             self._make(claim, None, size_bytes)
 
-    def open(self, claim: Claim) -> Path:
+    def writable_path(self, claim: Claim) -> Path:
         volume = self._volumes.get(claim.volume_id)
         if volume is None or not volume.epoch:
             raise PoolError(f"the pool has no copy of volume {claim.volume_id}")
         if volume.epoch != claim.epoch:
             raise StaleEpoch(f"volume {claim.volume_id} is at another epoch")
-        if not self.is_open(claim.volume_id):
+        if not self.has_writable(claim.volume_id):
             raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
         return self._live(claim.volume_id)
 
-    def is_open(self, volume_id: str) -> bool:
+    def has_writable(self, volume_id: str) -> bool:
         return self._live(volume_id).is_dir()
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
@@ -120,7 +120,7 @@ class MemoryPool:
     def holder(self, volume_id: str) -> str | None:
         with self._lock:
             known = self.snapshots(volume_id)
-            if not known or not self.is_open(volume_id) or self._has_changed(volume_id):
+            if not known or not self.has_writable(volume_id) or self._has_changed(volume_id):
                 return None
             return known[-1].identity
 
@@ -135,7 +135,7 @@ class MemoryPool:
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         self._change()
         with self._lock:
-            inside = _subvolumes(self.open(claim))
+            inside = _subvolumes(self.writable_path(claim))
             if is_whole and inside:
                 raise LeavesBehind(inside)
             volume = self._volumes[claim.volume_id]
@@ -232,7 +232,7 @@ class MemoryPool:
         with self._lock:
             known = self._volumes.setdefault(volume.id, _Volume())
             is_part = all(volume.includes(snapshot) for snapshot in known.known())
-            is_there = known.epoch == volume.epoch and not self.is_open(volume.id) and is_part
+            is_there = known.epoch == volume.epoch and not self.has_writable(volume.id) and is_part
             if known.epoch > volume.epoch or is_there:
                 return None
             self._refuse_if_wanted(volume.id, None)
@@ -244,19 +244,19 @@ class MemoryPool:
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
         with self._lock:
-            _refuse_if_larger(_held_bytes(_frozen(self.open(claim))), size_bytes)
+            _refuse_if_larger(_held_bytes(_frozen(self.writable_path(claim))), size_bytes)
 
     def used_bytes(self, volume_id: str) -> int | None:
         with self._lock:
             if not self._counts:
                 return None
-            if self.is_open(volume_id):
+            if self.has_writable(volume_id):
                 return _held_bytes(_frozen(self._live(volume_id)))
             known = self.snapshots(volume_id)
             return _held_bytes(self._content(volume_id, known[-1].number)[1]) if known else None
 
     def contain(self, claim: Claim) -> None:
-        self.open(claim)
+        self.writable_path(claim)
 
     def prepare_sizes(self) -> None:
         self._counts = True
@@ -264,7 +264,7 @@ class MemoryPool:
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
         self._change()
         with self._lock:
-            self.open(claim)
+            self.writable_path(claim)
             _refuse_if_larger(_held_bytes(self._find(claim.volume_id, snapshot)), size_bytes)
             self._replace_live(claim.volume_id, snapshot, "restored")
 
@@ -283,18 +283,24 @@ class MemoryPool:
             self._make(claim, _newest_of(self._entry(reference)), size_bytes)
 
     def discard(
-        self, volume_id: str, volume: str, node: str, belief: Belief, *, unless_open: bool = False
+        self,
+        volume_id: str,
+        volume: str,
+        node: str,
+        belief: Belief,
+        *,
+        unless_writable: bool = False,
     ) -> None:
         self._change()
         with self._lock:
-            if unless_open and self.is_open(volume_id):
+            if unless_writable and self.has_writable(volume_id):
                 return
             if volume_id in self._volumes:
                 self._refuse_if_wanted(volume_id, belief.epoch)
                 belief.confirm()
             removed = self._volumes.pop(volume_id, None)
-            if removed is not None and (removed.snapshots or self.is_open(volume_id)):
-                content = self._take_live(volume_id) if self.is_open(volume_id) else None
+            if removed is not None and (removed.snapshots or self.has_writable(volume_id)):
+                content = self._take_live(volume_id) if self.has_writable(volume_id) else None
                 self._put_aside(volume_id, volume, node, "removed", content, removed)
 
     def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
@@ -306,7 +312,7 @@ class MemoryPool:
                 for entry in self._trash
                 if entry.aside.volume_id == volume_id and entry.volume is not None
             ]
-            if not removed or self.is_open(volume_id) or (here and here.snapshots):
+            if not removed or self.has_writable(volume_id) or (here and here.snapshots):
                 return False
             confirm()
             entry = max(removed, key=lambda each: each.volume.epoch if each.volume else 0)
@@ -321,7 +327,7 @@ class MemoryPool:
         self._change()
         with self._lock:
             volume = self._volumes.get(claim.volume_id)
-            if volume is None or not self.is_open(claim.volume_id):
+            if volume is None or not self.has_writable(claim.volume_id):
                 raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
             if volume.epoch > claim.epoch:
                 raise PoolError(f"volume {claim.volume_id} is at a later epoch")
@@ -366,8 +372,8 @@ class MemoryPool:
         with self._lock:
             return sorted(self._volumes)
 
-    def open_ids(self) -> set[str]:
-        return {each for each in self.volume_ids() if self.is_open(each)}
+    def writable_ids(self) -> set[str]:
+        return {each for each in self.volume_ids() if self.has_writable(each)}
 
     def usage(self) -> Usage:
         total = 1 << 30
@@ -400,7 +406,7 @@ class MemoryPool:
     def _refuse_if_wanted(self, volume_id: str, epoch: int | None) -> None:
         if epoch is not None and self._volume(volume_id).epoch > epoch:
             raise StillWanted(f"volume {volume_id} is at a later epoch than {epoch}")
-        if self.is_open(volume_id) and self._is_mounted(volume_id):
+        if self.has_writable(volume_id) and self._is_mounted(volume_id):
             raise StillWanted(f"processes have volume {volume_id} mounted")
 
     def _flush(self) -> None:
@@ -427,7 +433,7 @@ class MemoryPool:
         return content
 
     def _has_changed(self, volume_id: str) -> bool:
-        if not self.is_open(volume_id):
+        if not self.has_writable(volume_id):
             return False
         known = self.snapshots(volume_id)
         return not known or known[-1] not in self._alike(volume_id)
@@ -443,7 +449,7 @@ class MemoryPool:
 
     def _make(self, claim: Claim, content: bytes | None, size_bytes: int | None) -> None:
         self._add()
-        if self.is_open(claim.volume_id) or self.snapshots(claim.volume_id):
+        if self.has_writable(claim.volume_id) or self.snapshots(claim.volume_id):
             raise PoolError(f"volume {claim.volume_id} is here already")
         if content is None:
             self._live(claim.volume_id).mkdir(parents=True)
@@ -454,7 +460,7 @@ class MemoryPool:
 
     def _replace_live(self, volume_id: str, snapshot: Snapshot, why: str) -> None:
         content = self._find(volume_id, snapshot)
-        if self.is_open(volume_id):
+        if self.has_writable(volume_id):
             if self._holders(volume_id):
                 shutil.rmtree(self._live(volume_id))
             else:
@@ -463,15 +469,15 @@ class MemoryPool:
         _thaw(content, self._live(volume_id))
 
     def _step_back(self, volume: Volume, node: str) -> Aside | None:
-        is_open = self.is_open(volume.id)
+        is_writable = self.has_writable(volume.id)
         known = self._volumes[volume.id]
         here = known.known()
-        holders = self._holders(volume.id) if is_open else None
+        holders = self._holders(volume.id) if is_writable else None
         found = divergence(here, volume, holders)
         content = None
         if found.newest is not None:
             content = known.snapshots[found.newest.number][1]
-        if is_open:
+        if is_writable:
             live = self._take_live(volume.id)
             content = live if found.keeps_live else content
         for snapshot in found.snapshots:

@@ -588,7 +588,7 @@ class Protocol(RuleBasedStateMachine):
     def _is_early(self, volume: Volume, node: str) -> bool:
         """Tell whether a copy is for an epoch that was not reached; the next one replaces it."""
         with suppress(PoolError, StaleEpoch):
-            self.pools[node].open(Claim(volume.id, volume.epoch + 1))
+            self.pools[node].writable_path(Claim(volume.id, volume.epoch + 1))
             return True
         return False
 
@@ -612,8 +612,10 @@ class Protocol(RuleBasedStateMachine):
         for node in replicas_of(volume, state):
             assert self.pools[node].snapshots(story.id)[-1:] == [newest], "a replica was left out"
         for node in NODES:
-            is_open = self.pools[node].is_open(story.id) and not self._is_early(volume, node)
-            assert is_open == (node == volume.owner), "a copy that lost was left open"
+            is_writable = self.pools[node].has_writable(story.id) and not self._is_early(
+                volume, node
+            )
+            assert is_writable == (node == volume.owner), "a copy that lost was left writable"
 
     def _mount(self, story: Story, machine: Machine) -> None:
         machine.driver.mount(story.name, CONTAINER)
@@ -817,7 +819,7 @@ class Protocol(RuleBasedStateMachine):
     def _lines_of_owner(self, story: Story) -> list[str]:
         volume = self._volume(story.name)
         pool = self.pools[volume.owner]
-        return _lines(pool.open(volume.claim) / "file")
+        return _lines(pool.writable_path(volume.claim) / "file")
 
 
 def _lines(file: Path) -> list[str]:

@@ -11,7 +11,7 @@ from flocker.base.records import Claim, ClusterState, Volume
 
 # Calls that tell what etcd did not say, but their node knows: that its lease is a new one.
 LOST_WITHIN = ("announce",)
-IN_MEMORY = ("holder", "is_held_back", "is_open")  # calls of a pool that no disk can fail
+IN_MEMORY = ("holder", "is_held_back", "has_writable")  # calls of a pool that no disk can fail
 
 
 class PowerCut(BaseException):

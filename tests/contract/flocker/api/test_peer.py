@@ -25,7 +25,7 @@ def test_a_volume_moves_over_the_network(demo: MemoryCluster) -> None:
     volume = demo.volume("demo")
     assert volume.owner == "node2"
     old = demo["node1"].pool
-    eventually(lambda: old.is_open(volume.id), is_=False, within=5)  # it is told afterwards
+    eventually(lambda: old.has_writable(volume.id), is_=False, within=5)  # it is told afterwards
 
 
 def test_a_refusal_arrives_with_its_words(demo: MemoryCluster) -> None:

@@ -213,7 +213,7 @@ def test_a_purge_of_a_volume_that_is_there_takes_nothing(
     purge = {"removed": [removed_as(volume, volume.id)], "references": []}
     answer = node2("POST", "/upkeep/purge", json=purge)
     assert "has not been removed" in answer.json()["failed"][0]
-    assert cluster["node1"].pool.is_open(volume.id)
+    assert cluster["node1"].pool.has_writable(volume.id)
 
 
 @pytest.mark.parametrize("spelling", spellings("x"))
@@ -228,7 +228,7 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
         assert node2("GET", f"/copies/{spelled}/snapshots{rest}").status_code in (400, 403, 404)
     purge = {"removed": [removed_as(volume, spelled)], "references": []}
     assert node2("POST", "/upkeep/purge", json=purge).status_code == 400
-    assert cluster["node1"].pool.is_open(volume.id)
+    assert cluster["node1"].pool.has_writable(volume.id)
     assert cluster["node1"].operations.recovery.trash()["removed"] == []
     assert cluster["node1"].pool.asides() == []
 
@@ -237,7 +237,7 @@ def test_a_volume_that_is_there_is_not_forgotten(cluster: MemoryCluster, node2: 
     volume_id = cluster.volume("mine").id
     answer = node2("POST", f"/copies/{volume_id}/forget")
     assert shown(answer) == f"volume {volume_id} is not recorded as removed"
-    assert cluster["node1"].pool.is_open(volume_id)
+    assert cluster["node1"].pool.has_writable(volume_id)
 
 
 def test_a_retired_node_is_refused_everywhere(cluster: MemoryCluster, node3: Ask) -> None:

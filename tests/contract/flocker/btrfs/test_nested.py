@@ -32,7 +32,7 @@ def volume_with_subvolumes(
     claim = a_claim()
     pool.create(claim, size_bytes)
     first = written(pool, claim, "saved")
-    live = pool.open(claim)
+    live = pool.writable_path(claim)
     (live / "var" / "lib").mkdir(parents=True)
     btrfs("create", live / "var" / "lib" / "layer")
     (live / "var" / "lib" / "layer" / "file").write_text("inside")
@@ -49,7 +49,7 @@ def btrfs(*arguments: str | Path) -> None:
 
 def test_they_are_found_wherever_they_are(pool: BtrfsPool) -> None:
     claim, _ = volume_with_subvolumes(pool)
-    live = pool.open(claim)
+    live = pool.writable_path(claim)
     found = [str(each.relative_to(live)) for each in nested.inside(live)]
     assert sorted(found) == ["kept", "var/lib/layer", "var/lib/layer/deeper"]
     assert nested.inside(live / "var" / "lib" / "layer" / "deeper") == []
@@ -60,17 +60,17 @@ def test_more_of_them_are_found_than_one_answer_of_the_kernel_has_room_for(
 ) -> None:
     claim = a_claim()
     pool.create(claim)
-    many = [pool.open(claim) / f"folder {number}" for number in range(300)]
+    many = [pool.writable_path(claim) / f"folder {number}" for number in range(300)]
     for each in many:
         btrfs("create", each)
-    assert sorted(nested.inside(pool.open(claim))) == sorted(many)
+    assert sorted(nested.inside(pool.writable_path(claim))) == sorted(many)
 
 
 def test_one_that_is_deleted_meanwhile_is_none(
     pool: BtrfsPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim, _ = volume_with_subvolumes(pool)
-    live = pool.open(claim)
+    live = pool.writable_path(claim)
     references = nested._references
 
     def then_delete(folder: int) -> list[tuple[int, int]]:
@@ -91,10 +91,10 @@ def test_a_snapshot_that_must_hold_all_is_refused_and_names_the_folder(pool: Btr
     assert "are subvolumes" in str(pool.problem(claim.volume_id))
     pool.take_snapshot(claim)  # replicas go on: better all but that folder than nothing
 
-    nested.delete(pool.open(claim) / "var" / "lib" / "layer")
+    nested.delete(pool.writable_path(claim) / "var" / "lib" / "layer")
     with pytest.raises(LeavesBehind, match="the folder 'kept' in it is a subvolume"):
         pool.take_snapshot(claim, is_whole=True)
-    nested.delete(pool.open(claim) / "kept")
+    nested.delete(pool.writable_path(claim) / "kept")
     assert pool.problem(claim.volume_id) is None
     pool.take_snapshot(claim, is_whole=True)
 
@@ -106,13 +106,13 @@ def test_a_volume_without_them_any_more_arrives_as_it_is(make_btrfs_pool: MakeBt
     during = source.take_snapshot(claim)
     stream = source.send(claim.volume_id, during.number, first.number)
     target.receive(claim.volume_id, during, first, stream)
-    live = source.open(claim)
+    live = source.writable_path(claim)
     nested.delete(live / "var" / "lib" / "layer")
     nested.delete(live / "kept")
     (live / "kept").mkdir()
     (live / "kept" / "file").write_text("a plain folder")
     source.take_snapshot(claim, is_whole=True)
-    there = target.open(moved(source, target, claim, parent=during))
+    there = target.writable_path(moved(source, target, claim, parent=during))
     assert (there / "kept" / "file").read_text() == "a plain folder"
     assert list((there / "var" / "lib").iterdir()) == []
 
@@ -122,12 +122,12 @@ def test_a_copy_with_them_is_put_away_and_can_be_had_back_with_all_of_it(pool: B
     last = pool.take_snapshot(claim)  # holds all but what is inside of them
     aside = put_away(pool, Claim(claim.volume_id, 2), last)
     assert aside is not None
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
     rescued = a_claim()
     pool.clone_aside(aside.reference, rescued, None)
-    assert (pool.open(rescued) / "var/lib/layer/file").read_text() == "inside"
-    assert (pool.open(rescued) / "var/lib/layer/deeper/file").read_text() == "deeper"
-    assert (pool.open(rescued) / "kept/file").read_text() == "inside"
+    assert (pool.writable_path(rescued) / "var/lib/layer/file").read_text() == "inside"
+    assert (pool.writable_path(rescued) / "var/lib/layer/deeper/file").read_text() == "deeper"
+    assert (pool.writable_path(rescued) / "kept/file").read_text() == "inside"
 
 
 @pytest.mark.parametrize("how", ["put away", "removed"])
@@ -146,13 +146,13 @@ def test_a_removed_volume_comes_back_with_them(pool: BtrfsPool) -> None:
     claim, _ = volume_with_subvolumes(pool)
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert pool.reclaim(claim.volume_id, SURE.confirm)
-    assert (pool.open(claim) / "var/lib/layer/file").read_text() == "inside"
+    assert (pool.writable_path(claim) / "var/lib/layer/file").read_text() == "inside"
 
 
 def test_they_cannot_be_used_to_hold_more_than_the_volumes_size(pool: BtrfsPool) -> None:
     claim, _ = volume_with_subvolumes(pool, 32 * MIB)
     before = pool.used_bytes(claim.volume_id) or 0
-    layer = pool.open(claim) / "var" / "lib" / "layer"
+    layer = pool.writable_path(claim) / "var" / "lib" / "layer"
     (layer / "first").write_bytes(os.urandom(8 * MIB))
     os.sync()
     assert (pool.used_bytes(claim.volume_id) or 0) >= before + 8 * MIB
@@ -167,7 +167,7 @@ def test_they_cannot_be_used_to_hold_more_than_the_volumes_size(pool: BtrfsPool)
 
 def test_a_volume_that_was_made_read_only_goes_on(pool: BtrfsPool) -> None:
     claim, first = a_volume(pool)
-    subvolume.set_readonly(pool.open(claim), is_readonly=True)
+    subvolume.set_readonly(pool.writable_path(claim), is_readonly=True)
     assert pool.changed_volumes([claim]) == [claim]
     pool.take_snapshot(claim)
     assert written(pool, claim, "second") != first
@@ -178,7 +178,7 @@ def test_nothing_users_do_to_a_volume_as_a_whole_keeps_it_in_place(
     pool: BtrfsPool, how: str
 ) -> None:
     claim, first = a_volume(pool)
-    live = pool.open(claim)
+    live = pool.writable_path(claim)
     (live / "file.txt").write_text("unsaved")
     subprocess.run(["chattr", "+i", str(live)], check=True)
     subvolume.set_readonly(live, is_readonly=True)
@@ -187,7 +187,7 @@ def test_nothing_users_do_to_a_volume_as_a_whole_keeps_it_in_place(
         assert second.number == first.number + 1
     elif how == "put away":
         assert put_away(pool, Claim(claim.volume_id, 2), first) is not None
-        assert not pool.is_open(claim.volume_id)
+        assert not pool.has_writable(claim.volume_id)
     elif how == "replaced":
         pool.adopt(Claim(claim.volume_id, 2), first)
         assert text_of(pool, Claim(claim.volume_id, 2)) == "saved"
@@ -203,9 +203,9 @@ def test_a_volume_that_was_given_anothers_identity_keeps_its_own(
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     claim, first = a_volume(source)
-    give_identity(source.open(claim), first.identity)
+    give_identity(source.writable_path(claim), first.identity)
     assert source.changed_volumes([claim]) == [claim]
-    (source.open(claim) / "file.txt").write_text("second")
+    (source.writable_path(claim) / "file.txt").write_text("second")
     second = source.take_snapshot(claim)
     assert second.identity != first.identity
     assert "undone" in caplog.text

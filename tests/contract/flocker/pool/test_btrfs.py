@@ -35,7 +35,7 @@ def test_a_move_keeps_owner_mode_xattr_hard_links_and_holes(
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
-    live = source.open(claim)
+    live = source.writable_path(claim)
     file = live / "file"
     file.write_text("text")
     os.chown(file, 999, 1234)
@@ -49,7 +49,7 @@ def test_a_move_keeps_owner_mode_xattr_hard_links_and_holes(
     os.utime(file, ns=(1, 1_234_567_890_123_456_789))
     source.take_snapshot(claim)
 
-    there = target.open(moved(source, target, claim))
+    there = target.writable_path(moved(source, target, claim))
     seen = (there / "file").stat()
     assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o7777) == (999, 1234, 0o4750)
     assert seen.st_mtime_ns == 1_234_567_890_123_456_789
@@ -66,10 +66,10 @@ def test_the_root_of_a_volume_keeps_its_owner_and_mode(
 ) -> None:
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
-    os.chown(source.open(claim), 999, 999)
-    source.open(claim).chmod(0o750)
+    os.chown(source.writable_path(claim), 999, 999)
+    source.writable_path(claim).chmod(0o750)
     source.take_snapshot(claim)
-    seen = target.open(moved(source, target, claim)).stat()
+    seen = target.writable_path(moved(source, target, claim)).stat()
     assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (999, 999, 0o750)
 
 
@@ -78,9 +78,9 @@ def test_the_stream_size_is_that_of_what_changed(
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
-    (pool.open(claim) / "large").write_bytes(os.urandom(8 << 20))
+    (pool.writable_path(claim) / "large").write_bytes(os.urandom(8 << 20))
     first = pool.take_snapshot(claim)
-    (pool.open(claim) / "small").write_bytes(os.urandom(1 << 20))
+    (pool.writable_path(claim) / "small").write_bytes(os.urandom(1 << 20))
     second = pool.take_snapshot(claim)
     whole = pool.stream_bytes(claim.volume_id, first.number, None)
     assert whole == pytest.approx(8 << 20, rel=0.05)  # an estimate, for a percentage
@@ -138,7 +138,7 @@ def test_a_write_that_is_only_in_memory_is_a_change(
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
-    file = pool.open(claim) / "file"
+    file = pool.writable_path(claim) / "file"
     file.write_bytes(bytes(8192))
     first = pool.take_snapshot(claim)
     assert pool.changed_volumes([claim]) == []
@@ -158,7 +158,7 @@ def test_a_snapshot_holds_what_is_only_in_memory(
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
-    file = pool.open(claim) / "file"
+    file = pool.writable_path(claim) / "file"
     file.write_bytes(bytes(8192))
     pool.take_snapshot(claim)
     with file.open("r+b", buffering=0) as opened:
@@ -172,8 +172,8 @@ def test_reading_is_no_change(make_btrfs_pool: MakeBtrfsPool, claim: Claim) -> N
     pool = make_btrfs_pool()
     pool.create(claim)
     written(pool, claim, "text")
-    assert (pool.open(claim) / "file.txt").read_text() == "text"
-    list(pool.open(claim).iterdir())
+    assert (pool.writable_path(claim) / "file.txt").read_text() == "text"
+    list(pool.writable_path(claim).iterdir())
     assert pool.changed_volumes([claim]) == []
 
 
@@ -219,7 +219,7 @@ def test_unsaved_changes_of_a_lost_copy_go_to_the_trash(
     pool = make_btrfs_pool()
     pool.create(claim)
     written(pool, claim, "frozen")
-    (pool.open(claim) / "file.txt").write_text("never sent")
+    (pool.writable_path(claim) / "file.txt").write_text("never sent")
     put_away(pool, Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1])
     [kept] = (pool.root / "trash").iterdir()
     assert (kept / "copy" / "file.txt").read_text() == "never sent"
@@ -233,9 +233,9 @@ def test_a_copy_is_put_away_whole_or_kept_when_it_changed(
     pool.create(claim)
     written(pool, claim, "frozen")
     if change == "chmod":
-        (pool.open(claim) / "file.txt").chmod(0o600)
+        (pool.writable_path(claim) / "file.txt").chmod(0o600)
     if change == "delete":
-        (pool.open(claim) / "file.txt").unlink()
+        (pool.writable_path(claim) / "file.txt").unlink()
     put_away(pool, Claim(claim.volume_id, 2), pool.snapshots(claim.volume_id)[-1])
     assert len(list((pool.root / "trash").iterdir())) == (0 if change == "none" else 1)
 
@@ -247,7 +247,7 @@ def test_adopting_keeps_what_was_written_and_never_sent(
     source.create(claim)
     first = written(source, claim, "first")
     second_claim = moved(source, target, claim)
-    (target.open(second_claim) / "file.txt").write_text("never sent")
+    (target.writable_path(second_claim) / "file.txt").write_text("never sent")
     later = written(source_again(source, claim, first), Claim(claim.volume_id, 3), "later")
     stream = source.send(claim.volume_id, later.number, first.number)
     target.receive(claim.volume_id, later, first, stream)
@@ -279,7 +279,7 @@ def test_a_snapshot_that_is_being_sent_does_not_stop_the_next_ones(
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
-    (pool.open(claim) / "noise").write_bytes(os.urandom(8 << 20))
+    (pool.writable_path(claim) / "noise").write_bytes(os.urandom(8 << 20))
     first = pool.take_snapshot(claim)
     stream = pool.send(claim.volume_id, first.number, None)
     next(stream)
@@ -300,7 +300,7 @@ def test_an_epoch_that_cannot_be_read_is_said(
     epoch = pool.root / "volumes" / claim.volume_id / "epoch"
     note.write(epoch, content)
     with pytest.raises(PoolError, match=r"epoch of volume .* cannot be read"):
-        pool.open(claim)
+        pool.writable_path(claim)
 
 
 def test_a_removed_volume_lies_whole_in_the_trash(
@@ -325,7 +325,7 @@ def test_what_else_happens_in_the_pool_while_it_is_looked_at_hides_no_write(
 ) -> None:
     pool = make_btrfs_pool()
     pool.create(claim)
-    file = pool.open(claim) / "file"
+    file = pool.writable_path(claim) / "file"
     file.write_text("first")
     pool.take_snapshot(claim)
     look = subvolume.pool_generation
@@ -374,7 +374,7 @@ def test_a_folder_that_cannot_be_read_keeps_no_other_volume_from_being_copied(
     for each in (claim, broken):
         pool.create(each)
         written(pool, each, "first")
-        (pool.open(each) / "file.txt").write_text("second")
+        (pool.writable_path(each) / "file.txt").write_text("second")
     snapshots = live_of(pool.root, broken.volume_id).with_name("snapshots")
     snapshots.rename(snapshots.with_name("elsewhere"))
     snapshots.write_text("no folder")
@@ -390,9 +390,9 @@ def test_a_small_whole_copy_is_received_without_a_process(
     """A process for each of hundreds of new volumes kept their nodes from answering."""
     source, target = make_btrfs_pool(), make_btrfs_pool()
     source.create(claim)
-    (source.open(claim) / "file").write_text("small")
+    (source.writable_path(claim) / "file").write_text("small")
     small = source.take_snapshot(claim)
-    (source.open(claim) / "file").write_bytes(os.urandom(1 << 20))
+    (source.writable_path(claim) / "file").write_bytes(os.urandom(1 << 20))
     large = source.take_snapshot(claim)
     monkeypatch.setattr("flocker.streams.btrfs_stream.RECEIVER", ["false"])
     target.receive(claim.volume_id, small, None, source.send(claim.volume_id, small.number, None))

@@ -49,7 +49,7 @@ def test_a_restore_that_was_cut_off_loses_nothing(
 ) -> None:
     pool = make_btrfs_pool()
     claim, snapshot = volume_with_snapshot(pool)
-    (pool.open(claim) / "file.txt").write_text("unsaved")
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
     if step == "prepare":  # in place already, but what was replaced is not yet put aside
         monkeypatch.setattr(Trash, "prepare", cut)
     else:
@@ -88,7 +88,7 @@ def test_a_creation_that_was_cut_off_leaves_nothing_of_use(
 
     pool = BtrfsPool(pool.root)
     assert not folder_of(pool, claim).next.exists()
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
     pool.create(claim)
     written(pool, claim, "text")
 
@@ -115,7 +115,7 @@ def test_putting_away_that_was_cut_off_is_finished_by_the_next_call(
     pool = make_btrfs_pool()
     claim, first = volume_with_snapshot(pool)
     written(pool, claim, "second")
-    (pool.open(claim) / "file.txt").write_text("unsaved")
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
     owner = Trash if step == "prepare" else VolumeFolder
     monkeypatch.setattr(owner, step, cut)
     with pytest.raises(PowerCut):
@@ -123,7 +123,7 @@ def test_putting_away_that_was_cut_off_is_finished_by_the_next_call(
     monkeypatch.undo()
     pool = BtrfsPool(pool.root)
     put_away(pool, Claim(claim.volume_id, 2), first)
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
     assert pool.snapshots(claim.volume_id) == [first]
     [aside] = pool.asides()
     assert content_of(pool, aside) == "unsaved"
@@ -153,7 +153,7 @@ def test_a_snapshot_that_was_not_on_disk_yet_is_not_one(
 def test_a_snapshot_that_is_being_sent_is_given_up_later(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool = make_btrfs_pool()
     claim, first = volume_with_snapshot(pool)
-    (pool.open(claim) / "noise").write_bytes(os.urandom(8 << 20))
+    (pool.writable_path(claim) / "noise").write_bytes(os.urandom(8 << 20))
     second = pool.take_snapshot(claim)
     stream = pool.send(claim.volume_id, second.number, None)
     next(stream)
@@ -172,7 +172,7 @@ def test_a_copy_adopted_in_vain_is_given_up_later_when_its_snapshot_is_being_sen
 ) -> None:
     owner, pool = make_btrfs_pool(), make_btrfs_pool()
     claim, first = volume_with_snapshot(owner)
-    (owner.open(claim) / "noise").write_bytes(os.urandom(8 << 20))
+    (owner.writable_path(claim) / "noise").write_bytes(os.urandom(8 << 20))
     second = owner.take_snapshot(claim)
     for snapshot in (first, second):
         stream = owner.send(claim.volume_id, snapshot.number, None)
@@ -187,7 +187,7 @@ def test_a_copy_adopted_in_vain_is_given_up_later_when_its_snapshot_is_being_sen
     sending.close()
     assert put_away(pool, *much_later) is not None
     assert pool.snapshots(claim.volume_id) == [first]
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
 
 
 def test_a_number_used_again_after_a_crash_has_the_later_epoch(
@@ -220,7 +220,7 @@ def test_the_epoch_of_a_snapshot_that_was_never_made_is_no_data(
     folder.write_snapshot_epoch(1, claim.epoch)
     pool = BtrfsPool(pool.root)
     pool.create(claim)
-    assert pool.is_open(claim.volume_id)
+    assert pool.has_writable(claim.volume_id)
 
 
 def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(
@@ -230,7 +230,7 @@ def test_an_epoch_that_cannot_be_read_does_not_keep_a_copy_in_place(
     claim, snapshot = volume_with_snapshot(pool)
     note.write(folder_of(pool, claim).path / "epoch", "three")
     assert put_away(pool, Claim(claim.volume_id, 2), snapshot) is None
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
 
 
 def test_one_broken_volume_does_not_keep_the_pool_closed(
@@ -324,7 +324,7 @@ def test_what_cannot_be_purged_stays_listed(make_btrfs_pool: MakeBtrfsPool) -> N
     pool = make_btrfs_pool()
     stuck, _ = volume_with_snapshot(pool)
     gone, _ = volume_with_snapshot(pool)
-    folder = pool.open(stuck) / "folder"
+    folder = pool.writable_path(stuck) / "folder"
     folder.mkdir()
     subprocess.run(["btrfs", "-q", "subvolume", "create", str(folder / "inner")], check=True)
     subprocess.run(["chattr", "+i", str(folder)], check=True)

@@ -74,7 +74,7 @@ def a_changed_volume(pool: BtrfsPool) -> tuple[Claim, Snapshot]:
     claim = a_claim()
     pool.create(claim)
     first = written(pool, claim, "first")
-    (pool.open(claim) / "file.txt").write_text("second")
+    (pool.writable_path(claim) / "file.txt").write_text("second")
     return claim, first
 
 
@@ -91,7 +91,7 @@ def test_a_full_pool_can_be_emptied(pool: BtrfsPool, filler: Claim, fill: Fill) 
     adopted, snapshot = a_changed_volume(pool)
     restored, earlier = a_changed_volume(pool)
     gone, _ = a_changed_volume(pool)
-    fill(pool.open(filler))
+    fill(pool.writable_path(filler))
     pool.prune(pruned.volume_id, keep=list)
     aside = pool.put_away(taken_over(lost, base), "node1", SURE.confirm)
     assert aside is not None
@@ -128,7 +128,7 @@ def test_a_daemon_starts_on_a_full_pool_and_finishes_what_it_left(
     with pytest.raises(KeyboardInterrupt):
         pool.adopt(Claim(claim.volume_id, 2), snapshot)
     monkeypatch.undo()
-    fill(pool.open(filler))
+    fill(pool.writable_path(filler))
     again = BtrfsPool(pool.root)
     again.discard(filler.volume_id, "filler", "node1", SURE)
     for each in again.asides():
@@ -140,7 +140,7 @@ def test_a_daemon_starts_on_a_full_pool_and_finishes_what_it_left(
 
 
 def test_the_reserve_is_not_for_new_volumes(pool: BtrfsPool, filler: Claim) -> None:
-    name_until_full(pool.open(filler))
+    name_until_full(pool.writable_path(filler))
     with pytest.raises((PoolFull, OSError)):
         for _ in range(1000):  # a few fit: the kernel keeps more for this than for links
             pool.create(a_claim())
@@ -152,7 +152,7 @@ def test_a_shortage_is_told_before_anything_fails(
     pool: BtrfsPool, filler: Claim, fill: Callable[[Path, Callable[[], None]], None]
 ) -> None:
     told: list[list[str]] = []
-    fill(pool.open(filler), lambda: told.append(shortages(pool.usage())))
+    fill(pool.writable_path(filler), lambda: told.append(shortages(pool.usage())))
     assert told[0] == [] or fill is name_until_full  # full of data before that begins
     kind = "metadata" if fill is name_until_full else "left;"
     first = next(number for number, each in enumerate(told) if any(kind in why for why in each))
@@ -162,7 +162,7 @@ def test_a_shortage_is_told_before_anything_fails(
 
 def test_a_shortage_says_what_to_type(pool: BtrfsPool, filler: Claim) -> None:
     assert shortages(pool.usage()) == []
-    write_until_full(pool.open(filler))
+    write_until_full(pool.writable_path(filler))
     [shortage] = shortages(pool.usage())
     assert shortage.startswith("the pool is nearly full: no room left; ")
     assert "`flocker purge`" in shortage

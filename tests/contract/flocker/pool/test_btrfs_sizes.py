@@ -58,19 +58,19 @@ def test_a_volume_that_moved_keeps_its_size(make_btrfs_pool: MakeBtrfsPool) -> N
     source, target = make_btrfs_pool(), make_btrfs_pool()
     claim, neighbour = a_claim(), a_claim()
     source.create(claim, 100 * MIB)
-    fill(source.open(claim), "before", 60)
+    fill(source.writable_path(claim), "before", 60)
     snapshot = source.take_snapshot(claim)
     target.create(neighbour)
     target.receive(
         claim.volume_id, snapshot, None, source.send(claim.volume_id, snapshot.number, None)
     )
     target.adopt(Claim(claim.volume_id, 2), snapshot, 100 * MIB)
-    live = target.open(Claim(claim.volume_id, 2))
+    live = target.writable_path(Claim(claim.volume_id, 2))
     assert is_refused(live, "after", 60)
     assert not is_refused(live, "small", 20)
     target.take_snapshot(Claim(claim.volume_id, 2))  # what is not on disk is not counted yet
     assert target.used_bytes(claim.volume_id) == pytest.approx(80 * MIB, rel=0.05)
-    assert not is_refused(target.open(neighbour), "file", 60)
+    assert not is_refused(target.writable_path(neighbour), "file", 60)
 
 
 def test_a_volume_that_has_grown_comes_back(make_btrfs_pool: MakeBtrfsPool) -> None:
@@ -79,16 +79,16 @@ def test_a_volume_that_has_grown_comes_back(make_btrfs_pool: MakeBtrfsPool) -> N
     common = source.take_snapshot(claim)
     there = moved(source, target, claim)
     target.set_size(there, 100 * MIB)
-    fill(target.open(there), "file", 40)
+    fill(target.writable_path(there), "file", 40)
     target.take_snapshot(there)
     back = moved(target, source, there, parent=common)
-    assert (source.open(back) / "file").stat().st_size == 40 * MIB
+    assert (source.writable_path(back) / "file").stat().st_size == 40 * MIB
 
 
 def test_a_new_size_counts_at_once(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim, 20 * MIB)
-    live = pool.open(claim)
+    live = pool.writable_path(claim)
     assert is_refused(live, "file", 40)
     pool.set_size(claim, 60 * MIB)
     assert not is_refused(live, "file", 40)
@@ -100,28 +100,28 @@ def test_a_new_size_counts_at_once(make_btrfs_pool: MakeBtrfsPool) -> None:
 def test_a_volume_gets_a_size_after_it_was_filled(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim)
-    fill(pool.open(claim), "before", 40)
+    fill(pool.writable_path(claim), "before", 40)
     pool.set_size(claim, 60 * MIB)
-    assert is_refused(pool.open(claim), "after", 40)
+    assert is_refused(pool.writable_path(claim), "after", 40)
 
 
 def test_restores_and_clones_have_the_size_they_are_given(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool, claim, small, large = make_btrfs_pool(), a_claim(), a_claim(), a_claim()
     pool.create(claim)
-    fill(pool.open(claim), "before", 40)
+    fill(pool.writable_path(claim), "before", 40)
     snapshot = pool.take_snapshot(claim)
     pool.clone(claim.volume_id, snapshot, small, 60 * MIB)
     pool.clone(claim.volume_id, snapshot, large, None)
-    assert is_refused(pool.open(small), "after", 40)
-    assert not is_refused(pool.open(large), "after", 40)
+    assert is_refused(pool.writable_path(small), "after", 40)
+    assert not is_refused(pool.writable_path(large), "after", 40)
     pool.restore(claim, snapshot, 60 * MIB)
-    assert is_refused(pool.open(claim), "after", 40)
+    assert is_refused(pool.writable_path(claim), "after", 40)
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     [aside] = pool.asides()
     pool.clone_aside(aside.reference, again := a_claim(), 60 * MIB)
-    assert is_refused(pool.open(again), "after", 40)
+    assert is_refused(pool.writable_path(again), "after", 40)
     assert pool.reclaim(claim.volume_id, SURE.confirm)
-    assert is_refused(pool.open(claim), "after", 40)
+    assert is_refused(pool.writable_path(claim), "after", 40)
 
 
 def test_what_is_full_can_still_be_frozen_moved_and_emptied(
@@ -130,9 +130,9 @@ def test_what_is_full_can_still_be_frozen_moved_and_emptied(
     source, target, claim = make_btrfs_pool(), make_btrfs_pool(), a_claim()
     source.create(claim, 20 * MIB)
     with pytest.raises(OSError, match="quota"):
-        fill(source.open(claim), "file", 40)
+        fill(source.writable_path(claim), "file", 40)
     source.take_snapshot(claim)
-    there = target.open(moved(source, target, claim))
+    there = target.writable_path(moved(source, target, claim))
     (there / "file").unlink()
     target.set_size(Claim(claim.volume_id, 2), 10 * MIB)
 
@@ -141,7 +141,7 @@ def test_the_count_stays_right_when_snapshots_go(make_btrfs_pool: MakeBtrfsPool)
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim, 100 * MIB)
     for number in range(8):
-        fill(pool.open(claim), f"file{number % 4}", 4)
+        fill(pool.writable_path(claim), f"file{number % 4}", 4)
         pool.take_snapshot(claim)
         pool.prune(claim.volume_id, keep=tuple)
     wait_for_deletions(pool)
@@ -159,17 +159,17 @@ def test_snapshots_do_not_come_faster_than_they_go(make_btrfs_pool: MakeBtrfsPoo
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim, 100 * MIB)
     for number in range(2000):
-        (pool.open(claim) / f"file{number}").write_bytes(os.urandom(4096))
+        (pool.writable_path(claim) / f"file{number}").write_bytes(os.urandom(4096))
     for number in range(2 * SNAPSHOTS_KEPT):
         written(pool, claim, f"text {number}")
     pool.prune(claim.volume_id, keep=tuple)
-    (pool.open(claim) / "file.txt").write_text("one more")
+    (pool.writable_path(claim) / "file.txt").write_text("one more")
     assert pool.changed_volumes([claim]) == []
     eventually(lambda: pool.changed_volumes([claim]), is_=[claim], within=30)
     # What is asked for is taken in any case.
     written(pool, claim, "the last")
     pool.prune(claim.volume_id, keep=tuple)
-    (pool.open(claim) / "file.txt").write_text("and another")
+    (pool.writable_path(claim) / "file.txt").write_text("and another")
     assert pool.take_snapshot(claim) == pool.snapshots(claim.volume_id)[-1]
 
 
@@ -179,11 +179,11 @@ def test_a_count_the_kernel_gave_up_is_made_anew(
 ) -> None:
     pool, claim, other = make_btrfs_pool(), a_claim(), a_claim()
     pool.create(claim, 60 * MIB)
-    fill(pool.open(claim), "before", 40)
+    fill(pool.writable_path(claim), "before", 40)
     pool.create(other)
     # Many enough for a tree of two levels, the lower of which the snapshots share.
     for number in range(2000):
-        (pool.open(other) / f"file{number}").touch()
+        (pool.writable_path(other) / f"file{number}").touch()
     for number in range(2):
         written(pool, other, f"text {number}")
     groups = groups_of(pool)
@@ -201,7 +201,7 @@ def test_a_count_the_kernel_gave_up_is_made_anew(
     else:
         pool.prepare_sizes()
     eventually(lambda: inconsistent.read_text().strip(), is_="0", within=10)
-    assert is_refused(pool.open(claim), "after", 40)
+    assert is_refused(pool.writable_path(claim), "after", 40)
 
 
 def test_a_volume_that_cannot_be_limited_is_not_made(
@@ -225,7 +225,7 @@ def punched_and_moved(source: BtrfsPool, target: BtrfsPool) -> tuple[Claim, Snap
     the snapshot before its holes were punched, and the one it came with."""
     claim = a_claim()
     source.create(claim, 64 * MIB)
-    with (source.open(claim) / "file").open("wb") as file:
+    with (source.writable_path(claim) / "file").open("wb") as file:
         for _ in range(60):  # each in an extent of its own: btrfs frees only whole ones
             file.write(os.urandom(MIB))
             file.flush()
@@ -233,9 +233,9 @@ def punched_and_moved(source: BtrfsPool, target: BtrfsPool) -> tuple[Claim, Snap
     first = source.take_snapshot(claim)
     target.receive(claim.volume_id, first, None, source.send(claim.volume_id, first.number, None))
     punch = ["fallocate", "--punch-hole", "--offset", "0", "--length", str(45 * MIB)]
-    subprocess.run([*punch, str(source.open(claim) / "file")], check=True)
+    subprocess.run([*punch, str(source.writable_path(claim) / "file")], check=True)
     source.changed_volumes([claim])  # what is not on disk yet is not counted
-    fill(source.open(claim), "later", 40)
+    fill(source.writable_path(claim), "later", 40)
     second = source.take_snapshot(claim)
     stream = source.send(claim.volume_id, second.number, first.number)
     target.receive(claim.volume_id, second, first, stream)
@@ -253,11 +253,11 @@ def test_what_holds_more_after_a_move_can_be_restored_and_cloned_in_its_size(
     target.clone(there.volume_id, second, clone, 64 * MIB)
     target.restore(there, second, 64 * MIB)
     for each in (there, clone):
-        assert not is_refused(target.open(each), "small", 2)
-        assert is_refused(target.open(each), "more", 20)
+        assert not is_refused(target.writable_path(each), "small", 2)
+        assert is_refused(target.writable_path(each), "more", 20)
     target.restore(there, first, 64 * MIB)
-    assert is_refused(target.open(there), "more", 20)
-    (target.open(there) / "new").touch()
+    assert is_refused(target.writable_path(there), "more", 20)
+    (target.writable_path(there) / "new").touch()
     held = target.take_snapshot(there).held_bytes
     assert held == pytest.approx(60 * MIB, abs=MIB), "what the volume before it held is over"
 
@@ -268,8 +268,8 @@ def test_a_volume_with_punched_holes_has_as_much_room_where_it_moves_to(
     source, target = make_btrfs_pool(), make_btrfs_pool()
     there, _, second = punched_and_moved(source, target)
     claim = there
-    assert not is_refused(target.open(there), "small", 4)
-    assert is_refused(target.open(there), "more", 20), "the size is still a limit"
+    assert not is_refused(target.writable_path(there), "small", 4)
+    assert is_refused(target.writable_path(there), "more", 20), "the size is still a limit"
     third = target.take_snapshot(there)
     assert second.held_bytes is not None
     assert third.held_bytes == pytest.approx(second.held_bytes + 4 * MIB, abs=MIB)
@@ -277,11 +277,11 @@ def test_a_volume_with_punched_holes_has_as_much_room_where_it_moves_to(
     # Back where it was written, with the same room, and no more than that.
     source.receive(claim.volume_id, third, second, target.send(claim.volume_id, 3, 2))
     source.adopt(Claim(claim.volume_id, 3), third, 64 * MIB)
-    assert not is_refused(source.open(Claim(claim.volume_id, 3)), "small again", 2)
-    assert is_refused(source.open(Claim(claim.volume_id, 3)), "more", 20)
+    assert not is_refused(source.writable_path(Claim(claim.volume_id, 3)), "small again", 2)
+    assert is_refused(source.writable_path(Claim(claim.volume_id, 3)), "more", 20)
 
 
 def test_df_shows_the_whole_pool_as_the_readme_says(make_btrfs_pool: MakeBtrfsPool) -> None:
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim, 64 * MIB)
-    assert os.statvfs(pool.open(claim)).f_blocks == os.statvfs(pool.root).f_blocks
+    assert os.statvfs(pool.writable_path(claim)).f_blocks == os.statvfs(pool.root).f_blocks

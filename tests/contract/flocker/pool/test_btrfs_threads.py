@@ -59,7 +59,7 @@ def pools(make_btrfs_pool: MakeBtrfsPool) -> tuple[BtrfsPool, BtrfsPool, Claim, 
     source, target, claim = make_btrfs_pool(), make_btrfs_pool(), a_claim()
     source.create(claim)
     first = written(source, claim, "first")
-    (source.open(claim) / "noise").write_bytes(os.urandom(8 << 20))
+    (source.writable_path(claim) / "noise").write_bytes(os.urandom(8 << 20))
     second = written(source, claim, "second")
     target.receive(claim.volume_id, first, None, source.send(claim.volume_id, 1, None))
     return source, target, claim, [first, second]
@@ -132,7 +132,7 @@ def test_many_calls_at_once_leave_a_volume_whole(pools: Pools) -> None:
     source, _, claim, _ = pools
 
     def write(number: int) -> None:
-        (source.open(claim) / f"file{number}").write_text("text")
+        (source.writable_path(claim) / f"file{number}").write_text("text")
         source.take_snapshot(claim)
 
     def restore(_: int) -> None:

@@ -204,24 +204,24 @@ def test_what_travels(pools: Pools, row: str, way: str) -> None:
     claim = a_claim()
     here.create(claim)
     if way == "whole":
-        make(here.open(claim))
+        make(here.writable_path(claim))
         claim, parents = move(here, there, claim)
         assert parents == [None]
     else:
         first = here.take_snapshot(claim)
         stream = here.send(claim.volume_id, first.number, None)
         there.receive(claim.volume_id, first, None, stream)
-        make(here.open(claim))
+        make(here.writable_path(claim))
         claim, _ = move(here, there, claim)
-    assert is_there(there.open(claim))
+    assert is_there(there.writable_path(claim))
 
     # And home again, changed, onto what is there from before.
-    (there.open(claim) / "later").write_text("later")
+    (there.writable_path(claim) / "later").write_text("later")
     claim, parents = move(there, here, claim)
     assert None not in parents
-    assert (here.open(claim) / "later").read_text() == "later"
-    (here.open(claim) / "later").unlink()
-    assert is_there(here.open(claim))
+    assert (here.writable_path(claim) / "later").read_text() == "later"
+    (here.writable_path(claim) / "later").unlink()
+    assert is_there(here.writable_path(claim))
 
 
 IN_A_FOLDER = {
@@ -238,14 +238,14 @@ def test_what_changes_in_a_folder_leaves_the_top_folder_as_it_was(pools: Pools, 
     here, there = pools
     claim = a_claim()
     here.create(claim)
-    run("mkdir folder; echo 1 > folder/one; echo 2 > folder/two", here.open(claim))
+    run("mkdir folder; echo 1 > folder/one; echo 2 > folder/two", here.writable_path(claim))
     first = here.take_snapshot(claim)
     there.receive(claim.volume_id, first, None, here.send(claim.volume_id, first.number, None))
-    run(IN_A_FOLDER[what], here.open(claim))
-    changed_at = here.open(claim).stat().st_mtime_ns
+    run(IN_A_FOLDER[what], here.writable_path(claim))
+    changed_at = here.writable_path(claim).stat().st_mtime_ns
     claim, parents = move(here, there, claim)  # and the digests are the same
     assert parents == [first.number]
-    assert there.open(claim).stat().st_mtime_ns == changed_at
+    assert there.writable_path(claim).stat().st_mtime_ns == changed_at
 
 
 def punch(path: Path, at: int, size: int) -> None:
@@ -257,7 +257,7 @@ def test_a_hole_that_is_punched_later_takes_no_room_there_either(pools: Pools) -
     here, there = pools
     claim = a_claim()
     here.create(claim)
-    live = here.open(claim)
+    live = here.writable_path(claim)
     for name in ("large", "odd\nname", "executable", "plain"):
         (live / name).write_bytes(os.urandom(8 * MIB))
     os.setxattr(live / "executable", "security.capability", CAPABILITY)
@@ -274,12 +274,12 @@ def test_a_hole_that_is_punched_later_takes_no_room_there_either(pools: Pools) -
     os.utime(live / "large", ns=(1, 1_234_567_890_123_456_789))
     claim, parents = move(here, there, claim)  # and the digests are the same
     assert parents == [first.number]
-    for path in there.open(claim).iterdir():
+    for path in there.writable_path(claim).iterdir():
         assert path.stat().st_blocks * 512 == 4 * MIB - 4096
-    (there.open(claim) / "large").write_bytes(b"later")
+    (there.writable_path(claim) / "large").write_bytes(b"later")
     claim, parents = move(there, here, claim)
     assert None not in parents
-    assert (here.open(claim) / "large").read_bytes() == b"later"
+    assert (here.writable_path(claim) / "large").read_bytes() == b"later"
 
 
 def run(commands: str, folder: Path) -> None:
@@ -312,16 +312,16 @@ def test_file_attributes_do_not_travel_and_keep_no_volume_from_coming_home(
     letter, make, change = HOME_AGAIN[kind]
     claim = a_claim()
     here.create(claim)
-    run(make, here.open(claim))
-    assert attributes(here.open(claim) / "file") == letter
+    run(make, here.writable_path(claim))
+    assert attributes(here.writable_path(claim) / "file") == letter
     claim, _ = move(here, there, claim)
-    assert attributes(there.open(claim) / "file") == ""
-    run(change, there.open(claim))
+    assert attributes(there.writable_path(claim) / "file") == ""
+    run(change, there.writable_path(claim))
     claim, parents = move(there, here, claim)
     assert parents == [1, None], "an increment is refused, so all of it is fetched"
-    assert attributes(here.open(claim) / "file") == ""
+    assert attributes(here.writable_path(claim) / "file") == ""
     # From now on nothing is in the way.
-    (here.open(claim) / "file").write_text("three")
+    (here.writable_path(claim) / "file").write_text("three")
     claim, parents = move(here, there, claim)
     assert parents == [2]
 
@@ -330,17 +330,17 @@ def test_what_shares_data_with_a_file_from_here_comes_home_as_an_increment(pools
     here, there = pools
     claim = a_claim()
     here.create(claim)
-    run("head -c 300000 /dev/urandom > file", here.open(claim))
+    run("head -c 300000 /dev/urandom > file", here.writable_path(claim))
     claim, _ = move(here, there, claim)
     # What `cp` and an editor that replaces files do.
-    run("cp --reflink=always file new; echo more >> new; mv new file", there.open(claim))
+    run("cp --reflink=always file new; echo more >> new; mv new file", there.writable_path(claim))
     claim, parents = move(there, here, claim)
     assert parents == [1]
     names = {
         path.name for path in (live_of(here.root, claim.volume_id).parent / "snapshots").iterdir()
     }
     assert not any(name.endswith(".arriving") for name in names)
-    assert (here.open(claim) / "file").stat().st_size == 300005
+    assert (here.writable_path(claim) / "file").stat().st_size == 300005
 
 
 def test_a_snapshot_that_could_not_be_begun_can_still_arrive(
@@ -350,7 +350,7 @@ def test_a_snapshot_that_could_not_be_begun_can_still_arrive(
     claim = a_claim()
     here.create(claim)
     claim, _ = move(here, there, claim)
-    (there.open(claim) / "later").write_text("later")
+    (there.writable_path(claim) / "later").write_text("later")
     with monkeypatch.context() as full:
 
         def refuse(*_: object) -> None:
@@ -360,14 +360,14 @@ def test_a_snapshot_that_could_not_be_begun_can_still_arrive(
         with pytest.raises(PoolError, match="No space left"):
             move(there, here, claim)
     claim, _ = move(there, here, claim)
-    assert (here.open(claim) / "later").read_text() == "later"
+    assert (here.writable_path(claim) / "later").read_text() == "later"
 
 
 def test_a_path_that_is_too_long_for_btrfs_is_said(pools: Pools) -> None:
     here, there = pools
     claim = a_claim()
     here.create(claim)
-    folder = os.open(here.open(claim), os.O_RDONLY)
+    folder = os.open(here.writable_path(claim), os.O_RDONLY)
     for _ in range(17):  # of 250 letters each: more than a path may have
         os.mkdir("x" * 250, dir_fd=folder)
         inner = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
@@ -383,7 +383,7 @@ def test_a_swap_file_in_use_is_said(pools: Pools) -> None:
     here, _ = pools
     claim = a_claim()
     here.create(claim)
-    live = here.open(claim)
+    live = here.writable_path(claim)
     run("touch swap; chattr +C swap; fallocate -l 8M swap; chmod 600 swap; mkswap -q swap", live)
     subprocess.run(["swapon", str(live / "swap")], check=True)
     try:
@@ -398,7 +398,7 @@ def test_a_pool_tells_by_its_digest_what_a_disk_has_changed(pools: Pools) -> Non
     here, there = pools
     claim = a_claim()
     here.create(claim)
-    a_file(here.open(claim))
+    a_file(here.writable_path(claim))
     snapshot = here.take_snapshot(claim)
     stream = here.send(claim.volume_id, snapshot.number, None)
     there.receive(claim.volume_id, snapshot, None, stream)
@@ -407,7 +407,7 @@ def test_a_pool_tells_by_its_digest_what_a_disk_has_changed(pools: Pools) -> Non
     folder = live_of(there.root, claim.volume_id).parent / "snapshots" / str(snapshot.number)
     subvolume.set_readonly(folder, is_readonly=False)
     (folder / "file").write_text("texT")
-    os.utime(folder / "file", ns=(0, (here.open(claim) / "file").stat().st_mtime_ns))
+    os.utime(folder / "file", ns=(0, (here.writable_path(claim) / "file").stat().st_mtime_ns))
     subvolume.set_readonly(folder, is_readonly=True)
     assert there.snapshots(claim.volume_id) == [snapshot], "nothing else tells"
     assert there.digest(claim.volume_id, snapshot.number, FAST) != read[0]
@@ -420,7 +420,7 @@ def test_a_stream_that_was_cut_is_not_taken_for_one_that_is_refused(
     here, there = pools
     claim = a_claim()
     here.create(claim)
-    (here.open(claim) / "noise").write_bytes(os.urandom(MIB))
+    (here.writable_path(claim) / "noise").write_bytes(os.urandom(MIB))
     snapshot = here.take_snapshot(claim)
     whole = b"".join(here.send(claim.volume_id, snapshot.number, None))
     length = int(len(whole) * damage) if isinstance(damage, float) else int(damage)
@@ -441,7 +441,7 @@ def test_a_pool_without_room_is_no_reason_to_fetch_all_of_it(
         while True:
             file.write(bytes(MIB))
             file.flush()
-    (here.open(claim) / "noise").write_bytes(os.urandom(16 * MIB))
+    (here.writable_path(claim) / "noise").write_bytes(os.urandom(16 * MIB))
     second = here.take_snapshot(claim)
     peer = OtherPool(here)
     with pytest.raises(FlockerError, match="No space left on device"):

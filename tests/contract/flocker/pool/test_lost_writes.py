@@ -87,7 +87,7 @@ def run(*command: str | Path) -> str:
 
 def many_files(pool: BtrfsPool, claim: Claim) -> Snapshot:
     for number in range(FILES):
-        (pool.open(claim) / str(number)).write_bytes(os.urandom(FILE_BYTES))
+        (pool.writable_path(claim) / str(number)).write_bytes(os.urandom(FILE_BYTES))
     return pool.take_snapshot(claim)
 
 
@@ -117,7 +117,7 @@ def test_a_snapshot_that_the_disk_did_not_take_is_not_received(
     )
     later = Claim(claim.volume_id, 2)
     target.adopt(later, snapshot)
-    assert sizes(target.open(later)) == {FILE_BYTES}
+    assert sizes(target.writable_path(later)) == {FILE_BYTES}
 
 
 def test_a_snapshot_of_what_the_disk_did_not_take_is_not_taken(small_disk: SmallDisk) -> None:
@@ -138,7 +138,7 @@ def test_one_volume_being_told_of_a_loss_does_not_hide_it_from_another(
     for claim in (one, other):
         pool.create(claim)
     small_disk.fill()
-    (pool.open(other) / "file").write_bytes(os.urandom(FILE_BYTES))
+    (pool.writable_path(other) / "file").write_bytes(os.urandom(FILE_BYTES))
     for claim in (one, other):
         with pytest.raises(LostWrites):
             many_files(pool, claim)
@@ -150,13 +150,13 @@ def test_a_copy_is_not_put_away_before_the_disk_has_it(small_disk: SmallDisk) ->
     pool.create(claim)
     first = written(pool, claim, "saved")
     small_disk.fill()
-    (pool.open(claim) / "large").write_bytes(os.urandom(FILE_BYTES))
+    (pool.writable_path(claim) / "large").write_bytes(os.urandom(FILE_BYTES))
     with pytest.raises(LostWrites):
         put_away(pool, Claim(claim.volume_id, 2), first)
     assert text_of(pool, claim) == "saved"
     small_disk.free()
     put_away(pool, Claim(claim.volume_id, 2), first)
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
 
 
 def test_a_copy_is_not_replaced_before_the_disk_has_it(small_disk: SmallDisk) -> None:
@@ -164,7 +164,7 @@ def test_a_copy_is_not_replaced_before_the_disk_has_it(small_disk: SmallDisk) ->
     pool.create(claim)
     first = written(pool, claim, "saved")
     small_disk.fill()
-    (pool.open(claim) / "large").write_bytes(os.urandom(FILE_BYTES))
+    (pool.writable_path(claim) / "large").write_bytes(os.urandom(FILE_BYTES))
     with pytest.raises(LostWrites):
         pool.adopt(Claim(claim.volume_id, 2), first)
     assert text_of(pool, claim) == "saved"

@@ -17,11 +17,11 @@ def test_a_hundred_thousand_small_files_travel(make_btrfs_pool: MakeBtrfsPool) -
     here, there = make_btrfs_pool(), make_btrfs_pool()
     claim = a_claim()
     here.create(claim)
-    live = here.open(claim)
+    live = here.writable_path(claim)
     for folder in range(FOLDERS):
         place = live / str(folder)
         place.mkdir()
         for number in range(folder * FILES_EACH, (folder + 1) * FILES_EACH):
             (place / str(number)).write_text(str(number))
     claim, _ = move(here, there, claim)
-    assert (there.open(claim) / "99" / "99999").read_text() == "99999"
+    assert (there.writable_path(claim) / "99" / "99999").read_text() == "99999"

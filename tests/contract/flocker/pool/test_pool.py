@@ -22,12 +22,12 @@ def a_claim(epoch: int = 1) -> Claim:
 
 def written(pool: Pool, claim: Claim, text: str) -> Snapshot:
     """Write a file to the volume and freeze it."""
-    (pool.open(claim) / "file.txt").write_text(text)
+    (pool.writable_path(claim) / "file.txt").write_text(text)
     return pool.take_snapshot(claim)
 
 
 def text_of(pool: Pool, claim: Claim) -> str:
-    return (pool.open(claim) / "file.txt").read_text()
+    return (pool.writable_path(claim) / "file.txt").read_text()
 
 
 def put_away(pool: Pool, claim: Claim, base: Snapshot | None, *cuts: Cut) -> Aside | None:
@@ -64,15 +64,15 @@ def test_a_snapshot_keeps_the_epoch_it_was_taken_at(make_pool: MakePool) -> None
 def test_a_new_volume_is_empty_and_writable(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
-    assert list(pool.open(claim).iterdir()) == []
-    assert pool.is_open(claim.volume_id)
+    assert list(pool.writable_path(claim).iterdir()) == []
+    assert pool.has_writable(claim.volume_id)
     assert pool.volume_ids() == [claim.volume_id]
-    assert pool.open_ids() == {claim.volume_id}
+    assert pool.writable_ids() == {claim.volume_id}
 
 
 def test_an_unknown_volume_cannot_be_opened(make_pool: MakePool) -> None:
     with pytest.raises(PoolError):
-        make_pool().open(a_claim())
+        make_pool().writable_path(a_claim())
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
@@ -80,7 +80,7 @@ def test_only_the_claim_of_the_pools_own_epoch_opens(make_pool: MakePool, epoch:
     pool, claim = make_pool(), a_claim(epoch=2)
     pool.create(claim)
     with pytest.raises(StaleEpoch):
-        pool.open(Claim(claim.volume_id, epoch))
+        pool.writable_path(Claim(claim.volume_id, epoch))
     with pytest.raises(StaleEpoch):
         pool.take_snapshot(Claim(claim.volume_id, epoch))
 
@@ -89,8 +89,8 @@ def test_a_snapshot_keeps_what_was_there(make_pool: MakePool) -> None:
     source, target, claim = make_pool(), make_pool(), a_claim()
     source.create(claim)
     written(source, claim, "before")
-    (source.open(claim) / "file.txt").write_text("after")
-    assert (target.open(moved(source, target, claim)) / "file.txt").read_text() == "before"
+    (source.writable_path(claim) / "file.txt").write_text("after")
+    assert (target.writable_path(moved(source, target, claim)) / "file.txt").read_text() == "before"
 
 
 def test_a_move_there_and_back_sends_only_what_changed(make_pool: MakePool) -> None:
@@ -98,20 +98,20 @@ def test_a_move_there_and_back_sends_only_what_changed(make_pool: MakePool) -> N
     here.create(claim)
     first = written(here, claim, "from here")
     on_there = moved(here, there, claim)
-    assert not here.is_open(claim.volume_id)
-    assert here.open_ids() == set()
+    assert not here.has_writable(claim.volume_id)
+    assert here.writable_ids() == set()
     assert there.snapshots(claim.volume_id) == here.snapshots(claim.volume_id) == [first]
 
     second = written(there, on_there, "from there")
     back = moved(there, here, on_there, parent=first)
-    assert (here.open(back) / "file.txt").read_text() == "from there"
+    assert (here.writable_path(back) / "file.txt").read_text() == "from there"
     assert here.snapshots(claim.volume_id) == [first, second]
 
 
 def test_a_stream_cut_short_leaves_nothing(make_pool: MakePool) -> None:
     source, target, claim = make_pool(), make_pool(), a_claim()
     source.create(claim)
-    (source.open(claim) / "noise").write_bytes(bytes(range(256)) * 4096)
+    (source.writable_path(claim) / "noise").write_bytes(bytes(range(256)) * 4096)
     snapshot = source.take_snapshot(claim)
     whole = b"".join(source.send(claim.volume_id, snapshot.number, None))
 
@@ -166,7 +166,7 @@ def test_an_owner_put_away_cannot_open_any_more(make_pool: MakePool) -> None:
     for _ in range(2):
         put_away(pool, Claim(claim.volume_id, claim.epoch + 1), snapshot)
     with pytest.raises(StaleEpoch):
-        pool.open(claim)
+        pool.writable_path(claim)
     assert pool.snapshots(claim.volume_id) == [snapshot]
 
 
@@ -177,7 +177,7 @@ def test_a_late_put_away_does_not_touch_what_came_back(make_pool: MakePool) -> N
     put_away(pool, Claim(claim.volume_id, 2), snapshot)
     pool.adopt(Claim(claim.volume_id, 3), snapshot)
     put_away(pool, Claim(claim.volume_id, 2), snapshot)
-    assert (pool.open(Claim(claim.volume_id, 3)) / "file.txt").read_text() == "text"
+    assert (pool.writable_path(Claim(claim.volume_id, 3)) / "file.txt").read_text() == "text"
 
 
 def test_nothing_new_is_no_new_snapshot(make_pool: MakePool) -> None:
@@ -185,7 +185,7 @@ def test_nothing_new_is_no_new_snapshot(make_pool: MakePool) -> None:
     pool.create(claim)
     first = written(pool, claim, "text")
     assert pool.take_snapshot(claim) == first
-    (pool.open(claim) / "another").write_text("text")
+    (pool.writable_path(claim) / "another").write_text("text")
     second = pool.take_snapshot(claim)
     assert second != first
     pool.adopt(Claim(claim.volume_id, 2), second)
@@ -198,9 +198,9 @@ def test_adopting_again_starts_from_the_snapshot(make_pool: MakePool) -> None:
     pool.create(claim)
     snapshot = written(pool, claim, "true")
     pool.adopt(Claim(claim.volume_id, 2), snapshot)
-    (pool.open(Claim(claim.volume_id, 2)) / "file.txt").write_text("left over")
+    (pool.writable_path(Claim(claim.volume_id, 2)) / "file.txt").write_text("left over")
     pool.adopt(Claim(claim.volume_id, 2), snapshot)
-    assert (pool.open(Claim(claim.volume_id, 2)) / "file.txt").read_text() == "true"
+    assert (pool.writable_path(Claim(claim.volume_id, 2)) / "file.txt").read_text() == "true"
 
 
 def test_a_discarded_volume_is_gone_twice(make_pool: MakePool) -> None:
@@ -211,7 +211,7 @@ def test_a_discarded_volume_is_gone_twice(make_pool: MakePool) -> None:
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     assert pool.volume_ids() == []
     with pytest.raises(PoolError):
-        pool.open(claim)
+        pool.writable_path(claim)
 
 
 def test_only_what_was_written_has_changed(make_pool: MakePool) -> None:
@@ -220,7 +220,7 @@ def test_only_what_was_written_has_changed(make_pool: MakePool) -> None:
         pool.create(claim)
     written(pool, still, "text")
     written(pool, changed, "text")
-    (pool.open(changed) / "file.txt").write_text("another text")
+    (pool.writable_path(changed) / "file.txt").write_text("another text")
     claims = [still, changed, fresh, a_claim()]
     for _ in range(2):
         assert pool.changed_volumes(claims) == [changed, fresh]
@@ -314,7 +314,7 @@ def test_a_restore_keeps_what_no_snapshot_holds(make_pool: MakePool) -> None:
     pool, claim, copy = make_pool(), a_claim(), a_claim()
     pool.create(claim)
     first = written(pool, claim, "first")
-    (pool.open(claim) / "file.txt").write_text("unsaved")
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
     pool.restore(claim, first, None)
     [aside] = pool.asides()
     assert (aside.volume_id, aside.why) == (claim.volume_id, "restored")
@@ -379,7 +379,7 @@ def test_a_volume_is_not_made_smaller_than_what_it_holds(make_pool: MakePool) ->
         pool.set_size(claim, 4 << 20)
     with pytest.raises(StaleEpoch):
         pool.set_size(Claim(claim.volume_id, 2), None)
-    (pool.open(claim) / "file.txt").write_text("now it is small")
+    (pool.writable_path(claim) / "file.txt").write_text("now it is small")
     with pytest.raises(Refused):
         pool.restore(claim, full, 4 << 20)
     with pytest.raises(Refused):
@@ -412,7 +412,7 @@ def test_only_a_volume_that_nobody_has_written_to_is_dropped(make_pool: MakePool
     pool, empty, written_to, frozen = make_pool(), a_claim(), a_claim(), a_claim()
     for claim in (empty, written_to, frozen):
         pool.create(claim)
-    (pool.open(written_to) / "file.txt").write_text("text")
+    (pool.writable_path(written_to) / "file.txt").write_text("text")
     pool.take_snapshot(frozen)
     for claim, is_dropped in ((empty, True), (written_to, False), (frozen, False)):
         assert pool.drop_if_empty(claim.volume_id, lambda: None) is is_dropped

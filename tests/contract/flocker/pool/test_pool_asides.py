@@ -52,7 +52,7 @@ def an_owner_and_a_replica(make_pool: MakePool) -> tuple[Pool, Pool, Claim, list
 def test_writes_after_the_base_are_put_aside(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, [first, _] = a_volume(pool, "first", "second")
-    (pool.open(claim) / "file.txt").write_text("third")
+    (pool.writable_path(claim) / "file.txt").write_text("third")
     before = datetime.now(UTC)
     aside = put_away(pool, later(claim), base=first)
     assert aside is not None
@@ -62,9 +62,9 @@ def test_writes_after_the_base_are_put_aside(make_pool: MakePool) -> None:
     assert pool.asides() == [aside]
     assert content_of(pool, aside) == "third"
     assert pool.snapshots(claim.volume_id) == [first]
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
     with pytest.raises(StaleEpoch):
-        pool.open(claim)
+        pool.writable_path(claim)
 
 
 def test_the_number_of_what_was_put_aside_is_free_for_the_new_owners(make_pool: MakePool) -> None:
@@ -109,7 +109,7 @@ def test_all_goes_aside_when_the_base_is_not_known(make_pool: MakePool, unsaved:
     pool = make_pool()
     claim, _ = a_volume(pool, "first", "second")
     if unsaved:
-        (pool.open(claim) / "file.txt").write_text("third")
+        (pool.writable_path(claim) / "file.txt").write_text("third")
     aside = put_away(pool, later(claim), base=None)
     assert aside is not None
     assert content_of(pool, aside) == ("third" if unsaved else "second")
@@ -205,7 +205,7 @@ def test_a_move_that_was_never_finished_leaves_nothing_aside(make_pool: MakePool
     other.adopt(later(claim), second)
     third = written(owner, claim, "third")
     assert put_away(other, later(claim), base=third) is None  # a third node was faster
-    assert not other.is_open(claim.volume_id)
+    assert not other.has_writable(claim.volume_id)
     assert other.asides() == []
 
 
@@ -230,7 +230,7 @@ def test_adopting_puts_what_was_never_saved_aside(make_pool: MakePool) -> None:
     claim, [first] = a_volume(pool, "first")
     pool.adopt(later(claim), first)
     assert pool.asides() == []
-    (pool.open(later(claim)) / "file.txt").write_text("unsaved")
+    (pool.writable_path(later(claim)) / "file.txt").write_text("unsaved")
     pool.adopt(later(claim), first)
     [aside] = pool.asides()
     assert (aside.volume_id, aside.why) == (claim.volume_id, "conflict")
@@ -253,7 +253,7 @@ def test_what_is_put_aside_in_one_second_has_different_references(make_pool: Mak
 def test_a_removed_volume_comes_back_whole(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, taken = a_volume(pool, "first", "second")
-    (pool.open(claim) / "file.txt").write_text("unsaved")
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     [aside] = pool.asides()
     assert (aside.volume, aside.why) == ("demo", "removed")

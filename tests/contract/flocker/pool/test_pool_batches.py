@@ -89,7 +89,7 @@ def test_what_cannot_be_staged_leaves_nothing_behind(make_pool: MakePool) -> Non
 def test_what_is_larger_is_not_sent_in_one_piece(make_pool: MakePool) -> None:
     source, target = make_pool(), make_pool()
     claim, first = both_hold(source, target)
-    (source.open(claim) / "noise").write_bytes(os.urandom(3 * ENOUGH_BYTES))
+    (source.writable_path(claim) / "noise").write_bytes(os.urandom(3 * ENOUGH_BYTES))
     second = written(source, claim, "second")
     numbers = (second.number, first.number)
     assert source.small_stream(claim.volume_id, *numbers, ENOUGH_BYTES) is None

@@ -53,7 +53,7 @@ def used(make_pool: MakePool) -> Used:
     pool, claim = make_pool(mounted.__contains__), a_claim()
     pool.create(claim)
     first = written(pool, claim, "first")
-    (pool.open(claim) / "file.txt").write_text("second")
+    (pool.writable_path(claim) / "file.txt").write_text("second")
     return Used(pool, claim, first, mounted)
 
 
@@ -114,7 +114,7 @@ def test_an_epoch_that_comes_again_from_an_older_etcd_replaces_nothing(make_pool
     put_away(pool, later(claim, by=4), base=first)
     with pytest.raises(StillWanted, match="later"):
         pool.adopt(later(claim), first)
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)
 
 
 def test_an_empty_volume_is_freed_only_if_nobody_wants_it(make_pool: MakePool) -> None:
@@ -126,7 +126,7 @@ def test_an_empty_volume_is_freed_only_if_nobody_wants_it(make_pool: MakePool) -
     mounted.add(claim.volume_id)
     with pytest.raises(StillWanted):
         pool.drop_if_empty(claim.volume_id, SURE.confirm)
-    assert pool.is_open(claim.volume_id)
+    assert pool.has_writable(claim.volume_id)
 
 
 @pytest.mark.parametrize("taking", ["discard", "put away"])
@@ -135,7 +135,7 @@ def test_etcd_is_asked_while_nobody_else_changes_the_volume(used: Used, taking: 
     seen: list[bool] = []
 
     def look() -> set[int]:
-        seen.append(used.pool.is_open(used.claim.volume_id))
+        seen.append(used.pool.has_writable(used.claim.volume_id))
         return set()
 
     other = threading.Thread(target=lambda: used.pool.prune(used.claim.volume_id, look))
@@ -151,9 +151,9 @@ def test_a_volume_a_container_has_is_not_taken_away(
     pool = make_btrfs_pool(lambda id_: PoolMounts(partial(live_of, pool.root)).is_mounted(id_))
     claim = a_claim()
     pool.create(claim)
-    with writers(tmp_path, [pool.open(claim)]):
+    with writers(tmp_path, [pool.writable_path(claim)]):
         with pytest.raises(StillWanted, match="mountinfo"):
             pool.discard(claim.volume_id, "demo", "node1", SURE)
-        assert pool.is_open(claim.volume_id)
+        assert pool.has_writable(claim.volume_id)
     pool.discard(claim.volume_id, "demo", "node1", SURE)
-    assert not pool.is_open(claim.volume_id)
+    assert not pool.has_writable(claim.volume_id)

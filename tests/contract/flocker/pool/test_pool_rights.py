@@ -65,26 +65,26 @@ def test_only_root_can_read_what_a_pool_writes(make_btrfs_pool: MakeBtrfsPool) -
         pool.check_writable()
         assert open_to_others(pool.root) == []
         assert seen_by_nobody(pool.root) == ""
-    assert (there.open(on_there) / "file.txt").read_text() == "text"
+    assert (there.writable_path(on_there) / "file.txt").read_text() == "text"
 
 
 @pytest.mark.usefixtures("_umask")
 def test_content_keeps_its_modes(make_btrfs_pool: MakeBtrfsPool) -> None:
     here, there, claim = make_btrfs_pool(), make_btrfs_pool(), a_claim()
     here.create(claim)
-    live = here.open(claim)
+    live = here.writable_path(claim)
     assert stat.S_IMODE(live.stat().st_mode) == 0o755
     first = written(here, claim, "text")
     on_there = moved(here, there, claim)
-    assert stat.S_IMODE(there.open(on_there).stat().st_mode) == 0o755
+    assert stat.S_IMODE(there.writable_path(on_there).stat().st_mode) == 0o755
     for mode in (0o777, 0o640, 0o4755):
-        (there.open(on_there) / f"{mode:o}").touch()
-        (there.open(on_there) / f"{mode:o}").chmod(mode)
-    os.mknod(there.open(on_there) / "device", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-    (there.open(on_there) / "device").chmod(0o666)
-    there.open(on_there).chmod(0o1777)
+        (there.writable_path(on_there) / f"{mode:o}").touch()
+        (there.writable_path(on_there) / f"{mode:o}").chmod(mode)
+    os.mknod(there.writable_path(on_there) / "device", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    (there.writable_path(on_there) / "device").chmod(0o666)
+    there.writable_path(on_there).chmod(0o1777)
     there.take_snapshot(on_there)
-    back = here.open(moved(there, here, on_there, parent=first))
+    back = here.writable_path(moved(there, here, on_there, parent=first))
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in back.iterdir()}
     assert modes == {
         "777": "0o777", "640": "0o640", "4755": "0o4755", "device": "0o666",

@@ -50,7 +50,7 @@ class Replica:
     def __init__(self, here: BtrfsPool, there: BtrfsPool, make: Callable[[Path], object]) -> None:
         self.here, self.there, self.claim = here, there, a_claim()
         here.create(self.claim)
-        self.live = here.open(self.claim)
+        self.live = here.writable_path(self.claim)
         make(self.live)
         self.last = here.take_snapshot(self.claim)
         whole = b"".join(here.send(self.claim.volume_id, self.last.number, None))
@@ -314,14 +314,14 @@ def test_a_snapshot_is_what_was_sent(
     source, own, process = pools
     claim = a_claim()
     source.create(claim)
-    make_changes(source.open(claim), A_BIT_OF_ALL + first)
+    make_changes(source.writable_path(claim), A_BIT_OF_ALL + first)
     last = source.take_snapshot(claim)
     whole = b"".join(source.send(claim.volume_id, last.number, None))
     assert own.settle([own.stage(claim.volume_id, last, None, whole)]) == [None]
     process.receive(claim.volume_id, last, None, [whole])
     compare(*(snapshot_in(pool, claim, last) for pool in (source, own, process)))
     for made in rounds:
-        make_changes(source.open(claim), made)
+        make_changes(source.writable_path(claim), made)
         taken = source.take_snapshot(claim)
         if taken == last:
             continue

@@ -307,10 +307,10 @@ def test_an_owner_that_was_overtaken_while_away_puts_its_copy_away(deaf: MemoryC
     deaf["node2"].write("demo", "newer")
     node1.start()
     node1.reconciler.catch_up()
-    assert not node1.pool.is_open(volume.id)
+    assert not node1.pool.has_writable(volume.id)
     assert node1.pool.asides() == []  # the new owner began with all it had
     with pytest.raises(StaleEpoch):
-        node1.pool.open(volume.claim)
+        node1.pool.writable_path(volume.claim)
 
 
 def test_a_move_that_is_over_is_not_in_the_way(deaf: MemoryCluster) -> None:
@@ -432,10 +432,10 @@ def test_one_volume_that_cannot_be_put_away_does_not_stop_the_others(
         for look in (node1.reconciler.catch_up, node1.reconciler.tidy):
             look()
             assert node1.troubles.all() == ["volume 'demo': the disk is bad"]
-    still_open = [v.name for v in deaf.state.volumes.values() if node1.pool.is_open(v.id)]
-    assert still_open == ["demo"]
+    still_writable = [v.name for v in deaf.state.volumes.values() if node1.pool.has_writable(v.id)]
+    assert still_writable == ["demo"]
     node1.reconciler.tidy()
-    assert not node1.pool.is_open(bad)
+    assert not node1.pool.has_writable(bad)
     assert node1.reconciler.catch_up()
     assert node1.troubles.all() == []
 
@@ -499,7 +499,7 @@ def test_without_an_engine_what_uses_a_lost_volume_is_ended(
     monkeypatch.setattr(overtaken.containers, "stop_using", away)
     overtaken.reconciler.catch_up()
     assert overtaken.containers.mounts == set()
-    assert not overtaken.pool.is_open(demo.volume("demo").id)
+    assert not overtaken.pool.has_writable(demo.volume("demo").id)
 
 
 def test_a_conflict_that_cannot_be_told_is_kept_all_the_same(overtaken: Machine) -> None:
@@ -517,7 +517,7 @@ def test_a_volume_that_came_back_meanwhile_is_left_alone(deaf: MemoryCluster) ->
     assert deaf.volume("demo").owner == "node1"
     node1.demotion.demote(behind)
     assert node1.containers.stopped == []
-    assert node1.pool.is_open(behind.id)
+    assert node1.pool.has_writable(behind.id)
 
 
 # Tidying
@@ -556,7 +556,7 @@ def test_a_move_left_behind_is_ended(demo: MemoryCluster) -> None:
 def test_an_old_owner_that_was_not_told_finds_out(deaf: MemoryCluster) -> None:
     deaf["node2"].write("demo", "newer")
     deaf["node1"].reconciler.tidy()
-    assert not deaf["node1"].pool.is_open(deaf.volume("demo").id)
+    assert not deaf["node1"].pool.has_writable(deaf.volume("demo").id)
     assert deaf["node1"].pool.asides() == []
 
 
@@ -588,7 +588,7 @@ def test_a_volume_that_is_had_back_while_it_is_taken_for_removed_stays(
     node1.reconciler.tidy()
     starting.join(10)
     again = demo.volume("demo")
-    assert (node1.pool.open(again.claim) / "file").read_text() == "second"
+    assert (node1.pool.writable_path(again.claim) / "file").read_text() == "second"
     assert node1.pool.asides() == []
 
 

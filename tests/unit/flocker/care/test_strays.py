@@ -107,7 +107,7 @@ def test_what_the_cluster_knows_is_not_imported(lost: MemoryCluster) -> None:
 def test_without_a_record_beside_it_a_volume_needs_a_name(cluster: MemoryCluster) -> None:
     node1, claim = cluster["node1"], Claim(str(uuid.uuid4()), 1)
     node1.pool.create(claim)
-    (node1.pool.open(claim) / "file").write_text("old")
+    (node1.pool.writable_path(claim) / "file").write_text("old")
     with pytest.raises(Refused, match=f"type `flocker import {claim.volume_id} --as NAME`"):
         node1.upkeep.bring_back(claim.volume_id, None)
     node1.upkeep.bring_back(claim.volume_id, "found")
@@ -168,7 +168,7 @@ def test_of_two_imports_of_one_volume_at_once_one_is_refused(lost: MemoryCluster
         node1.upkeep.bring_back("demo", None)
     assert [each.owner for each in lost.state.volumes.values()] == ["node3"]
     node1.reconciler.catch_up()
-    assert not node1.pool.is_open(lost.volume("other").id)
+    assert not node1.pool.has_writable(lost.volume("other").id)
     assert node1.read("other") == "second"
 
 
@@ -183,7 +183,7 @@ def gone_back(cluster: MemoryCluster) -> MemoryCluster:
     (node2.run("demo") / "file").write_text("second")
     cluster.replicate()
     look_everywhere(cluster)
-    (node2.pool.open(cluster.volume("demo").claim) / "file").write_text("third")
+    (node2.pool.writable_path(cluster.volume("demo").claim) / "file").write_text("third")
     cluster.go_back(backup)
     return cluster
 
@@ -256,11 +256,11 @@ def test_what_a_container_has_is_not_freed_though_nothing_is_in_it_yet(
     volume = lost.volume("empty")
     lost.go_back(before)
     node3.strays.look()
-    assert node3.pool.is_open(volume.id)
+    assert node3.pool.has_writable(volume.id)
     node3.containers.mounts.clear()
     node3.use.remove(volume, "writer")
     node3.strays.look()
-    assert not node3.pool.is_open(volume.id)
+    assert not node3.pool.has_writable(volume.id)
 
 
 def test_of_two_equal_copies_one_may_have_no_record_beside_it(lost: MemoryCluster) -> None:
@@ -276,7 +276,7 @@ def test_a_creation_whose_answer_was_lost_is_not_freed(cluster: MemoryCluster) -
     with pytest.raises(ControlPlaneAway):
         node1.driver.create("demo", {})
     node1.strays.look()
-    assert node1.pool.is_open(cluster.volume("demo").id)
+    assert node1.pool.has_writable(cluster.volume("demo").id)
 
 
 def test_a_record_that_is_kept_is_looked_at_again_after_a_minute(

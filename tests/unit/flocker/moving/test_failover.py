@@ -287,7 +287,7 @@ def test_of_two_nodes_that_promote_at_once_one_wins(demo: MemoryCluster) -> None
     loser = "node3" if winner == "node2" else "node2"
     demo[winner].write("demo", "went on")
     demo[loser].reconciler.tidy()
-    assert not demo[loser].pool.is_open(demo.volume("demo").id)
+    assert not demo[loser].pool.has_writable(demo.volume("demo").id)
     demo.replicate()
     assert demo[loser].read("demo") == "went on"
     assert [demo[name].pool.asides() for name in ("node2", "node3")] == [[], []]

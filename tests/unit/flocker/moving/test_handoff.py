@@ -66,7 +66,7 @@ def test_only_the_owner_keeps_a_writable_copy(demo: MemoryCluster) -> None:
     volume = demo.volume("demo")
     machines = demo.machines.items()
     eventually(  # the old owner is told after the mount was answered
-        lambda: [name for name, each in machines if each.pool.is_open(volume.id)],
+        lambda: [name for name, each in machines if each.pool.has_writable(volume.id)],
         is_=["node2"],
         within=5,
     )

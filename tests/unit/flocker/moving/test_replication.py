@@ -164,7 +164,7 @@ def test_no_snapshots_pile_up_that_nobody_can_be_told_of(demo: MemoryCluster) ->
     node1 = demo["node1"]
     node1.etcd.is_away = True
     for text in ("two", "three", "four"):
-        (node1.pool.open(demo.volume("demo").claim) / "file").write_text(text)
+        (node1.pool.writable_path(demo.volume("demo").claim) / "file").write_text(text)
         node1.publish()
     assert held(demo, "node1") == []
     node1.etcd.is_away = False

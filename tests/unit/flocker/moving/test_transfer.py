@@ -35,7 +35,7 @@ class Peer:
         self.before_stream.set()
 
     def write(self, text: str) -> Snapshot:
-        (self.pool.open(CLAIM) / "file").write_text(text)
+        (self.pool.writable_path(CLAIM) / "file").write_text(text)
         return self.pool.take_snapshot(CLAIM)
 
     def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
@@ -130,7 +130,7 @@ def test_a_parent_of_the_same_number_and_another_origin_is_none(
     first = peer.write("one")
     transfers.fetch(VOLUME, "there", [first])
     here.adopt(CLAIM, first)
-    (here.open(CLAIM) / "file").write_text("two, but here")
+    (here.writable_path(CLAIM) / "file").write_text("two, but here")
     here.take_snapshot(CLAIM)
     peer.write("two")
     third = peer.write("three")

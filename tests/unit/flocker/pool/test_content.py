@@ -75,7 +75,7 @@ def test_what_a_promotion_left_behind_is_kept_with_the_subvolume(demo: MemoryClu
     demo.bring_back("node1")
     [aside] = demo["node1"].pool.asides()
     assert aside.why == "conflict"
-    assert not demo["node1"].pool.is_open(demo.volume("demo").id)
+    assert not demo["node1"].pool.has_writable(demo.volume("demo").id)
 
 
 @pytest.mark.parametrize(("size", "is_contained"), [("64MiB", True), (None, False)])

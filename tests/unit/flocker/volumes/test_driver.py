@@ -308,7 +308,7 @@ def test_a_failed_mount_leaves_nothing_mounted(
     node1 = cluster["node1"]
     node1.driver.create("demo", {})
     with monkeypatch.context() as patch:
-        patch.setattr(node1.pool, "open", _broken)
+        patch.setattr(node1.pool, "writable_path", _broken)
         with pytest.raises(PoolError) as failed:
             node1.driver.mount("demo", "container")
         assert str(failed.value) == "volume 'demo' cannot be opened on node1: the disk is gone"
@@ -327,7 +327,7 @@ def test_a_failed_mount_beside_a_good_one_leaves_that_mounted(
     node1.driver.create("demo", {})
     node1.run("demo", "container")
     with monkeypatch.context() as patch:
-        patch.setattr(node1.pool, "open", _broken)
+        patch.setattr(node1.pool, "writable_path", _broken)
         with pytest.raises(PoolError):
             node1.driver.mount("demo", "other")
     assert list(cluster.state.mounts.values()) == ["node1"]
