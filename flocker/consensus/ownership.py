@@ -28,33 +28,14 @@ from flocker.base.records import (
 )
 
 
-class Ownership(Protocol):
-    """Where the nodes agree.
-
-    Every call may raise ControlPlaneAway; then nothing has changed or, if the answer got lost,
-    repeating the call is safe.
-    """
-
-    def state(self) -> ClusterState:
-        """Everything, as it is now."""
-
-    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
-        """Everything as it is now, and again soon after every change, until `stopping`.
-
-        Changes that come close together may be told of as one.
-
-        Raises:
-            ControlPlaneAway: while iterating; ask anew.
-        """
+class AgreedVolumes(Protocol):
+    """The volumes, the removed ones, and who owns them."""
 
     def volume(self, name: str) -> Volume | None:
         """The volume of that name, if any."""
 
     def removed(self, volume_id: str) -> Removed | None:
         """The removed volume of that id, if it can be had back."""
-
-    def move(self, volume_id: str) -> Move | None:
-        """The move that volume is on, if any."""
 
     def create(self, volume: Volume, event: Event) -> Volume:
         """Record a volume unless the name is taken or it has a record; return the one there is.
@@ -107,6 +88,36 @@ class Ownership(Protocol):
 
     def purge(self, removed: Removed) -> None:
         """Forget a removed volume for good, with all records of it. Safe to repeat."""
+
+    def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
+        """Make the node of a copy, which it is to go on from, the owner.
+
+        Because the owner is away, or gives the volume up and has failover=auto, or is that node
+        itself and has lost its own.
+
+        A move of the volume ends with it. The copy is recorded in the same step, but not
+        for volumes without replicas.
+
+        Raises:
+            Refused: the owner is another node, whose lease has not run out.
+            InUse: another node has it mounted, and so a lease that has not run out.
+            StaleEpoch: the record is not the one given any more.
+        """
+
+    def forget_volume(self, volume: Volume, event: Event) -> None:
+        """Take the record of a volume away whose owner has been forgotten. Safe to repeat.
+
+        Raises:
+            Refused: its owner is there or may come back, or a node holds a copy.
+            StaleEpoch: the record is not the one given any more.
+        """
+
+
+class AgreedMoves(Protocol):
+    """The mounts and the moves of volumes: while the one is there, the other is not."""
+
+    def move(self, volume_id: str) -> Move | None:
+        """The move that volume is on, if any."""
 
     def mount(self, volume: Volume) -> None:
         """Record that its owner has the volume mounted. Safe to repeat.
@@ -161,20 +172,9 @@ class Ownership(Protocol):
         For its target, and whoever cancels it. Safe to repeat.
         """
 
-    def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
-        """Make the node of a copy, which it is to go on from, the owner.
 
-        Because the owner is away, or gives the volume up and has failover=auto, or is that node
-        itself and has lost its own.
-
-        A move of the volume ends with it. The copy is recorded in the same step, but not
-        for volumes without replicas.
-
-        Raises:
-            Refused: the owner is another node, whose lease has not run out.
-            InUse: another node has it mounted, and so a lease that has not run out.
-            StaleEpoch: the record is not the one given any more.
-        """
+class AgreedCopies(Protocol):
+    """The copies that nodes hold, the snapshots that people keep, and what happened."""
 
     def publish(self, told: Sequence[tuple[Volume, Copy]], look: Look | None = None) -> None:
         """Record which snapshots a node holds of volumes, and how it knows. Safe to repeat.
@@ -200,31 +200,15 @@ class Ownership(Protocol):
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         """Record that nobody wants to keep a snapshot any more. Safe to repeat."""
 
-    def voters(self) -> int:
-        """The number of members that vote; without a majority of them nothing can be agreed."""
-
     def history(self, volume_id: str | None) -> list[Event]:
         """The history of one volume or of all, oldest first."""
 
     def record(self, event: Event) -> None:
         """Record something that changed no volume's record; nothing of one that was purged."""
 
-    def forget_volume(self, volume: Volume, event: Event) -> None:
-        """Take the record of a volume away whose owner has been forgotten. Safe to repeat.
 
-        Raises:
-            Refused: its owner is there or may come back, or a node holds a copy.
-            StaleEpoch: the record is not the one given any more.
-        """
-
-    def forget_node(self, name: str) -> None:
-        """Forget that there was a node, and what copies it held. Safe to repeat.
-
-        Nobody of that name is trusted any more, so no machine can join under it.
-
-        Raises:
-            Refused: its lease has not run out.
-        """
+class AgreedNodes(Protocol):
+    """The nodes, and the machines that have their names."""
 
     def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         """Say that this node is here, and keep what it holds by lease alive.
@@ -242,6 +226,38 @@ class Ownership(Protocol):
         Raises:
             NotAdmitted: the name belongs to another machine, or was forgotten; nothing was
                 recorded.
+        """
+
+    def forget_node(self, name: str) -> None:
+        """Forget that there was a node, and what copies it held. Safe to repeat.
+
+        Nobody of that name is trusted any more, so no machine can join under it.
+
+        Raises:
+            Refused: its lease has not run out.
+        """
+
+    def voters(self) -> int:
+        """The number of members that vote; without a majority of them nothing can be agreed."""
+
+
+class Ownership(AgreedVolumes, AgreedMoves, AgreedCopies, AgreedNodes, Protocol):
+    """Where the nodes agree.
+
+    Every call may raise ControlPlaneAway; then nothing has changed or, if the answer got lost,
+    repeating the call is safe.
+    """
+
+    def state(self) -> ClusterState:
+        """Everything, as it is now."""
+
+    def follow(self, stopping: threading.Event) -> Iterator[ClusterState]:
+        """Everything as it is now, and again soon after every change, until `stopping`.
+
+        Changes that come close together may be told of as one.
+
+        Raises:
+            ControlPlaneAway: while iterating; ask anew.
         """
 
 
