@@ -19,7 +19,7 @@ from flocker.membership.membership import Membership
 from flocker.membership.standing import PeerStanding
 from flocker.moving.handoff import PeerOwners
 from flocker.moving.transfer import PeerSnapshots
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from flocker.volumes.creation import PeerCreation
 from flocker.volumes.mounting import FenceCover
 from flocker.volumes.recovery import PeerRecovery
@@ -74,7 +74,7 @@ class Ports:
 
     membership: Membership
     mirror: Mirror
-    pool: Pool
+    pool: LocalPool
     use: VolumeUse
     peers: Peers
     engine: Containers

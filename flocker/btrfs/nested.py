@@ -43,6 +43,11 @@ def inside(path: Path) -> list[Path]:
     return found
 
 
+def names_inside(path: Path) -> list[str]:
+    """The same subvolumes, as paths in the volume that `path` is."""
+    return [str(each.relative_to(path)) for each in inside(path)]
+
+
 def delete(path: Path) -> None:
     """Delete a subvolume with all subvolumes inside of it.
 

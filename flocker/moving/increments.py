@@ -21,7 +21,7 @@ from typing import Any, Self
 from flocker.base.errors import BadRequest, PoolError, PoolHangs, TransferFailed
 from flocker.base.records import Record, Snapshot
 from flocker.node.retention import Retention
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from flocker.streams import liveness
 from flocker.streams.liveness import Watch, of_thread
 from flocker.streams.send_stream import SMALL_BYTES
@@ -70,7 +70,7 @@ class Increment:
 class Increments:
     """Makes increments ready on the node that has the snapshots."""
 
-    def __init__(self, pool: Pool, retention: Retention) -> None:
+    def __init__(self, pool: LocalPool, retention: Retention) -> None:
         self._pool = pool
         self._retention = retention
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from flocker.base.errors import StaleEpoch
 from flocker.base.records import Volume
 from flocker.consensus.ownership import Ownership
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 
 
 class Takeover:
@@ -18,7 +18,7 @@ class Takeover:
     later one must not put a snapshot in the place of what containers already write to.
     """
 
-    def __init__(self, ownership: Ownership, pool: Pool) -> None:
+    def __init__(self, ownership: Ownership, pool: LocalPool) -> None:
         self._ownership = ownership
         self._pool = pool
         self._locks: dict[str, threading.Lock] = {}

@@ -22,7 +22,7 @@ from flocker.base.errors import FlockerError, StreamRefused, TransferFailed
 from flocker.base.records import Snapshot
 from flocker.moving.increments import Increment, Wanted
 from flocker.moving.progress import Counted, Progress, Report
-from flocker.pool.protocol import Pool, Staged
+from flocker.pool.local_pool import LocalPool, Staged
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Transfers:
     """Fetches snapshots into this node's pool."""
 
     def __init__(
-        self, pool: Pool, sources: PeerSnapshots, count_received: Callable[[int], None]
+        self, pool: LocalPool, sources: PeerSnapshots, count_received: Callable[[int], None]
     ) -> None:
         self._pool = pool
         self._sources = sources

@@ -12,7 +12,7 @@ from flocker.consensus.mirror import Mirror
 from flocker.consensus.ownership import Ownership
 from flocker.engine.volume_use import VolumeUse
 from flocker.node.retention import Retention
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class NodeContext:
     node: str
     ownership: Ownership
     mirror: Mirror
-    pool: Pool
+    pool: LocalPool
     use: VolumeUse
     retention: Retention
     troubles: Troubles

@@ -28,7 +28,7 @@ class ChangeWatch:
         self._pruned: dict[str, set[int]] = {}
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
-        """See Pool.changed_volumes.
+        """See LocalPool.changed_volumes.
 
         Leaves out those whose pruned snapshots are still being deleted while volumes have sizes.
 
@@ -57,11 +57,11 @@ class ChangeWatch:
         return [claim for claim in changed if claim.volume_id not in held_back]
 
     def is_held_back(self, volume_id: str) -> bool:
-        """See Pool.is_held_back."""
+        """See LocalPool.is_held_back."""
         return volume_id in self._held_back
 
     def holder(self, volume_id: str) -> str | None:
-        """See Pool.holder."""
+        """See LocalPool.holder."""
         known = self._unchanged.get(volume_id)
         return known and known[2]
 

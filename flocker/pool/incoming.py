@@ -18,7 +18,7 @@ from flocker.base.records import Snapshot
 from flocker.btrfs import subvolume
 from flocker.btrfs.writeback import Writeback
 from flocker.pool.folders import Folders
-from flocker.pool.protocol import Staged
+from flocker.pool.local_pool import Staged
 from flocker.pool.sizes import Sizes
 from flocker.pool.volume_folder import VolumeFolder
 from flocker.streams import applier, btrfs_stream, send_stream
@@ -45,7 +45,7 @@ class Incoming:
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
     ) -> None:
-        """See Pool.receive."""
+        """See LocalPool.receive."""
         begun = bytearray()
         rest = iter(stream)
         for chunk in rest:
@@ -64,7 +64,7 @@ class Incoming:
     def stage(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes
     ) -> Staged:
-        """See Pool.stage."""
+        """See LocalPool.stage."""
         said = send_stream.parse(stream)  # all of it, before anything is changed
         if said is None:
             return self._stage(volume_id, snapshot, parent, partial(btrfs_stream.receive, [stream]))
@@ -96,7 +96,7 @@ class Incoming:
         return Staged(volume_id, snapshot, begun, base_uuid)
 
     def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
-        """See Pool.settle."""
+        """See LocalPool.settle."""
         # Applying a stream flushes nothing: a crash could leave a snapshot that looks complete and
         # has empty files. So would a disk that refuses what the kernel accepted.
         errors: list[FlockerError | None] = []

@@ -31,7 +31,7 @@ from flocker.fence.lease_file import LeaseFile, boottime
 from flocker.membership.announcer import Announcer
 from flocker.moving import follower, setbacks, succession
 from flocker.pool import health as pool_health
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from tests.soak.lines import Answers, Line, Weather, seeded
 from tests.twins.memory_etcd import MemoryEtcd
 from tests.twins.memory_ownership import MemoryOwnership
@@ -258,7 +258,7 @@ class TwinNode(Machine):
             self.disk = cast(MemoryPool, self.pool)
         self._line = line = Line(self.weather, self._twins.held)
         self._stopping = stopping = threading.Event()
-        self.pool = cast(Pool, Wired("pool", self.disk, line))
+        self.pool = cast(LocalPool, Wired("pool", self.disk, line))
         self.etcd = cast(Etcd, Wired("ownership", self._twins.ownership, line))
         peers = Answers(DirectPeers(self._twins, self.name), self.weather)
         self.peers = Unheard(Wired("peers", peers, line))

@@ -15,7 +15,7 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker.base.belief import Belief
 from flocker.pool.btrfs_pool import BtrfsPool
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of this folder
     etcd,
     join,
@@ -29,7 +29,7 @@ from tests.twins.memory_pool import MemoryPool
 POOL_BYTES = 512 << 20
 SURE = Belief(lambda: None)  # a caller that cannot be wrong
 
-MakePool = Callable[..., Pool]  # with what a pool is made with
+MakePool = Callable[..., LocalPool]  # with what a pool is made with
 MakeBtrfsPool = Callable[..., BtrfsPool]
 
 

@@ -34,7 +34,8 @@ from flocker.node.clocks import Clocks
 from flocker.node_parts import build
 from flocker.pool.digest import Digest
 from flocker.pool.health import FAILURES
-from flocker.pool.protocol import Aside, Pool
+from flocker.pool.local_pool import LocalPool
+from flocker.pool.protocol import Aside
 from flocker.ports import OwnReport, Ports
 from flocker.volumes.requests import Forwarded
 from tests.twins.memory_etcd import Stored
@@ -197,7 +198,7 @@ class Machine:
         self.hardware = hardware
         self.etcd = Etcd(cluster.ownership)
         self.folder = folder
-        self.pool: Pool = self.new_pool()
+        self.pool: LocalPool = self.new_pool()
         self.peers: Any = DirectPeers(cluster, name)
         self.answer_seconds: float = ANSWER_SECONDS
         self.start()

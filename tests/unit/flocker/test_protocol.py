@@ -58,7 +58,8 @@ from flocker.membership.identity import Identity
 from flocker.moving.replica_choice import newest_copy
 from flocker.node import observed
 from flocker.node.retention import replicas_of
-from flocker.pool.protocol import Aside, Pool
+from flocker.pool.local_pool import LocalPool
+from flocker.pool.protocol import Aside
 from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Etcd, Machine, MemoryCluster
 from tests.unit.flocker.wires import DeafToMoves, PowerCut, Wire, Wired, nothing_changes, silence
@@ -126,7 +127,7 @@ class Protocol(RuleBasedStateMachine):
         for machine in self.cluster.machines.values():
             wire = self.wires[machine.name] = Wire(partial(self._pass, CALL_SECONDS))
             self.pools[machine.name] = cast(MemoryPool, machine.pool)
-            machine.pool = cast(Pool, Wired("pool", machine.pool, wire))
+            machine.pool = cast(LocalPool, Wired("pool", machine.pool, wire))
             machine.etcd = cast(Etcd, Wired("ownership", machine.etcd, wire))
             machine.peers = DeafToMoves(Wired("peers", machine.peers, wire))
             self._start(machine)
@@ -678,7 +679,7 @@ class Protocol(RuleBasedStateMachine):
         machine.folder.mkdir()
         self.pools[node] = machine.new_pool()
         self.asides = {key: it for key, it in self.asides.items() if key[0] != node}
-        machine.pool = cast(Pool, Wired("pool", self.pools[node], self.wires[node]))
+        machine.pool = cast(LocalPool, Wired("pool", self.pools[node], self.wires[node]))
         for story in self.stories.values():
             volume = self._volume(story.name)
             if volume.owner == node:

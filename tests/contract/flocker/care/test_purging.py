@@ -17,7 +17,7 @@ from flocker.node import observed
 from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
 from flocker.node.retention import Retention
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from tests.contract.flocker.conftest import SURE, MakePool
 from tests.contract.flocker.pool.test_pool_asides import a_volume, content_of
 from tests.twins.memory_ownership import MemoryOwnership
@@ -42,7 +42,7 @@ class Clock:
 class Daemon:
     """What purges on one node, with a clock of its own."""
 
-    def __init__(self, pool: Pool, file: Path) -> None:
+    def __init__(self, pool: LocalPool, file: Path) -> None:
         self.pool, self.clock, self._file = pool, Clock(), file
         self._ownership = MemoryOwnership()
         self.start()
@@ -81,7 +81,7 @@ def daemon(make_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return Daemon(make_pool(), tmp_path / "observed.json")
 
 
-def put_aside(pool: Pool, monkeypatch: pytest.MonkeyPatch, clock_is: timedelta) -> None:
+def put_aside(pool: LocalPool, monkeypatch: pytest.MonkeyPatch, clock_is: timedelta) -> None:
     """Remove a volume while the clock is wrong by that much."""
 
     class Wrong(datetime):
@@ -92,7 +92,7 @@ def put_aside(pool: Pool, monkeypatch: pytest.MonkeyPatch, clock_is: timedelta) 
     claim, _ = a_volume(pool, "text")
     with monkeypatch.context() as patch:
         patch.setattr("flocker.pool.trash.datetime", Wrong)
-        patch.setattr("tests.twins.memory_pool.datetime", Wrong)
+        patch.setattr("tests.twins.memory_parts.datetime", Wrong)
         pool.discard(claim.volume_id, "demo", "node1", SURE)
 
 

@@ -17,7 +17,8 @@ from flocker.base.errors import BadRequest, PoolError, TransferFailed
 from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import subvolume
 from flocker.pool import note
-from flocker.pool.btrfs_pool import SNAPSHOTS_KEPT, BtrfsPool
+from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.btrfs_shipping import SNAPSHOTS_KEPT
 from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.pool.test_pool import moved, put_away, written

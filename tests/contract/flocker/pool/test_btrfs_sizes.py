@@ -12,7 +12,8 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.base.records import Claim, Snapshot
-from flocker.pool.btrfs_pool import SNAPSHOTS_KEPT, BtrfsPool
+from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.btrfs_shipping import SNAPSHOTS_KEPT
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.pool.test_pool import a_claim, moved, written
 

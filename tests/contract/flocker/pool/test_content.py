@@ -22,7 +22,7 @@ from flocker.btrfs import subvolume
 from flocker.moving.transfer import Transfers
 from flocker.pool import digest
 from flocker.pool.btrfs_pool import BtrfsPool
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from flocker.pool.sizes import Sizes
 from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
@@ -156,7 +156,7 @@ def pools() -> Iterator[Pools]:
 class OtherPool:
     """A pool as a place to fetch from; notes what each stream was built on."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: LocalPool) -> None:
         self._pool = pool
         self.parents: list[int | None] = []
 

@@ -10,7 +10,8 @@ import pytest
 
 from flocker.base.errors import PoolError, Refused, StaleEpoch, TransferFailed
 from flocker.base.records import Claim, Cut, Snapshot, Volume
-from flocker.pool.protocol import Aside, Pool
+from flocker.pool.local_pool import LocalPool
+from flocker.pool.protocol import Aside
 from tests.contract.flocker.conftest import SURE, MakePool
 
 pytestmark = pytest.mark.contract
@@ -20,17 +21,17 @@ def a_claim(epoch: int = 1) -> Claim:
     return Claim(str(uuid.uuid4()), epoch)
 
 
-def written(pool: Pool, claim: Claim, text: str) -> Snapshot:
+def written(pool: LocalPool, claim: Claim, text: str) -> Snapshot:
     """Write a file to the volume and freeze it."""
     (pool.writable_path(claim) / "file.txt").write_text(text)
     return pool.take_snapshot(claim)
 
 
-def text_of(pool: Pool, claim: Claim) -> str:
+def text_of(pool: LocalPool, claim: Claim) -> str:
     return (pool.writable_path(claim) / "file.txt").read_text()
 
 
-def put_away(pool: Pool, claim: Claim, base: Snapshot | None, *cuts: Cut) -> Aside | None:
+def put_away(pool: LocalPool, claim: Claim, base: Snapshot | None, *cuts: Cut) -> Aside | None:
     """What a node does that hears of an owner elsewhere, at the epoch of the claim."""
     owned = Volume(
         "demo", claim.volume_id, "elsewhere", claim.epoch, "2026-01-01", base=base, cuts=cuts
@@ -38,7 +39,9 @@ def put_away(pool: Pool, claim: Claim, base: Snapshot | None, *cuts: Cut) -> Asi
     return pool.put_away(owned, "node1", SURE.confirm)
 
 
-def moved(source: Pool, target: Pool, claim: Claim, parent: Snapshot | None = None) -> Claim:
+def moved(
+    source: LocalPool, target: LocalPool, claim: Claim, parent: Snapshot | None = None
+) -> Claim:
     """What a handoff does with two pools; the claim of the new owner."""
     newest = source.snapshots(claim.volume_id)[-1]
     number = None if parent is None else parent.number

@@ -10,7 +10,8 @@ import pytest
 
 from flocker.base.errors import PoolError, StaleEpoch
 from flocker.base.records import Claim, Cut, Snapshot
-from flocker.pool.protocol import Aside, Pool
+from flocker.pool.local_pool import LocalPool
+from flocker.pool.protocol import Aside
 from tests.contract.flocker.conftest import SURE, MakePool
 from tests.contract.flocker.pool.test_pool import a_claim, moved, put_away, text_of, written
 
@@ -21,26 +22,28 @@ def later(claim: Claim, by: int = 1) -> Claim:
     return Claim(claim.volume_id, claim.epoch + by)
 
 
-def content_of(pool: Pool, aside: Aside) -> str:
+def content_of(pool: LocalPool, aside: Aside) -> str:
     copy = a_claim()
     pool.clone_aside(aside.reference, copy, None)
     return text_of(pool, copy)
 
 
-def copied(source: Pool, target: Pool, claim: Claim, *snapshots: Snapshot) -> None:
+def copied(source: LocalPool, target: LocalPool, claim: Claim, *snapshots: Snapshot) -> None:
     for snapshot in snapshots:
         stream = source.send(claim.volume_id, snapshot.number, None)
         target.receive(claim.volume_id, snapshot, None, stream)
 
 
-def a_volume(pool: Pool, *texts: str) -> tuple[Claim, list[Snapshot]]:
+def a_volume(pool: LocalPool, *texts: str) -> tuple[Claim, list[Snapshot]]:
     """A volume with a snapshot of each text."""
     claim = a_claim()
     pool.create(claim)
     return claim, [written(pool, claim, text) for text in texts]
 
 
-def an_owner_and_a_replica(make_pool: MakePool) -> tuple[Pool, Pool, Claim, list[Snapshot]]:
+def an_owner_and_a_replica(
+    make_pool: MakePool,
+) -> tuple[LocalPool, LocalPool, Claim, list[Snapshot]]:
     """Both have a snapshot of "first" and one of "second"."""
     owner, replica = make_pool(), make_pool()
     claim, snapshots = a_volume(owner, "first", "second")

@@ -14,7 +14,7 @@ from flocker.base.records import Claim, Snapshot
 from flocker.btrfs.writeback import Writeback
 from flocker.moving.increments import Increment, Wanted
 from flocker.moving.transfer import PeerSnapshots, Transfers
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from flocker.pool.volume_folder import VolumeFolder
 from tests.contract.flocker.conftest import MakeBtrfsPool, MakePool
 from tests.contract.flocker.pool.test_pool import a_claim, text_of, written
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.contract
 ENOUGH_BYTES = 1 << 20
 
 
-def both_hold(source: Pool, target: Pool) -> tuple[Claim, Snapshot]:
+def both_hold(source: LocalPool, target: LocalPool) -> tuple[Claim, Snapshot]:
     """A volume that was written in one pool, and its first snapshot, which both have."""
     claim = a_claim()
     source.create(claim)
@@ -33,7 +33,7 @@ def both_hold(source: Pool, target: Pool) -> tuple[Claim, Snapshot]:
     return claim, first
 
 
-def small(pool: Pool, claim: Claim, snapshot: Snapshot, parent: Snapshot) -> bytes:
+def small(pool: LocalPool, claim: Claim, snapshot: Snapshot, parent: Snapshot) -> bytes:
     stream = pool.small_stream(claim.volume_id, snapshot.number, parent.number, ENOUGH_BYTES)
     assert stream is not None
     return stream
@@ -42,7 +42,7 @@ def small(pool: Pool, claim: Claim, snapshot: Snapshot, parent: Snapshot) -> byt
 class Small:
     """The small increments of a pool that is reached directly."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: LocalPool) -> None:
         self._pool = pool
 
     def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:

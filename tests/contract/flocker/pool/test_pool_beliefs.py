@@ -14,7 +14,7 @@ from flocker.base.belief import Belief
 from flocker.base.errors import Refused, StillWanted
 from flocker.base.records import Claim, Snapshot, Volume
 from flocker.engine.pool_mounts import PoolMounts
-from flocker.pool.protocol import Pool
+from flocker.pool.local_pool import LocalPool
 from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool, MakePool
 from tests.contract.flocker.pool.test_pool import a_claim, put_away, text_of, written
@@ -32,7 +32,7 @@ def refuse() -> None:
 class Used:
     """A volume with a snapshot of "first", and "second" written after it."""
 
-    pool: Pool
+    pool: LocalPool
     claim: Claim
     first: Snapshot
     mounted: set[str] = field(default_factory=set)

@@ -17,7 +17,7 @@ from flocker.base.errors import ControlPlaneAway, PoolError, PoolHangs, Transfer
 from flocker.base.records import ClusterState, Snapshot
 from flocker.moving import increments
 from flocker.moving.increments import SMALL_BYTES, Increment, Increments, Wanted, decode, encode
-from flocker.pool.protocol import Staged
+from flocker.pool.local_pool import Staged
 from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 

@@ -1,0 +1,189 @@
+"""The parts that all subjects of the pool in memory work with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from flocker.base.errors import (
+    LostWrites,
+    PoolError,
+    PoolFull,
+    StaleEpoch,
+    StillWanted,
+)
+from flocker.base.records import Claim, Snapshot, Volume
+from flocker.pool.protocol import Aside
+from tests.twins.memory_content import (
+    archived,
+    frozen,
+    held_bytes,
+    refuse_if_larger,
+    subvolumes,
+    thaw,
+)
+
+
+@dataclass
+class StoredVolume:
+    """The pool's data of one volume besides its directory."""
+
+    epoch: int = 0
+    snapshots: dict[int, tuple[Snapshot, bytes]] = field(default_factory=dict)
+
+    def known(self) -> list[Snapshot]:
+        return [snapshot for _, (snapshot, _) in sorted(self.snapshots.items())]
+
+
+@dataclass
+class Entry:
+    """A copy put aside."""
+
+    aside: Aside
+    content: bytes | None  # of the directory, as a tar file
+    volume: StoredVolume | None  # of a removed one
+
+
+class MemoryParts:
+    """The directories, the snapshots and the trash of one pool; memory_pool.py makes it of them."""
+
+    def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
+        self.root = root
+        self._is_mounted = is_mounted
+        self._lock = threading.RLock()
+        self._volumes: dict[str, StoredVolume] = {}
+        self._trash: list[Entry] = []
+        self._staged: dict[tuple[str, int], bytes] = {}
+        self._counts = False
+        self._records: dict[str, Volume] = {}
+        self.room: Literal["plenty", "none", "not even a reserve"] = "plenty"
+        self.refuses_increments = False
+        self.refuses_all = False
+        self.loses_writes = False
+        self.is_read_only = False
+
+    def writable_path(self, claim: Claim) -> Path:
+        volume = self._volumes.get(claim.volume_id)
+        if volume is None or not volume.epoch:
+            raise PoolError(f"the pool has no copy of volume {claim.volume_id}")
+        if volume.epoch != claim.epoch:
+            raise StaleEpoch(f"volume {claim.volume_id} is at another epoch")
+        if not self.has_writable(claim.volume_id):
+            raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
+        return self._live(claim.volume_id)
+
+    def has_writable(self, volume_id: str) -> bool:
+        return self._live(volume_id).is_dir()
+
+    def snapshots(self, volume_id: str) -> list[Snapshot]:
+        with self._lock:
+            return self._volume(volume_id).known()
+
+    def check_writable(self) -> None:
+        if self.is_read_only:
+            raise PoolError("the pool is read-only")
+
+    def _add(self) -> None:
+        self.check_writable()
+        if self.room != "plenty":
+            raise PoolFull("there is no room for more")
+
+    def _change(self) -> None:
+        self.check_writable()
+        if self.room == "not even a reserve":
+            raise PoolFull("there is no room for a change")
+
+    def _flush(self) -> None:
+        if self.loses_writes:
+            self.loses_writes = False
+            raise LostWrites(str(self.root), "No space left on device")
+
+    def _refuse_if_wanted(self, volume_id: str, epoch: int | None) -> None:
+        if epoch is not None and self._volume(volume_id).epoch > epoch:
+            raise StillWanted(f"volume {volume_id} is at a later epoch than {epoch}")
+        if self.has_writable(volume_id) and self._is_mounted(volume_id):
+            raise StillWanted(f"processes have volume {volume_id} mounted")
+
+    def _volume(self, volume_id: str) -> StoredVolume:
+        return self._volumes.get(volume_id, StoredVolume())
+
+    def _live(self, volume_id: str) -> Path:
+        return self.root / volume_id / "live"
+
+    def _content(self, volume_id: str, number: int) -> tuple[Snapshot, bytes]:
+        try:
+            return self._volume(volume_id).snapshots[number]
+        except KeyError:
+            raise PoolError(f"no snapshot {number} of volume {volume_id}") from None
+
+    def _find(self, volume_id: str, snapshot: Snapshot) -> bytes:
+        found, content = self._content(volume_id, snapshot.number)
+        if found != snapshot:
+            raise PoolError(f"no snapshot {snapshot.number} of volume {volume_id}")
+        return content
+
+    def _has_changed(self, volume_id: str) -> bool:
+        if not self.has_writable(volume_id):
+            return False
+        known = self.snapshots(volume_id)
+        return not known or known[-1] not in self._alike(volume_id)
+
+    def _holders(self, volume_id: str) -> list[Snapshot]:
+        """The snapshots that hold all of the writable copy."""
+        return [] if subvolumes(self._live(volume_id)) else self._alike(volume_id)
+
+    def _alike(self, volume_id: str) -> list[Snapshot]:
+        now = frozen(self._live(volume_id))
+        volume = self._volume(volume_id)
+        return [each for each in volume.known() if volume.snapshots[each.number][1] == now]
+
+    def _make(self, claim: Claim, content: bytes | None, size_bytes: int | None) -> None:
+        self._add()
+        if self.has_writable(claim.volume_id) or self.snapshots(claim.volume_id):
+            raise PoolError(f"volume {claim.volume_id} is here already")
+        if content is None:
+            self._live(claim.volume_id).mkdir(parents=True)
+        else:
+            refuse_if_larger(held_bytes(content), size_bytes)
+            thaw(content, self._live(claim.volume_id))
+        self._volumes[claim.volume_id] = StoredVolume(claim.epoch)
+
+    def _replace_live(self, volume_id: str, snapshot: Snapshot, why: str) -> None:
+        content = self._find(volume_id, snapshot)
+        if self.has_writable(volume_id):
+            if self._holders(volume_id):
+                shutil.rmtree(self._live(volume_id))
+            else:
+                node = os.uname().nodename
+                self._put_aside(volume_id, volume_id, node, why, self._take_live(volume_id), None)
+        thaw(content, self._live(volume_id))
+
+    def _take_live(self, volume_id: str) -> bytes:
+        content = archived(self._live(volume_id))
+        shutil.rmtree(self._live(volume_id))
+        return content
+
+    def _put_aside(
+        self,
+        volume_id: str,
+        volume: str,
+        node: str,
+        why: str,
+        content: bytes | None,
+        whole: StoredVolume | None,
+    ) -> Aside:
+        at = datetime.now(UTC)
+        first = reference = f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}"
+        number = 1
+        while any(entry.aside.reference == reference for entry in self._trash):
+            number += 1
+            reference = f"{first}-{number}"
+        aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
+        self._trash.append(Entry(aside, content, whole))
+        return aside
