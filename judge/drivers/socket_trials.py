@@ -1,6 +1,8 @@
 """Level 1: the plugin's socket, asked without an engine.
 
 Each trial makes volumes of its own names, and leaves neither uses nor volumes.
+
+Longer than 300 lines because each behaviour of the level has its trial here, and nothing else is.
 """
 
 from __future__ import annotations
