@@ -37,6 +37,11 @@ class Finding(Plain):
     sequence: int | None = None
 
     def __str__(self) -> str:
+        return f"{self.verdict} ({self.oracle}) {self.text}"
+
+    @property
+    def text(self) -> str:
+        """Time, place and reason, for people."""
         where = [
             f"{self.at:.3f} s",
             f"volume '{self.volume}'" if self.volume else "",
@@ -44,7 +49,7 @@ class Finding(Plain):
             f"writer {self.run}" if self.run else "",
             f"line {self.sequence}" if self.sequence is not None else "",
         ]
-        return f"{self.verdict} ({self.oracle}) {', '.join(filter(None, where))}: {self.reason}"
+        return f"{', '.join(filter(None, where))}: {self.reason}"
 
 
 class Judgement(Plain):

@@ -50,7 +50,7 @@ def write_allure(project: Path, output: Path) -> Path:
     if not count:
         raise Problem(f"{results} holds no results: run behave (make test) first")
     _check_node()
-    _install(logs / "npm.log")
+    install(logs / "npm.log")
     shutil.rmtree(output, ignore_errors=True)
     progress.run(
         f"Writing Allure's report of {count} scenarios",
@@ -89,7 +89,7 @@ def _check_node() -> None:
         raise Problem(f"node is {version}; the report needs {OLDEST_NODE} or newer")
 
 
-def _install(log: Path) -> None:
+def install(log: Path) -> None:
     """Make node_modules what the lock file says; the stamp is written last.
 
     One process at a time: npm removes everything first, from under another one that runs it.

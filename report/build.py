@@ -10,7 +10,7 @@ from report.allure import result_ids, write_allure
 from report.drivers import read_matrix
 from report.moments import tell
 from report.offline import check_offline
-from report.other_runs import read_random_runs
+from report.other_runs import copy_pages, read_random_runs
 from report.player import load, record
 from report.results import Result, read_results
 from report.story import find_story
@@ -36,9 +36,11 @@ def write_report(project: Path) -> Path:
     build = project / "build"
     output = build / "report"
     write_allure(project, output / "allure")
-    html = page.render(_collect(project))
+    collected = _collect(project)
+    html = page.render(collected)
     check_offline(output / "index.html", html)
     (output / "index.html").write_text(html, encoding="utf-8")
+    copy_pages(collected.random_runs, build, output)
     return output / "index.html"
 
 

@@ -12,7 +12,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from acceptance.app.browser import CHROMIUM, DRIVER, FLAGS
+from report.allure import MODULES
 
+SERIOUS = ("serious", "critical")
 LOCAL = ("file:", "data:", "blob:", "chrome:")
 
 
@@ -47,6 +49,18 @@ class Chromium:
         ]
         assert asked, "no page was opened"
         return [url for url in asked if not url.startswith(LOCAL)]
+
+    def serious_findings(self) -> list[tuple[str, str, str]]:
+        """The faults that axe-core calls serious: rule, HTML, and the way to mend it."""
+        self.run((MODULES / "axe-core" / "axe.min.js").read_text())
+        found: list[dict[str, Any]] = self.driver.execute_async_script(  # type: ignore[no-untyped-call]
+            "axe.run().then(found => arguments[0](found.violations))"
+        )
+        return [
+            (each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"])
+            for each in found
+            if each["impact"] in SERIOUS
+        ]
 
     def complaints(self) -> list[Any]:
         """The messages of the console since last called."""

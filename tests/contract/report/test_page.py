@@ -17,17 +17,16 @@ from acceptance.base.waiting import eventually, eventually_true
 from judge.drivers import matrix
 from judge.drivers.behaviours import BEHAVIOURS
 from judge.drivers.verdicts import Finding, Verdict
-from report.allure import MODULES
+from judge.results import keep
 from report.build import write_report
 from report.offline import external_loads
 from report.trend import Run, remember
 from tests.contract.report.chromium import Chromium
 from tests.contract.report.played import play
+from tests.unit.judge.pages import busy
 
 pytestmark = pytest.mark.contract
 
-AXE = MODULES / "axe-core" / "axe.min.js"
-SERIOUS = ("serious", "critical")
 WIDTHS = (360, 768, 1400)
 SCHEMES = ("light", "dark")
 PLAYED_SECONDS = 60  # for a recording of ten
@@ -57,7 +56,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in ("flocker", "local", "rclone", "rclone-shared"):
         matrix.add(build / "drivers.json", name, matrix.column(name, AT, FINDINGS))
-    (build / "random-runs.jsonl").write_text('{"seed": "7", "verdict": "valid", "reason": "-"}\n')
+    keep(busy(), build)
     return write_report(project)
 
 
@@ -169,6 +168,12 @@ def test_the_matrix_of_four_drivers_fits_on_a_phone(page: Path, browser: Chromiu
     assert hidden == 0
 
 
+def test_a_random_run_links_to_its_page(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    browser.driver.get(browser.run("return document.querySelector('#random-runs a').href"))
+    assert browser.run("return document.querySelector('h1').innerText") == "✗ Violation, seed 1"
+
+
 def test_what_is_broken_is_open_with_its_reason(page: Path, browser: Chromium) -> None:
     browser.show(page)
     opened = browser.run(
@@ -190,16 +195,7 @@ def test_nothing_sticks_out_of_the_screen(seen: Chromium) -> None:
 
 def test_axe_finds_nothing_serious(seen: Chromium) -> None:
     seen.run("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-    seen.run(AXE.read_text())
-    found: list[dict[str, Any]] = seen.driver.execute_async_script(  # type: ignore[no-untyped-call]
-        "axe.run().then(found => arguments[0](found.violations))"
-    )
-    serious = [
-        (each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"])
-        for each in found
-        if each["impact"] in SERIOUS
-    ]
-    assert serious == []
+    assert seen.serious_findings() == []
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(

@@ -74,5 +74,5 @@ def test_of_two_reports_at_once_one_installs_the_generator(
     monkeypatch.setattr(allure, "STAMP", tmp_path / "made-from")
     monkeypatch.setattr(allure.progress, "run", install)
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(allure._install, [tmp_path / "log"] * 2))
+        list(threads.map(allure.install, [tmp_path / "log"] * 2))
     assert len(installed) == 1
