@@ -14,12 +14,17 @@ PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _ID = re.compile(PATTERN)
 
 
+def is_uuid(text: str) -> bool:
+    """Tell whether it is spelled so; then it may become part of a path."""
+    return _ID.fullmatch(text) is not None
+
+
 def check_id(text: str) -> str:
     """Return the id, or refuse it.
 
     Raises:
         BadRequest: it is no UUID, or another spelling of one.
     """
-    if not _ID.fullmatch(text):
+    if not is_uuid(text):
         raise BadRequest(f"{text[:80]!r} is no volume's id: a UUID in lower case, with dashes")
     return text

@@ -18,9 +18,8 @@ import fcntl
 import os
 import struct
 import subprocess
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flocker.base.errors import PoolError, PoolFull
@@ -87,7 +86,7 @@ class Subvolume:
     """Facts about one subvolume.
 
     `generation` is that of the last change which was committed to disk: a write
-    that is only in memory moves it at the next `sync`.
+    that is only in memory moves it at the next `sync`. `stamp` is what `stamp` returns.
     """
 
     id: int
@@ -97,6 +96,7 @@ class Subvolume:
     generation: int
     created_generation: int
     is_readonly: bool
+    stamp: bytes = field(repr=False)
 
     @property
     def identity(self) -> str:
@@ -146,12 +146,13 @@ def look(path: Path) -> Subvolume:
     tree, _, _, generation, flags, own, parent, received, _, created, _, _ = _INFO.unpack(answer)
     return Subvolume(
         id=tree,
-        uuid=str(uuid.UUID(bytes=own)),
+        uuid=_text(own),
         parent_uuid=_uuid(parent),
         received_uuid=_uuid(received),
         generation=generation,
         created_generation=created,
         is_readonly=bool(flags & _IS_READONLY),
+        stamp=bytes(answer[_STAMP]),
     )
 
 
@@ -238,7 +239,7 @@ def set_readonly(path: Path, *, is_readonly: bool) -> None:
         fcntl.ioctl(folder, _SET_FLAGS, flags)
     except OSError as error:
         what = "read-only" if is_readonly else "writable"
-        raise PoolError(f"{path} cannot be made {what}: {error.strerror}") from error
+        raise failure(f"{path} cannot be made {what}", error) from error
     finally:
         os.close(folder)
 
@@ -339,7 +340,12 @@ def exchange(one: Path, other: Path) -> None:
 
 
 def _uuid(value: bytes) -> str | None:
-    return None if value == _NIL else str(uuid.UUID(bytes=value))
+    return None if value == _NIL else _text(value)
+
+
+def _text(value: bytes) -> str:
+    digits = value.hex()  # uuid.UUID takes ten times as long
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _change(path: Path, what: str, request: int, named: bytes) -> None:

@@ -79,9 +79,10 @@ class BtrfsHandover(BtrfsParts):
         If anything stops this half-way, the newest state is still here, and the next call finds it.
         """
         self._live.flush(volume.id)
+        self._incoming.drop_draft(folder)
         is_writable = folder.live.is_dir()
         found = divergence(
-            [snapshot for snapshot, _ in folder.snapshots()],
+            folder.snapshots(),
             volume,
             folder.holders(folder.live) if is_writable else None,
         )
@@ -111,4 +112,4 @@ class BtrfsHandover(BtrfsParts):
 
 
 def _is_part(folder: VolumeFolder, volume: Volume) -> bool:
-    return all(volume.includes(snapshot) for snapshot, _ in folder.snapshots())
+    return all(volume.includes(snapshot) for snapshot in folder.snapshots())

@@ -39,8 +39,9 @@ class BtrfsShipping(BtrfsParts):
     def small_stream(
         self, volume_id: str, number: int, parent: int, most_bytes: int
     ) -> bytes | None:
-        folder = self._folders.folder(volume_id)
-        return btrfs_stream.small(folder.snapshot(number), folder.snapshot(parent), most_bytes)
+        snapshot, base = self._stream_ends(volume_id, number, parent)
+        assert base is not None
+        return btrfs_stream.small(snapshot, base, most_bytes)
 
     def stage(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes
@@ -58,22 +59,27 @@ class BtrfsShipping(BtrfsParts):
         pruned = set()
         with self._folders.locked(volume_id) as folder:
             kept = keep()
-            for snapshot, facts in folder.snapshots()[:-SNAPSHOTS_KEPT]:
-                if snapshot.number in kept:
+            for number in folder.numbers()[:-SNAPSHOTS_KEPT]:
+                if number in kept:
                     continue
                 try:
-                    folder.delete_snapshot(snapshot.number)
+                    subvolume_id = subvolume.look(folder.snapshot(number)).id
+                    folder.delete_snapshot(number)
                 except PoolError as error:  # one that is being sent; the next time will do
                     log.info("%s", error)
                 else:
-                    pruned.add(facts.id)
+                    pruned.add(subvolume_id)
         if pruned and self._sizes.are_counted:
             self._changes.note_pruned(volume_id, pruned)
             subvolume.sync(self._folders.top)  # also has the kernel begin to delete
         self._sizes.recount()
 
+    @works_when_full
     def _stream_ends(
         self, volume_id: str, number: int, parent: int | None
     ) -> tuple[Path, Path | None]:
-        folder = self._folders.folder(volume_id)
+        with self._folders.locked(volume_id) as folder:
+            for each in (number, parent):
+                if each is not None:
+                    folder.give_identity(each)
         return folder.snapshot(number), None if parent is None else folder.snapshot(parent)

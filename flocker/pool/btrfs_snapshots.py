@@ -17,7 +17,7 @@ class BtrfsSnapshots(BtrfsParts):
     """See PoolSnapshots and PoolChanges."""
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
-        return [snapshot for snapshot, _ in self._folders.folder(volume_id).snapshots()]
+        return self._folders.folder(volume_id).snapshots()
 
     @works_when_full
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
@@ -31,7 +31,7 @@ class BtrfsSnapshots(BtrfsParts):
             if not self._changes.has_changed(claim.volume_id):
                 self._live.flush(claim.volume_id)
                 if not self._changes.has_changed(claim.volume_id):
-                    return self._sizes.measured(folder, folder.snapshots()[-1][0])
+                    return self._sizes.measured(folder, folder.snapshots()[-1])
             number = folder.next_number()
             folder.write_snapshot_epoch(number, claim.epoch)
             # The kernel writes the subvolume's data and commits the transaction before it answers,

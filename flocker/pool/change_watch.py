@@ -72,21 +72,19 @@ class ChangeWatch:
         if seen and subvolume.stamp(seen[0]) == seen[1]:
             return False
         folder = self._folders.folder(volume_id)
-        # Before it is compared: a write in between only makes the next call compare again.
-        stamp = subvolume.stamp(str(folder.live))
         try:
             live = subvolume.look(folder.live)
         except PoolError:
             self._unchanged.pop(volume_id, None)
             return False  # not writable here
         try:
-            known = folder.snapshots()
+            last = folder.last()
         except PoolError:
             return True  # the attempt to take a snapshot tells why, and of this volume alone
-        is_known = live.is_ordinary and known and live.is_held_by(known[-1][1])
-        if stamp is None or not is_known:
+        if last is None or not live.is_ordinary or not live.is_held_by(last[1]):
             return True
-        self._unchanged[volume_id] = (str(folder.live), stamp, known[-1][0].identity)
+        # Of before the comparison: a write in between only makes the next call compare again.
+        self._unchanged[volume_id] = (str(folder.live), live.stamp, last[0].identity)
         return False
 
     def note_pruned(self, volume_id: str, ids: set[int]) -> None:

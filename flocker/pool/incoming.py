@@ -15,16 +15,22 @@ from flocker.base.errors import (
     TransferFailed,
 )
 from flocker.base.records import Snapshot
+from flocker.base.volume_id import is_uuid
 from flocker.btrfs import subvolume
+from flocker.btrfs.subvolume import Subvolume
 from flocker.btrfs.writeback import Writeback
 from flocker.pool.folders import Folders
 from flocker.pool.local_pool import Staged
 from flocker.pool.sizes import Sizes
 from flocker.pool.volume_folder import VolumeFolder
 from flocker.streams import applier, btrfs_stream, send_stream
+from flocker.streams.expected import Expected
 from flocker.streams.send_stream import SMALL_BYTES
 
 log = logging.getLogger(__name__)
+
+# Applies a stream to a draft, which is empty or equal to a snapshot.
+Apply = Callable[[Expected, Path, Path | None], None]
 
 
 class Incoming:
@@ -34,13 +40,19 @@ class Incoming:
         self._folders = folders
         self._writeback = writeback
         self._sizes = sizes
-        # Snapshots being received, by volume id and number, and those not wanted any more.
-        self._arriving: dict[tuple[str, int], Snapshot] = {}
-        self._called_off: set[tuple[str, int]] = set()
+        # Volume id -> the snapshot that is being received; and where it is not wanted any more.
+        self._arriving: dict[str, Snapshot] = {}
+        self._called_off: set[str] = set()
 
     def is_arriving(self, volume_id: str, number: int) -> bool:
         """Tell whether a snapshot is being received at this moment."""
-        return (volume_id, number) in self._arriving
+        arriving = self._arriving.get(volume_id)
+        return arriving is not None and arriving.number == number
+
+    def drop_draft(self, folder: VolumeFolder) -> None:
+        """Delete the draft of a volume, unless something is being written to it."""
+        if folder.path.name not in self._arriving:
+            folder.drop_draft()
 
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
@@ -71,21 +83,18 @@ class Incoming:
         return self._stage(volume_id, snapshot, parent, partial(applier.apply, said))
 
     def _stage(
-        self,
-        volume_id: str,
-        snapshot: Snapshot,
-        parent: Snapshot | None,
-        make: Callable[[Path, Path | None], None],
+        self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, apply: Apply
     ) -> Staged:
-        """Have a snapshot made at a path, from what it builds on here."""
+        """Have a snapshot made of a stream, and of what it builds on here."""
         try:
             with self._folders.locked(volume_id) as folder:
                 self._expect(folder, snapshot)
             begun = self._writeback.mark
             try:
                 base = None if parent is None else self._base(volume_id, snapshot.number, parent)
-                base_uuid = None if base is None else subvolume.look(base).uuid
-                make(folder.snapshot(snapshot.number), base)
+                base_identity = None if parent is None else parent.identity
+                expected = Expected(str(snapshot.number), snapshot.identity, base_identity)
+                draft_uuid = self._make(folder, expected, base, apply)
             except BaseException:
                 self._drop(Staged(volume_id, snapshot))
                 raise
@@ -93,7 +102,38 @@ class Incoming:
             raise subvolume.failure(
                 f"snapshot {snapshot.number} could not be taken in", error
             ) from error
-        return Staged(volume_id, snapshot, begun, base_uuid)
+        return Staged(volume_id, snapshot, begun, draft_uuid)
+
+    def _make(
+        self, folder: VolumeFolder, expected: Expected, base: Path | None, apply: Apply
+    ) -> str:
+        """Have the draft of a volume changed, and take the snapshot of it; its UUID.
+
+        Snapshots that are taken read-only share a commit. One that is made writable, changed and
+        named takes two more to be finished, which no others share.
+        """
+        try:
+            self._prepare_draft(folder, base)
+            draft = subvolume.look(folder.draft)
+            apply(expected, folder.draft, base)
+            subvolume.snapshot(folder.draft, folder.snapshot(int(expected.name)), readonly=True)
+        except PoolError as error:
+            raise TransferFailed(f"a stream could not be applied: {error}") from error
+        return draft.uuid
+
+    def _prepare_draft(self, folder: VolumeFolder, base: Path | None) -> None:
+        """Have a draft that is empty, or as `base`; mostly it still is what `base` was taken of."""
+        if folder.draft.is_dir():
+            if base is not None and _is_same(subvolume.look(folder.draft), subvolume.look(base)):
+                return
+            folder.drop_draft()
+        if base is None:
+            subvolume.create(folder.draft)
+        else:
+            # The kernel gives what is made from a snapshot the snapshot's limit, which is that
+            # of the volume when it was taken here.
+            self._sizes.limit(base, None)
+            subvolume.snapshot(base, folder.draft)
 
     def settle(self, staged: Sequence[Staged]) -> list[FlockerError | None]:
         """See LocalPool.settle."""
@@ -114,7 +154,7 @@ class Incoming:
         try:
             self._writeback.check(staged.mark)
             with self._folders.locked(staged.volume_id) as folder:
-                self._verify(folder.snapshot(number), staged)
+                self._verify(folder, staged)
                 folder.mark_complete(number)
                 self._forget_arrival(staged)
         except FlockerError as error:
@@ -130,64 +170,68 @@ class Incoming:
         with self._folders.locked(staged.volume_id) as folder:
             try:
                 folder.drop_unfinished(staged.snapshot.number)
+                folder.drop_draft()
             except (PoolError, OSError) as error:  # the others must be dropped, too
                 log.warning("%s", error)
             finally:
                 self._forget_arrival(staged)
 
     def _forget_arrival(self, staged: Staged) -> None:
-        key = (staged.volume_id, staged.snapshot.number)
-        self._arriving.pop(key, None)
-        self._called_off.discard(key)
+        self._arriving.pop(staged.volume_id, None)
+        self._called_off.discard(staged.volume_id)
 
     def _expect(self, folder: VolumeFolder, snapshot: Snapshot) -> None:
         """Make ready for a stream."""
-        number = snapshot.number
-        key = (folder.path.name, number)
-        if key in self._arriving:
-            raise TransferFailed(f"snapshot {number} is being received already")
+        volume_id, number = folder.path.name, snapshot.number
+        arriving = self._arriving.get(volume_id)
+        if arriving is not None:  # they would share the draft
+            raise TransferFailed(f"snapshot {arriving.number} is being received already")
+        if not is_uuid(snapshot.identity):
+            raise TransferFailed(f"snapshot {number} has an identity that is no UUID")
         folder.make()
         folder.drop_unfinished(number)
         if folder.snapshot(number).exists():
             raise TransferFailed(f"another snapshot {number} is here already")
         folder.mark_arriving(number)
-        folder.write_snapshot_epoch(number, snapshot.epoch)
-        self._arriving[key] = snapshot
+        folder.write_snapshot_epoch(number, snapshot.epoch, snapshot.identity)
+        self._arriving[volume_id] = snapshot
 
     def _base(self, volume_id: str, number: int, parent: Snapshot) -> Path:
         """The snapshot here that an increment is built on."""
         with self._folders.locked(volume_id) as folder:
             try:
-                path = folder.find(parent)
+                return folder.find(parent)
             except PoolError as error:
                 raise TransferFailed(f"snapshot {number} cannot be built: {error}") from error
-            # The kernel gives what is made from a snapshot the snapshot's limit, which is that
-            # of the volume when it was taken here.
-            self._sizes.limit(path, None)
-            return path
 
-    def _verify(self, path: Path, staged: Staged) -> None:
+    def _verify(self, folder: VolumeFolder, staged: Staged) -> None:
         snapshot = staged.snapshot
-        if (staged.volume_id, snapshot.number) in self._called_off:
+        if staged.volume_id in self._called_off:
             raise TransferFailed(
                 f"snapshot {snapshot.number} is not part of the volume any more, or the volume "
                 "was removed"
             )
+        path = folder.snapshot(snapshot.number)
         if not path.is_dir():
             raise TransferFailed(f"the stream held no snapshot {snapshot.number}")
         received = subvolume.look(path)
         if not received.is_readonly:
-            raise TransferFailed(f"the stream of snapshot {snapshot.number} ended too early")
-        if received.received_uuid != snapshot.identity:
+            raise TransferFailed(f"snapshot {snapshot.number} is not read-only")
+        identity = folder.identity(snapshot.number)
+        if identity != snapshot.identity:
             raise TransferFailed(
-                f"snapshot {snapshot.number} arrived as {received.received_uuid}, "
-                f"not as {snapshot.identity}"
+                f"snapshot {snapshot.number} arrived as {identity}, not as {snapshot.identity}"
             )
-        if received.parent_uuid != staged.parent_uuid:
+        if received.parent_uuid != staged.draft_uuid:
             raise StreamRefused(f"snapshot {snapshot.number} was built on another parent")
 
     def call_off(self, volume_id: str, is_unwanted: Callable[[Snapshot], bool]) -> None:
         """Let nothing of that kind arrive any more."""
-        for key, snapshot in list(self._arriving.items()):
-            if key[0] == volume_id and is_unwanted(snapshot):
-                self._called_off.add(key)
+        arriving = self._arriving.get(volume_id)
+        if arriving is not None and is_unwanted(arriving):
+            self._called_off.add(volume_id)
+
+
+def _is_same(draft: Subvolume, base: Subvolume) -> bool:
+    """Tell whether a snapshot was taken of a draft, and neither has been touched since."""
+    return draft.is_held_by(base) and base.parent_uuid == draft.uuid and base.is_untouched

@@ -86,10 +86,16 @@ class LiveCopies:
             )
 
     def finish(self, folder: VolumeFolder) -> None:
-        """Clear away what was never finished, and what was replaced but not yet put aside."""
+        """Clear away what was never finished, and what was replaced but not yet put aside.
+
+        The draft goes, too: it may be of a stream that was not whole, and beside a writable copy it
+        would keep the room of all that is deleted from now on.
+        """
         for number in folder.arriving():
             if not self._incoming.is_arriving(folder.path.name, number):
                 folder.drop_unfinished(number)
+        folder.close_snapshots()
+        self._incoming.drop_draft(folder)
         if not folder.next.is_dir():
             return
         if not folder.live.is_dir() and subvolume.look(folder.next).is_untouched:

@@ -20,13 +20,13 @@ from flocker.pool.protocol import Aside, Pool
 class Staged:
     """A snapshot that has arrived and is not on disk yet.
 
-    `mark` and `parent_uuid` are for the pool alone.
+    `mark` and `draft_uuid` are for the pool alone.
     """
 
     volume_id: str
     snapshot: Snapshot
     mark: int = 0
-    parent_uuid: str | None = None
+    draft_uuid: str | None = None
 
 
 class PoolChanges(Protocol):

@@ -2,29 +2,26 @@
 
 live             the writable copy, a subvolume; on the owner only
 next             `live` while it is made, or the one that was just replaced
+draft            on a replica: what arrives is written here, then a snapshot is taken of it
 excess           bytes that `live` holds more than where it came from (note.py)
 epoch            the epoch `live` was made for, or the one that took it away (note.py)
 record           the volume's record, for the day etcd is lost (note.py)
-snapshots/<n>    read-only subvolumes
-snapshots/<n>.epoch-<e>  <n> was taken at that epoch; this name may be there without <n>
-snapshots/<n>.arriving   <n> is not known to be complete and on disk
+snapshots/       see snapshot_folder.py
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flocker.base import private
 from flocker.base.errors import PoolError
-from flocker.base.records import Snapshot, Volume
+from flocker.base.records import Volume
 from flocker.base.volume_id import check_id
-from flocker.btrfs import nested, subvolume
-from flocker.btrfs.subvolume import Subvolume
+from flocker.btrfs import subvolume
 from flocker.pool import note
+from flocker.pool.snapshot_folder import SnapshotFolder
 
 VOLUMES = "volumes"  # all of them, in the pool
 
@@ -35,10 +32,8 @@ def live_of(pool: Path, volume_id: str) -> Path:
 
 
 @dataclass(frozen=True)
-class VolumeFolder:
+class VolumeFolder(SnapshotFolder):
     """The names and the small files in it; it need not exist yet."""
-
-    path: Path
 
     @property
     def live(self) -> Path:
@@ -48,8 +43,9 @@ class VolumeFolder:
     def next(self) -> Path:
         return self.path / "next"
 
-    def snapshot(self, number: int) -> Path:
-        return self.path / "snapshots" / str(number)
+    @property
+    def draft(self) -> Path:
+        return self.path / "draft"
 
     def make(self) -> None:
         """Have the folder; safe to repeat."""
@@ -70,45 +66,7 @@ class VolumeFolder:
     @property
     def has_snapshots(self) -> bool:
         """Tell whether a snapshot is here, complete or not."""
-        return any(name.isdecimal() for name in self._names())
-
-    def snapshots(self, only: int | None = None) -> list[tuple[Snapshot, Subvolume]]:
-        """The complete ones, oldest first; or the one of that number."""
-        names = self._names()
-        numbers = [
-            int(name) for name in names if name.isdecimal() and f"{name}.arriving" not in names
-        ]
-        if only is not None:
-            numbers = [each for each in numbers if each == only]
-        epochs = dict(_epochs(names))
-        found = []
-        for number in sorted(numbers):
-            try:
-                facts = subvolume.look(self.snapshot(number))
-            except PoolError:  # pruned meanwhile
-                continue
-            if facts.is_readonly:  # what a stream has not finished yet is not
-                found.append((Snapshot(number, facts.identity, epochs.get(number, 0)), facts))
-        return found
-
-    def holders(self, path: Path) -> list[Snapshot]:
-        """The snapshots that hold all of a writable copy, which has been flushed."""
-        if nested.inside(path):
-            return []
-        writable = subvolume.look(path)
-        return [snapshot for snapshot, facts in self.snapshots() if writable.is_held_by(facts)]
-
-    def find(self, snapshot: Snapshot) -> Path:
-        """Where a snapshot is.
-
-        Raises:
-            PoolError: it is not here.
-        """
-        if snapshot not in [each for each, _ in self.snapshots(snapshot.number)]:
-            raise PoolError(
-                f"the pool has no snapshot {snapshot.number} of volume {self.path.name}"
-            )
-        return self.snapshot(snapshot.number)
+        return self.draft.is_dir() or any(name.isdecimal() for name in self._names())
 
     def newest(self) -> Path:
         """The writable copy, or else the newest snapshot.
@@ -121,11 +79,7 @@ class VolumeFolder:
         known = self.snapshots()
         if not known:
             raise PoolError(f"there is no data of volume {self.path.name}")
-        return self.snapshot(known[-1][0].number)
-
-    def next_number(self) -> int:
-        """Above all that is here, what is just arriving included."""
-        return max((int(name) for name in self._names() if name.isdecimal()), default=0) + 1
+        return self.snapshot(known[-1].number)
 
     def epoch(self) -> int | None:
         """None: there are only snapshots here, or nothing.
@@ -167,70 +121,11 @@ class VolumeFolder:
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
-    def write_snapshot_epoch(self, number: int, epoch: int) -> None:
-        """Say at which epoch a snapshot is taken that is about to be made.
-
-        In a name, not in a file's content: a name is on disk as soon as the snapshot is.
+    def drop_draft(self) -> None:
+        """Delete what arrives would be written to; the next increment makes it anew.
 
         Raises:
-            PoolError: the disk is full or fails.
+            PoolError: it cannot be deleted.
         """
-        try:
-            self._forget_snapshot_epoch(number)
-            (self.path / "snapshots" / f"{number}.epoch-{epoch}").touch(private.FILE_MODE)
-        except OSError as error:
-            raise subvolume.failure(f"snapshot {number} could not be begun", error) from error
-
-    def delete_snapshot(self, number: int) -> None:
-        """Delete a snapshot and what is known of it.
-
-        Raises:
-            PoolError: also when it is being sent.
-        """
-        subvolume.delete(self.snapshot(number))
-        self._forget_snapshot_epoch(number)
-
-    def mark_arriving(self, number: int) -> None:
-        """From now on that snapshot is not complete, also after a crash."""
-        self._mark(number).touch(private.FILE_MODE)
-
-    def mark_complete(self, number: int) -> None:
-        self._mark(number).unlink()
-
-    def arriving(self) -> list[int]:
-        """The snapshots that are marked so."""
-        return [int(Path(name).stem) for name in self._names() if name.endswith(".arriving")]
-
-    def drop_unfinished(self, number: int) -> None:
-        """Delete a snapshot that did not become complete; nothing else."""
-        path = self.snapshot(number)
-        if not path.is_dir():
-            self._forget_snapshot_epoch(number)
-        elif self._mark(number).exists() or not subvolume.look(path).is_readonly:
-            self.delete_snapshot(number)
-        self._mark(number).unlink(missing_ok=True)
-
-    def _forget_snapshot_epoch(self, number: int) -> None:
-        for name in self._names():
-            if name.startswith(f"{number}.epoch-"):
-                (self.path / "snapshots" / name).unlink()
-
-    def _mark(self, number: int) -> Path:
-        return self.path / "snapshots" / f"{number}.arriving"
-
-    def _names(self) -> set[str]:
-        try:
-            # Without a Path for each: this is asked several times for each increment.
-            return set(os.listdir(self.path / "snapshots"))  # noqa: PTH208
-        except FileNotFoundError:
-            return set()
-        except OSError as error:
-            raise subvolume.failure(f"{self.path} cannot be read", error) from error
-
-
-def _epochs(names: set[str]) -> Iterator[tuple[int, int]]:
-    """Numbers of snapshots, and the epochs they were taken at."""
-    for name in names:
-        number, is_epoch, epoch = name.partition(".epoch-")
-        if is_epoch:
-            yield int(number), int(epoch)
+        if self.draft.is_dir():
+            subvolume.delete(self.draft)

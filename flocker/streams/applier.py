@@ -1,10 +1,9 @@
-"""A stream made into a snapshot by system calls, as `btrfs receive` makes it.
+"""A stream applied to a subvolume by system calls, as `btrfs receive` applies it.
 
 That program trusts a stream: it writes through symbolic links, follows `..` out of its folder and
-shares data with any snapshot of the pool. Here nothing outside the snapshot can be reached,
+shares data with any snapshot of the pool. Here nothing outside the subvolume can be reached,
 whatever the stream says: each name is looked up in its folder, a symbolic link is never followed,
-and data is shared with the snapshot itself and its parent only. Nobody else changes the snapshot
-meanwhile.
+and data is shared with the subvolume itself and its parent only. Nobody else changes it meanwhile.
 
 Source: btrfs-progs, cmds/receive.c.
 """
@@ -16,15 +15,15 @@ import fcntl
 import os
 import stat
 import struct
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 from flocker.base.errors import PoolError, StreamRefused, TransferFailed
-from flocker.btrfs import holes, subvolume
+from flocker.btrfs import holes
 from flocker.btrfs.beneath import Beneath
+from flocker.streams.expected import Expected
 from flocker.streams.send_stream import Beginning, Command
 from flocker.streams.stream_format import Attribute, Kind
 
@@ -47,31 +46,27 @@ _PASSING = {
 }
 
 
-def apply(said: Iterable[Beginning | Command], path: Path, base: Path | None) -> None:
-    """Make the read-only snapshot `path`, of nothing or of `base`.
+def apply(
+    said: Iterable[Beginning | Command], expected: Expected, path: Path, base: Path | None
+) -> None:
+    """Change the writable subvolume `path`, which is empty or equal to `base`.
 
     Raises:
         StreamRefused: it cannot be applied to that parent.
-        TransferFailed: it is another snapshot, or the disk does not take it; what came of it is
-            left for the caller to delete.
+        TransferFailed: it is another snapshot, or the disk does not take it. Then and after a
+            refusal the subvolume is good for nothing.
     """
     commands = iter(said)
     try:
         begun = next(commands, None)
         if not isinstance(begun, Beginning):
             raise TransferFailed("the stream held no snapshot; try again")
-        _check(begun, path, base)
-        if base is None:
-            subvolume.create(path)
-        else:
-            subvolume.snapshot(base, path)
+        expected.check(begun)
         with _Target(path, base, begun) as target:
             for command in commands:
                 assert isinstance(command, Command)
                 target.change(command)
             target.set_top_time()
-        subvolume.set_received(path, begun.uuid, begun.transaction)
-        subvolume.set_readonly(path, is_readonly=True)
     except PoolError as error:
         raise TransferFailed(f"a stream could not be applied: {error}") from error
     except OSError as error:
@@ -79,16 +74,8 @@ def apply(said: Iterable[Beginning | Command], path: Path, base: Path | None) ->
         raise kind(f"a stream could not be applied: {error}") from error
 
 
-def _check(begun: Beginning, path: Path, base: Path | None) -> None:
-    if begun.name != os.fsencode(path.name):
-        raise TransferFailed(f"the stream held no snapshot {path.name}")
-    parent = None if base is None else uuid.UUID(subvolume.look(base).identity).bytes
-    if begun.parent_uuid != parent:
-        raise StreamRefused(f"snapshot {path.name} was built on another parent")
-
-
 class _Target:
-    """A snapshot that is being changed."""
+    """A subvolume that is being changed."""
 
     def __init__(self, path: Path, base: Path | None, begun: Beginning) -> None:
         self._closing = ExitStack()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import logging
 import os
 import struct
@@ -13,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +22,7 @@ import flocker
 from flocker.base.errors import PoolError, StreamRefused, TransferFailed
 from flocker.btrfs import subvolume
 from flocker.streams import liveness, receiver
+from flocker.streams.expected import Expected
 from flocker.streams.liveness import Watch, of_process, of_thread
 from flocker.streams.send_stream import Splitter, attributes
 from flocker.streams.stream_format import UPDATE_EXTENT, Attribute
@@ -136,17 +139,18 @@ def data_bytes(snapshot: Path, parent: Path | None) -> int:
     return total
 
 
-def receive(stream: Iterable[bytes], path: Path, base: Path | None) -> None:
-    """Make the read-only snapshot `path` of a stream, by a process: see receiver.py.
+def receive(stream: Iterable[bytes], expected: Expected, path: Path, base: Path | None) -> None:
+    """Apply a stream as applier.apply does, by a process: see receiver.py.
 
     Raises:
         StreamRefused: it is not taken, whoever sends it again.
-        TransferFailed: it is broken, there is no room, or the disk hangs; what came of it is left
-            for the caller to delete.
+        TransferFailed: it is broken, there is no room, or the disk hangs. Then and after a refusal
+            the subvolume is good for nothing.
     """
+    said = json.dumps(asdict(expected))
     with tempfile.TemporaryFile() as complaints:
         program = subprocess.Popen(
-            [*RECEIVER, str(path), *([] if base is None else [str(base)])],
+            [*RECEIVER, said, str(path), *([] if base is None else [str(base)])],
             stdin=subprocess.PIPE,
             stderr=complaints,
             env={"PYTHONPATH": str(Path(flocker.__file__).parent.parent)},

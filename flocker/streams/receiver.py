@@ -1,13 +1,16 @@
-"""A process that makes a snapshot of the stream at its standard input.
+"""A process that applies the stream at its standard input to a subvolume.
 
 Large streams have thousands of commands; the daemon's own threads must not wait while they are
 applied.
 
-    python3 -m flocker.streams.receiver PATH [PARENT]
+    python3 -m flocker.streams.receiver EXPECTED PATH [PARENT]
+
+EXPECTED is in JSON: see expected.py.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,15 +18,16 @@ from pathlib import Path
 
 from flocker.base.errors import StreamRefused, TransferFailed
 from flocker.streams import applier, send_stream
+from flocker.streams.expected import Expected
 
 FAILED, REFUSED = 3, 4  # exit statuses, with the reason at standard error
 PIECE_BYTES = 1 << 20
 
 
-def main(path: Path, base: Path | None) -> int:
+def main(expected: Expected, path: Path, base: Path | None) -> int:
     """Receive; the exit status."""
     try:
-        applier.apply(send_stream.read(_pieces()), path, base)
+        applier.apply(send_stream.read(_pieces()), expected, path, base)
     except StreamRefused as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -39,5 +43,7 @@ def _pieces() -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    paths = [Path(each) for each in sys.argv[1:]]
-    sys.exit(main(paths[0], paths[1] if len(paths) > 1 else None))
+    wanted, *paths = sys.argv[1:]
+    to, on = [*map(Path, paths), None][:2]
+    assert to is not None
+    sys.exit(main(Expected(**json.loads(wanted)), to, on))

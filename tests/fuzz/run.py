@@ -13,6 +13,7 @@ from pathlib import Path
 from flocker.base.errors import TransferFailed
 from flocker.btrfs import subvolume
 from flocker.streams import applier, send_stream
+from flocker.streams.expected import Expected
 from tests.fuzz.streams import a_stream, in_pieces
 
 Outcomes = Counter[str]
@@ -50,14 +51,18 @@ def apply(seconds: float, seed: int, root: Path) -> Outcomes:
         number = sum(outcomes.values())
         on = draw.choice([None, base])
         stream = a_stream(draw, uuid.UUID(int=2), None if on is None else parent)
+        expected = Expected("2", str(uuid.UUID(int=2)), None if on is None else str(parent))
+        if on is None:
+            subvolume.create(made)
+        else:
+            subvolume.snapshot(on, made)
         try:
-            applier.apply(send_stream.read(in_pieces(draw, stream)), made, on)
+            applier.apply(send_stream.read(in_pieces(draw, stream)), expected, made, on)
         except TransferFailed as error:
             outcomes[type(error).__name__] += 1
         else:
             outcomes["applied"] += 1
-        if made.is_dir():
-            subvolume.delete(made)
+        subvolume.delete(made)
         assert _facts(root) == before, f"stream {number} of seed {seed} changed what is outside"
     return outcomes
 

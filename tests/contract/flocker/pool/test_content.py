@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker.base.errors import FlockerError, PoolError, StreamRefused
+from flocker.base.errors import FlockerError, PoolError, StreamRefused, TransferFailed
 from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import subvolume
 from flocker.moving.transfer import Transfers
@@ -357,7 +357,7 @@ def test_a_snapshot_that_could_not_be_begun_can_still_arrive(
             raise PoolError("No space left on device")
 
         full.setattr(Sizes, "limit", refuse)
-        with pytest.raises(PoolError, match="No space left"):
+        with pytest.raises(TransferFailed, match="No space left"):
             move(there, here, claim)
     claim, _ = move(there, here, claim)
     assert (here.writable_path(claim) / "later").read_text() == "later"

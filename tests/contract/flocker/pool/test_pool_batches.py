@@ -132,7 +132,7 @@ def test_one_that_was_built_on_something_else_is_not_kept(make_btrfs_pool: MakeB
         stream = small(source, claim, second, first)
         staged.append(target.stage(claim.volume_id, second, first, stream))
     wrong = Snapshot(staged[1].snapshot.number, "another identity", 1)
-    forged = [staged[0], type(staged[1])(bad[0].volume_id, wrong, 0, staged[1].parent_uuid)]
+    forged = [staged[0], type(staged[1])(bad[0].volume_id, wrong, 0, staged[1].draft_uuid)]
     [none, error] = target.settle(forged)
     assert none is None
     assert isinstance(error, TransferFailed)

@@ -27,11 +27,12 @@ from flocker.btrfs import holes, subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.volume_folder import live_of
 from flocker.streams import btrfs_stream, send_stream
+from flocker.streams.expected import Expected
 from flocker.streams.stream_format import Kind
 from tests.contract.flocker.conftest import MakeBtrfsPool, mounted_btrfs
 from tests.contract.flocker.pool.test_content import ACL, CAPABILITY, digest_of, run
 from tests.contract.flocker.pool.test_pool import a_claim
-from tests.forged_stream import END, begin, begin_on, command
+from tests.forged_stream import END, begin, command
 
 pytestmark = pytest.mark.contract
 
@@ -42,6 +43,9 @@ LATER = (1_234_567_890, 123_456_789)
 SET_ID = stat.S_ISUID | stat.S_ISGID
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # it may take five minutes
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+FORGED = Snapshot(2, str(uuid.UUID(int=2)), 1)
 
 
 class Replica:
@@ -79,10 +83,9 @@ class Replica:
             self.there.receive(self.claim.volume_id, taken, self.last, [stream])
         self.last = taken
 
-    def refuse(self, stream: bytes, number: int = 2, way: str = "stage") -> FlockerError:
+    def refuse(self, stream: bytes, wanted: Snapshot = FORGED, way: str = "stage") -> FlockerError:
         """The error with which a stream is not taken; it has left nothing behind."""
         before = sorted(self.folder.iterdir())
-        wanted = Snapshot(number, str(uuid.UUID(int=number)), 1)
         with pytest.raises(FlockerError) as failed:
             if way == "stage":
                 self.there.stage(self.claim.volume_id, wanted, self.last, stream)
@@ -94,8 +97,8 @@ class Replica:
 
     def forged(self, *commands: bytes) -> bytes:
         """An increment on the newest snapshot, with these changes."""
-        wanted = str(uuid.UUID(int=2))
-        return begin_on(self.folder / "1", b"2", wanted) + b"".join(commands) + END
+        wanted, parent = uuid.UUID(int=2), uuid.UUID(self.last.identity)
+        return begin(b"2", wanted.bytes, parent.bytes) + b"".join(commands) + END
 
     @property
     def folder(self) -> Path:
@@ -128,9 +131,9 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within the test, no increment is received by a process."""
     real = btrfs_stream.receive
 
-    def refuse(stream: Iterable[bytes], path: Path, base: Path | None) -> None:
+    def refuse(stream: Iterable[bytes], expected: Expected, path: Path, base: Path | None) -> None:
         assert base is None, "a process was asked to receive an increment"
-        real(stream, path, base)
+        real(stream, expected, path, base)
 
     monkeypatch.setattr(btrfs_stream, "receive", refuse)
 
@@ -451,17 +454,17 @@ ALSO_BY_THE_DAEMON = {
 }
 
 
-def process_asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The snapshots that a process is asked to make from now on."""
-    paths: list[Path] = []
+def process_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the snapshots that a process is asked to make from now on."""
+    names: list[str] = []
     real = btrfs_stream.receive
 
-    def receive(stream: Iterable[bytes], path: Path, base: Path | None) -> None:
-        paths.append(path)
-        real(stream, path, base)
+    def receive(stream: Iterable[bytes], expected: Expected, path: Path, base: Path | None) -> None:
+        names.append(expected.name)
+        real(stream, expected, path, base)
 
     monkeypatch.setattr(btrfs_stream, "receive", receive)
-    return paths
+    return names
 
 
 @pytest.mark.parametrize("what", ALSO_BY_THE_DAEMON)
@@ -484,10 +487,10 @@ def test_many_small_changes_are_left_to_a_process(
     for number in range(send_stream.MOST_COMMANDS):
         (replica.live / str(number)).touch()
     replica.follow()
-    assert asked == [replica.folder / "2"]
+    assert asked == ["2"]
     (replica.live / "a").write_text("later")
     replica.follow()
-    assert asked == [replica.folder / "2"], "the next one builds on what the process made"
+    assert asked == ["2"], "the next one builds on what the process made"
 
 
 @pytest.mark.parametrize("way", ["stage", "receive"])
@@ -658,8 +661,8 @@ def test_a_stream_that_was_cut_is_tried_again_and_leaves_nothing(a_replica: Make
     (replica.live / "a").write_text("later")
     taken, stream = replica.stream()
     for length in range(0, len(stream), 11):
-        assert not isinstance(replica.refuse(stream[:length]), StreamRefused)
-    assert isinstance(replica.refuse(stream + b"\0"), TransferFailed)
+        assert not isinstance(replica.refuse(stream[:length], taken), StreamRefused)
+    assert isinstance(replica.refuse(stream + b"\0", taken), TransferFailed)
     replica.accept(taken, stream)
 
 
@@ -667,12 +670,13 @@ def test_another_snapshot_than_was_asked_for_is_not_taken(a_replica: MakeReplica
     replica = a_replica(lambda live: (live / "a").touch())
     (replica.live / "a").write_text("later")
     taken, stream = replica.stream()
-    assert not isinstance(replica.refuse(stream, number=3), StreamRefused)
-    wrong = Snapshot(taken.number, str(uuid.UUID(int=5)), 1)
-    staged = replica.there.stage(replica.claim.volume_id, wrong, replica.last, stream)
-    [error] = replica.there.settle([staged])
-    assert isinstance(error, TransferFailed)
-    assert not isinstance(error, StreamRefused)
+    for wrong in (
+        Snapshot(taken.number + 1, taken.identity, 1),
+        Snapshot(taken.number, str(uuid.UUID(int=5)), 1),
+    ):
+        error = replica.refuse(stream, wrong)
+        assert isinstance(error, TransferFailed)
+        assert not isinstance(error, StreamRefused)
     replica.accept(taken, stream)
 
 
@@ -704,26 +708,28 @@ def test_what_the_disk_refuses_is_tried_again(
 
     with monkeypatch.context() as broken:
         broken.setattr(holes, "write", fail)
-        error = replica.refuse(stream)
+        error = replica.refuse(stream, taken)
     assert not isinstance(error, StreamRefused)
     assert os.strerror(number) in str(error)
     replica.accept(taken, stream)
 
 
-@pytest.mark.parametrize("step", ["snapshot", "set_received", "set_readonly"])
+@pytest.mark.parametrize("has_draft", [True, False])
 def test_a_snapshot_that_cannot_be_made_or_finished_is_tried_again(
-    a_replica: MakeReplica, step: str, monkeypatch: pytest.MonkeyPatch
+    a_replica: MakeReplica, has_draft: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica = a_replica(lambda live: (live / "a").touch())
     (replica.live / "a").write_text("later")
     taken, stream = replica.stream()
+    if not has_draft:
+        subvolume.delete(replica.folder.parent / "draft")
 
     def fail(*_: object, **__: object) -> None:
         raise subvolume.failure("no", OSError(errno.ENOSPC, "No space left on device"))
 
     with monkeypatch.context() as broken:
-        broken.setattr(subvolume, step, fail)
-        error = replica.refuse(stream)
+        broken.setattr(subvolume, "snapshot", fail)
+        error = replica.refuse(stream, taken)
     assert isinstance(error, TransferFailed)
     assert not isinstance(error, StreamRefused)
     replica.accept(taken, stream)
@@ -738,7 +744,7 @@ def test_a_full_pool_is_no_reason_to_fetch_all_of_it(make_btrfs_pool: MakeBtrfsP
         while True:
             file.write(bytes(ENOUGH_BYTES))
             file.flush()
-    error = replica.refuse(stream)
+    error = replica.refuse(stream, taken)
     assert "No space left on device" in str(error)
     assert not isinstance(error, StreamRefused)
     fill.unlink()
@@ -755,7 +761,7 @@ def test_a_file_that_may_not_be_changed_here_is_a_reason_to_fetch_all_of_it(
     subvolume.set_readonly(parent, is_readonly=False)
     run("chattr +i a", parent)
     subvolume.set_readonly(parent, is_readonly=True)
-    _, stream = replica.stream()
-    error = replica.refuse(stream)
+    taken, stream = replica.stream()
+    error = replica.refuse(stream, taken)
     assert isinstance(error, StreamRefused)
     assert "not permitted" in str(error)

@@ -13,6 +13,7 @@ import pytest
 from flocker.base.errors import StreamRefused, TransferFailed
 from flocker.btrfs import subvolume
 from flocker.streams import btrfs_stream
+from flocker.streams.expected import Expected
 from flocker.streams.stream_format import Kind
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.forged_stream import END, begin, begin_on, begin_whole, command, with_checksums
@@ -54,6 +55,15 @@ class Place:
     @property
     def made(self) -> Path:
         return self.snapshots / "2"
+
+    def receive(self, stream: bytes, base: Path | None) -> None:
+        """Have a process of the driver make the second snapshot."""
+        if base is None:
+            subvolume.create(self.made)
+        else:
+            subvolume.snapshot(base, self.made)
+        parent = None if base is None else subvolume.look(base).identity
+        btrfs_stream.receive([stream], Expected("2", str(TWO), parent), self.made, base)
 
     def is_harmed(self) -> bool:
         facts = self.kept.stat() if self.kept.exists() else None
@@ -151,7 +161,7 @@ def test_it_does_none_by_the_driver(place: Place, what: str) -> None:
     assert not place.is_harmed()
     for base in (None, place.base):
         with pytest.raises(TransferFailed):
-            btrfs_stream.receive([ALL[what](place)], place.made, base)
+            place.receive(ALL[what](place), base)
         assert not place.is_harmed()
         if place.made.is_dir():
             subvolume.delete(place.made)
@@ -165,7 +175,7 @@ def test_a_stream_of_any_length_takes_little_memory(place: Place, damage: str) -
     stream = head + (announced if damage == "a command without end" else b"")
     kind = StreamRefused if damage == "a command without end" else TransferFailed
     with pytest.raises(kind):
-        btrfs_stream.receive([stream], place.made, None)
+        place.receive(stream, None)
 
 
 def test_random_streams_change_nothing_else() -> None:

@@ -6,6 +6,7 @@ In the place of btrfs is a program that does one or the other.
 from __future__ import annotations
 
 import threading
+import uuid
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +14,13 @@ import pytest
 
 from flocker.base.errors import PoolHangs, TransferFailed
 from flocker.streams import btrfs_stream, liveness
+from flocker.streams.expected import Expected
 
 HANGS = "exec sleep 60"
 WORKS = "until [ -e {folder}/done ]; do :; done"
 WORKS_FOR_LONG = "end=$(($(date +%s) + 3)); while [ $(date +%s) -lt $end ]; do :; done"
 MORE_THAN_A_PIPE_HOLDS = bytes(1 << 20)
+EXPECTED = Expected("1", str(uuid.UUID(int=1)), None)
 
 
 class Program(Protocol):
@@ -90,13 +93,13 @@ def test_a_small_one_that_hangs_is_given_up(
 def test_a_receive_that_hangs_is_given_up(receiver: Program, tmp_path: Path) -> None:
     receiver(HANGS)
     with pytest.raises(TransferFailed, match="receiving a snapshot has made no progress for 1 s"):
-        btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], tmp_path, None)
+        btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], EXPECTED, tmp_path, None)
 
 
 def test_a_receive_that_hangs_at_its_end_is_given_up(receiver: Program, tmp_path: Path) -> None:
     receiver(f"cat > /dev/null; {HANGS}")
     with pytest.raises(TransferFailed, match="receiving a snapshot has made no progress for 1 s"):
-        btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], tmp_path, None)
+        btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], EXPECTED, tmp_path, None)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +109,10 @@ def test_a_receive_that_works_for_long_is_waited_for(
     receiver: Program, tmp_path: Path, script: str
 ) -> None:
     receiver(script)
-    btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], tmp_path, None)
+    btrfs_stream.receive([MORE_THAN_A_PIPE_HOLDS], EXPECTED, tmp_path, None)
 
 
 def test_signs_of_life_are_no_part_of_a_stream(receiver: Program, tmp_path: Path) -> None:
     receiver("cat > {folder}/arrived")
-    btrfs_stream.receive([b"some", b"", b"more"], tmp_path, None)
+    btrfs_stream.receive([b"some", b"", b"more"], EXPECTED, tmp_path, None)
     assert (tmp_path / "arrived").read_bytes() == b"somemore"
