@@ -110,8 +110,10 @@ class Mounting:
             except NotAdmitted:  # waiting changes nothing about that
                 raise
             except ControlPlaneAway:
-                # The engine starts a container with a restart policy once. When all nodes get
-                # their power back, members of etcd find each other only after that.
+                # The engine starts a container with a restart policy once, and tries no more when a
+                # mount is refused. When all nodes get their power back, members of etcd find each
+                # other only after that. A call does not tell whether a person waits for it, so
+                # this is no shorter when etcd has been away for long.
                 if time.monotonic() + LEADER_POLL_SECONDS > deadline:
                     raise
                 self._mirror.changes(self._mirror.state, within=LEADER_POLL_SECONDS)

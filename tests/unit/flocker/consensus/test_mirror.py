@@ -206,6 +206,31 @@ def test_one_that_follows_writes_down_at_most_once_a_second_and_at_the_end(
     assert Mirror(table, file).volume("last") == last
 
 
+def test_one_that_follows_writes_copies_down_less_often_and_at_the_end(
+    table: Table, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flocker.consensus.mirror.WRITE_SECONDS", 0.01)
+    mirror = Mirror(table, file)
+    stopping = threading.Event()
+    volume = table.add("demo")
+    threads = mirror.start(stopping)
+    eventually(lambda: file.exists() and "demo" in file.read_text(), is_=True, within=5)
+    versions = set()
+    for number in range(10):
+        copy = Copy(volume.id, "node1", Snapshot(number, f"identity-{number}"), AT)
+        table.publish([(volume, copy)])
+        eventually(lambda: mirror.state.copies_of(volume).get("node1"), is_=copy, within=5)
+        versions.add(file.stat().st_ino)
+    assert len(versions) == 1
+    table.add("other")
+    eventually(lambda: "other" in file.read_text(), is_=True, within=5)
+    stopping.set()
+    for thread in threads:
+        thread.join(10)
+    table.failure = away()
+    assert Mirror(table, file).state.copies[volume.id]["node1"] == copy
+
+
 def test_a_name_that_is_not_mirrored_yet_is_asked_for(table: Table, file: Path) -> None:
     """The mirror may be seconds old; that there is no volume is only said when that is known."""
     table.failure = away()
