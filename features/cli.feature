@@ -3,6 +3,7 @@ Feature: An operator types commands and reads the answers
 
   Rule: Every node can list nodes, volumes and copies
 
+    @behaviour.7
     Scenario: Nodes, volumes, owners and copies are listed
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"

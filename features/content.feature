@@ -5,6 +5,7 @@ Feature: A move keeps the content of a volume, or is refused
 
   Rule: A file keeps its owner, mode, links and holes in a move
 
+    @behaviour.15
     Scenario: Owner, mode, links and pipes are the same on the other node
       When "node1" makes a page, a link to it, a pipe and folders in the volume "site"
       Then "node2" finds these files in the volume "site"

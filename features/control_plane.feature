@@ -8,7 +8,7 @@ Feature: Containers keep running without the control plane
 
   Rule: Containers keep running, and calls that need a decision are refused with the reason
 
-    @slow
+    @slow @behaviour.27
     Scenario: Two of the three nodes lose their etcd
       Given "node1" has created the volume "ticks" with
         | label      |

@@ -7,7 +7,7 @@ Feature: A volume outlives the node that has it
 
   Rule: With failover=auto another node takes a volume over without a person
 
-    @browser @blocker @power
+    @browser @blocker @power @behaviour.18
     Scenario Outline: The app starts on another node soon after its node's death
       Given "node1" has created the volume "demo" with
         | failover |
@@ -28,6 +28,7 @@ Feature: A volume outlives the node that has it
         | takeover |
         | 30       |
 
+    @behaviour.20
     Scenario Outline: A node that was cut off stops its containers before another takes over
       Given "node1" has created the volume "ledger" with
         | failover |
@@ -94,6 +95,7 @@ Feature: A volume outlives the node that has it
 
   Rule: Without failover=auto a person decides, and is told how old the copies are
 
+    @behaviour.18
     Scenario: A refusal says what the copies lack, and how to continue from one
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
@@ -103,6 +105,7 @@ Feature: A volume outlives the node that has it
       Then it is refused because nobody answers for "node1", which owns it
       And the container on "node1" still writes
 
+    @behaviour.18
     Scenario: A volume that was promoted has all that had been copied
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"
@@ -112,6 +115,7 @@ Feature: A volume outlives the node that has it
       Then it says "What node1 wrote after"
       And "node2" reads all that had been copied of the volume "ledger"
 
+    @behaviour.19
     Scenario: Writes of an owner that was cut off are put aside, not lost
       Given a container on "node1" keeps writing to the volume "ledger"
       And all nodes hold what the container on "node1" has written to the volume "ledger"

@@ -6,6 +6,7 @@ Feature: The driver answers its engine correctly, whatever the engine asks
 
   Rule: Asking again changes nothing
 
+    @behaviour.2
     Scenario Outline: A volume that exists already is not replaced by <node>
       Given "node1" has created the volume "notes"
       And "node1" has written "kept" to the volume "notes"
@@ -18,6 +19,7 @@ Feature: The driver answers its engine correctly, whatever the engine asks
         | node1 |
         | node2 |
 
+    @behaviour.6
     Scenario: Two nodes that make the same volume at once make one
       When "node1" and "node2" create the volume "notes" at once
       Then all of them succeed

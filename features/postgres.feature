@@ -6,7 +6,7 @@ Feature: The app also moves with its data in Postgres
 
   Rule: A planned move takes nothing but Compose commands, and loses nothing
 
-    @readme @browser
+    @readme @browser @behaviour.31
     Scenario: A visitor finds the same whales after the app has moved with its Postgres
       When the operator types on "node1"
         """

@@ -7,6 +7,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
 
   Rule: A volume that is in use stays where it is
 
+    @behaviour.11
     Scenario: Copying a file out of a running container does not end its use
       Given a container on "node1" keeps writing to the volume "notes"
       When the operator copies a file out of the container on "node1"
@@ -14,6 +15,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
       And "node2" is refused the volume "notes" because the container on "node1" uses it
       And the container on "node1" still writes
 
+    @behaviour.10
     Scenario: Of two containers on a node, the first that stops does not end the other's use
       Given a container on "node1" keeps writing to the volume "notes"
       When "node1" reads the volume "notes"
@@ -28,12 +30,17 @@ Feature: A volume is in use as long as a container uses it, and not longer
       And "node2" is refused the volume "notes" because the container on "node1" uses it
       And the volume "notes" can move to "node2" when the container on "node1" has stopped
 
-      Examples:
+      @behaviour.24
+      Examples: The driver's death
+        | ends      |
+        | is killed |
+
+      @behaviour.30
+      Examples: An upgrade
         | ends                       |
-        | is killed                  |
         | is replaced by a newer one |
 
-    @fault
+    @fault @behaviour.23
     Scenario: Containers that outlive their engine keep their volume
       Given the engine of "node1" lets containers go on without it
       And a container on "node1" keeps writing to the volume "notes"
@@ -44,7 +51,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
 
   Rule: A volume that nothing uses can move
 
-    @fault
+    @fault @behaviour.22
     Scenario: An engine that was killed leaves no use behind
       Given a container on "node1" keeps writing to the volume "notes"
       When the engine of "node1" is killed
@@ -70,12 +77,13 @@ Feature: A volume is in use as long as a container uses it, and not longer
       And there is no volume on any node
       And no engine had to ask its driver twice
 
+    @behaviour.12
     Scenario: A container that cannot start leaves no use behind
       When a container on "node1" with the volume "notes" has no program to start
       Then it is refused because there is no such program
       And the volume "notes" can move to "node2"
 
-    @three_nodes
+    @three_nodes @behaviour.12
     Scenario: A mount that was refused leaves no use behind
       Given a container on "node1" keeps writing to the volume "notes"
       And "node2" is refused the volume "notes" because the container on "node1" uses it

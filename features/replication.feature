@@ -38,6 +38,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
         | written | received |
         | 10      | 12       |
 
+    @behaviour.16
     Scenario Outline: A volume of 100 MB comes back for the price of what was written
       Given "node1" has filled the volume "films" with 100 MB
       And "node2" has filled the volume "films" with 10 MB
@@ -53,6 +54,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
 
   Rule: A move loses nothing
 
+    @behaviour.15
     Scenario: Every kind of file arrives as it was left
       Five hundred small files, an owner and a mode of its own, an extended attribute, a hard link,
       a symbolic link, a pipe and a file with a hole.
@@ -60,6 +62,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
       When "node1" makes a file of every kind in the volume "files"
       Then "node2" lists the same files in the volume "files"
 
+    @behaviour.14
     Scenario: The last writes of a stopped container are there after the move
       Given a container on "node1" keeps writing to the volume "ticks"
       And the container on "node1" has written some more lines

@@ -6,6 +6,7 @@ Feature: Everybody may do what they need, and strangers nothing
 
   Rule: Strangers are turned away before they have asked
 
+    @behaviour.32
     Scenario Outline: A program without a certificate asks for <what>
       When a program without a certificate asks "node1" for its <what>
       Then it is turned away before it has asked
@@ -16,6 +17,7 @@ Feature: Everybody may do what they need, and strangers nothing
         | metrics |
         | asides  |
 
+    @behaviour.32
     Scenario: A program without a certificate asks etcd
       When a program without a certificate asks the etcd of "node1" whether it is well
       Then it is turned away before it has asked
@@ -77,6 +79,7 @@ Feature: Everybody may do what they need, and strangers nothing
 
   Rule: A local user of a node reads neither volumes nor keys
 
+    @behaviour.32
     Scenario Outline: A local user wants to read <what>
       When a local user of "node1" reads <what>
       Then it is refused because only root may read this

@@ -7,6 +7,7 @@ Feature: One node at a time writes to a volume
 
   Rule: A volume in use elsewhere is refused
 
+    @behaviour.17
     Scenario: The answer names the node and the container
       Given a container on "node1" keeps writing to the volume "ledger"
       When "node2" reads the volume "ledger"
@@ -35,7 +36,7 @@ Feature: One node at a time writes to a volume
 
   Rule: A node that was replaced while it was paused cannot change the new owner's data
 
-    @fault @slow @pause @three_nodes
+    @fault @slow @pause @three_nodes @behaviour.19
     Scenario Outline: A paused node resumes after another has taken over, and is stopped
       Given "node1" has created the volume "ledger" with
         | failover |

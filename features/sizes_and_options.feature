@@ -3,6 +3,7 @@ Feature: A volume has the size and options that were asked for
 
   Rule: A volume holds no more than its size
 
+    @behaviour.29
     Scenario Outline: A container on <node> that writes too much is told so
       Given "node1" has created the volume "small" with
         | size  |
@@ -20,6 +21,7 @@ Feature: A volume has the size and options that were asked for
         | node1 |
         | node2 |
 
+    @behaviour.29
     Scenario: A volume grows under a running container
       Given "node1" has created the volume "small" with
         | size  |
@@ -52,6 +54,7 @@ Feature: A volume has the size and options that were asked for
 
   Rule: Invalid options are refused, not ignored
 
+    @behaviour.4
     Scenario: An option that does not exist is answered with those that do
       When "node1" creates the volume "small" with
         | sise |

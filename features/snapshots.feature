@@ -3,6 +3,7 @@ Feature: A volume can be restored to an earlier state
 
   Rule: A snapshot is kept, whatever happens to the volume later
 
+    @behaviour.28
     Scenario: A restored volume says on every node what it said at the snapshot
       Given "node1" has written "good" to the volume "wiki"
       And "node1" has snapshotted the volume "wiki" as "before the upgrade"
@@ -34,6 +35,7 @@ Feature: A volume can be restored to an earlier state
       And "node1" lists no snapshot of the volume "wiki"
       And the volume "wiki" still says "good"
 
+    @behaviour.28
     Scenario: A new volume begins as a snapshot of another
       Given "node1" has written "real" to the volume "shop"
       And "node1" has snapshotted the volume "shop" as "today"

@@ -24,7 +24,7 @@ Feature: A web app moves to another server with its data
 
   Rule: Data follows the container that mounts it
 
-    @demo
+    @demo @behaviour.14
     Scenario: A container on another node reads the data that a container wrote
       When the operator types on "node1"
         """
@@ -39,6 +39,7 @@ Feature: A web app moves to another server with its data
       Then it prints "hello"
       And "node2" owns the volume "simple"
 
+    @behaviour.14
     Scenario: A log survives three moves
       Given the operator has typed on "node1"
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from judge.drivers.plugin_socket import NoAnswer, PluginSocket
 from judge.drivers.profile import Here, Profile, filled_in
 from judge.drivers.trial import NotTried
 from judge.machine.engine import OwnEngine, own_engine, unmount_below
+from judge.machine.mounts import PLUGINS
 from judge.machine.ports import free_port
 from judge.machine.programs import Program
 
@@ -79,10 +81,18 @@ def at_hand(profile: Profile, here: Here) -> Iterator[AtHand]:
         plugin, program = None, None
         if here.socket is not None:
             words["socket"] = here.socket.format_map(words)
-            plugin = PluginSocket(Path(words["socket"]), profile.budgets.answer)
+            path = _seen_from_here(Path(words["socket"]))
+            plugin = PluginSocket(path, profile.budgets.answer)
             program = _started(here, words, stack)
             _wait_for(plugin, program)
         yield AtHand(profile, engine, plugin, program, words)
+
+
+def _seen_from_here(path: Path) -> Path:
+    """Where a socket is for us, who have a folder of plugins of our own."""
+    if path.is_relative_to(PLUGINS):
+        return Path(f"/proc/{os.getppid()}/root") / path.relative_to("/")
+    return path
 
 
 def _started(here: Here, words: dict[str, str], stack: ExitStack) -> Program | None:

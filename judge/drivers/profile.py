@@ -107,6 +107,7 @@ class Budgets(_Part):
     mount: float = Field(default=10, gt=0)
     unmount: float = Field(default=10, gt=0)
     remove: float = Field(default=10, gt=0)
+    release: float = Field(default=90, gt=0)  # until a use has ended whose Unmount was lost
     move: float = Field(default=60, gt=0)  # from the stop on one node to the start on another
 
 

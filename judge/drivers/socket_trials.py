@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import random
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from judge.drivers.names import fresh_name
 from judge.drivers.plugin_socket import Answer, NoAnswer, PluginSocket
 from judge.drivers.profile import Profile
 from judge.drivers.trial import Broken, NotTried, Trial, require
@@ -31,11 +31,6 @@ MALFORMED = (
 )  # fmt: skip
 FUZZED = 200  # requests
 FUZZ_SEED = 1
-
-
-def fresh_name() -> str:
-    """A name that no volume has had."""
-    return f"judged-{uuid.uuid4().hex[:12]}"
 
 
 @dataclass

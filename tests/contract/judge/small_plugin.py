@@ -37,12 +37,27 @@ DEFECTS = {
     "creates what it is asked to mount": {4, 12},
     "removes a volume in use": {10, 11, 13},
     "refuses to remove what is gone": {13},
+    "refuses to mount twice for an id": {11},
+    "keeps every user for ever": {10},
     "answers one connection after the other": {26},
     "answers calls that do not exist": {1},
     "never answers a mount": {2, 4, 5, 9, 10, 11, 12, 13},
     "reports errors in a field of its own": {1, 3, 4, 5, 7, 10, 11, 12, 13},
 }
 """Each way to be wrong, with the behaviours that must fail at the socket."""
+
+DEFECTS_IN_AN_ENGINE = {
+    "empties a volume that is created again": set(),  # an engine does not ask twice
+    "says no status": {8},
+    "mounts somewhere else each time": {2, 9, 10, 11, 24},
+    "forgets all users with the first": {10, 11},
+    "counts an id once": {11},
+    "refuses to mount twice for an id": {11},
+    "keeps every user for ever": {10, 11, 12, 24},
+    "removes a volume in use": {10, 11},
+    "forgets everything when it ends": {24},
+}
+"""Each way to be wrong, with those of the behaviours 2, 8 to 12 and 24 that an engine shows."""
 
 
 class Refused(Exception):
@@ -59,7 +74,9 @@ class SmallPlugin:
         self._defect = defect
         self._lock = threading.RLock()
         self._known: dict[str, Any] = (
-            json.loads(self._file.read_text()) if self._file.exists() else {}
+            json.loads(self._file.read_text())
+            if self._file.exists() and defect != "forgets everything when it ends"
+            else {}
         )
 
     def answer(self, address: str, body: bytes) -> dict[str, Any]:
@@ -70,6 +87,9 @@ class SmallPlugin:
             LookupError: there is no such call.
         """
         if address == "/Plugin.Activate":
+            # An engine that starts anew has forgotten its uses, and ends none of them.
+            for known in self._known.values():
+                known["uses"].clear()
             return {"Implements": ["VolumeDriver"]}
         call = address.removeprefix("/VolumeDriver.").lower()
         if call not in CALLS:
@@ -137,6 +157,8 @@ class SmallPlugin:
         if self._defect == "creates what it is asked to mount" and name not in self._known:
             self._create({"Name": name})
         uses = self._existing(name)["uses"]
+        if self._defect == "refuses to mount twice for an id" and asked["ID"] in uses:
+            raise Refused(f"{name} is mounted by this id")
         if self._defect != "counts an id once" or asked["ID"] not in uses:
             uses.append(asked["ID"])
         folder = self._volumes / name
@@ -147,6 +169,8 @@ class SmallPlugin:
 
     def _unmount(self, asked: dict[str, Any]) -> dict[str, Any]:
         uses = self._existing(asked["Name"])["uses"]
+        if self._defect == "keeps every user for ever":
+            return {}
         if self._defect == "forgets all users with the first":
             uses.clear()
         elif asked.get("ID") in uses:
