@@ -104,7 +104,7 @@ audit: tools ## ask a database of advisories about the locked Python packages
 unit: tools ## test the pure rules
 	@$(PYTEST) -m "not contract and not nodes and not servers and not vm" --numprocesses 2 --dist loadfile --junit-xml=build/junit/unit.xml
 
-contract: tools ## test against real btrfs, etcd, Redis and engines
+contract: tools ## test against real btrfs, etcd, Ceph, Redis and engines
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # they start engines, whatever nodes are made of
 	@$(PYTEST) tests/contract -m "contract and not vm" $(SIDE_BY_SIDE) --junit-xml=build/junit/contract.xml
 

@@ -11,6 +11,7 @@ from host import LOGS, progress
 
 FONTS = Path("/usr/share/fonts")
 POSTGRES = Path("/usr/lib/postgresql")
+DEBIANS_PYTHON = Path("/usr/lib/python3/dist-packages")
 VAGRANT_PLUGINS = Path("/usr/share/vagrant-plugins/plugins.d")  # Debian's packages of them
 SYSTEMD = Path("/run/systemd/system")  # exists where systemd is PID 1: sd_booted(3)
 ALL = ("docker", "libvirt", "virtualbox")
@@ -84,6 +85,18 @@ PACKAGES = (
         "postgresql", "the app's tests use a real Postgres", lambda: has_postgres(),
         service="postgresql",
     ),
+    Package("ceph-mon", "contract tests use a real Ceph", program("ceph-mon")),
+    Package("ceph-osd", "keeps the data of that Ceph", program("ceph-osd")),
+    Package("ceph-mds", "has the folders of that Ceph", program("ceph-mds")),
+    Package(
+        "ceph-base", "programs that Ceph's daemons share", program("ceph-crash"),
+        service="ceph-crash",
+    ),
+    Package(
+        "smartmontools", "ceph-osd comes with it", program("smartctl"), service="smartmontools",
+    ),
+    Package("ceph-fuse", "mounts the file system of that Ceph", program("ceph-fuse")),
+    Package("python3-rados", "asks that Ceph", lambda: has_rados()),
     Package(
         "python3-venv", "the suite's packages live in .venv",
         lambda: importlib.util.find_spec("ensurepip") is not None,
@@ -94,6 +107,11 @@ PACKAGES = (
 def has_postgres() -> bool:
     """True if any version's server is installed; Debian puts it on nobody's PATH."""
     return next(POSTGRES.glob("*/bin/postgres"), None) is not None
+
+
+def has_rados() -> bool:
+    """True if Debian's Python has the module; nothing else installs it."""
+    return next(DEBIANS_PYTHON.glob("rados.*.so"), None) is not None
 
 
 def has_fonts() -> bool:

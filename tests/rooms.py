@@ -99,7 +99,17 @@ REPOSITORY = Rooms(
 DRIVER = Rooms(
     "flocker",
     (
-        *("base", "certificates", "btrfs", "streams", "pool", "consensus", "engine", "node"),
+        *(
+            "base",
+            "certificates",
+            "ceph",
+            "btrfs",
+            "streams",
+            "pool",
+            "consensus",
+            "engine",
+            "node",
+        ),
         *("fence", "membership", "moving", "care", "volumes", "api", "cli"),
     ),
     top="daemon",

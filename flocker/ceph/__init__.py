@@ -1,0 +1,1 @@
+"""CephFS's own calls, without a word about records: monitors, mounts, folders."""

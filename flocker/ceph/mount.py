@@ -1,0 +1,175 @@
+"""Mounts of folders of CephFS, each by a ceph-fuse process of its own.
+
+The kernel and ceph-fuse hold what was written for some seconds. It is all in the storage only
+when the process has ended: `umount` returns before that, and `sync` asks nothing of a ceph-fuse.
+No function here looks at a mounted path, because that may hang for as long as Ceph is away.
+
+Source: measured with Ceph 18.2 (docs/decisions/0047-a-pool-on-cephfs.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from flocker.base import private
+from flocker.base.errors import PoolError, PoolHangs
+
+MOUNT_SECONDS = 30
+UNMOUNT_SECONDS = 60  # what is not written yet goes to the storage meanwhile
+ASK_SECONDS = 5
+_LENGTH = struct.Struct(">I")
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The right to one folder.
+
+    Attributes:
+        conf: Ceph's configuration.
+        filesystem: its name.
+        folder: what is mounted, as an absolute path in the file system.
+        identity: which may do that, e.g. `client.flocker.<id>.7`.
+        key: that identity's.
+    """
+
+    conf: Path
+    filesystem: str
+    folder: str
+    identity: str
+    key: str
+
+
+class Mounted:
+    """A ceph-fuse process and its mountpoint.
+
+    Attributes:
+        pid: of the process, as long as it runs.
+        address: by which the storage knows it; another one for each mount.
+    """
+
+    def __init__(self, mountpoint: Path, pid: int, address: str) -> None:
+        self.mountpoint = mountpoint
+        self.pid = pid
+        self.address = address
+
+    def unmount(self) -> None:
+        """Unmount, and wait until all that was written is in the storage.
+
+        Raises:
+            PoolError: something uses the mount.
+            PoolHangs: the storage does not take it in time; it is still unmounted or about to be.
+        """
+        with _Watched(self.pid) as process:
+            done = _run(["umount", "--no-canonicalize", str(self.mountpoint)], UNMOUNT_SECONDS)
+            if done.returncode != 0 and not process.has_ended(0):
+                raise PoolError(f"{self.mountpoint} cannot be unmounted: {done.stderr.strip()}")
+            if not process.has_ended(UNMOUNT_SECONDS):
+                raise PoolHangs(f"ceph-fuse of {self.mountpoint} has not ended yet")
+
+    def kill(self) -> None:
+        """End the process at once, and with it all that hangs in the mount; data may be lost."""
+        with _Watched(self.pid) as process:
+            process.kill()
+            process.has_ended(UNMOUNT_SECONDS)
+        # Lazily: users that stood in it keep what is left of it, which answers with errors.
+        _run(["umount", "--no-canonicalize", "--lazy", str(self.mountpoint)], UNMOUNT_SECONDS)
+
+
+def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
+    """Mount a folder.
+
+    Args:
+        mountpoint: an empty folder.
+        runtime: a folder for the process's pid and socket, and for its key until that is read;
+            on no disk, and with a short name.
+
+    Raises:
+        PoolError: Ceph refuses the identity, or does not answer in time.
+    """
+    private.make_folder(runtime)
+    key, pid, asked = (runtime / f"{ticket.identity}.{each}" for each in ("key", "pid", "asok"))
+    private.write(key, f"[{ticket.identity}]\n\tkey = {ticket.key}\n")
+    command = [
+        "ceph-fuse",
+        *("--conf", str(ticket.conf), "--name", ticket.identity, "--keyring", str(key)),
+        *("--client_fs", ticket.filesystem, "-r", ticket.folder),
+        *("--pid-file", str(pid), "--admin-socket", str(asked)),
+        *("--client-mount-timeout", str(MOUNT_SECONDS)),
+        str(mountpoint),
+    ]
+    try:
+        done = _run(command, 2 * MOUNT_SECONDS)
+    finally:
+        key.unlink()  # the process has read it
+    if done.returncode != 0:
+        *_, why = ["it gave no reason", *done.stderr.split("\n")[:-1]]
+        raise PoolError(f"ceph-fuse could not mount {ticket.folder}: {why}")
+    process = int(pid.read_text())
+    try:
+        return Mounted(mountpoint, process, address_of(asked))
+    except PoolError:  # a client that nobody could block must not stay
+        Mounted(mountpoint, process, "").kill()
+        raise
+
+
+def address_of(admin_socket: Path) -> str:
+    """The address by which the storage knows a client, asked of the client.
+
+    Raises:
+        PoolError: it does not answer.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.settimeout(ASK_SECONDS)
+            asking.connect(str(admin_socket))
+            asking.sendall(json.dumps({"prefix": "status", "format": "json"}).encode() + b"\0")
+            with asking.makefile("rb") as answers:
+                [length] = _LENGTH.unpack(answers.read(_LENGTH.size))
+                status = json.loads(answers.read(length))
+        address: str = status["addr_str"]
+    except (OSError, ValueError, struct.error, KeyError) as error:
+        raise PoolError(f"ceph-fuse does not tell its address: {error}") from error
+    return address
+
+
+class _Watched:
+    """A process that is not a child of this one; no other can take the place of its number."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def __enter__(self) -> _Watched:
+        try:
+            self._handle: int | None = os.pidfd_open(self._pid)
+        except ProcessLookupError:
+            self._handle = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+
+    def has_ended(self, within: float) -> bool:
+        if self._handle is None:
+            return True
+        ended, _, _ = select.select([self._handle], [], [], within)
+        return bool(ended)
+
+    def kill(self) -> None:
+        if self._handle is not None and not self.has_ended(0):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+
+def _run(command: list[str], within: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=within)
+    except subprocess.TimeoutExpired as error:
+        raise PoolHangs(f"{command[0]} has not ended within {within:g} s") from error
