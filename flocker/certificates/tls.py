@@ -6,6 +6,31 @@ import ssl
 
 from flocker.base.config import Certificates
 
+RECORD_BYTES = 16 << 10  # of content in one record of TLS, at most
+
+
+class ManyRecords(ssl.SSLSocket):
+    """A connection that gives all that has arrived at once, not one record after the other.
+
+    The libraries for HTTP take far longer for each piece than the record takes to be decrypted.
+    """
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Wait as long as the timeout says, but for the first record only."""
+        received = super().recv(buflen, flags)
+        if len(received) < RECORD_BYTES:
+            return received
+        timeout = self.gettimeout()
+        self.settimeout(0)
+        try:
+            while len(received) < buflen and (more := super().recv(buflen - len(received))):
+                received += more
+        except OSError:  # nothing more is there yet; of anything else the next call tells
+            pass
+        finally:
+            self.settimeout(timeout)
+        return received
+
 
 class Tls:
     """Both ends of this node's connections to other nodes.
@@ -49,7 +74,9 @@ class Tls:
         return self._strict(context)
 
     def _asking(self) -> ssl.SSLContext:
-        return self._strict(ssl.create_default_context(cafile=self._certificates.ca))
+        context = ssl.create_default_context(cafile=self._certificates.ca)
+        context.sslsocket_class = ManyRecords
+        return self._strict(context)
 
     def _strict(self, context: ssl.SSLContext) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_3

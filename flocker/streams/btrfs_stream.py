@@ -52,7 +52,9 @@ def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
 
 def _sent(command: list[str]) -> Generator[bytes, None, None]:
     with tempfile.TemporaryFile() as complaints:
-        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
+        program = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, pipesize=CHUNK_BYTES
+        )
         assert program.stdout is not None
         try:
             yield from _read(
@@ -154,6 +156,7 @@ def receive(stream: Iterable[bytes], expected: Expected, path: Path, base: Path 
             stdin=subprocess.PIPE,
             stderr=complaints,
             env={"PYTHONPATH": str(Path(flocker.__file__).parent.parent)},
+            pipesize=CHUNK_BYTES,
         )
         assert program.stdin is not None
         watch = Watch("receiving a snapshot", [of_process(program.pid)], TransferFailed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from flocker.base.config import Certificates
 from flocker.base.errors import PeerAway
 from flocker.base.records import Node
 from flocker.certificates import leaves
-from flocker.certificates.tls import Tls
+from flocker.certificates.tls import RECORD_BYTES, Tls
 
 pytestmark = pytest.mark.contract
 
@@ -161,3 +163,59 @@ def test_a_certificate_of_another_authority_in_a_new_file_is_not_taken(
                     "node2", lambda: nodes, port, Tls(Certificates.within(certs / "node2"))
                 )
             ).asides("node1")
+
+
+@pytest.fixture
+def ends(certs: Path) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
+    """Both ends of a connection: who asks, and who answers."""
+    one, other = socket.socketpair()
+    asking, serving = (Tls(Certificates.within(certs / node)) for node in ("node2", "node1"))
+    with ThreadPoolExecutor(1) as threads:
+        wrapped = threads.submit(serving.server.wrap_socket, other, server_side=True)
+        with (
+            asking.client.wrap_socket(one, server_hostname="node1") as client,
+            wrapped.result() as server,
+        ):
+            client.settimeout(30)
+            yield client, server
+
+
+def test_all_that_has_arrived_is_had_at_once(ends: tuple[ssl.SSLSocket, ssl.SSLSocket]) -> None:
+    client, server = ends
+    sent = os.urandom(4 * RECORD_BYTES)
+    server.sendall(sent)
+    assert client.recv(3 * RECORD_BYTES) == sent[: 3 * RECORD_BYTES], "and not more than asked for"
+    assert client.recv(3 * RECORD_BYTES) == sent[3 * RECORD_BYTES :]
+    assert client.gettimeout() == 30
+
+
+def test_what_has_not_arrived_is_not_waited_for(
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket],
+) -> None:
+    client, server = ends
+    server.sendall(bytes(RECORD_BYTES))
+    began = time.monotonic()
+    assert len(client.recv(4 * RECORD_BYTES)) == RECORD_BYTES
+    assert time.monotonic() - began < 10
+    client.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+
+
+@pytest.mark.parametrize("is_orderly", [True, False])
+def test_what_came_before_the_end_is_had_first(
+    ends: tuple[ssl.SSLSocket, ssl.SSLSocket], is_orderly: bool
+) -> None:
+    client, server = ends
+    server.sendall(bytes(RECORD_BYTES))
+    if is_orderly:
+        with ThreadPoolExecutor(1) as threads:
+            over = threads.submit(server.unwrap)
+            assert len(client.recv(4 * RECORD_BYTES)) == RECORD_BYTES
+            assert client.recv(1) == b""
+            client.close()
+        assert isinstance(over.exception(), OSError | None)
+    else:
+        server.shutdown(socket.SHUT_RDWR)
+        assert len(client.recv(4 * RECORD_BYTES)) == RECORD_BYTES
+        assert client.recv(1) == b""

@@ -25,6 +25,14 @@ def test_a_stream_arrives_however_it_is_cut(size: int) -> None:
     assert arrived.count(b"") == 2
 
 
+def test_what_came_at_once_goes_on_at_once() -> None:
+    """Though no frame of it is long."""
+    long = b"x" * (2 * FRAME_BYTES + 1)
+    pieces = list(encode([long, b"", b"last"]))
+    assert len(pieces) == 4  # the end is one, too
+    assert next(decode(pieces, "node1")) == long[:FRAME_BYTES]
+
+
 def test_a_stream_that_breaks_off_is_never_whole() -> None:
     whole = b"".join(encode([b"some", b"", b"more"]))
     for length in range(len(whole)):
