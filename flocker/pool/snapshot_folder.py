@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,11 +58,18 @@ class SnapshotFolder:
 
     def last(self) -> tuple[Snapshot, Subvolume] | None:
         """The newest complete one, and the facts about it; None if there is none."""
-        numbers = self.numbers()
-        for snapshot in self.snapshots(numbers[-1]) if numbers else ():
-            with suppress(PoolError):  # pruned meanwhile
-                return snapshot, subvolume.look(self.snapshot(snapshot.number))
-        return None
+        names = self._names()
+        numbers = _complete(names)
+        if not numbers:
+            return None
+        try:
+            facts = subvolume.look(self.snapshot(numbers[-1]))
+        except PoolError:  # deleted meanwhile
+            return None
+        epoch, identity = _taken(names).get(numbers[-1], (0, None))
+        if identity is None and not facts.is_readonly:
+            return None
+        return Snapshot(numbers[-1], identity or facts.identity, epoch), facts
 
     def holders(self, path: Path) -> list[Snapshot]:
         """The snapshots that hold all of a writable copy, which has been flushed."""
