@@ -132,7 +132,8 @@ bench: up ## measure moves against what people do today; writes docs/benchmark.m
 
 judge: ## judge a volume driver by 35 behaviours: DRIVER=features/drivers/local.yml
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # it starts an engine, whatever nodes are made of
-	@.venv/bin/python -m judge.drivers '$(DRIVER)'
+	@.venv/bin/python -m judge.drivers '$(DRIVER)' \
+		$(if $(INVENTORY),--inventory '$(INVENTORY)',$(if $(MACHINES),--nodes))
 
 up: $(PREPARED) ## start the nodes; PROVIDER=libvirt: virtual machines, INVENTORY=servers.yml: those
 	@$(if $(INVENTORY),$(SERVERS) up '$(INVENTORY)',$(HOST) up)

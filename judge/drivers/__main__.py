@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from acceptance.base.direct import direct_connections
 from host import BUILD
 from judge.drivers import matrix
 from judge.drivers.behaviours import BEHAVIOURS
-from judge.drivers.levels import outcomes
+from judge.drivers.levels import Equipment, outcomes
 from judge.drivers.profile import BadProfile, Profile, read
 from judge.drivers.table import progress, table
 from judge.drivers.verdicts import Finding, Outcome, Verdict, join
@@ -24,10 +25,12 @@ MATRIX = BUILD / "drivers.json"
 RESULTS = BUILD / "allure-results"
 
 
-def judge(profile: Profile, tell: Callable[[Outcome], None]) -> dict[int, Finding]:
+def judge(
+    profile: Profile, equipment: Equipment, tell: Callable[[Outcome], None]
+) -> dict[int, Finding]:
     """The finding on each behaviour; `tell` hears of every trial as it ends."""
     found = []
-    for outcome in outcomes(profile, RESULTS):
+    for outcome in outcomes(profile, equipment):
         found.append(outcome)
         tell(outcome)
     return {each.number: join(each, profile.claims, found) for each in BEHAVIOURS}
@@ -38,6 +41,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m judge.drivers", description=__doc__)
     parser.add_argument("profile", type=Path, metavar="PROFILE")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    parser.add_argument("--nodes", action="store_true", help="use the Vagrantfile's nodes")
+    parser.add_argument("--inventory", type=Path, help="use the servers that this file lists")
     arguments = parser.parse_args()
     try:
         profile = read(arguments.profile)
@@ -47,7 +52,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     leave_the_machines_mounts()
     try:
-        findings = judge(profile, _print_progress)
+        with direct_connections():
+            equipment = Equipment(arguments.nodes, arguments.inventory, RESULTS)
+            findings = judge(profile, equipment, _print_progress)
     except KeyboardInterrupt:
         return 130
     column = matrix.column(profile.title, datetime.now(UTC).isoformat(timespec="seconds"), findings)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from acceptance.machines.inventory import BadInventory
+from acceptance.machines.protocol import NodesNotUp
+from acceptance.nodes.access import NodeAway
+from host.problem import Problem
 from judge.drivers.behaviours import Level
 from judge.drivers.engine_stage import EngineStage
 from judge.drivers.engine_trials import ENGINE_TRIALS
 from judge.drivers.here import AtHand, at_hand
+from judge.drivers.node_stage import on_nodes
+from judge.drivers.node_trials import NODE_TRIALS
 from judge.drivers.profile import Profile
 from judge.drivers.recording_proxy import recording
 from judge.drivers.scenario_rows import outcomes_of
@@ -21,17 +28,31 @@ from report.results import read_results
 
 BUILT_IN = "the driver is part of the engine and has no socket"
 NOT_HERE = "the profile does not say how to reach the driver on this machine (here)"
+NOT_ON_NODES = "the profile does not say how to reach the driver on nodes (nodes)"
+NOT_UP = "no nodes are up; type: make up"
 
 
-def outcomes(profile: Profile, results: Path) -> Iterator[Outcome]:
-    """Try everything that the driver claims.
+@dataclass(frozen=True)
+class Equipment:
+    """The equipment besides this machine.
 
-    Args:
+    Attributes:
+        has_nodes: whether the nodes of the Vagrantfile are up.
+        inventory: a file that lists servers to use as nodes instead.
         results: the folder of the results of the scenarios' last run.
     """
+
+    has_nodes: bool
+    inventory: Path | None
+    results: Path
+
+
+def outcomes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
+    """Try everything that the driver claims, on all levels."""
     yield from _on_this_machine(profile)
+    yield from _on_nodes(profile, equipment)
     if profile.has_scenarios:
-        yield from outcomes_of(read_results(results))
+        yield from outcomes_of(read_results(equipment.results))
 
 
 def _on_this_machine(profile: Profile) -> Iterator[Outcome]:
@@ -64,6 +85,20 @@ def _with_the_engine(profile: Profile, driver: AtHand) -> Iterator[Outcome]:
             proxy = stack.enter_context(recording(driver.plugin, path))
         stage = EngineStage(driver, proxy)
         yield from try_all(ENGINE_TRIALS, stage, Level.ENGINE, profile.claims)
+
+
+def _on_nodes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
+    if profile.nodes is None:
+        yield from _untried(Level.CLUSTER, NODE_TRIALS, profile, NOT_ON_NODES)
+        return
+    if not equipment.has_nodes and equipment.inventory is None:
+        yield from _untried(Level.CLUSTER, NODE_TRIALS, profile, NOT_UP)
+        return
+    try:
+        with on_nodes(profile, profile.nodes, equipment.inventory) as stage:
+            yield from try_all(NODE_TRIALS, stage, Level.CLUSTER, profile.claims)
+    except (NotTried, NodeAway, NodesNotUp, BadInventory, Problem) as reason:
+        yield from _untried(Level.CLUSTER, NODE_TRIALS, profile, str(reason))
 
 
 def _untried(

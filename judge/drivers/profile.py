@@ -108,6 +108,8 @@ class Budgets(_Part):
     unmount: float = Field(default=10, gt=0)
     remove: float = Field(default=10, gt=0)
     release: float = Field(default=90, gt=0)  # until a use has ended whose Unmount was lost
+    takeover: float = Field(default=90, gt=0)  # until a volume of a lost node is there for others
+    lag: float = Field(default=10, gt=0)  # by which a copy may be behind when a node is lost
     move: float = Field(default=60, gt=0)  # from the stop on one node to the start on another
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from acceptance.base.waiting import NeverCame
 from judge.drivers.behaviours import BY_NUMBER, Claim, Level
 from judge.drivers.plugin_socket import NoAnswer
 from judge.drivers.verdicts import Outcome, Verdict
@@ -62,7 +63,7 @@ def _outcome(trial: Trial[Stage], stage: Stage, level: Level) -> Outcome:
         trial.run(stage)
     except NotTried as reason:
         return Outcome(trial.behaviour, level, Verdict.NOT_TRIED, str(reason))
-    except (Broken, NoAnswer, OSError) as error:  # OSError: of files in the driver's volumes
+    except (Broken, NoAnswer, NeverCame, OSError) as error:  # OSError: of files in volumes
         said = " ".join(str(error).split())[:LONGEST_REASON]
         return Outcome(trial.behaviour, level, Verdict.FAILED, said)
     return Outcome(trial.behaviour, level, Verdict.HELD)

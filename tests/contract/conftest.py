@@ -10,6 +10,7 @@ import pytest
 from judge.machine.mounts import leave_the_machines_mounts
 
 LONG_FILES = (
+    "test_engine_trials.py",
     "test_starts_and_stops.py",
     "test_many_files.py",
     "test_vagrantfile.py",

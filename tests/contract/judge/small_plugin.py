@@ -21,6 +21,7 @@ from typing import Any
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 OPTIONS = {"colour": ("red", "green")}
 HANG_SECONDS = 600
+ONE_USER = "takes one user at a time"  # no defect where that is claimed
 
 DEFECTS = {
     "empties a volume that is created again": {2},
@@ -159,6 +160,8 @@ class SmallPlugin:
         uses = self._existing(name)["uses"]
         if self._defect == "refuses to mount twice for an id" and asked["ID"] in uses:
             raise Refused(f"{name} is mounted by this id")
+        if self._defect == ONE_USER and uses:
+            raise Refused(f"{name} is in use")
         if self._defect != "counts an id once" or asked["ID"] not in uses:
             uses.append(asked["ID"])
         folder = self._volumes / name
