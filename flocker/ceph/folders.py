@@ -26,7 +26,7 @@ def limit(folder: Path, size_bytes: int | None) -> None:
     try:
         os.setxattr(folder, _QUOTA, str(size_bytes or 0).encode())
     except OSError as error:
-        raise _failure(f"the size of {folder} could not be set", error) from error
+        raise failure(f"the size of {folder} could not be set", error) from error
 
 
 def held_bytes(folder: Path) -> int:
@@ -38,7 +38,7 @@ def held_bytes(folder: Path) -> int:
     try:
         return int(os.getxattr(folder, _HELD))
     except OSError as error:
-        raise _failure(f"the bytes in {folder} cannot be told", error) from error
+        raise failure(f"the bytes in {folder} cannot be told", error) from error
 
 
 def take_snapshot(folder: Path, name: str) -> None:
@@ -50,7 +50,7 @@ def take_snapshot(folder: Path, name: str) -> None:
     try:
         snapshot(folder, name).mkdir()
     except OSError as error:
-        raise _failure(f"snapshot {name} could not be taken", error) from error
+        raise failure(f"snapshot {name} could not be taken", error) from error
 
 
 def delete_snapshot(folder: Path, name: str) -> None:
@@ -62,7 +62,7 @@ def delete_snapshot(folder: Path, name: str) -> None:
     try:
         snapshot(folder, name).rmdir()
     except OSError as error:
-        raise _failure(f"snapshot {name} could not be deleted", error) from error
+        raise failure(f"snapshot {name} could not be deleted", error) from error
 
 
 def snapshots(folder: Path) -> list[str]:
@@ -76,7 +76,7 @@ def snapshots(folder: Path) -> list[str]:
             each.name for each in (folder / _SNAPSHOTS).iterdir() if not each.name.startswith("_")
         )
     except OSError as error:
-        raise _failure(f"the snapshots of {folder} cannot be listed", error) from error
+        raise failure(f"the snapshots of {folder} cannot be listed", error) from error
 
 
 def snapshot(folder: Path, name: str) -> Path:
@@ -84,6 +84,7 @@ def snapshot(folder: Path, name: str) -> Path:
     return folder / _SNAPSHOTS / name
 
 
-def _failure(what: str, error: OSError) -> PoolError:
+def failure(what: str, error: OSError) -> PoolError:
+    """The error that says why the file system could not do something."""
     kind = PoolFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else PoolError
     return kind(f"{what}: {error.strerror}")

@@ -79,8 +79,12 @@ class Mounted:
         with _Watched(self.pid) as process:
             process.kill()
             process.has_ended(UNMOUNT_SECONDS)
-        # Lazily: users that stood in it keep what is left of it, which answers with errors.
-        _run(["umount", "--no-canonicalize", "--lazy", str(self.mountpoint)], UNMOUNT_SECONDS)
+        clear(self.mountpoint)
+
+    def has_ended(self) -> bool:
+        """True if the process is gone; whoever uses the mount gets errors."""
+        with _Watched(self.pid) as process:
+            return process.has_ended(0)
 
 
 def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
@@ -95,7 +99,8 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
         PoolError: Ceph refuses the identity, or does not answer in time.
     """
     private.make_folder(runtime)
-    key, pid, asked = (runtime / f"{ticket.identity}.{each}" for each in ("key", "pid", "asok"))
+    key = runtime / f"{ticket.identity}.key"
+    pid, asked = _traces(ticket.identity, runtime)
     private.write(key, f"[{ticket.identity}]\n\tkey = {ticket.key}\n")
     command = [
         "ceph-fuse",
@@ -120,6 +125,28 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
         raise
 
 
+def clear(mountpoint: Path) -> None:
+    """Take a mount away whose process has ended, or do nothing if there is none.
+
+    Users that stand in it keep what is left of it, which answers with errors.
+    """
+    _run(["umount", "--no-canonicalize", "--lazy", str(mountpoint)], UNMOUNT_SECONDS)
+
+
+def running(identity: str, mountpoint: Path, runtime: Path) -> Mounted | None:
+    """The mount that an earlier process of the driver made, if its ceph-fuse still answers."""
+    pid, asked = _traces(identity, runtime)
+    try:
+        return Mounted(mountpoint, int(pid.read_text()), address_of(asked))
+    except (OSError, ValueError, PoolError):
+        return None
+
+
+def identities(runtime: Path) -> list[str]:
+    """The identities of all mounts that were made with that folder, also of those that ended."""
+    return [each.stem for each in runtime.glob("client.*.pid")]
+
+
 def address_of(admin_socket: Path) -> str:
     """The address by which the storage knows a client, asked of the client.
 
@@ -138,6 +165,11 @@ def address_of(admin_socket: Path) -> str:
     except (OSError, ValueError, struct.error, KeyError) as error:
         raise PoolError(f"ceph-fuse does not tell its address: {error}") from error
     return address
+
+
+def _traces(identity: str, runtime: Path) -> tuple[Path, Path]:
+    """The pid file and the socket of a ceph-fuse."""
+    return runtime / f"{identity}.pid", runtime / f"{identity}.asok"
 
 
 class _Watched:

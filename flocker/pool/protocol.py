@@ -58,7 +58,8 @@ class PoolVolumes(Protocol):
     def writable_path(self, claim: Claim) -> Path:
         """Absolute path of the writable volume, if it is at the claim's epoch.
 
-        Nothing is opened or mounted, so there is nothing to close.
+        On a disk of this node nothing is opened or mounted, so there is nothing to close. A shared
+        volume is mounted by the first call.
 
         Raises:
             StaleEpoch: the pool was told of another owner.
@@ -112,7 +113,7 @@ class PoolSnapshots(Protocol):
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         """Freeze the volume as it is now and flush it to disk before returning.
 
-        When nothing has changed since the newest snapshot, that one is returned.
+        When nothing has changed since the newest snapshot, a LocalPool returns that one.
 
         Args:
             is_whole: whether the snapshot must hold all of the volume, as the last one of a move.
@@ -133,7 +134,10 @@ class PoolSnapshots(Protocol):
     def clone(
         self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
     ) -> None:
-        """Make a new writable volume that begins as a snapshot of another; no data is copied."""
+        """Make a new writable volume that begins as a snapshot of another.
+
+        A LocalPool copies no data for that.
+        """
 
 
 class PoolAsides(Protocol):

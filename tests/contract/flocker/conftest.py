@@ -61,10 +61,13 @@ def make_btrfs_pool() -> Iterator[MakeBtrfsPool]:
         yield lambda *args: BtrfsPool(mounts.enter_context(mounted_btrfs()), *args)
 
 
+@pytest.fixture
+def make_memory_pool(tmp_path: Path) -> MakePool:
+    return lambda *args: MemoryPool(tmp_path / str(uuid.uuid4()), *args)
+
+
 @pytest.fixture(params=["memory", "btrfs"])
-def make_pool(request: pytest.FixtureRequest, tmp_path: Path) -> MakePool:
-    """Makes pools of every kind there is: one suite for all of them."""
-    if request.param == "memory":
-        return lambda *args: MemoryPool(tmp_path / str(uuid.uuid4()), *args)
-    make: MakePool = request.getfixturevalue("make_btrfs_pool")
+def make_pool(request: pytest.FixtureRequest) -> MakePool:
+    """Makes pools whose copies travel: one suite for all of them."""
+    make: MakePool = request.getfixturevalue(f"make_{request.param}_pool")
     return make

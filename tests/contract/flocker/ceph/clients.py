@@ -44,9 +44,9 @@ class Writer:
     file waits for the mount's client, which a test may have stopped.
     """
 
-    def __init__(self, mounted: Mounted) -> None:
+    def __init__(self, mountpoint: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(mounted.mountpoint / "lines")],
+            [sys.executable, "-c", WRITER, str(mountpoint / "lines")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,8 +58,12 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End the process. Safe to repeat."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
     def write(self, text: str) -> int:
         """Write a line, which the client may keep for a while; return 0 or the errno."""

@@ -19,7 +19,7 @@ from flocker.base.errors import PoolError
 from flocker.ceph.monitors import Monitors
 from flocker.ceph.mount import Mounted
 from tests.contract.flocker.ceph.clients import Writer, identity, lines, ticket
-from tests.contract.flocker.ceph.conftest import MountAs
+from tests.contract.flocker.ceph.fixtures import MountAs
 from tests.contract.flocker.ceph.small_ceph import SmallCeph
 
 pytestmark = pytest.mark.contract
@@ -53,7 +53,7 @@ def test_an_identity_that_is_gone_stops_no_client_that_runs_and_a_blocked_addres
     ceph: SmallCeph, monitors: Monitors, volume: Path, live: Path, mount_as: MountAs
 ) -> None:
     before = mount_as(ticket(ceph, monitors, volume, 1))
-    with Writer(before) as writer:
+    with Writer(before.mountpoint) as writer:
         assert (writer.write("first"), writer.flush()) == (0, 0)
         monitors.forget(identity(volume, 1))
         assert (writer.write("second"), writer.flush()) == (0, 0)
@@ -68,7 +68,7 @@ def test_a_client_that_was_paused_changes_nothing_when_it_wakes_up(
     ceph: SmallCeph, monitors: Monitors, volume: Path, live: Path, mount_as: MountAs
 ) -> None:
     before = mount_as(ticket(ceph, monitors, volume, 1))
-    with Writer(before) as writer:
+    with Writer(before.mountpoint) as writer:
         assert (writer.write("acknowledged"), writer.flush()) == (0, 0)
         assert writer.write("only the client has this") == 0
         with paused(before):
@@ -78,7 +78,7 @@ def test_a_client_that_was_paused_changes_nothing_when_it_wakes_up(
             live.rename(volume / "live.2")
             after = mount_as(ticket(ceph, monitors, volume, 2))
             assert lines(after) == ["acknowledged"]
-            with Writer(after) as new:
+            with Writer(after.mountpoint) as new:
                 assert (new.write("new"), new.flush()) == (0, 0)
         assert writer.flush() == errno.ESHUTDOWN
     assert lines(after) == ["acknowledged", "new"]
@@ -88,7 +88,7 @@ def test_unmounting_waits_until_the_storage_has_everything(
     ceph: SmallCeph, monitors: Monitors, volume: Path, live: Path, mount_as: MountAs
 ) -> None:
     before = mount_as(ticket(ceph, monitors, volume, 1))
-    with Writer(before) as writer:
+    with Writer(before.mountpoint) as writer:
         assert writer.write("only the client has this") == 0
     with ceph.silent("osd"):
         unmounting = threading.Thread(target=before.unmount)

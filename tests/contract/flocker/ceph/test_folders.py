@@ -13,7 +13,7 @@ from flocker.base.errors import PoolError
 from flocker.ceph import folders
 from flocker.ceph.monitors import Monitors
 from tests.contract.flocker.ceph.clients import Writer, identity, lines, ticket
-from tests.contract.flocker.ceph.conftest import MountAs
+from tests.contract.flocker.ceph.fixtures import MountAs
 from tests.contract.flocker.ceph.small_ceph import FILESYSTEM, SmallCeph
 
 pytestmark = pytest.mark.contract
@@ -32,7 +32,7 @@ def test_a_snapshot_holds_what_another_client_wrote_and_has_not_flushed(
     ceph: SmallCeph, monitors: Monitors, volume: Path, live: Path, mount_as: MountAs
 ) -> None:
     used = mount_as(ticket(ceph, monitors, volume, 1))
-    with Writer(used) as writer:
+    with Writer(used.mountpoint) as writer:
         assert writer.write("first") == 0
         folders.take_snapshot(volume, "1")
         assert (writer.write("second"), writer.flush()) == (0, 0)
@@ -53,7 +53,7 @@ def test_a_folder_takes_no_more_than_its_size(
 ) -> None:
     folders.limit(live, 4 * MIB)
     used = mount_as(ticket(ceph, monitors, volume, 1))
-    with Writer(used) as writer:
+    with Writer(used.mountpoint) as writer:
 
         def add() -> int:
             return writer.write("x" * MIB) or writer.flush()

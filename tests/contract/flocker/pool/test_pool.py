@@ -1,17 +1,16 @@
-"""What every pool promises, run on memory and on real btrfs."""
+"""Everything that a pool promises whose copies travel, run on memory and on real btrfs."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from flocker.base.errors import PoolError, Refused, StaleEpoch, TransferFailed
+from flocker.base.errors import PoolError, StaleEpoch, TransferFailed
 from flocker.base.records import Claim, Cut, Snapshot, Volume
 from flocker.pool.local_pool import LocalPool
-from flocker.pool.protocol import Aside
+from flocker.pool.protocol import Aside, Pool
 from tests.contract.flocker.conftest import SURE, MakePool
 
 pytestmark = pytest.mark.contract
@@ -21,13 +20,13 @@ def a_claim(epoch: int = 1) -> Claim:
     return Claim(str(uuid.uuid4()), epoch)
 
 
-def written(pool: LocalPool, claim: Claim, text: str) -> Snapshot:
+def written(pool: Pool, claim: Claim, text: str) -> Snapshot:
     """Write a file to the volume and freeze it."""
     (pool.writable_path(claim) / "file.txt").write_text(text)
     return pool.take_snapshot(claim)
 
 
-def text_of(pool: LocalPool, claim: Claim) -> str:
+def text_of(pool: Pool, claim: Claim) -> str:
     return (pool.writable_path(claim) / "file.txt").read_text()
 
 
@@ -62,30 +61,6 @@ def test_a_snapshot_keeps_the_epoch_it_was_taken_at(make_pool: MakePool) -> None
     written(target, second, "third")
     epochs = [(each.number, each.epoch) for each in target.snapshots(claim.volume_id)]
     assert epochs == [(first.number, 4), (first.number + 1, 5)]
-
-
-def test_a_new_volume_is_empty_and_writable(make_pool: MakePool) -> None:
-    pool, claim = make_pool(), a_claim()
-    pool.create(claim)
-    assert list(pool.writable_path(claim).iterdir()) == []
-    assert pool.has_writable(claim.volume_id)
-    assert pool.volume_ids() == [claim.volume_id]
-    assert pool.writable_ids() == {claim.volume_id}
-
-
-def test_an_unknown_volume_cannot_be_opened(make_pool: MakePool) -> None:
-    with pytest.raises(PoolError):
-        make_pool().writable_path(a_claim())
-
-
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_only_the_claim_of_the_pools_own_epoch_opens(make_pool: MakePool, epoch: int) -> None:
-    pool, claim = make_pool(), a_claim(epoch=2)
-    pool.create(claim)
-    with pytest.raises(StaleEpoch):
-        pool.writable_path(Claim(claim.volume_id, epoch))
-    with pytest.raises(StaleEpoch):
-        pool.take_snapshot(Claim(claim.volume_id, epoch))
 
 
 def test_a_snapshot_keeps_what_was_there(make_pool: MakePool) -> None:
@@ -206,17 +181,6 @@ def test_adopting_again_starts_from_the_snapshot(make_pool: MakePool) -> None:
     assert (pool.writable_path(Claim(claim.volume_id, 2)) / "file.txt").read_text() == "true"
 
 
-def test_a_discarded_volume_is_gone_twice(make_pool: MakePool) -> None:
-    pool, claim = make_pool(), a_claim()
-    pool.create(claim)
-    written(pool, claim, "text")
-    pool.discard(claim.volume_id, "demo", "node1", SURE)
-    pool.discard(claim.volume_id, "demo", "node1", SURE)
-    assert pool.volume_ids() == []
-    with pytest.raises(PoolError):
-        pool.writable_path(claim)
-
-
 def test_only_what_was_written_has_changed(make_pool: MakePool) -> None:
     pool, still, changed, fresh = make_pool(), a_claim(), a_claim(), a_claim()
     for claim in (still, changed, fresh):
@@ -278,17 +242,6 @@ def test_an_increment_without_its_parent_is_not_received(make_pool: MakePool) ->
     assert target.snapshots(claim.volume_id) == []
 
 
-def test_a_volume_is_not_made_over_another(make_pool: MakePool) -> None:
-    pool, claim = make_pool(), a_claim()
-    pool.create(claim)
-    snapshot = written(pool, claim, "text")
-    with pytest.raises(PoolError, match="is here already"):
-        pool.create(claim)
-    with pytest.raises(PoolError, match="is here already"):
-        pool.clone(claim.volume_id, snapshot, claim, None)
-    assert text_of(pool, claim) == "text"
-
-
 def test_a_snapshot_that_is_not_there_is_not_adopted(make_pool: MakePool) -> None:
     pool, claim = make_pool(), a_claim()
     pool.create(claim)
@@ -313,30 +266,7 @@ def test_a_restored_volume_is_what_the_snapshot_was(make_pool: MakePool) -> None
     assert text_of(pool, claim) == "second"
 
 
-def test_a_restore_keeps_what_no_snapshot_holds(make_pool: MakePool) -> None:
-    pool, claim, copy = make_pool(), a_claim(), a_claim()
-    pool.create(claim)
-    first = written(pool, claim, "first")
-    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
-    pool.restore(claim, first, None)
-    [aside] = pool.asides()
-    assert (aside.volume_id, aside.why) == (claim.volume_id, "restored")
-    pool.clone_aside(aside.reference, copy, None)
-    assert text_of(pool, copy) == "unsaved"
-
-
-def test_a_restore_that_cannot_be_leaves_the_volume_as_it_was(make_pool: MakePool) -> None:
-    pool, claim = make_pool(), a_claim()
-    pool.create(claim)
-    snapshot = written(pool, claim, "text")
-    with pytest.raises(PoolError):
-        pool.restore(claim, Snapshot(7, str(uuid.uuid4())), None)
-    with pytest.raises(StaleEpoch):
-        pool.restore(Claim(claim.volume_id, 2), snapshot, None)
-    assert text_of(pool, claim) == "text"
-
-
-def test_a_clone_is_a_volume_of_its_own(make_pool: MakePool) -> None:
+def test_nobody_else_has_a_clone_yet(make_pool: MakePool) -> None:
     pool, claim, copy = make_pool(), a_claim(), a_claim()
     pool.create(claim)
     first = written(pool, claim, "first")
@@ -345,20 +275,6 @@ def test_a_clone_is_a_volume_of_its_own(make_pool: MakePool) -> None:
     assert text_of(pool, copy) == "first"
     assert pool.snapshots(copy.volume_id) == []
     assert pool.changed_volumes([copy]) == [copy]  # nobody else has it yet
-    written(pool, copy, "third")
-    assert text_of(pool, claim) == "second"
-    pool.discard(claim.volume_id, "demo", "node1", SURE)
-    assert text_of(pool, copy) == "third"
-
-
-def test_a_clone_of_nothing_leaves_nothing(make_pool: MakePool) -> None:
-    pool, claim, copy = make_pool(), a_claim(), a_claim()
-    pool.create(claim)
-    with pytest.raises(PoolError):
-        pool.clone(claim.volume_id, Snapshot(1, str(uuid.uuid4())), copy, None)
-    with pytest.raises(PoolError, match="demo@node1-2026"):
-        pool.clone_aside("demo@node1-2026", copy, None)
-    assert pool.volume_ids() == [claim.volume_id]
 
 
 def test_nothing_is_counted_before_it_was_asked_for(make_pool: MakePool) -> None:
@@ -374,50 +290,6 @@ def test_nothing_is_counted_before_it_was_asked_for(make_pool: MakePool) -> None
     assert 100_000 <= (pool.used_bytes(claim.volume_id) or 0) < 200_000
 
 
-def test_a_volume_is_not_made_smaller_than_what_it_holds(make_pool: MakePool) -> None:
-    pool, claim, copy = make_pool(), a_claim(), a_claim()
-    pool.create(claim, 10 << 20)
-    full = written(pool, claim, "x" * (5 << 20))
-    with pytest.raises(Refused, match=r"holds 5\.\d MiB, more than the requested 4\.0 MiB"):
-        pool.set_size(claim, 4 << 20)
-    with pytest.raises(StaleEpoch):
-        pool.set_size(Claim(claim.volume_id, 2), None)
-    (pool.writable_path(claim) / "file.txt").write_text("now it is small")
-    with pytest.raises(Refused):
-        pool.restore(claim, full, 4 << 20)
-    with pytest.raises(Refused):
-        pool.clone(claim.volume_id, full, copy, 4 << 20)
-    assert text_of(pool, claim) == "now it is small"
-    assert pool.volume_ids() == [claim.volume_id]
-    pool.set_size(claim, 4 << 20)
-    pool.set_size(claim, None)
-
-
 def test_the_usage_is_told(make_pool: MakePool) -> None:
     usage = make_pool().usage()
     assert 0 <= usage.used_bytes < usage.total_bytes
-
-
-def test_a_record_is_kept_beside_the_data(make_pool: MakePool) -> None:
-    pool, claim = make_pool(), a_claim()
-    assert pool.record(claim.volume_id) is None
-    pool.create(claim)
-    volume = Volume("demo", claim.volume_id, "node1", 1, "2026-01-01", size_bytes=5)
-    pool.keep_record(volume)
-    assert pool.record(claim.volume_id) == volume
-    later = replace(volume, epoch=2, cuts=tuple(Cut(n, n) for n in range(50)))
-    for _ in range(2):
-        pool.keep_record(later)
-        assert pool.record(claim.volume_id) == later
-
-
-def test_only_a_volume_that_nobody_has_written_to_is_dropped(make_pool: MakePool) -> None:
-    pool, empty, written_to, frozen = make_pool(), a_claim(), a_claim(), a_claim()
-    for claim in (empty, written_to, frozen):
-        pool.create(claim)
-    (pool.writable_path(written_to) / "file.txt").write_text("text")
-    pool.take_snapshot(frozen)
-    for claim, is_dropped in ((empty, True), (written_to, False), (frozen, False)):
-        assert pool.drop_if_empty(claim.volume_id, lambda: None) is is_dropped
-    assert sorted(pool.volume_ids()) == sorted([written_to.volume_id, frozen.volume_id])
-    assert text_of(pool, written_to) == "text"

@@ -241,18 +241,6 @@ def test_adopting_puts_what_was_never_saved_aside(make_pool: MakePool) -> None:
     assert text_of(pool, later(claim)) == "first"
 
 
-def test_what_is_put_aside_in_one_second_has_different_references(make_pool: MakePool) -> None:
-    pool = make_pool()
-    for number in range(3):
-        claim, _ = a_volume(pool, f"text {number}")
-        pool.discard(claim.volume_id, "de.mo_-1", "node-1", SURE)
-    asides = pool.asides()
-    assert len({aside.reference for aside in asides}) == 3
-    for aside in asides:
-        assert re.fullmatch(r"[a-zA-Z0-9_.-]+@[a-zA-Z0-9_.-]+", aside.reference)
-    assert [content_of(pool, aside) for aside in asides] == ["text 0", "text 1", "text 2"]
-
-
 def test_a_removed_volume_comes_back_whole(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, taken = a_volume(pool, "first", "second")
@@ -284,17 +272,6 @@ def test_a_removed_replica_is_its_newest_snapshot(make_pool: MakePool) -> None:
     assert replica.snapshots(claim.volume_id) == taken
     with pytest.raises(PoolError):
         replica.readmit(claim)
-
-
-def test_what_is_there_is_not_replaced_by_what_was_removed(make_pool: MakePool) -> None:
-    pool = make_pool()
-    assert not pool.reclaim(a_claim().volume_id, SURE.confirm)
-    claim, _ = a_volume(pool, "removed")
-    pool.discard(claim.volume_id, "demo", "node1", SURE)
-    pool.create(claim)
-    written(pool, claim, "new")
-    assert not pool.reclaim(claim.volume_id, SURE.confirm)
-    assert text_of(pool, claim) == "new"
 
 
 def test_what_arrived_after_the_removal_is_not_taken_for_the_volume(make_pool: MakePool) -> None:

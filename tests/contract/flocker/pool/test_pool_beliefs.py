@@ -117,18 +117,6 @@ def test_an_epoch_that_comes_again_from_an_older_etcd_replaces_nothing(make_pool
     assert not pool.has_writable(claim.volume_id)
 
 
-def test_an_empty_volume_is_freed_only_if_nobody_wants_it(make_pool: MakePool) -> None:
-    mounted: set[str] = set()
-    pool, claim = make_pool(mounted.__contains__), a_claim()
-    pool.create(claim)
-    with pytest.raises(Refused):
-        pool.drop_if_empty(claim.volume_id, refuse)
-    mounted.add(claim.volume_id)
-    with pytest.raises(StillWanted):
-        pool.drop_if_empty(claim.volume_id, SURE.confirm)
-    assert pool.has_writable(claim.volume_id)
-
-
 @pytest.mark.parametrize("taking", ["discard", "put away"])
 def test_etcd_is_asked_while_nobody_else_changes_the_volume(used: Used, taking: str) -> None:
     """So the look is not older than the lock."""

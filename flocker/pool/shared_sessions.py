@@ -1,0 +1,158 @@
+"""The mounts through which containers on this node use volumes of a shared pool.
+
+Each is a client of its own, with a right to one folder. Its address is written down where all
+nodes find it before anybody may use it: whoever takes the volume over has to block it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flocker.base import private
+from flocker.base.errors import PoolError
+from flocker.base.records import Claim
+from flocker.ceph import mount
+from flocker.ceph.monitors import Monitors
+from flocker.ceph.mount import Mounted, Ticket
+
+
+class SessionRecords(Protocol):
+    """The addresses of all nodes' clients of volumes; they outlive every lease."""
+
+    def begin(self, claim: Claim, address: str) -> None:
+        """Record the address of a client, if the volume is still its owner's.
+
+        Raises:
+            StaleEpoch: it has another owner by now.
+        """
+
+    def end(self, claim: Claim, address: str) -> None:
+        """Record that a client will never write again. Safe to repeat."""
+
+    def of(self, claim: Claim) -> list[str]:
+        """The addresses of an owner's clients that are not known to have ended."""
+
+
+@dataclass(frozen=True)
+class SharedStorage:
+    """A file system of Ceph that holds volumes.
+
+    Attributes:
+        conf: Ceph's configuration.
+        filesystem: its name.
+        folder: the absolute path in it below which volumes are.
+    """
+
+    conf: Path
+    filesystem: str
+    folder: str
+
+    def ticket(self, claim: Claim, key: str) -> Ticket:
+        """The right of a volume's owner at an epoch."""
+        return Ticket(self.conf, self.filesystem, self.path_of(claim), identity(claim), key)
+
+    def path_of(self, claim: Claim) -> str:
+        """The folder that this owner mounts, as a path in the file system."""
+        return f"{self.folder.rstrip('/')}/{claim.volume_id}/live.{claim.epoch}"
+
+
+def identity(claim: Claim) -> str:
+    """The name that the storage knows an owner's client by."""
+    return f"client.flocker.{claim.volume_id}.{claim.epoch}"
+
+
+class Sessions:
+    """This node's clients of volumes, one for each; to be called with the volume locked.
+
+    Args:
+        runtime: a folder with a short name on no disk, which outlives the daemon.
+    """
+
+    def __init__(
+        self, storage: SharedStorage, monitors: Monitors, runtime: Path, records: SessionRecords
+    ) -> None:
+        self._storage = storage
+        self._monitors = monitors
+        self._runtime = runtime
+        self._records = records
+        private.make_folder(runtime)
+        self._running = dict(self._found())
+
+    def path(self, claim: Claim) -> Path:
+        """Where the volume is mounted, from now on.
+
+        Raises:
+            StaleEpoch: it has another owner; nothing is mounted.
+            PoolError: Ceph refuses or does not answer.
+        """
+        if claim.volume_id in self._running:
+            known, running = self._running[claim.volume_id]
+            if known == claim and not running.has_ended():
+                return running.mountpoint
+            if not running.has_ended():
+                self.end(claim.volume_id)
+        self._bury(claim)
+        key = self._monitors.authorize(
+            self._storage.filesystem, identity(claim), self._storage.path_of(claim)
+        )
+        mountpoint = self._runtime / claim.volume_id
+        mount.clear(mountpoint)  # of a client that was killed
+        mountpoint.mkdir(mode=private.FOLDER_MODE, exist_ok=True)
+        mounted = mount.mount(self._storage.ticket(claim, key), mountpoint, self._runtime)
+        try:
+            self._records.begin(claim, mounted.address)
+        except Exception:
+            _undo(mounted)
+            raise
+        self._running[claim.volume_id] = (claim, mounted)
+        return mountpoint
+
+    def end(self, volume_id: str) -> None:
+        """Unmount a volume and wait until the storage has all of it. Safe to repeat.
+
+        Raises:
+            PoolError: something uses the mount, or the storage takes nothing.
+        """
+        if volume_id not in self._running:
+            return
+        claim, mounted = self._running[volume_id]
+        mounted.unmount()
+        self._records.end(claim, mounted.address)
+        del self._running[volume_id]
+
+    def stop(self, former: Claim, addresses: Collection[str]) -> None:
+        """Have the storage refuse an earlier owner: new clients of it, and those that run.
+
+        Raises:
+            PoolError: Ceph did not do it; the owner's clients may still write.
+        """
+        self._monitors.forget(identity(former))
+        for address in addresses:
+            self._monitors.block(address)
+
+    def _bury(self, claim: Claim) -> None:
+        """Have the storage forget clients of this owner that were killed.
+
+        It would wait for them for a minute before anybody else gets what they had in use.
+        """
+        for address in self._records.of(claim):
+            self._monitors.block(address)
+            self._records.end(claim, address)
+
+    def _found(self) -> Iterator[tuple[str, tuple[Claim, Mounted]]]:
+        """The clients that outlived an earlier daemon."""
+        for name in mount.identities(self._runtime):
+            _, _, volume_id, epoch = name.split(".")
+            if found := mount.running(name, self._runtime / volume_id, self._runtime):
+                yield volume_id, (Claim(volume_id, int(epoch)), found)
+
+
+def _undo(mounted: Mounted) -> None:
+    """End a client that nobody has used; politely, so that the storage does not wait for it."""
+    try:
+        mounted.unmount()
+    except PoolError:
+        mounted.kill()

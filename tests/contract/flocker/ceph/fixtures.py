@@ -1,0 +1,145 @@
+"""A real Ceph for the tests of this folder, and clients of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.flocker.ceph import debians_rados
+
+debians_rados.load()
+
+from flocker.base.records import Claim  # noqa: E402
+from flocker.ceph.monitors import Monitors  # noqa: E402 - needs the module that was just loaded
+from flocker.ceph.mount import Mounted, Ticket, identities, mount, running  # noqa: E402
+from flocker.pool.shared_pool import SharedPool  # noqa: E402
+from flocker.pool.shared_sessions import Sessions, SharedStorage, identity  # noqa: E402
+from tests.contract.flocker.ceph.small_ceph import (  # noqa: E402
+    FILESYSTEM,
+    NODE,
+    SmallCeph,
+)
+from tests.twins.memory_sessions import MemorySessions  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[SmallCeph]:
+    folder = Path(tempfile.mkdtemp(prefix="flocker-ceph-"))  # short: sockets have their names there
+    small = SmallCeph(folder)
+    try:
+        small.start()
+        yield small
+    finally:
+        small.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def monitors(ceph: SmallCeph) -> Iterator[Monitors]:
+    """As a node asks them."""
+    with Monitors(ceph.conf, NODE, ceph.keyring) as connected:
+        yield connected
+
+
+LONGEST_SECONDS = 90
+
+MountAs = Callable[[Ticket], Mounted]
+
+
+@pytest.fixture
+def mount_as(ceph: SmallCeph, tmp_path: Path) -> Iterator[MountAs]:
+    """Mounts that end with the test; if it hangs in one, the test fails by their end."""
+    made: list[Mounted] = []
+
+    def end() -> None:
+        for each in made:
+            each.kill()
+
+    too_late = threading.Timer(LONGEST_SECONDS, end)
+    too_late.start()
+
+    def mounted(ticket: Ticket) -> Mounted:
+        name = uuid.uuid4().hex[:8]
+        mountpoint = tmp_path / name
+        mountpoint.mkdir()
+        made.append(mount(ticket, mountpoint, ceph.folder / name))
+        return made[-1]
+
+    yield mounted
+    too_late.cancel()
+    end()
+
+
+@pytest.fixture
+def top(ceph: SmallCeph, mount_as: MountAs) -> Path:
+    """The whole file system, as a node has it mounted."""
+    return mount_as(Ticket(ceph.conf, FILESYSTEM, "/", NODE, ceph.node_key)).mountpoint
+
+
+@pytest.fixture
+def volume(top: Path) -> Path:
+    """A folder for a volume, in the node's mount."""
+    made = top / str(uuid.uuid4())
+    made.mkdir()
+    return made
+
+
+class SharedNodes:
+    """Nodes that reach the same volumes on a real Ceph.
+
+    Attributes:
+        monitors: as each of them asks them.
+        records: the addresses of their clients, on which they agree.
+    """
+
+    def __init__(self, ceph: SmallCeph, monitors: Monitors, top: Path) -> None:
+        name = uuid.uuid4().hex[:8]
+        self._ceph = ceph
+        self.monitors = monitors
+        self._root = top / name
+        self._root.mkdir()
+        self._storage = SharedStorage(ceph.conf, FILESYSTEM, f"/{name}")
+        self._runtimes: list[Path] = []
+        self.records = MemorySessions()
+
+    def pool(self, *args: Callable[[str], bool]) -> SharedPool:
+        """The pool of another node."""
+        self._runtimes.append(self._ceph.folder / uuid.uuid4().hex[:8])
+        return self._started(self._runtimes[-1], *args)
+
+    def restarted(self) -> SharedPool:
+        """The pool of the last node, as its next daemon has it."""
+        return self._started(self._runtimes[-1])
+
+    def client_of(self, claim: Claim) -> int:
+        """The process of the last node's client of a volume."""
+        runtime = self._runtimes[-1]
+        found = running(identity(claim), runtime / claim.volume_id, runtime)
+        assert found is not None
+        return found.pid
+
+    def end(self) -> None:
+        for runtime in self._runtimes:
+            for name in identities(runtime):
+                if found := running(name, runtime / name.split(".")[2], runtime):
+                    found.kill()
+
+    def _started(self, runtime: Path, *args: Callable[[str], bool]) -> SharedPool:
+        sessions = Sessions(self._storage, self.monitors, runtime, self.records)
+        return SharedPool(self._root, sessions, *args)
+
+
+@pytest.fixture
+def shared_nodes(ceph: SmallCeph, monitors: Monitors, top: Path) -> Iterator[SharedNodes]:
+    nodes = SharedNodes(ceph, monitors, top)
+    too_late = threading.Timer(LONGEST_SECONDS, nodes.end)
+    too_late.start()
+    yield nodes
+    too_late.cancel()
+    nodes.end()
