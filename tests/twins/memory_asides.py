@@ -42,7 +42,8 @@ class MemoryAsides(MemoryParts):
                 belief.confirm()
             removed = self._volumes.pop(volume_id, None)
             if removed is not None and (removed.snapshots or self.has_writable(volume_id)):
-                content = self._take_live(volume_id) if self.has_writable(volume_id) else None
+                is_writable = self.has_writable(volume_id)
+                content = self._contents.take(volume_id) if is_writable else None
                 self._put_aside(volume_id, volume, node, "removed", content, removed)
 
     def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
@@ -62,13 +63,17 @@ class MemoryAsides(MemoryParts):
             assert entry.volume is not None
             self._volumes[volume_id] = entry.volume
             if entry.content is not None:
-                thaw(entry.content, self._live(volume_id))
+                self._contents.make(volume_id, entry.content)
             return True
 
     def unpack_aside(self, reference: str, folder: Path) -> None:
         """Have a test look into what was put aside."""
+        thaw(self.aside_content(reference), folder)
+
+    def aside_content(self, reference: str) -> bytes:
+        """Have a test look into what was put aside, whatever kind of contents it is."""
         with self._lock:
-            thaw(_newest_of(self._entry(reference)), folder)
+            return _newest_of(self._entry(reference))
 
     def purge_aside(self, reference: str) -> None:
         with self._lock:
@@ -76,13 +81,12 @@ class MemoryAsides(MemoryParts):
 
     def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         with self._lock:
-            live = self._live(volume_id)
-            if self.snapshots(volume_id) or (live.is_dir() and any(live.iterdir())):
+            if self.snapshots(volume_id) or not self._contents.is_empty(volume_id):
                 return False
             self._refuse_if_wanted(volume_id, None)
             confirm()
-            if live.is_dir():
-                live.rmdir()
+            if self.has_writable(volume_id):
+                self._contents.take(volume_id)
             self._volumes.pop(volume_id, None)
             return True
 

@@ -6,6 +6,7 @@ executed late or twice, as when a member that was asked in vain goes on after a 
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import threading
 from base64 import b64decode
@@ -58,6 +59,7 @@ class MemoryEtcd(Members):
         self.before: Callable[[str, Json], None] | None = None
         self.members: list[Json] = []
         self._keys: dict[str, Stored] = {}
+        self._order: list[str] = []  # the keys, sorted
         self._revision = 1
         self._leases: set[int] = set()
         self._ids = itertools.count(1)
@@ -80,7 +82,7 @@ class MemoryEtcd(Members):
                     self.members = [it for it in self.members if it["ID"] != question["ID"]]
                     return {"members": self.members}
                 case _:
-                    if _is_change(question):
+                    if is_change(question):
                         self.executed.append(question)
                     return self.execute(question)
 
@@ -90,7 +92,7 @@ class MemoryEtcd(Members):
             operations = question["success"]
             _check_leases(operations, self._leases)
             is_so = all(self._holds(each) for each in question.get("compare", ()))
-            changes = is_so and _is_change(question)
+            changes = is_so and is_change(question)
             self._revision += changes
             responses = [self._do(each) for each in operations] if is_so else []
             if changes:
@@ -103,7 +105,8 @@ class MemoryEtcd(Members):
         """Delete what is bound to a lease, in one step."""
         with self.changed:
             self._leases.discard(lease)
-            self._keys = {key: it for key, it in self._keys.items() if it.lease != lease}
+            for key in [key for key, it in self._keys.items() if it.lease == lease]:
+                self._delete(key)
             self._revision += 1
             self._state = None
             self.changed.notify_all()
@@ -120,6 +123,7 @@ class MemoryEtcd(Members):
         """Go back to a backup."""
         with self.changed:
             self._keys = dict(backup)
+            self._order = sorted(backup)
             self._revision += 1
             self._leases.clear()
             self._state = None
@@ -148,13 +152,15 @@ class MemoryEtcd(Members):
         match operation:
             case {"request_put": change}:
                 key = _text(change["key"])
+                if key not in self._keys:
+                    bisect.insort(self._order, key)
                 self._keys[key] = Stored(
                     change["key"], change["value"], self._revision, change.get("lease", 0)
                 )
                 return {"response_put": {}}
             case {"request_delete_range": change}:
                 for each in self._range(change):
-                    del self._keys[_text(each.key)]
+                    self._delete(_text(each.key))
                 return {"response_delete_range": {}}
             case {"request_range": wanted}:
                 found = self._range(wanted)
@@ -171,10 +177,18 @@ class MemoryEtcd(Members):
         if "range_end" not in wanted:
             return [self._keys[first]] if first in self._keys else []
         end = _text(wanted["range_end"])
-        return [self._keys[key] for key in sorted(self._keys) if first <= key < end]
+        order = self._order
+        return [
+            self._keys[key]
+            for key in order[bisect.bisect_left(order, first) : bisect.bisect_left(order, end)]
+        ]
+
+    def _delete(self, key: str) -> None:
+        del self._keys[key]
+        del self._order[bisect.bisect_left(self._order, key)]
 
 
-def _is_change(question: Json) -> bool:
+def is_change(question: Json) -> bool:
     return any("request_range" not in each for each in question["success"])
 
 

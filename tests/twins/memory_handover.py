@@ -56,7 +56,7 @@ class MemoryHandover(MemoryParts):
         if found.newest is not None:
             content = known.snapshots[found.newest.number][1]
         if is_writable:
-            live = self._take_live(volume.id)
+            live = self._contents.take(volume.id)
             content = live if found.keeps_live else content
         for snapshot in found.snapshots:
             del known.snapshots[snapshot.number]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,14 +19,7 @@ from flocker.base.errors import (
 )
 from flocker.base.records import Claim, Snapshot, Volume
 from flocker.pool.protocol import Aside
-from tests.twins.memory_content import (
-    archived,
-    frozen,
-    held_bytes,
-    refuse_if_larger,
-    subvolumes,
-    thaw,
-)
+from tests.twins.memory_content import Contents, Folders, refuse_if_larger
 
 
 @dataclass
@@ -46,15 +38,21 @@ class Entry:
     """A copy put aside."""
 
     aside: Aside
-    content: bytes | None  # of the directory, as a tar file
+    content: bytes | None  # of the writable copy
     volume: StoredVolume | None  # of a removed one
 
 
 class MemoryParts:
-    """The directories, the snapshots and the trash of one pool; memory_pool.py makes it of them."""
+    """The copies, the snapshots and the trash of one pool; memory_pool.py makes it of them."""
 
-    def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        is_mounted: Callable[[str], bool] = lambda _: False,
+        contents: Contents | None = None,
+    ) -> None:
         self.root = root
+        self._contents = contents or Folders(root)
         self._is_mounted = is_mounted
         self._lock = threading.RLock()
         self._volumes: dict[str, StoredVolume] = {}
@@ -76,10 +74,10 @@ class MemoryParts:
             raise StaleEpoch(f"volume {claim.volume_id} is at another epoch")
         if not self.has_writable(claim.volume_id):
             raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
-        return self._live(claim.volume_id)
+        return self._contents.path(claim.volume_id)
 
     def has_writable(self, volume_id: str) -> bool:
-        return self._live(volume_id).is_dir()
+        return self._contents.is_there(volume_id)
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         with self._lock:
@@ -113,9 +111,6 @@ class MemoryParts:
     def _volume(self, volume_id: str) -> StoredVolume:
         return self._volumes.get(volume_id, StoredVolume())
 
-    def _live(self, volume_id: str) -> Path:
-        return self.root / volume_id / "live"
-
     def _content(self, volume_id: str, number: int) -> tuple[Snapshot, bytes]:
         try:
             return self._volume(volume_id).snapshots[number]
@@ -136,10 +131,10 @@ class MemoryParts:
 
     def _holders(self, volume_id: str) -> list[Snapshot]:
         """The snapshots that hold all of the writable copy."""
-        return [] if subvolumes(self._live(volume_id)) else self._alike(volume_id)
+        return [] if self._contents.subvolumes(volume_id) else self._alike(volume_id)
 
     def _alike(self, volume_id: str) -> list[Snapshot]:
-        now = frozen(self._live(volume_id))
+        now = self._contents.frozen(volume_id)
         volume = self._volume(volume_id)
         return [each for each in volume.known() if volume.snapshots[each.number][1] == now]
 
@@ -147,27 +142,20 @@ class MemoryParts:
         self._add()
         if self.has_writable(claim.volume_id) or self.snapshots(claim.volume_id):
             raise PoolError(f"volume {claim.volume_id} is here already")
-        if content is None:
-            self._live(claim.volume_id).mkdir(parents=True)
-        else:
-            refuse_if_larger(held_bytes(content), size_bytes)
-            thaw(content, self._live(claim.volume_id))
+        if content is not None:
+            refuse_if_larger(self._contents.held_bytes(content), size_bytes)
+        self._contents.make(claim.volume_id, content)
         self._volumes[claim.volume_id] = StoredVolume(claim.epoch)
 
     def _replace_live(self, volume_id: str, snapshot: Snapshot, why: str) -> None:
         content = self._find(volume_id, snapshot)
         if self.has_writable(volume_id):
             if self._holders(volume_id):
-                shutil.rmtree(self._live(volume_id))
+                self._contents.take(volume_id)
             else:
-                node = os.uname().nodename
-                self._put_aside(volume_id, volume_id, node, why, self._take_live(volume_id), None)
-        thaw(content, self._live(volume_id))
-
-    def _take_live(self, volume_id: str) -> bytes:
-        content = archived(self._live(volume_id))
-        shutil.rmtree(self._live(volume_id))
-        return content
+                taken, node = self._contents.take(volume_id), os.uname().nodename
+                self._put_aside(volume_id, volume_id, node, why, taken, None)
+        self._contents.make(volume_id, content)
 
     def _put_aside(
         self,

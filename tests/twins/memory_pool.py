@@ -1,6 +1,7 @@
 """A Pool in memory, for tests only: the same promises, the same contract suite.
 
-A volume is a real directory, so that what reads and writes it is the same.
+A volume is a real directory, so that what reads and writes it is the same, unless a test has
+another kind of `Contents`.
 The size of a volume is known, but no write is ever stopped. A folder whose name
 ends with `.subvolume` counts as a subvolume inside the volume.
 

@@ -7,12 +7,7 @@ from collections.abc import Collection
 
 from flocker.base.errors import LeavesBehind
 from flocker.base.records import Claim, Snapshot
-from tests.twins.memory_content import (
-    frozen,
-    held_bytes,
-    refuse_if_larger,
-    subvolumes,
-)
+from tests.twins.memory_content import refuse_if_larger
 from tests.twins.memory_parts import MemoryParts
 
 
@@ -22,7 +17,8 @@ class MemorySnapshots(MemoryParts):
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         self._change()
         with self._lock:
-            inside = subvolumes(self.writable_path(claim))
+            self.writable_path(claim)
+            inside = self._contents.subvolumes(claim.volume_id)
             if is_whole and inside:
                 raise LeavesBehind(inside)
             volume = self._volumes[claim.volume_id]
@@ -31,14 +27,15 @@ class MemorySnapshots(MemoryParts):
                 return volume.known()[-1]
             number = max(volume.snapshots, default=0) + 1
             snapshot = Snapshot(number, str(uuid.uuid4()), claim.epoch)
-            volume.snapshots[number] = (snapshot, frozen(self._live(claim.volume_id)))
+            volume.snapshots[number] = (snapshot, self._contents.frozen(claim.volume_id))
             return snapshot
 
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
         self._change()
         with self._lock:
             self.writable_path(claim)
-            refuse_if_larger(held_bytes(self._find(claim.volume_id, snapshot)), size_bytes)
+            held_bytes = self._contents.held_bytes(self._find(claim.volume_id, snapshot))
+            refuse_if_larger(held_bytes, size_bytes)
             self._replace_live(claim.volume_id, snapshot, "restored")
 
     def clone(
@@ -46,6 +43,11 @@ class MemorySnapshots(MemoryParts):
     ) -> None:
         with self._lock:
             self._make(claim, self._find(source_id, snapshot), size_bytes)
+
+    def snapshot_content(self, volume_id: str, number: int) -> bytes:
+        """Have a test look into a snapshot."""
+        with self._lock:
+            return self._content(volume_id, number)[1]
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
         with self._lock:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from flocker.base.errors import LeavesBehind
 from flocker.base.records import Claim, Volume
-from tests.twins.memory_content import (
-    frozen,
-    held_bytes,
-    refuse_if_larger,
-    subvolumes,
-)
+from tests.twins.memory_content import refuse_if_larger
 from tests.twins.memory_parts import MemoryParts
 
 
@@ -28,21 +23,24 @@ class MemoryVolumes(MemoryParts):
             return sorted(self._volumes)
 
     def problem(self, volume_id: str) -> str | None:
-        inside = subvolumes(self._live(volume_id))
+        inside = self._contents.subvolumes(volume_id)
         return str(LeavesBehind(inside)) if inside else None
 
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
         with self._lock:
-            refuse_if_larger(held_bytes(frozen(self.writable_path(claim))), size_bytes)
+            self.writable_path(claim)
+            refuse_if_larger(self._held_bytes(claim.volume_id), size_bytes)
 
     def used_bytes(self, volume_id: str) -> int | None:
         with self._lock:
             if not self._counts:
                 return None
             if self.has_writable(volume_id):
-                return held_bytes(frozen(self._live(volume_id)))
+                return self._held_bytes(volume_id)
             known = self.snapshots(volume_id)
-            return held_bytes(self._content(volume_id, known[-1].number)[1]) if known else None
+            if not known:
+                return None
+            return self._contents.held_bytes(self._content(volume_id, known[-1].number)[1])
 
     def contain(self, claim: Claim) -> None:
         self.writable_path(claim)
@@ -57,3 +55,6 @@ class MemoryVolumes(MemoryParts):
 
     def record(self, volume_id: str) -> Volume | None:
         return self._records.get(volume_id)
+
+    def _held_bytes(self, volume_id: str) -> int:
+        return self._contents.held_bytes(self._contents.frozen(volume_id))
