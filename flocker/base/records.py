@@ -31,16 +31,26 @@ class Record:
     unknown: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        own = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
-        return {**own.pop("unknown"), **own}
+        own = {name: _plain(getattr(self, name)) for name in _names(type(self))}
+        return {**self.unknown, **own}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read a record; what an older version did not write has its default."""
-        names = {each.name for each in fields(cls)} - {"unknown"}
-        known = {name: value[name] for name in value if name in names}
+        names = _names(cls)
+        known = {name: value[name] for name in names if name in value}
         unknown = {name: value[name] for name in value if name not in names}
         return cls(**known, unknown=unknown)
+
+
+_NAMES: dict[type[Record], tuple[str, ...]] = {}
+
+
+def _names(kind: type[Record]) -> tuple[str, ...]:
+    """The fields that a kind of record knows; dataclasses would collect them anew each time."""
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(each.name for each in fields(kind) if each.name != "unknown")
+    return _NAMES[kind]
 
 
 def _plain(value: Any) -> Any:
