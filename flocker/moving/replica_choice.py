@@ -12,6 +12,7 @@ from flocker.base.records import ClusterState, Copy, Volume
 from flocker.moving.succession import copies_to_go_on_from
 
 CURRENT_WITHIN = timedelta(seconds=10)
+AHEAD = timedelta(minutes=1)  # clocks that differ less count as agreeing, see node/observed.py
 
 
 def newest_copy(volume: Volume, state: ClusterState) -> Copy | None:
@@ -46,9 +47,21 @@ def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
     The newest one holds all there was when the owner last looked at the volume.
     """
     look = state.looks.get(volume.owner)
+    taken_at = volume.created_at if _is_of_the_future(volume, copy, state) else copy.taken_at
     if look is None or not _is_newest(volume, copy, state):
-        return copy.taken_at
-    return max(look.covers(volume), copy.taken_at)
+        return taken_at
+    return max(look.covers(volume), taken_at)
+
+
+def _is_of_the_future(volume: Volume, copy: Copy, state: ClusterState) -> bool:
+    """Tell whether a copy was taken while a clock was ahead, which has been set back since.
+
+    Its time would promise writes that are still to come.
+    """
+    seen = state.seen.get(volume.owner)
+    if seen is None or copy.taken_at <= seen:
+        return False
+    return datetime.fromisoformat(copy.taken_at) - datetime.fromisoformat(seen) > AHEAD
 
 
 def owner_lost(volume: Volume, state: ClusterState) -> OwnerLost:

@@ -173,6 +173,24 @@ def test_how_complete_a_copy_is() -> None:
     assert complete_until(unpublished, mine, state) == "2026-01-02T10:00:00"
 
 
+def test_a_copy_that_was_taken_while_a_clock_was_ahead_promises_nothing_of_the_future() -> None:
+    """The owner's clock was two hours ahead then, and has been set back since."""
+    volume = Volume("demo", "id", "node1", 1, "2026-01-01T00:00:00")
+    old, last = (Snapshot(number, f"i{number}") for number in (1, 2))
+    published = Copy("id", "node1", last, "2026-01-02T13:59:00")
+    mine = Copy("id", "node2", last, "2026-01-02T13:59:00")
+    behind = Copy("id", "node3", old, "2026-01-02T13:58:00")
+    state = ClusterState(
+        seen={"node1": "2026-01-02T12:00:00"},
+        looks={"node1": Look("node1", "2026-01-02T11:59:58")},
+        copies={"id": {copy.node: copy for copy in (published, mine, behind)}},
+    )
+    assert complete_until(volume, mine, state) == "2026-01-02T11:59:58"
+    assert complete_until(volume, behind, state) == "2026-01-01T00:00:00"
+    just_taken = replace(mine, taken_at="2026-01-02T12:00:02")  # and its owner not heard of since
+    assert complete_until(volume, just_taken, state) == "2026-01-02T12:00:02"
+
+
 @pytest.mark.parametrize(
     ("looked_at", "expected"), [("2026-01-02T11:59:51", True), ("2026-01-02T11:59:49", False)]
 )
