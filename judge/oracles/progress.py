@@ -18,7 +18,7 @@ class Progress(Oracle):
     def __init__(self, begin: Begin) -> None:
         super().__init__(begin)
         self._pending: dict[int, Asked] = {}
-        self._is_calm = False
+        self._calm_since: Seconds | None = None
         self._refused: dict[Same, Seconds] = {}  # since when
 
     def handlers(self) -> Handlers:
@@ -29,21 +29,22 @@ class Progress(Oracle):
             End: self._end,
         }
 
-    def _calm(self, _: FaultsOver) -> None:
-        self._is_calm = True
+    def _calm(self, event: FaultsOver) -> None:
+        self._calm_since = event.at
 
     def _asked(self, event: Asked) -> None:
         self._pending[event.call] = event
 
     def _answered(self, event: Answered) -> None:
         asked = self._pending.pop(event.call, None)
-        if asked is None or not self._is_calm:
+        if asked is None or self._calm_since is None:
             return
         same: Same = (asked.action, asked.node, asked.volume, asked.detail)
         if event.outcome is Outcome.DONE:
             self._refused.pop(same, None)
             return
-        since = self._refused.setdefault(same, asked.at)
+        # What was asked before may have waited for the faults to end.
+        since = self._refused.setdefault(same, max(asked.at, self._calm_since))
         if event.at - since > self.begin.promises.stuck:
             self._stuck(asked, event.at, f"{event.outcome} since {since:.3f} s: {event.message}")
             self._refused[same] = event.at  # said again only after as long
