@@ -86,7 +86,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     machine.mirror.start(stopping)
     parts = build(config, ports, _own_report(machine), Clocks())
     pulse = Pulse()
-    _start(config, machine, ports, parts, stopping, pulse)
+    start_parts(config, machine, ports, parts, stopping, pulse)
     watching = Watching(
         parts.services.operations.overview,
         care=machine.care,
@@ -140,7 +140,7 @@ def _own_report(machine: Machine) -> OwnReport:
     )
 
 
-def _start(
+def start_parts(
     config: Config,
     machine: Machine,
     ports: Ports,
@@ -148,6 +148,7 @@ def _start(
     stopping: threading.Event,
     pulse: Pulse,
 ) -> None:
+    """Have all parts work in the background until `stopping` is set."""
     housekeeper = Housekeeper(
         parts.context,
         engine=machine.engine,

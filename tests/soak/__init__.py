@@ -1,1 +1,1 @@
-"""The daemon's own threads on three twin nodes, under random work and random faults."""
+"""Random work and random faults on three real nodes."""

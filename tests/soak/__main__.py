@@ -1,5 +1,5 @@
-"""`python -m tests.soak --minutes 30 --seed 1`: random work and faults on three twin nodes;
-with `--nodes` on real ones."""
+"""`python -m tests.soak --minutes 30 --seed 1`: random work and faults on the nodes, which are
+brought up."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from acceptance.cluster.made import NotOurs
 from acceptance.machines.protocol import NodesNotUp
 from acceptance.nodes.access import NodeAway
 from host.problem import Problem
-from tests.soak import run as on_twins
-from tests.soak.on_nodes import run as on_nodes
+from tests.soak.on_nodes.run import soak
 
 
 def main() -> int:
     """Exit status 0: nothing was lost or stuck; 1: something was; 2: usage."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--nodes", action="store_true", help="on the nodes, which are brought up")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1, help="of what is done and what goes wrong")
     asked = parser.parse_args()
-    soak = on_nodes.soak if asked.nodes else on_twins.soak
     try:
         outcome = soak(asked.minutes * 60, asked.seed)
     except (NodesNotUp, NodeAway, NotOurs, Problem) as error:

@@ -1,4 +1,4 @@
-"""People who ask things of nodes at random, of twins and of real ones alike."""
+"""People who ask things of nodes at random."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from random import Random
 from typing import Protocol
 
 from flocker.base.errors import FlockerError
-from tests.soak.lines import seeded
-from tests.unit.flocker.wires import PowerCut
+from judge.chance import seeded
 
 
 class Operated(Protocol):
@@ -117,7 +116,7 @@ class People:
             outcome = "done"
             try:
                 work.do(node, volume)
-            except (FlockerError, PowerCut):
+            except FlockerError:
                 outcome = "refused"
             except BaseException as error:  # nobody else would see it
                 self.defects.append(error)
@@ -134,7 +133,7 @@ class People:
 def _move(nodes: Operated, node: str, volume: str) -> None:
     for other in nodes.names:
         if other != node:
-            with suppress(FlockerError, PowerCut):
+            with suppress(FlockerError):
                 nodes.end_container(other, volume)
     nodes.run_container(node, volume)
 

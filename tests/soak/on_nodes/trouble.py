@@ -13,7 +13,7 @@ from random import Random
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.faults import Faults
 from acceptance.nodes.node import Node
-from tests.soak.lines import seeded
+from judge.chance import seeded
 
 CALM_SECONDS = (3.0, 12.0)
 FAULT_SECONDS = (3.0, 30.0)  # a lease is 15 s, and is taken over within 30 s

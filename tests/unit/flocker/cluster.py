@@ -193,7 +193,7 @@ class Machine:
         self.clock = 0.0  # seconds since its kernel was booted
         self.lived = 0.0  # seconds that a test has let pass on it, for the retentions
         self.uptime = 1e6  # seconds since it was started, for the failover
-        self.containers = self.new_containers()
+        self.containers = Containers()
         self.cluster = cluster
         self.hardware = hardware
         self.etcd = Etcd(cluster.ownership)
@@ -259,7 +259,7 @@ class Machine:
             join_seconds=0,
             clock=lambda: self.clock,
         )
-        self.guard = self.new_guard()
+        self.guard = WatchfulGuard(self.use, self.cluster.ownership.state)
         return Ports(
             self.membership,
             self.mirror,
@@ -269,14 +269,6 @@ class Machine:
             self.containers,
             self.guard,
         )
-
-    def new_containers(self) -> Containers:
-        """An engine without containers."""
-        return Containers()
-
-    def new_guard(self) -> Any:
-        """The daemon's side of a fence."""
-        return WatchfulGuard(self.use, self.cluster.ownership.state)
 
     def new_pool(self) -> MemoryPool:
         """An empty disk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from flocker.base.errors import ControlPlaneAway, FlockerError, OwnerAway, PoolError
 from flocker.base.records import Claim, ClusterState, Volume
@@ -114,17 +114,10 @@ def _volume_id(subject: object) -> str:
     return ""
 
 
-class Calls(Protocol):
-    """What calls go through."""
-
-    def call(self, target: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call a function of "ownership", "peers" or "pool", or fail as that may."""
-
-
 class Wired:
     """Passes calls on to a part of the node, by its wire."""
 
-    def __init__(self, target: str, part: Any, wire: Calls) -> None:
+    def __init__(self, target: str, part: Any, wire: Wire) -> None:
         self._target = target
         self._part = part
         self._wire = wire

@@ -6,7 +6,7 @@ from collections import Counter
 
 from acceptance.base.waiting import eventually
 from flocker.base.errors import Refused
-from tests.soak.lines import seeded
+from judge.chance import seeded
 from tests.soak.people import People, Work, everyday
 
 NAMES = ["node1", "node2", "node3"]

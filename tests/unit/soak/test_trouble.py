@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from acceptance.base.waiting import eventually
-from tests.soak.lines import seeded
+from judge.chance import seeded
 from tests.soak.on_nodes import trouble
 from tests.soak.on_nodes.trouble import MOMENTS, STATES, Trouble, drawn
 from tests.unit.acceptance.cluster.test_faults import Nodes

@@ -1,0 +1,69 @@
+"""`python -m tests.simulated --hours 1 --seed 1`: random work and faults on simulated nodes.
+
+Each hour is a simulation with a seed of its own, in a process of its own. One that is not valid is
+simulated again with fewer clients, fewer faults or less time, for as long as it fails in the same
+way. Histories and their pages are kept in build/judge, those of smaller ones in build/shrunk. The
+exit status is that of `python -m judge`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from judge.__main__ import STATUS
+from judge.verdict import Judgement, Verdict, worst
+from tests.simulated.plan import Plan, planned, shrunk
+from tests.simulated.takeover import HASH_SEED
+
+BUILD = Path("build")
+SHRUNK = BUILD / "shrunk"
+HOUR_SECONDS = 3600.0
+
+
+def main() -> int:
+    """Simulate, say how it went on the standard error, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulated", description=__doc__)
+    parser.add_argument("--hours", type=float, default=1, help="simulated")
+    parser.add_argument("--seed", type=int, default=1, help="of the first hour")
+    asked = parser.parse_args()
+    verdicts: list[Verdict] = []
+    seconds, seed = asked.hours * HOUR_SECONDS, asked.seed
+    while seconds > 0:
+        verdicts.append(_simulate_hour(planned(seed, min(seconds, HOUR_SECONDS))))
+        seconds, seed = seconds - HOUR_SECONDS, seed + 1
+    return STATUS[worst(verdicts)]
+
+
+def _simulate_hour(plan: Plan) -> Verdict:
+    began = time.monotonic()
+    judgement = simulate(plan, BUILD)
+    _tell(f"seed {plan.seed}: {judgement.verdict}: {judgement.reason}", began)
+    if judgement.verdict is not Verdict.VALID:
+        small = shrunk(plan, judgement, lambda smaller: simulate(smaller, SHRUNK))
+        reason = simulate(small, SHRUNK).reason  # once more: what is kept is of the last one
+        _tell(f"it fails as well with {small.model_dump_json()}: {reason}", began)
+    return judgement.verdict
+
+
+def simulate(plan: Plan, build: Path) -> Judgement:
+    """Run a plan in a process of its own, and keep its history below `build`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulated.one", plan.model_dump_json(), str(build)],
+        env={**os.environ, "PYTHONHASHSEED": HASH_SEED},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Judgement.model_validate_json(done.stdout)
+
+
+def _tell(what: str, began: float) -> None:
+    print(f"{what} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

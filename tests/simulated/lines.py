@@ -1,0 +1,82 @@
+"""The writable copies of a simulated disk: each holds the lines that writers have appended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from judge.clients.cluster import Content
+from judge.history import Segment
+
+
+class Lines:
+    """`tests.twins.memory_content.Contents` without files: nothing but lines is ever written."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._copies: dict[str, WritableCopy] = {}
+
+    def copy(self, volume_id: str) -> WritableCopy:
+        """What a container has mounted. It stays that very copy, wherever that is put."""
+        return self._copies[volume_id]
+
+    def path(self, volume_id: str) -> Path:
+        return self._root / volume_id / "live"
+
+    def is_there(self, volume_id: str) -> bool:
+        return volume_id in self._copies
+
+    def is_empty(self, volume_id: str) -> bool:
+        return not self.is_there(volume_id) or not self.frozen(volume_id)
+
+    def subvolumes(self, volume_id: str) -> list[str]:  # noqa: ARG002 - nobody makes one
+        return []
+
+    def make(self, volume_id: str, content: bytes | None) -> None:
+        assert volume_id not in self._copies
+        self._copies[volume_id] = WritableCopy(content or b"")
+
+    def frozen(self, volume_id: str) -> bytes:
+        return self._copies[volume_id].content()
+
+    def take(self, volume_id: str) -> bytes:
+        return self._copies.pop(volume_id).content()
+
+    def held_bytes(self, content: bytes) -> int:
+        return len(content)
+
+
+class WritableCopy:
+    """The one file of a volume. Its content is the same object until something is written."""
+
+    def __init__(self, content: bytes) -> None:
+        self._parts = [content]
+
+    def append(self, line: bytes) -> None:
+        self._parts.append(line)
+
+    def content(self) -> bytes:
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0]
+
+
+def line(run: str, sequence: int) -> bytes:
+    """What a writer appends."""
+    return f"{run} {sequence}\n".encode()
+
+
+def parse(content: bytes) -> Content:
+    """The lines in a content, as the history tells of them."""
+    seen: list[Segment] = []
+    run, first, last = "", 0, 0
+    for each in content.decode().splitlines():
+        of, _, number = each.rpartition(" ")
+        if of == run and int(number) == last + 1:
+            last += 1
+            continue
+        if run:
+            seen.append(Segment(run=run, first=first, last=last))
+        run, first, last = of, int(number), int(number)
+    if run:
+        seen.append(Segment(run=run, first=first, last=last))
+    return Content(seen=tuple(seen))

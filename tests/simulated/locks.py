@@ -1,0 +1,143 @@
+"""Locks for the tasks of a simulation."""
+
+from __future__ import annotations
+
+import _thread
+from types import TracebackType
+
+from tests.simulated import scheduler as simulation
+from tests.simulated.scheduler import Stuck
+from tests.simulated.tasks import Task
+
+
+def get_ident() -> int:
+    running = simulation.current_or_none()
+    task = running.current if running is not None else None
+    return _thread.get_ident() if task is None else task.number
+
+
+class Lock:
+    """Waiting tasks are woken when it is free, and the first that goes on takes it."""
+
+    __slots__ = ("_is_locked", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_locked = False
+        self._waiting: list[Task] = []
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if not self._is_locked:
+            self._take()
+            return True
+        if not blocking:
+            return False
+        return self._wait(None if timeout < 0 else timeout)
+
+    def release(self) -> None:
+        if not self._is_locked:
+            raise RuntimeError("release unlocked lock")
+        self._is_locked = False
+        running = simulation.current_or_none()
+        if running is None:
+            return
+        if self._waiting:
+            running.wake(self._waiting.pop(running.choose(len(self._waiting))))
+        if (task := running.current) is not None:
+            task.locks -= 1
+            if task.locks <= 0:
+                running.give_way()
+
+    def locked(self) -> bool:
+        return self._is_locked
+
+    def _at_fork_reinit(self) -> None:
+        self._is_locked = False
+
+    def _take(self) -> None:
+        self._is_locked = True
+        running = simulation.current_or_none()
+        if running is not None and running.current is not None:
+            running.current.locks += 1
+
+    def _wait(self, seconds: float | None) -> bool:
+        running = simulation.current()
+        until = None if seconds is None else running.now + seconds
+        task = running.current
+        if task is None:
+            raise Stuck("the simulation itself would wait for a lock")
+        while self._is_locked:
+            left = None if until is None else until - running.now
+            if left is not None and left <= 0:
+                return False
+            self._waiting.append(task)
+            try:
+                running.wait(left)
+            finally:
+                if task in self._waiting:
+                    self._waiting.remove(task)
+        self._take()
+        return True
+
+    __enter__ = acquire
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class RLock:
+    """A lock that its task may take again."""
+
+    __slots__ = ("_count", "_lock", "_owner")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._owner: int | None = None
+        self._count = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = get_ident()
+        if self._owner == me:
+            self._count += 1
+            return True
+        if not self._lock.acquire(blocking, timeout):
+            return False
+        self._owner, self._count = me, 1
+        return True
+
+    def release(self) -> None:
+        if self._owner != get_ident():
+            raise RuntimeError("cannot release un-acquired lock")
+        self._count -= 1
+        if not self._count:
+            self._owner = None
+            self._lock.release()
+
+    __enter__ = acquire
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    # For threading.Condition
+
+    def _release_save(self) -> tuple[int, int | None]:
+        state = self._count, self._owner
+        self._count, self._owner = 0, None
+        self._lock.release()
+        return state
+
+    def _acquire_restore(self, state: tuple[int, int | None]) -> None:
+        self._lock.acquire()
+        self._count, self._owner = state
+
+    def _is_owned(self) -> bool:
+        return self._owner == get_ident()

@@ -1,0 +1,52 @@
+"""Puts simulated threads, clocks and chance in the place of Python's own.
+
+To be called before anything of the driver is imported, in a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import os
+import queue
+import threading
+import time
+from random import Random
+
+from tests.simulated import clocks, locks, threads
+
+# The PYTHONHASHSEED of a process that simulates: the order of sets of text follows from it.
+HASH_SEED = "0"
+
+
+def take_over() -> None:
+    """Replace all that differs between two runs."""
+    assert os.environ.get("PYTHONHASHSEED") == HASH_SEED
+    for name, part in {
+        "Lock": locks.Lock,
+        "_allocate_lock": locks.Lock,
+        "RLock": locks.RLock,
+        "Thread": threads.Thread,
+        "Timer": threads.Timer,
+        "local": threads.Local,
+        "get_ident": locks.get_ident,
+        "get_native_id": locks.get_ident,
+        "current_thread": threads.current_thread,
+        "_time": clocks.boottime,
+    }.items():
+        setattr(threading, name, part)
+    queue.SimpleQueue = threads.SimpleQueue  # type: ignore[assignment, misc]
+    queue.time = clocks.boottime  # type: ignore[attr-defined]
+    time.monotonic = clocks.boottime
+    time.time = clocks.wall
+    time.sleep = clocks.sleep
+    time.clock_gettime = clocks.clock_gettime
+    time.clock_gettime_ns = clocks.clock_gettime_ns
+    datetime.datetime = clocks.Datetime  # type: ignore[misc]
+    gc.disable()  # the scheduler says when: what it calls must not run at any moment
+
+
+def seed_chance(seed: int) -> None:
+    """Have what is random on a machine, such as new ids, come from the seed."""
+    random = Random(f"machine {seed}")  # noqa: S311 - nothing is kept secret with it
+    os.urandom = random.randbytes

@@ -1,0 +1,66 @@
+"""A simulation follows from its seed alone, in whatever process it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from judge.verdict import Finding, Judgement, Verdict
+from tests.simulated import faults
+from tests.simulated.__main__ import simulate
+from tests.simulated.plan import DISK_REPLACED, FAULTS, Plan, planned, shrunk
+
+MINUTE = 60.0
+
+
+def bytes_of(seed: int, build: Path) -> bytes:
+    judgement = simulate(planned(seed, MINUTE), build)
+    assert judgement.verdict is Verdict.VALID, judgement.reason
+    assert judgement.lines > 0
+    return (build / "judge" / f"simulation-{seed}" / "history.jsonl").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others(tmp_path: Path) -> None:
+    """Each is a minute of simulation in a process of its own, and valid."""
+    first = bytes_of(1, tmp_path / "first")
+    assert first == bytes_of(1, tmp_path / "again")
+    assert first != bytes_of(2, tmp_path / "other")
+
+
+def judged(verdict: Verdict, oracle: str = "one writer") -> Judgement:
+    found = Finding(verdict=verdict, oracle=oracle, at=100, reason="it is so")
+    return Judgement(
+        verdict=verdict, seed=1, driver="d", machine="m", seconds=1, lines=1, faults=1,
+        promotions=0, requests={}, findings=() if verdict is Verdict.VALID else (found,),
+    )  # fmt: skip
+
+
+def test_a_failure_is_shrunk_to_what_it_needs() -> None:
+    """It needs two clients and one kind of fault."""
+
+    def fails(plan: Plan) -> Judgement:
+        is_enough = plan.clients >= 2 and "suspended" in plan.faults
+        return judged(Verdict.VIOLATION if is_enough else Verdict.VALID)
+
+    plan = planned(1, 3600)
+    small = shrunk(plan, judged(Verdict.VIOLATION), fails)
+    assert small.faults == ("suspended",)
+    assert (small.clients, small.faults_at_once) == (2, 1)
+    assert small.seconds < 60
+
+
+def test_a_plan_that_fails_in_another_way_is_no_smaller_one() -> None:
+    plan = planned(1, 3600)
+    other = judged(Verdict.VIOLATION, "leaks")
+    assert shrunk(plan, judged(Verdict.VIOLATION), lambda _: other) == plan
+
+
+def test_some_plans_have_disks_replaced_and_then_no_volume_without_replicas() -> None:
+    plans = [planned(seed, MINUTE) for seed in range(30)]
+    for plan in plans:
+        names = [volume.name for volume in plan.volumes]
+        assert ("fourth" in names) is (DISK_REPLACED not in plan.faults)
+    assert 3 < sum(plan.loses_disks for plan in plans) < 27
+
+
+def test_the_faults_of_plans_are_those_there_are() -> None:
+    assert {fault.name for fault in faults.FAULTS} == set(FAULTS)
