@@ -15,7 +15,6 @@ from flocker.consensus.keyspace import (
     snapshot_key,
     volume_key,
 )
-from flocker.consensus.ownership import is_news
 from flocker.consensus.transactions import (
     COPIES_AT_ONCE,
     Transactions,
@@ -119,3 +118,21 @@ class CopyRecords(Transactions):
                 return  # nothing is told of a volume that was purged
             if self._commit([record, left, told], [again(its)], event):
                 return
+
+
+def is_news(volume: Volume, copy: Copy, recorded: Volume | None, held: Copy | None) -> bool:
+    """Tell whether a copy is to be recorded.
+
+    It is not, when the volume was removed or has had another owner since it was looked at. It is
+    not either, when the node is known to hold a later part of it: a slow call tells of the past.
+
+    Args:
+        volume: its record as it was when the copy was looked at.
+        recorded: its record now.
+        held: what the node is known to hold now.
+    """
+    if recorded is None or (recorded.id, recorded.epoch) != (volume.id, volume.epoch):
+        return False
+    if held is None or not recorded.includes(held.snapshot):
+        return True
+    return copy != held and copy.snapshot.number >= held.snapshot.number

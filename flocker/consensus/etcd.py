@@ -10,10 +10,11 @@ from flocker.consensus.copy_records import CopyRecords
 from flocker.consensus.etcd_wire import Members
 from flocker.consensus.move_records import MoveRecords
 from flocker.consensus.node_records import NodeRecords
+from flocker.consensus.session_records import SessionRecords
 from flocker.consensus.volume_records import VolumeRecords
 
 
-class EtcdOwnership(VolumeRecords, MoveRecords, CopyRecords, NodeRecords):
+class EtcdOwnership(VolumeRecords, MoveRecords, CopyRecords, SessionRecords, NodeRecords):
     """Ownership as one node sees it, through any of `endpoints` that answers.
 
     Args:

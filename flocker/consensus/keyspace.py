@@ -12,6 +12,7 @@
     refused/<serial>      node, at         for good: etcd lets in nobody of that authority
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<epoch>-<n>   a NamedSnapshot   until purged
+    sessions/<id>/<epoch> addresses        until ended or purged; not part of a ClusterState
     removed/<id>          a Removed        until undeleted or purged
     history/<id>/...      an Event         until purged; not part of a ClusterState
     creations             the last one     for good; not part of a ClusterState
@@ -26,6 +27,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flocker.base.records import (
+    Claim,
     ClusterState,
     Copy,
     Event,
@@ -86,6 +88,15 @@ def copy_key(volume_id: str, node: str) -> str:
 def snapshot_key(volume_id: str, snapshot: Snapshot) -> str:
     """With the epoch: after a promotion numbers come again."""
     return f"snapshots/{volume_id}/{snapshot.epoch}-{snapshot.number}"
+
+
+def session_key(claim: Claim) -> str:
+    return f"{sessions_of(claim.volume_id)}{claim.epoch}"
+
+
+def sessions_of(volume_id: str) -> str:
+    """The beginning of the keys of a volume's sessions."""
+    return f"sessions/{volume_id}/"
 
 
 # Each creation changes it, so that none is made that was asked for before another one.

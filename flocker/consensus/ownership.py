@@ -15,6 +15,7 @@ from typing import Protocol
 
 from flocker.base.errors import VolumeNotFound
 from flocker.base.records import (
+    Claim,
     ClusterState,
     Copy,
     Event,
@@ -179,8 +180,8 @@ class AgreedCopies(Protocol):
     def publish(self, told: Sequence[tuple[Volume, Copy]], look: Look | None = None) -> None:
         """Record which snapshots a node holds of volumes, and how it knows. Safe to repeat.
 
-        Each only if it is news (see `is_news`), whenever that is executed and how often; so one
-        that is not news is passed over, and the others are recorded. The look is
+        Each only if it is news (see copy_records.is_news), whenever that is executed and how
+        often; so one that is not news is passed over, and the others are recorded. The look is
         recorded with the last of them.
 
         Args:
@@ -241,7 +242,27 @@ class AgreedNodes(Protocol):
         """The number of members that vote; without a majority of them nothing can be agreed."""
 
 
-class Ownership(AgreedVolumes, AgreedMoves, AgreedCopies, AgreedNodes, Protocol):
+class AgreedSessions(Protocol):
+    """The clients by which owners reach volumes on a storage that all nodes share.
+
+    They outlive every lease: whoever takes a volume over has to stop them.
+    """
+
+    def begin_session(self, volume: Volume, address: str) -> None:
+        """Record a client of a volume's owner, before anybody writes through it. Safe to repeat.
+
+        Raises:
+            StaleEpoch: the volume is gone or has another owner.
+        """
+
+    def end_session(self, claim: Claim, address: str) -> None:
+        """Record that a client will never write again. Safe to repeat."""
+
+    def sessions(self, volume_id: str) -> dict[int, list[str]]:
+        """Epoch -> the addresses of that owner's clients that are not known to have ended."""
+
+
+class Ownership(AgreedVolumes, AgreedMoves, AgreedCopies, AgreedSessions, AgreedNodes, Protocol):
     """Where the nodes agree.
 
     Every call may raise ControlPlaneAway; then nothing has changed or, if the answer got lost,
@@ -271,21 +292,3 @@ def existing(ownership: Ownership, name: str) -> Volume:
     if volume is None:
         raise VolumeNotFound(name)
     return volume
-
-
-def is_news(volume: Volume, copy: Copy, recorded: Volume | None, held: Copy | None) -> bool:
-    """Tell whether a copy is to be recorded.
-
-    It is not, when the volume was removed or has had another owner since it was looked at. It is
-    not either, when the node is known to hold a later part of it: a slow call tells of the past.
-
-    Args:
-        volume: its record as it was when the copy was looked at.
-        recorded: its record now.
-        held: what the node is known to hold now.
-    """
-    if recorded is None or (recorded.id, recorded.epoch) != (volume.id, volume.epoch):
-        return False
-    if held is None or not recorded.includes(held.snapshot):
-        return True
-    return copy != held and copy.snapshot.number >= held.snapshot.number

@@ -137,7 +137,9 @@ class VolumeRecords(Transactions):
             [left] = self._look(removed_key(volume_id))
             if as_record(Removed.from_json, left) != removed:
                 return
-            below = (f"{kind}/{volume_id}/" for kind in ("copies", "snapshots", "history"))
+            below = (
+                f"{kind}/{volume_id}/" for kind in ("copies", "snapshots", "sessions", "history")
+            )
             if self._commit([left], [delete(left.key), *map(delete_below, below)]):
                 return
 

@@ -21,7 +21,7 @@ from flocker.membership.identity import Identity
 
 log = logging.getLogger(__name__)
 
-READS = ("state", "follow", "volume", "removed", "move", "history", "voters")
+READS = ("state", "follow", "volume", "removed", "move", "history", "voters", "sessions")
 JOIN_SECONDS = 5.0  # the first announcement is on its way as soon as the daemon starts
 
 

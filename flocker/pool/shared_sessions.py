@@ -19,7 +19,7 @@ from flocker.ceph.monitors import Monitors
 from flocker.ceph.mount import Mounted, Ticket
 
 
-class SessionRecords(Protocol):
+class RecordedSessions(Protocol):
     """The addresses of all nodes' clients of volumes; they outlive every lease."""
 
     def begin(self, claim: Claim, address: str) -> None:
@@ -72,7 +72,7 @@ class Sessions:
     """
 
     def __init__(
-        self, storage: SharedStorage, monitors: Monitors, runtime: Path, records: SessionRecords
+        self, storage: SharedStorage, monitors: Monitors, runtime: Path, records: RecordedSessions
     ) -> None:
         self._storage = storage
         self._monitors = monitors

@@ -109,6 +109,16 @@ class Life:
         self.node2.publish([(self.volume, copy)])
         self.node2.withdraw([copy])
 
+    def begin_and_end_sessions(self) -> None:
+        for address in ("first", "second"):
+            self.node1.begin_session(self.volume, address)
+        self.node1.end_session(self.volume.claim, "first")
+
+    def begin_the_same_session_anew(self) -> None:
+        self.node1.end_session(self.volume.claim, "second")
+        self.node1.begin_session(self.volume, "second")
+        self.node1.end_session(self.volume.claim, "second")
+
     def resize_there_and_back(self) -> None:
         larger = replace(self.volume, size_bytes=5)
         self.node1.change(self.volume, larger, event(self.volume, "resized"))

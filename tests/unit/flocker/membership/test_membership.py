@@ -19,6 +19,8 @@ CHANGES = (
     "unmount",
     "begin_move",
     "lock_move",
+    "begin_session",
+    "end_session",
     "promote",
     "publish",
     "withdraw",
