@@ -37,6 +37,7 @@ def request_code(direction: int, number: int, size: int) -> int:
 _INFO = struct.Struct("=Q256xQQQQ16s16s16sQQQQ128x")
 _GET_SUBVOL_INFO = request_code(_FROM_KERNEL, 60, _INFO.size)
 _SYNC = request_code(_NO_DATA, 8, 0)
+_START_SYNC = request_code(_FROM_KERNEL, 24, 8)
 _SET_FLAGS = request_code(_TO_KERNEL, 26, 8)
 # struct btrfs_ioctl_received_subvol_args: uuid, the sender's transaction; what the kernel fills
 # in, flags, reserved words.
@@ -223,6 +224,21 @@ def sync(path: Path) -> None:
         fcntl.ioctl(folder, _SYNC, 0)
     except OSError as error:
         raise failure(f"{path} could not be flushed", error) from error
+    finally:
+        os.close(folder)
+
+
+def begin_deletions(pool: Path) -> None:
+    """Have the kernel begin with what `delete` left to it; else it may do so half a minute later.
+
+    It does after the next commit, which this asks for and does not wait for: those who ask while
+    one is made share the next.
+    """
+    folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(folder, _START_SYNC, bytearray(8))
+    except OSError as error:
+        raise failure(f"deletions in {pool} could not be begun", error) from error
     finally:
         os.close(folder)
 

@@ -71,7 +71,7 @@ class BtrfsShipping(BtrfsParts):
                     pruned.add(subvolume_id)
         if pruned and self._sizes.are_counted:
             self._changes.note_pruned(volume_id, pruned)
-            subvolume.sync(self._folders.top)  # also has the kernel begin to delete
+            subvolume.begin_deletions(self._folders.top)
         self._sizes.recount()
 
     @works_when_full

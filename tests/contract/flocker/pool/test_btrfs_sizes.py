@@ -12,6 +12,7 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.base.records import Claim, Snapshot
+from flocker.btrfs import subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.btrfs_shipping import SNAPSHOTS_KEPT
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
@@ -154,6 +155,17 @@ def test_the_count_stays_right_when_snapshots_go(make_btrfs_pool: MakeBtrfsPool)
     assert pool.used_bytes(claim.volume_id) == counted
     # The group of a deleted subvolume goes with it: the top level, live and three snapshots.
     assert len(list(groups.glob("0_*"))) == 5
+
+
+def test_what_is_pruned_goes_soon(make_btrfs_pool: MakeBtrfsPool) -> None:
+    """Otherwise only with the next commit, half a minute later."""
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim, 100 * MIB)
+    for number in range(2 * SNAPSHOTS_KEPT):
+        written(pool, claim, f"text {number}")
+    first = subvolume.look(pool.root / "volumes" / claim.volume_id / "snapshots" / "1").id
+    pool.prune(claim.volume_id, keep=tuple)
+    eventually(lambda: subvolume.is_gone(pool.root, first), is_=True, within=10)
 
 
 def test_snapshots_do_not_come_faster_than_they_go(make_btrfs_pool: MakeBtrfsPool) -> None:
