@@ -127,6 +127,18 @@ Feature: A web app moves to another server with its data
       Then the visitor sees the same whales in the same places on "node1"
       And "node1" owns the volume "demo"
 
+  Rule: An app of one's own moves as this one does
+
+    The nodes reach no registry, so their own Postgres stands in for the image that the file names.
+
+    Scenario: The Compose file that the README shows, on two nodes
+      Given the Compose file of the README is on "node1" and "node2"
+      And its app runs on "node1", and its database holds "hello"
+      When its app is stopped on "node1" and started on "node2"
+      Then it succeeds
+      And its database on "node2" holds "hello"
+      And "node2" owns the volume "shop-data"
+
   Rule: One node at a time writes to a volume
 
     Scenario: A volume in use elsewhere is refused, and the answer says where and by what

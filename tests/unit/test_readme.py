@@ -12,6 +12,7 @@ from behave.model import Feature, Step
 from behave.parser import parse_file
 
 from acceptance.machines import inventory
+from acceptance.words import readme_app
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"^(?:vagrant@(?P<node>node\d):~)?\$ (?P<command>.+)$", re.MULTILINE)
@@ -87,8 +88,7 @@ def test_the_inventory_shown_is_one_that_is_read(
 
 
 def test_the_compose_file_shown_has_its_data_in_a_volume_of_the_driver() -> None:
-    _, shown = blocks("yaml", "README.md")
-    compose = yaml.safe_load(shown)
+    compose = yaml.safe_load(readme_app.compose_file())
     [mount] = compose["services"]["db"]["volumes"]
     volume = compose["volumes"][mount.partition(":")[0]]
     assert volume == {"name": "shop-data", "driver": "flocker"}
