@@ -1,13 +1,15 @@
 """The answers to an operator, as the `flocker` command prints them with `--json`.
 
-Scripts may rely on them: a later version adds fields, and neither takes one away nor gives one
-another meaning. Times are RFC 3339 with a zone, sizes are bytes, `silent` are the nodes that did
+Scripts may rely on them. They begin with `format`: while that has the same value, later versions
+only add fields. Times are RFC 3339 with a zone, sizes are bytes, `silent` are the nodes that did
 not answer.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
+
+FORMAT = 1  # grows when a field is taken away or gets another meaning
 
 Result = Literal["same", "differs", "unreadable", "not compared"]
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from flocker.base.answers import FORMAT
 from flocker.base.errors import BadRequest
 from flocker.base.options import read_size
 from flocker.base.printable import printable, printable_json, printable_parts
@@ -380,8 +381,10 @@ def _leaving_it_to_the_daemon() -> Iterator[None]:
         ) from None
 
 
-def _tell(answer: Answer, as_json: bool, say: Callable[[Answer], str]) -> None:
+def _tell(answer: Answer, as_json: bool, say: Callable[[Any], str]) -> None:
+    """Print an answer; `say` names its type in base/answers.py."""
     if as_json:
-        typer.echo(printable_json(json.dumps(answer, indent=2, ensure_ascii=False)))
+        marked = {"format": FORMAT, **answer}
+        typer.echo(printable_json(json.dumps(marked, indent=2, ensure_ascii=False)))
     else:
         typer.echo(say(printable_parts(answer)))

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
+from flocker.base import answers
 from flocker.base.options import about, format_size
-
-Part = dict[str, Any]  # of an answer, as the daemon gave it
 
 WHY_ASIDE = {
     "conflict": "written by an owner that was replaced",
@@ -20,7 +18,7 @@ WHY_ASIDE = {
 }
 
 
-def status(answer: Part) -> str:
+def status(answer: answers.Status) -> str:
     """Nodes and volumes."""
     alive = {node["name"] for node in answer["nodes"] if node["is_alive"]}
     paragraphs = [
@@ -54,12 +52,12 @@ def status(answer: Part) -> str:
     return "\n\n".join(paragraphs)
 
 
-def moved(answer: Part) -> str:
+def moved(answer: answers.Changed) -> str:
     volume = answer["volume"]
     return f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']})."
 
 
-def cancelled(answer: Part) -> str:
+def cancelled(answer: answers.Cancelled) -> str:
     volume = answer["volume"]
     return (
         f"The move of {volume['name']} to {answer['target']} is cancelled; "
@@ -67,7 +65,7 @@ def cancelled(answer: Part) -> str:
     )
 
 
-def promoted(answer: Part, old_owner: str) -> str:
+def promoted(answer: answers.Promoted, old_owner: str) -> str:
     volume = answer["volume"]
     return (
         f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']}); "
@@ -77,7 +75,7 @@ def promoted(answer: Part, old_owner: str) -> str:
     )
 
 
-def conflicts(answer: Part) -> str:
+def conflicts(answer: answers.Conflicts) -> str:
     asides = [
         (aside["reference"], aside["node"], clock(aside["at"]), _rescue(aside))
         for aside in answer["asides"]
@@ -87,7 +85,7 @@ def conflicts(answer: Part) -> str:
     return _with_silent(table(("COPY", "NODE", "SET ASIDE", "TO GET IT BACK"), asides), answer)
 
 
-def trash(answer: Part) -> str:
+def trash(answer: answers.TrashList) -> str:
     paragraphs = []
     if answer["removed"]:
         removed = [
@@ -118,7 +116,7 @@ def trash(answer: Part) -> str:
     return _with_silent("\n\n".join(paragraphs) or "The trash is empty.", answer)
 
 
-def snapshots_taken(answer: Part) -> str:
+def snapshots_taken(answer: answers.SnapshotList) -> str:
     return "\n".join(
         f"{taken['volume']}@{taken['number']} is taken: "
         f"`flocker restore {taken['volume']}@{taken['number']}` goes back to it."
@@ -126,7 +124,7 @@ def snapshots_taken(answer: Part) -> str:
     )
 
 
-def snapshots(answer: Part) -> str:
+def snapshots(answer: answers.SnapshotList) -> str:
     rows = [
         (
             f"{taken['volume']}@{taken['number']}",
@@ -141,11 +139,11 @@ def snapshots(answer: Part) -> str:
     return table(("SNAPSHOT", "TAKEN", "NODES", "LABEL"), rows)
 
 
-def pruned(answer: Part) -> str:
+def pruned(answer: answers.Pruned) -> str:
     return f"{answer['reference']} is deleted."
 
 
-def restored(answer: Part, reference: str) -> str:
+def restored(answer: answers.Restored, reference: str) -> str:
     return (
         f"{answer['volume']['name']} restored to {reference}.\n"
         f"Its state before that is kept as {answer['kept_as']}: "
@@ -153,12 +151,12 @@ def restored(answer: Part, reference: str) -> str:
     )
 
 
-def cloned(answer: Part, reference: str) -> str:
+def cloned(answer: answers.Changed, reference: str) -> str:
     volume = answer["volume"]
     return f"{volume['name']} is a new volume on {volume['owner']}, as {reference} was."
 
 
-def purged(answer: Part) -> str:
+def purged(answer: answers.Purged) -> str:
     """The deleted things and the freed room of each node, and what was kept."""
     nodes = [node for node in answer["nodes"] if node["purged"] or node["failed"]]
     lines = [
@@ -177,7 +175,7 @@ def purged(answer: Part) -> str:
     return "\n".join(lines) or "There was nothing to purge."
 
 
-def forgotten(answer: Part) -> str:
+def forgotten(answer: answers.Forgotten) -> str:
     if answer["node"]:
         return f"{answer['node']} is forgotten; nobody trusts that name any more."
     return (
@@ -186,7 +184,7 @@ def forgotten(answer: Part) -> str:
     )
 
 
-def imported(answer: Part) -> str:
+def imported(answer: answers.Imported) -> str:
     volume = answer["volume"]
     text = f"{volume['name']} is a volume again, on {volume['owner']} (epoch {volume['epoch']})."
     if answer["silent"]:
@@ -194,11 +192,11 @@ def imported(answer: Part) -> str:
     return text
 
 
-def undeleted(answer: Part) -> str:
+def undeleted(answer: answers.Changed) -> str:
     return f"{answer['volume']['name']} is back, on {answer['volume']['owner']}."
 
 
-def verified(answer: Part) -> str:
+def verified(answer: answers.Verified) -> str:
     rows = [
         (
             copy["node"],
@@ -212,14 +210,14 @@ def verified(answer: Part) -> str:
     return table(("NODE", "SNAPSHOT", "CONTENT", "RESULT", "WHY"), rows)
 
 
-def resized(answer: Part) -> str:
+def resized(answer: answers.Changed) -> str:
     volume = answer["volume"]
     size_bytes = volume["size_bytes"]
     limit = "as much as the pool has" if size_bytes is None else format_size(size_bytes)
     return f"{volume['name']} may hold {limit} now."
 
 
-def history(answer: Part) -> str:
+def history(answer: answers.History) -> str:
     rows = [
         (
             clock(event["at"]),
@@ -258,28 +256,33 @@ def age(seconds: float) -> str:
     return f"{whole // 86400} d"
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 def clock(at: str) -> str:
     """An RFC 3339 time in UTC, to the second; the day only when it is another one."""
     then = datetime.fromisoformat(at).astimezone(UTC)
-    is_today = then.date() == datetime.now(UTC).date()
+    is_today = then.date() == now().date()
     return then.strftime("%H:%M:%S UTC" if is_today else "%Y-%m-%d %H:%M:%S UTC")
 
 
-def _node_row(node: Part) -> tuple[str, ...]:
+def _node_row(node: answers.NodeStatus) -> tuple[str, ...]:
     """A dash stands for each unknown value of a node that is away."""
-    pool = "-"
-    if node["pool_total_bytes"]:
-        pool = f"{about(node['pool_used_bytes'])} of {about(node['pool_total_bytes'])}"
+    pool, used, total = "-", node["pool_used_bytes"], node["pool_total_bytes"]
+    if used is not None and total:
+        pool = f"{about(used)} of {about(total)}"
+    seen = f"away since {clock(node['seen'])}" if node["seen"] else "away"
     return (
         node["name"],
-        "alive" if node["is_alive"] else f"away since {clock(node['seen'])}",
+        "alive" if node["is_alive"] else seen,
         node["address"] or "-",
         pool,
         node["version"] or "-",
     )
 
 
-def _volume_row(volume: Part, alive: set[str]) -> tuple[str, ...]:
+def _volume_row(volume: answers.VolumeStatus, alive: set[str]) -> tuple[str, ...]:
     return (
         volume["name"],
         volume["owner"] if volume["owner"] in alive else f"{volume['owner']} (away)",
@@ -297,7 +300,7 @@ def _size(used_bytes: int | None, size_bytes: int | None) -> str:
     return f"{used} of {about(size_bytes)}"
 
 
-def _replicas(volume: Part, is_owner_alive: bool) -> str:
+def _replicas(volume: answers.VolumeStatus, is_owner_alive: bool) -> str:
     stuck = volume["stuck"]
     replicas = [
         _replica(copy, is_owner_alive) + (" (stuck)" if copy["node"] in stuck else "")
@@ -308,16 +311,16 @@ def _replicas(volume: Part, is_owner_alive: bool) -> str:
     return ", ".join(replicas) or "none"
 
 
-def _replica(copy: Part, is_owner_alive: bool) -> str:
+def _replica(copy: answers.CopyStatus, is_owner_alive: bool) -> str:
     if not is_owner_alive:  # nobody knows how much the owner wrote since
         return f"{copy['node']} up to {clock(copy['complete_until'])}"
     if copy["is_current"]:
         return f"{copy['node']} current"
-    behind = datetime.now(UTC) - datetime.fromisoformat(copy["complete_until"])
+    behind = now() - datetime.fromisoformat(copy["complete_until"])
     return f"{copy['node']} {age(behind.total_seconds())} behind"
 
 
-def _state(volume: Part) -> str:
+def _state(volume: answers.VolumeStatus) -> str:
     if move := volume["move"]:
         percent = "" if move["percent"] is None else f" {move['percent']} %"
         state = f"on its way to {move['target']}{percent}"
@@ -328,11 +331,11 @@ def _state(volume: Part) -> str:
     return f"{state}; {volume['problem']}" if volume["problem"] else state
 
 
-def _rescue(aside: Part) -> str:
+def _rescue(aside: answers.AsideEntry) -> str:
     return f"flocker clone {aside['reference']} {aside['volume']}-rescued"
 
 
-def _with_silent(text: str, answer: Part) -> str:
+def _with_silent(text: str, answer: answers.Conflicts | answers.TrashList) -> str:
     if not answer["silent"]:
         return text
     whose = "its" if len(answer["silent"]) == 1 else "their"
