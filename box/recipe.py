@@ -42,6 +42,8 @@ NODE_PACKAGES = (
     "python3",  # the driver brings its libraries itself
     # Loads a volume's disk for bench/, which also moves volumes by rsync and ssh.
     "fio",
+    # Scenarios have the pool on a disk that fails on command.
+    "python3-fusepy",
 )
 
 # Paths no package may bring: what nobody reads on a node, and programs nothing here calls.

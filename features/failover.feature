@@ -76,6 +76,25 @@ Feature: A volume outlives the node that has it
         | takeover |
         | 60       |
 
+    @failing_disk
+    Scenario Outline: A node whose disk fails under a container gives the volume up -- <disk>
+      Given the disk of "node1" can fail
+      And "node1" has created the volume "ledger" with
+        | failover |
+        | auto     |
+      And a container on "node1" keeps <writing> the volume "ledger"
+      And all nodes hold what the container on "node1" has written to the volume "ledger"
+      When the disk of "node1" <disk>
+      Then another node owns the volume "ledger" within <takeover> seconds
+      And "node1" reports "<problem>"
+      And "node2" can write "hello" to the volume "ledger"
+
+      Examples:
+        | writing                   | disk                       | problem                           | takeover |
+        | writing to                | answers writes with errors | the pool cannot be written to     | 60       |
+        | writing to                | does not answer writes     | a write to the pool has not ended | 90       |
+        | syncing what it writes to | does not answer writes     | a write to the pool has not ended | 120      |
+
     @power
     Scenario Outline: The next node takes over when the first one cannot
       Given "node1" has created the volume "ledger" with

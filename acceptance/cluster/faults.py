@@ -10,6 +10,7 @@ from functools import partial
 
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually, eventually_true
+from acceptance.cluster import disk
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
@@ -56,7 +57,7 @@ class Faults:
         """Cut a node off from the other nodes; this machine still reaches it."""
         self._begin("network", node, partial(node.run, f"sudo iptables -w -F {CHAIN}"))
         node.is_well = False
-        self._drop_others(node)
+        _drop_others(node, self._cluster.nodes)
 
     def reconnect(self, node: Node) -> None:
         """Let a node reach the others; the nodes know each other again when this returns."""
@@ -97,12 +98,12 @@ class Faults:
 
     def kill_engine(self, node: Node) -> None:
         """Kill the engine, not its containers; return when it has been started again."""
-        self._kill("docker", node)
+        _kill("docker", node)
         eventually(node.engine.is_answering, is_=True, within=RESTART_SECONDS)
 
     def kill_driver(self, node: Node) -> None:
         """Kill the driver; return when it has been started again."""
-        self._kill("flocker", node)
+        _kill("flocker", node)
         eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
 
     def upgrade_driver(self, node: Node) -> None:
@@ -132,6 +133,19 @@ class Faults:
         remount = f"sudo mount -o remount,ro {POOL}"
         # Refused at a moment in which something is being written.
         eventually(lambda: node.type(remount).exit_status, is_=0, within=RESTART_SECONDS)
+
+    def replace_by_failing_disk(self, node: Node) -> None:
+        """Have a node's pool on a disk that can fail; no container may run."""
+        self._begin("disk", node, partial(disk.put_back, node))
+        disk.replace(node)
+        eventually(node.engine.is_answering, is_=True, within=RESTART_SECONDS)
+        self._cluster.wait_until_whole()
+
+    def fail_disk(self, node: Node, failure: str) -> None:
+        """Have that disk fail in one of the ways of disk.FAILURES."""
+        self._began = time.monotonic()
+        node.is_well = False
+        disk.fail(node, failure)
 
     def rename_driver(self, node: Node, name: str) -> None:
         """Have a node's driver take itself for the node of another name."""
@@ -206,22 +220,24 @@ class Faults:
         self._cluster.wait_until_whole()
         node.is_well = True
 
-    def _drop_others(self, node: Node) -> None:
-        """Drop what comes from other nodes and goes to them. Nobody is told, so calls hang."""
-        others = [other.address for other in self._cluster.nodes if other is not node]
-        rules = [f"{side} {other}" for other in others for side in ("-s", "-d")]
-        node.run(
-            f"if sudo iptables -w -N {CHAIN} 2>/dev/null; then"
-            f" sudo iptables -w -I INPUT -j {CHAIN} && sudo iptables -w -I OUTPUT -j {CHAIN}; fi; "
-            + " && ".join(f"sudo iptables -w -A {CHAIN} {rule} -j DROP" for rule in rules)
-        )
 
-    def _kill(self, unit: str, node: Node) -> None:
-        before = _main_process(unit, node)
-        node.run(f"sudo systemctl kill --kill-whom=main --signal=KILL {unit}")
-        eventually(
-            lambda: _main_process(unit, node) not in ("0", before), is_=True, within=GONE_SECONDS
-        )
+def _drop_others(node: Node, nodes: Iterable[Node]) -> None:
+    """Drop what comes from other nodes and goes to them. Nobody is told, so calls hang."""
+    others = [other.address for other in nodes if other is not node]
+    rules = [f"{side} {other}" for other in others for side in ("-s", "-d")]
+    node.run(
+        f"if sudo iptables -w -N {CHAIN} 2>/dev/null; then"
+        f" sudo iptables -w -I INPUT -j {CHAIN} && sudo iptables -w -I OUTPUT -j {CHAIN}; fi; "
+        + " && ".join(f"sudo iptables -w -A {CHAIN} {rule} -j DROP" for rule in rules)
+    )
+
+
+def _kill(unit: str, node: Node) -> None:
+    before = _main_process(unit, node)
+    node.run(f"sudo systemctl kill --kill-whom=main --signal=KILL {unit}")
+    eventually(
+        lambda: _main_process(unit, node) not in ("0", before), is_=True, within=GONE_SECONDS
+    )
 
 
 def _main_process(unit: str, node: Node) -> str:

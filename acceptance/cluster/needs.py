@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from acceptance.cluster import disk
 from acceptance.cluster.cluster import Cluster
 from acceptance.machines.protocol import Ability
 
@@ -43,6 +44,10 @@ NEEDS = {
     "vm": Need(
         _can(Ability.FORGET),
         "a power cut would lose nothing here: what a container wrote is in its host's memory",
+    ),
+    "failing_disk": Need(
+        lambda cluster: all(disk.can_fail(node) for node in cluster.nodes),
+        "a node has no FUSE, no python3-fusepy, or its pool is on a disk and not in a file",
     ),
     "three_nodes": Need(
         lambda cluster: len(cluster.nodes) >= 3, "there are two nodes, and this takes three"

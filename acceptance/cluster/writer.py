@@ -14,13 +14,20 @@ STOP_UNSEEN = (  # by its driver, which hears of no unmount
 )
 COPY = f"docker cp {NAME}:/data/log - | wc -c"
 SHARE = f"docker run --rm --volumes-from {NAME} busybox ls /data"
+SYNC = "&& dd if=/dev/null of=/data/log conv=notrunc,fsync 2>/dev/null "
 LINES = 5  # half a second's worth: enough to know that it goes on
 WRITES_SECONDS = 10
 
 
-def command(volume: str) -> str:
-    """The command that starts it. Its lines are numbers, each printed once it is in the file."""
-    script = "i=0; while :; do i=$((i+1)); echo $i >> /data/log && echo $i; usleep 100000; done"
+def command(volume: str, then: str = "") -> str:
+    """The command that starts it. Its lines are numbers, each printed once it is in the file.
+
+    Args:
+        then: what else is to succeed before, such as SYNC.
+    """
+    script = (
+        f"i=0; while :; do i=$((i+1)); echo $i >> /data/log {then}&& echo $i; usleep 100000; done"
+    )
     return (
         f"docker run -d --init --name {NAME} --volume-driver flocker -v {volume}:/data "
         f"busybox sh -c '{script}'"

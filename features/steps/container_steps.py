@@ -16,6 +16,12 @@ def start_writer(context: Context, node: str, volume: str) -> None:
     assert typed.exit_status == 0, typed.output
 
 
+@given('a container on "{node}" keeps syncing what it writes to the volume "{volume}"')
+def start_syncing_writer(context: Context, node: str, volume: str) -> None:
+    typed = context.operator.type(node, writer.command(volume, writer.SYNC))
+    assert typed.exit_status == 0, typed.output
+
+
 @then('the container on "{node}" still writes')
 @given('the container on "{node}" has written some more lines')
 @when('the container on "{node}" has written some more lines')

@@ -110,6 +110,16 @@ def make_read_only(context: Context, node: str) -> None:
     context.faults.make_read_only(context.cluster.node(node))
 
 
+@given('the disk of "{node}" can fail')
+def replace_by_failing_disk(context: Context, node: str) -> None:
+    context.faults.replace_by_failing_disk(context.cluster.node(node))
+
+
+@when('the disk of "{node}" {fails}')
+def fail_disk(context: Context, node: str, fails: str) -> None:
+    context.faults.fail_disk(context.cluster.node(node), fails)
+
+
 @when('the driver on "{node}" takes itself for "{other}"')
 def rename_driver(context: Context, node: str, other: str) -> None:
     context.faults.rename_driver(context.cluster.node(node), other)
