@@ -47,6 +47,10 @@ class Condition:
         """Tell whether this node's auto volumes are left to others."""
         return self._giving_up.is_done
 
+    def is_silent(self) -> bool:
+        """Tell whether this node's lease is to end."""
+        return self._giving_up.is_silent
+
 
 def clock_problems(context: NodeContext) -> list[str]:
     """Why nothing is deleted for good now: clocks disagree. Unknown while etcd is away."""

@@ -42,6 +42,9 @@ class Condition(Protocol):
     def gives_up(self) -> bool:
         """Tell whether its auto volumes are left to others."""
 
+    def is_silent(self) -> bool:
+        """Tell whether its lease is to end."""
+
 
 class Fence(Protocol):
     """This node's fence, as its daemon sees it."""
@@ -109,6 +112,8 @@ class Announcer:
             self._is_away = True
 
     def _announce(self) -> None:
+        if self._condition.is_silent():
+            return
         usage = self._pool.usage()
         config = self._config
         node = Node(

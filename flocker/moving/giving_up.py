@@ -2,6 +2,9 @@
 
 First nothing uses them here any more and nothing can be mounted, then the node's record says so. A
 promotion compares that record and that nothing is recorded as mounted, in its transaction.
+
+A process that waits for a dead disk cannot be ended. Then only the end of this node's lease leaves
+the volumes to others, so the node falls silent.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 LOCK_SECONDS = 5.0  # whoever has the volume may wait for the pool
+FAILED_TRIES = 2  # each has ended what uses the volumes by force; then they cannot be ended
 
 
 class GivingUp:
@@ -36,7 +40,13 @@ class GivingUp:
         self._problem = problem
         self._why: str | None = None
         self._trouble = ""
+        self._failed_tries = 0
         self.is_done = False
+
+    @property
+    def is_silent(self) -> bool:
+        """True if this node must not renew its lease."""
+        return self._failed_tries >= FAILED_TRIES
 
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
@@ -62,9 +72,10 @@ class GivingUp:
                 self._check_unused(volume)
         except FlockerError as error:
             self._trouble = str(error)
+            self._failed_tries += 1
             log.warning("auto volumes are not given up yet: %s", error)
             return
-        self._trouble = ""
+        self._trouble, self._failed_tries = "", 0
         self.is_done = self._problem() is not None
 
     def refuse(self, volume: Volume) -> None:
@@ -85,6 +96,11 @@ class GivingUp:
         why = self._why or self._problem()
         if why is None:
             return []
+        if self.is_silent:
+            return [
+                f"{why}; this node lets its lease end, so that others take over its volumes with "
+                f"failover=auto, because what uses them does not end: {self._trouble}"
+            ]
         if self._trouble:
             return [f"{why}; volumes with failover=auto are not given up yet: {self._trouble}"]
         return [f"{why}; other nodes take over its volumes with failover=auto"]
@@ -94,7 +110,7 @@ class GivingUp:
             log.warning("auto volumes %s", f"are given up: {why}" if why else "can be owned again")
         self._why = why
         if why is None:
-            self.is_done, self._trouble = False, ""
+            self.is_done, self._trouble, self._failed_tries = False, "", 0
 
     def _check_unused(self, volume: Volume) -> None:
         with self._use.locked(volume, LOCK_SECONDS):

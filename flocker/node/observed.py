@@ -57,8 +57,10 @@ class Observed:
         """See time pass, and who is away, and keep the count; to be called every few seconds."""
         self.ages("away", seen_away(state).values())
         with self._lock:
-            if self._seconds - self._saved_at >= SAVE_SECONDS:
-                self._save()
+            is_due = self._seconds - self._saved_at >= SAVE_SECONDS
+            kept = json.dumps({"seconds": self._seconds, "since": self._since})
+        if is_due:
+            self._save(kept)  # not locked: a disk that hangs would keep the node from its lease
 
     def away_seconds(self, node: str, state: ClusterState) -> float:
         """For how long this node has missed another one since that was last heard of."""
@@ -109,8 +111,7 @@ class Observed:
             self._stepped_at, self._step = self._seconds, step
         self._looked_at, self._wall_at = looked_at, wall_at
 
-    def _save(self) -> None:
-        kept = json.dumps({"seconds": self._seconds, "since": self._since})
+    def _save(self, kept: str) -> None:
         try:
             private.write(self._file, kept, is_flushed=True)
         except OSError as error:  # what is not kept is counted again after a restart

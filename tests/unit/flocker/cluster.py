@@ -284,6 +284,8 @@ class Machine:
         self.announce()
 
     def announce(self) -> None:
+        if self.giving_up.is_silent:
+            return
         stuck = self.follower.stuck()
         gives_up = self.giving_up.is_done
         node = Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck, gives_up=gives_up)

@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from acceptance.base.waiting import eventually
+from acceptance.base.waiting import NeverCame, eventually
 from flocker.base.config import Certificates, Config
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.pulse import Pulse
@@ -24,6 +25,7 @@ from flocker.fence.lapse import Lapse
 from flocker.fence.lease_file import LeaseFile
 from flocker.membership import announcer
 from flocker.membership.announcer import Announcer
+from flocker.node import observed
 from flocker.pool.protocol import Usage
 from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import Machine, MemoryCluster
@@ -79,6 +81,9 @@ class Housework:
 class Unwell:
     """The condition of a node that has a problem and a copy that is stuck."""
 
+    def __init__(self) -> None:
+        self.silent = False
+
     def problems(self) -> list[str]:
         return ["volume 'demo': stuck"]
 
@@ -91,10 +96,18 @@ class Unwell:
     def gives_up(self) -> bool:
         return False
 
+    def is_silent(self) -> bool:
+        return self.silent
+
 
 @pytest.fixture
 def housework() -> Housework:
     return Housework()
+
+
+@pytest.fixture
+def condition() -> Unwell:
+    return Unwell()
 
 
 @pytest.fixture
@@ -104,7 +117,11 @@ def pulse() -> Pulse:
 
 @pytest.fixture
 def start(
-    node1: Machine, lease_file: LeaseFile, housework: Housework, pulse: Pulse
+    node1: Machine,
+    lease_file: LeaseFile,
+    housework: Housework,
+    condition: Unwell,
+    pulse: Pulse,
 ) -> Iterator[Start]:
     """Starts what keeps node1 part of the cluster, which runs until the test ends."""
     stopping = threading.Event()
@@ -121,7 +138,7 @@ def start(
         Announcer(
             CONFIG,
             node1.context,
-            Unwell(),
+            condition,
             fence=housework,
             lease_file=lease_file,
             lapse=cast(Lapse, housework),
@@ -162,6 +179,40 @@ def test_a_failure_does_not_end_the_announcements(
     cluster.ownership.expire("node1")
     start()
     eventually(lambda: is_known(cluster), is_=True, within=10)
+
+
+def test_a_silent_node_renews_nothing_until_it_is_well(
+    cluster: MemoryCluster, lease_file: LeaseFile, condition: Unwell, start: Start
+) -> None:
+    condition.silent = True
+    cluster.ownership.expire("node1")
+    start()
+    with pytest.raises(NeverCame):
+        eventually(lambda: is_known(cluster), is_=True, within=1)
+    assert lease_file.read_lease() is None
+    condition.silent = False
+    eventually(lambda: is_known(cluster), is_=True, within=10)
+
+
+def test_a_disk_that_hangs_does_not_keep_the_node_from_its_lease(
+    node1: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, goes_on = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        writing.set()
+        assert goes_on.wait(30)
+
+    monkeypatch.setattr(observed.private, "write", hang)
+    monkeypatch.setattr(observed, "SAVE_SECONDS", 0)
+    with ThreadPoolExecutor() as threads:
+        looking = threads.submit(node1.observed.look, node1.state)
+        assert writing.wait(10)
+        try:
+            assert threads.submit(node1.observed.doubt, node1.state).result(10) is None
+        finally:
+            goes_on.set()
+        looking.result(10)
 
 
 def test_what_the_pool_holds_is_announced(cluster: MemoryCluster, start: Start) -> None:

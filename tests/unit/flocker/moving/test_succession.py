@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from flocker.base.errors import Refused, TransferFailed
+from flocker.base.errors import PoolError, Refused, TransferFailed
 from flocker.moving.succession import TURN_SECONDS
 from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import Machine, MemoryCluster
@@ -174,6 +174,43 @@ def test_a_node_gives_nothing_up_while_something_still_uses_it(broken: MemoryClu
     )
     broken["node3"].failover.take_over_lost(broken.state)
     assert broken.volume("auto").owner == "node1"
+
+
+def test_a_node_that_cannot_end_what_uses_its_volumes_lets_its_lease_end(
+    broken: MemoryCluster,
+) -> None:
+    """A process that waits for a dead disk takes no signal."""
+    node1 = broken["node1"]
+
+    def nothing_ends(_: object) -> None:
+        raise PoolError("cannot end process 7749")
+
+    node1.containers.kill_users = nothing_ends  # type: ignore[method-assign]
+    node1.look_at_pool()
+    assert not node1.giving_up.is_silent, "the first try may have met a moment"
+    node1.giving_up.look()
+    assert node1.giving_up.is_silent
+    assert "lets its lease end" in node1.operations.overview.status()["problems"][0]
+    broken.ownership.expire("node1")
+    node1.announce()
+    assert "node1" not in broken.state.nodes
+    broken["node3"].failover.take_over_lost(broken.state)
+    assert broken.volume("auto").owner == "node3"
+
+
+def test_a_silent_node_is_heard_of_again_when_its_pool_writes_again(
+    broken: MemoryCluster,
+) -> None:
+    node1 = broken["node1"]
+    node1.containers.kill_users = lambda _: None  # type: ignore[method-assign]
+    node1.containers.on_stop = lambda _: None
+    node1.look_at_pool()
+    node1.giving_up.look()
+    assert node1.giving_up.is_silent
+    cast(MemoryPool, node1.pool).is_read_only = False
+    node1.look_at_pool()
+    assert not node1.giving_up.is_silent
+    assert "node1" in broken.state.nodes
 
 
 def test_nothing_is_mounted_or_promoted_where_the_pool_cannot_write(broken: MemoryCluster) -> None:
