@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any, cast
@@ -517,9 +518,11 @@ class DirectPeers:
 
     def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
         machine = self._at(node, "")
-        assert not machine.rights.refusals([each.volume_id for each in wanted], self._node)
-        sending = Increments(machine.pool, machine.retention).send(self._node, wanted)
-        for increment in decode(encode(sending), node, len(wanted)):
+        refusals = machine.rights.refusals([each.volume_id for each in wanted], self._node)
+        refused = (Increment(volume_id, error=why) for volume_id, why in refusals.items())
+        allowed = [each for each in wanted if each.volume_id not in refusals]
+        sending = Increments(machine.pool, machine.retention).send(self._node, allowed)
+        for increment in decode(encode(chain(refused, sending)), node, len(wanted)):
             if not machine.is_up:
                 raise TransferFailed(f"the stream from {node} broke off")
             yield increment
