@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check audit unit contract acceptance alarms servers samples bench judge simulate vm up down box deb report film clean
+TARGETS := demo test check audit unit contract acceptance alarms servers samples bench judge simulate mutants vm up down box deb report film clean
 .PHONY: help tools prepare forget with-nodes without-nodes $(TARGETS)
 # They share the nodes, .venv and build/. Only `test` knows what can run beside what.
 ifndef BESIDE
@@ -132,6 +132,9 @@ bench: up ## measure moves against what people do today; writes docs/benchmark.m
 
 simulate: tools ## run the driver on simulated nodes and judge it: HOURS=1 SEED=1, an hour in 20 s
 	@.venv/bin/python -m tests.simulated --hours $(or $(HOURS),1) --seed $(or $(SEED),1)
+
+mutants: tools ## break the driver in ten ways, and say which oracle of the judge notices
+	@.venv/bin/python -m tests.simulated.mutants
 
 judge: ## judge a volume driver by 35 behaviours: DRIVER=features/drivers/local.yml
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # it starts an engine, whatever nodes are made of

@@ -17,10 +17,14 @@ def main(plan: str, build: Path) -> None:
     takeover.take_over()
     # Only now: what these import must be made of the simulation's threads and clocks.
     from judge.results import keep
+    from tests.simulated.mutants import MUTANTS
     from tests.simulated.plan import Plan
     from tests.simulated.run import simulate
 
-    judgement, _ = keep(simulate(Plan.model_validate_json(plan)), build)
+    asked = Plan.model_validate_json(plan)
+    if asked.mutant:
+        MUTANTS[asked.mutant]()
+    judgement, _ = keep(simulate(asked), build)
     print(judgement.model_dump_json())
 
 

@@ -34,12 +34,14 @@ class Plan(Plain):
     Attributes:
         seconds: simulated, of clients and faults; the end comes on top.
         faults: names of those that may happen.
+        mutant: the way in which the driver is broken, see mutants.py; empty for the driver itself.
         client_pause_seconds, writer_pause_seconds: at most, between two requests or lines.
     """
 
     seed: int
     seconds: float
     faults: tuple[str, ...]
+    mutant: str = ""
     clients: int = 4
     faults_at_once: int = 3
     client_pause_seconds: float = 20.0

@@ -7,6 +7,7 @@ from pathlib import Path
 from judge.verdict import Finding, Judgement, Verdict
 from tests.simulated import faults
 from tests.simulated.__main__ import simulate
+from tests.simulated.mutants import MUTANTS
 from tests.simulated.plan import DISK_REPLACED, FAULTS, Plan, planned, shrunk
 
 MINUTE = 60.0
@@ -64,3 +65,15 @@ def test_some_plans_have_disks_replaced_and_then_no_volume_without_replicas() ->
 
 def test_the_faults_of_plans_are_those_there_are() -> None:
     assert {fault.name for fault in faults.FAULTS} == set(FAULTS)
+
+
+def test_a_broken_driver_does_not_pass(tmp_path: Path) -> None:
+    """This is the quickest of those that `make mutants` tries."""
+    plan = planned(1, MINUTE).model_copy(update={"mutant": "tidying fails"})
+    judgement = simulate(plan, tmp_path)
+    assert judgement.verdict is Verdict.DEFECT
+    assert "a record that is not there" in judgement.reason
+
+
+def test_there_are_ten_ways_to_break_the_driver() -> None:
+    assert len(MUTANTS) == 10

@@ -1,0 +1,148 @@
+"""`python -m tests.simulated.mutants`: break the driver in ten ways, and say which oracle notices.
+
+Each mutant is the driver with one function replaced. It is simulated with one seed after the other
+until a run is not valid. The exit status is 1 if a mutant passes for the driver.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from judge.verdict import Judgement, Verdict
+from tests.simulated.__main__ import simulate
+from tests.simulated.plan import planned
+
+BUILD = Path("build/mutants")
+SECONDS = 900.0
+SEEDS = range(1, 9)
+
+
+def _never(*_: Any, **__: Any) -> bool:
+    return False
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _fence_never_acts() -> None:
+    from flocker.fence.fence import Fence
+
+    Fence._is_due = _never
+
+
+def _fence_acts_late() -> None:
+    from flocker.fence.fence import Fence
+
+    Fence._is_due = lambda self, lease: self._clock() - lease.renewed_at > 2 * lease.lease_seconds
+
+
+def _move_lacks_the_last_snapshot() -> None:
+    from flocker.moving.peer_requests import PeerRequests
+
+    take = PeerRequests._take_whole
+
+    def take_none(self: PeerRequests, volume: Any) -> Any:
+        known = self._context.pool.snapshots(volume.id)
+        return known[-1] if known else take(self, volume)
+
+    PeerRequests._take_whole = take_none
+
+
+def _former_owner_keeps_nothing() -> None:
+    from tests.twins.memory_parts import MemoryParts
+
+    MemoryParts._put_aside = _nothing
+
+
+def _promotion_promises_too_much() -> None:
+    from flocker.base.records import now
+    from flocker.moving import failover
+
+    failover.complete_until = lambda *_: now()
+
+
+def _copies_are_always_current() -> None:
+    from flocker.volumes import overview
+
+    overview.is_current = lambda *_: True
+
+
+def _snapshots_are_said_and_not_taken() -> None:
+    from flocker.base.records import now
+    from flocker.moving import publisher
+
+    def freeze(self: Any, volume: Any) -> Any:
+        known = self._pool.snapshots(volume.id)
+        taken = known[-1] if known else self._pool.take_snapshot(volume.claim)
+        return publisher._Frozen(volume, taken, now())
+
+    publisher.Publisher._freeze = freeze
+
+
+def _changes_compare_nothing() -> None:
+    from flocker.consensus.transactions import Transactions
+
+    transact = Transactions._transact
+    Transactions._transact = lambda self, _, operations: transact(self, [], operations)
+
+
+def _uses_never_end() -> None:
+    from flocker.engine.mount_counts import MountCounts
+
+    MountCounts.remove = _nothing
+    MountCounts.end = _never
+
+
+def _tidying_fails() -> None:
+    from flocker.care.reconciler import Reconciler
+
+    def tidy(_: Reconciler) -> None:
+        raise KeyError("a record that is not there")
+
+    Reconciler.tidy = tidy
+
+
+# What a mutant needs to show: all faults, unless its own one is rare among them.
+NEEDED = {"changes in etcd compare nothing": ("etcd late",)}
+MUTANTS: Mapping[str, Callable[[], None]] = {
+    "the fence never acts": _fence_never_acts,
+    "the fence acts late": _fence_acts_late,
+    "a move lacks the last snapshot": _move_lacks_the_last_snapshot,
+    "a former owner keeps nothing": _former_owner_keeps_nothing,
+    "a promotion promises too much": _promotion_promises_too_much,
+    "copies are always called current": _copies_are_always_current,
+    "snapshots are told of and not taken": _snapshots_are_said_and_not_taken,
+    "changes in etcd compare nothing": _changes_compare_nothing,
+    "uses never end": _uses_never_end,
+    "tidying fails": _tidying_fails,
+}
+
+
+def main() -> int:
+    """Print a line for each mutant."""
+    passed = 0
+    for name in MUTANTS:
+        caught = _caught(name)
+        passed += caught is None
+        told = "NOT CAUGHT" if caught is None else f"seed {caught.seed}: {caught.findings[0]}"
+        print(f"{name}: {told}", flush=True)
+    return 1 if passed else 0
+
+
+def _caught(mutant: str) -> Judgement | None:
+    for seed in SEEDS:
+        plan = planned(seed, SECONDS)
+        faults = NEEDED.get(mutant, plan.faults)
+        plan = plan.model_copy(update={"mutant": mutant, "faults": faults})
+        judgement = simulate(plan, BUILD)
+        if judgement.verdict is not Verdict.VALID:
+            return judgement
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
