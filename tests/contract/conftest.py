@@ -25,6 +25,7 @@ LONG_FILES = (
     "test_applier.py",
     "test_app_page.py",
     "test_content.py",
+    "test_every_pool.py",
     "test_peer.py",
     "test_peer_hangs.py",
     "test_plugin.py",

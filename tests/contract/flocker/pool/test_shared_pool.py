@@ -109,6 +109,7 @@ def test_a_takeover_that_was_cut_off_is_finished_by_the_next(
     shared_nodes.monitors = monitors
     there = shared_nodes.restarted()
     there.take_over(later(claim), former)
+    assert lines(there, later(claim)) == ["saved"]
     eventually(lambda: writer.write("lost") or writer.flush(), is_=errno.ESHUTDOWN, within=20)
     assert lines(there, later(claim)) == ["saved"]
 
@@ -121,6 +122,7 @@ def test_an_owner_of_long_ago_is_stopped_too(
     there, former = shared_nodes.pool(), shared_nodes.records.by_epoch(claim.volume_id)
     much_later = Claim(claim.volume_id, 5)
     there.take_over(much_later, former)
+    assert lines(there, much_later) == ["saved"]
     eventually(lambda: writer.write("lost") or writer.flush(), is_=errno.ESHUTDOWN, within=20)
     assert lines(there, much_later) == ["saved"]
 
