@@ -44,6 +44,8 @@ def held_bytes(folder: Path) -> int:
 def take_snapshot(folder: Path, name: str) -> None:
     """Keep a folder as it is, with what other clients have written and not flushed yet.
 
+    What a client writes before it has heard of the snapshot is in it, too: see hear_of_snapshots.
+
     Raises:
         PoolError: there is one of that name, or it could not be taken.
     """
@@ -51,6 +53,17 @@ def take_snapshot(folder: Path, name: str) -> None:
         snapshot(folder, name).mkdir()
     except OSError as error:
         raise failure(f"snapshot {name} could not be taken", error) from error
+
+
+def hear_of_snapshots(mountpoint: Path) -> None:
+    """Have a client know of all snapshots that were taken: no later write of it is in them.
+
+    It is asked for something that only the metadata server knows, whose answers come in order.
+
+    Raises:
+        PoolError: it does not answer.
+    """
+    snapshots(mountpoint)
 
 
 def delete_snapshot(folder: Path, name: str) -> None:

@@ -42,6 +42,7 @@ class SharedSnapshots(SharedParts):
             number = known[-1].number + 1 if known else 1
             taken = Snapshot(number, str(uuid.uuid4()), claim.epoch)
             folder.take_snapshot(taken)
+            self._sessions.hear_of_snapshots(claim.volume_id)
             return taken
 
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:

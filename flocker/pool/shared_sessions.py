@@ -14,7 +14,7 @@ from typing import Protocol
 from flocker.base import private
 from flocker.base.errors import PoolError
 from flocker.base.records import Claim
-from flocker.ceph import mount
+from flocker.ceph import folders, mount
 from flocker.ceph.monitors import Monitors
 from flocker.ceph.mount import Mounted, Ticket
 
@@ -122,6 +122,15 @@ class Sessions:
         mounted.unmount()
         self._records.end(claim, mounted.address)
         del self._running[volume_id]
+
+    def hear_of_snapshots(self, volume_id: str) -> None:
+        """Have no write in a snapshot that is made after this call.
+
+        Raises:
+            PoolError: the client does not answer.
+        """
+        if volume_id in self._running:
+            folders.hear_of_snapshots(self._running[volume_id][1].mountpoint)
 
     def stop(self, former: Claim, addresses: Collection[str]) -> None:
         """Have the storage refuse an earlier owner: new clients of it, and those that run.

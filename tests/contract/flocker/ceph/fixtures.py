@@ -15,6 +15,7 @@ from tests.contract.flocker.ceph import debians_rados
 
 debians_rados.load()
 
+from flocker.base.errors import PoolError  # noqa: E402
 from flocker.base.records import Claim  # noqa: E402
 from flocker.ceph.monitors import Monitors  # noqa: E402 - needs the module that was just loaded
 from flocker.ceph.mount import Mounted, Ticket, identities, mount, running  # noqa: E402
@@ -49,6 +50,15 @@ def monitors(ceph: SmallCeph) -> Iterator[Monitors]:
 
 LONGEST_SECONDS = 90
 
+
+def end_politely(mounted: Mounted) -> None:
+    """End a client; the storage waits a minute for one that was killed, and so would a test."""
+    try:
+        mounted.unmount()
+    except PoolError:
+        mounted.kill()
+
+
 MountAs = Callable[[Ticket], Mounted]
 
 
@@ -73,7 +83,8 @@ def mount_as(ceph: SmallCeph, tmp_path: Path) -> Iterator[MountAs]:
 
     yield mounted
     too_late.cancel()
-    end()
+    for each in made:
+        end_politely(each)
 
 
 @pytest.fixture
@@ -124,11 +135,12 @@ class SharedNodes:
         assert found is not None
         return found.pid
 
-    def end(self) -> None:
+    def end(self, how: Callable[[Mounted], None]) -> None:
+        """End all clients of volumes."""
         for runtime in self._runtimes:
             for name in identities(runtime):
                 if found := running(name, runtime / name.split(".")[2], runtime):
-                    found.kill()
+                    how(found)
 
     def _started(self, runtime: Path, *args: Callable[[str], bool]) -> SharedPool:
         sessions = Sessions(self._storage, self.monitors, runtime, self.records)
@@ -138,8 +150,8 @@ class SharedNodes:
 @pytest.fixture
 def shared_nodes(ceph: SmallCeph, monitors: Monitors, top: Path) -> Iterator[SharedNodes]:
     nodes = SharedNodes(ceph, monitors, top)
-    too_late = threading.Timer(LONGEST_SECONDS, nodes.end)
+    too_late = threading.Timer(LONGEST_SECONDS, nodes.end, (Mounted.kill,))
     too_late.start()
     yield nodes
     too_late.cancel()
-    nodes.end()
+    nodes.end(end_politely)

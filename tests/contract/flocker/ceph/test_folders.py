@@ -35,6 +35,7 @@ def test_a_snapshot_holds_what_another_client_wrote_and_has_not_flushed(
     with Writer(used.mountpoint) as writer:
         assert writer.write("first") == 0
         folders.take_snapshot(volume, "1")
+        folders.hear_of_snapshots(used.mountpoint)
         assert (writer.write("second"), writer.flush()) == (0, 0)
     assert (folders.snapshot(volume, "1") / live.name / "lines").read_text() == "first\n"
     assert lines(used) == ["first", "second"]
