@@ -23,11 +23,14 @@ def is_current() -> bool:
 def make() -> None:
     """Make .venv anew, so that it holds what the lock file names and nothing else.
 
-    The stamp is written last: an interrupted installation is started over.
+    The stamp is written last: an interrupted installation is started over. A link to the .venv of
+    another checkout is replaced, and that one is left as it is.
 
     Raises:
         StepFailed: a package could not be had, or has another hash than the lock file says.
     """
+    if VENV.is_symlink():
+        VENV.unlink()
     progress.run(
         "Making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)], LOGS / "venv.log"
     )
