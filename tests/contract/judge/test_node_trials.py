@@ -1,12 +1,13 @@
-"""Level 3 without machines: two engines with a plugin each stand for nodes that share volumes.
+"""Level 3 without machines: two engines that ask one plugin stand for nodes that share volumes.
 
-Nodes that lose their power are left out: `make judge` tries those trials on real nodes only.
+The sudden death of an engine stands for a node that loses its power.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -18,14 +19,14 @@ from typing import cast
 import pytest
 
 from acceptance.base.command import COMMAND_SECONDS, Typed
-from acceptance.machines.protocol import Machines
+from acceptance.machines.protocol import Ability, Machines
 from acceptance.nodes.node import Node
 from judge.drivers.behaviours import Claim, Level
 from judge.drivers.node_stage import IMAGE, NodeStage
 from judge.drivers.node_trials import NODE_TRIALS
-from judge.drivers.profile import Nodes, Profile
+from judge.drivers.profile import Budgets, Nodes, Profile
 from judge.drivers.trial import try_all
-from judge.drivers.verdicts import Verdict
+from judge.drivers.verdicts import Outcome, Verdict
 from judge.machine.engine import OwnEngine, own_engine
 from judge.machine.mounts import PLUGINS
 from tests.contract.judge.small_plugin import ONE_USER, serving
@@ -34,11 +35,13 @@ pytestmark = pytest.mark.contract
 
 PROGRAMS = ("sh", "cat", "date", "dd", "echo", "sha256sum", "sleep", "sync", "test", "wc")
 TRIED = (6, 7, 14, 16, 17, 35)
+OF_LOST_NODES = (18, 19, 25)
 PROFILE = Profile(
     driver="small",
     title="A small plugin",
-    claims=frozenset({Claim.MULTI_NODE, Claim.EXCLUSIVE, Claim.REPLICATION}),
+    claims=frozenset({Claim.MULTI_NODE, Claim.EXCLUSIVE, Claim.REPLICATION, Claim.FAILOVER}),
     nodes=Nodes(options={"colour": "red"}),
+    budgets=Budgets(takeover=5, lag=2),
 )
 FAILED: dict[str, set[int]] = {
     ONE_USER: set(),
@@ -68,8 +71,26 @@ class LocalNode:
         took = time.monotonic() - started
         return Typed("root", self.name, command, done.stdout, done.returncode, took)
 
+    def close(self) -> None:
+        """There is no connection."""
+
     def run(self, _: str) -> str:
         return "0"  # bytes received: the two share a folder, and send each other nothing
+
+
+class LocalMachines:
+    """Machines whose power is that of their engines."""
+
+    abilities = frozenset({Ability.POWER})
+
+    def __init__(self, engines: list[OwnEngine]) -> None:
+        self._engines = {f"node{n}": engine for n, engine in enumerate(engines, 1)}
+
+    def power_off(self, node: str) -> None:
+        self._engines[node].signal(signal.SIGKILL)
+
+    def power_on(self, node: str) -> None:
+        self._engines[node].start()
 
 
 def import_image(engine: OwnEngine, folder: Path) -> None:
@@ -92,6 +113,7 @@ def engines() -> Iterator[list[OwnEngine]]:
     with ExitStack() as stack:
         running = [stack.enter_context(own_engine()) for _ in range(2)]
         for engine in running:
+            engine.keeps_containers = False  # from its next start on
             with tempfile.TemporaryDirectory() as folder:
                 import_image(engine, Path(folder))
         yield running
@@ -105,16 +127,32 @@ def stage_of(engines: list[OwnEngine], behaves: str) -> Iterator[NodeStage]:
         tempfile.TemporaryDirectory(prefix="small-", dir="/tmp") as folder,
         serving(PLUGINS / "small.sock", Path(folder), behaves),
     ):
-        yield NodeStage(PROFILE, cast(list[Node], nodes), cast(Machines, None))
+        yield NodeStage(PROFILE, cast(list[Node], nodes), cast(Machines, LocalMachines(engines)))
 
 
 @pytest.mark.parametrize("behaves", FAILED)
 def test_each_way_to_be_wrong_fails_its_behaviours_and_no_others(
     engines: list[OwnEngine], behaves: str
 ) -> None:
-    trials = [trial for trial in NODE_TRIALS if trial.behaviour in TRIED]
-    with stage_of(engines, behaves) as stage:
-        found = list(try_all(trials, stage, Level.CLUSTER, PROFILE.claims))
-    failed = {each.behaviour: each.reason for each in found if each.verdict is Verdict.FAILED}
-    assert set(failed) == FAILED[behaves], failed
+    found = verdicts(engines, behaves, TRIED)
+    assert failed(found) == FAILED[behaves], found
     assert {each.behaviour for each in found} == set(TRIED)
+
+
+def test_a_volume_that_all_nodes_share_survives_the_loss_of_one(engines: list[OwnEngine]) -> None:
+    found = verdicts(engines, "", OF_LOST_NODES)
+    assert [each.verdict for each in found] == [Verdict.HELD] * len(OF_LOST_NODES), found
+
+
+def test_a_node_without_the_data_does_not_continue(engines: list[OwnEngine]) -> None:
+    assert failed(verdicts(engines, "mounts somewhere else each time", (18, 19))) == {18, 19}
+
+
+def verdicts(engines: list[OwnEngine], behaves: str, rows: tuple[int, ...]) -> list[Outcome]:
+    trials = [trial for trial in NODE_TRIALS if trial.behaviour in rows]
+    with stage_of(engines, behaves) as stage:
+        return list(try_all(trials, stage, Level.CLUSTER, PROFILE.claims))
+
+
+def failed(found: list[Outcome]) -> set[int]:
+    return {each.behaviour for each in found if each.verdict is Verdict.FAILED}
