@@ -100,11 +100,11 @@ class Ending:
 
     def _look_into_snapshots(self, name: str, node: Node, volume: Volume) -> None:
         pool = node.disk.pool
-        named = {each.snapshot.number for each in self._cluster.state.named(volume)}
+        named = [each.snapshot for each in self._cluster.state.named(volume)]
         for snapshot in pool.snapshots(volume.id):
             content = pool.snapshot_content(volume.id, snapshot.number)
             reference = f"{volume.name}@{snapshot.number}"
-            if name == volume.owner and snapshot.number in named:
+            if snapshot in named:  # a former owner may be the only node that has it
                 self._note(name, volume.name, Place.SNAPSHOT, reference, content)
             self._recorder.note(
                 Digest(
