@@ -47,7 +47,9 @@ def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
     The newest one holds all there was when the owner last looked at the volume.
     """
     look = state.looks.get(volume.owner)
-    taken_at = volume.created_at if _is_of_the_future(volume, copy, state) else copy.taken_at
+    # A promotion may have left its snapshot behind: how much of the volume it holds is not known.
+    is_known = volume.includes(copy.snapshot) and not _is_of_the_future(volume, copy, state)
+    taken_at = copy.taken_at if is_known else volume.created_at
     if look is None or not _is_newest(volume, copy, state):
         return taken_at
     return max(look.covers(volume), taken_at)

@@ -173,6 +173,17 @@ def test_how_complete_a_copy_is() -> None:
     assert complete_until(unpublished, mine, state) == "2026-01-02T10:00:00"
 
 
+def test_a_copy_that_a_promotion_left_behind_promises_nothing_of_the_volume() -> None:
+    """Node3 went on from its first snapshot, while node2 has a later one of the owner before."""
+    first, later = Snapshot(1, "first", 1), Snapshot(2, "later", 1)
+    before = Volume("demo", "id", "node1", 1, "2026-01-01T00:00:00")
+    left_behind = Copy("id", "node2", later, "2026-01-02T10:00:00")
+    state = ClusterState(copies={"id": {"node2": left_behind}})
+    assert complete_until(before, left_behind, state) == "2026-01-02T10:00:00"
+    promoted = before.promoted_on("node3", first)
+    assert complete_until(promoted, left_behind, state) == "2026-01-01T00:00:00"
+
+
 def test_a_copy_that_was_taken_while_a_clock_was_ahead_promises_nothing_of_the_future() -> None:
     """The owner's clock was two hours ahead then, and has been set back since."""
     volume = Volume("demo", "id", "node1", 1, "2026-01-01T00:00:00")
