@@ -105,6 +105,14 @@ def test_what_a_page_links_to_is_there(page: str) -> None:
             assert anchor in anchors(linked), target
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    files = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    numbers = [file.name.partition("-")[0] for file in files]
+    assert len(set(numbers)) == len(numbers), numbers
+    for file, number in zip(files, numbers, strict=True):
+        assert file.read_text().startswith(f"# {number} "), file.name
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors that web pages made of Markdown have for its headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
