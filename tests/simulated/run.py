@@ -15,7 +15,7 @@ from flocker.base.errors import FlockerError
 from judge.chance import seeded
 from judge.clients.client import WEIGHTS, Client
 from judge.clients.gates import Gates
-from judge.history import Action, AnyEvent, Begin, Defect, End, FaultsOver
+from judge.history import Action, AnyEvent, Begin, Defect, End, FaultsOver, Promises
 from judge.recorder import Recorder
 from tests.simulated import scheduler as simulation
 from tests.simulated.cluster import NAMES, SimulatedCluster
@@ -31,6 +31,9 @@ JOIN_SECONDS = 60.0
 LAST_ANSWER_SECONDS = 600.0  # after the last fault
 LOOK_SECONDS = 0.5
 SAMPLE_SECONDS = 10.0
+# A current copy lacks at most 10 s until its owner was last heard of: every 3 s, and slow links
+# take a second in each direction.
+CURRENT_SECONDS = 15.0
 
 
 class Defects(logging.Handler):
@@ -81,7 +84,7 @@ class _Simulation:
         recorder.note(
             Begin(
                 at=0, seed=plan.seed, driver="flocker", machine="simulation", nodes=NAMES,
-                volumes=plan.volumes,
+                volumes=plan.volumes, promises=Promises(current=CURRENT_SECONDS),
             )
         )  # fmt: skip
         self._cluster = cluster = SimulatedCluster(
