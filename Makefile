@@ -7,7 +7,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-TARGETS := demo test check audit unit contract acceptance alarms servers samples bench judge simulate mutants vm up down box deb report film clean
+TARGETS := demo test check audit unit contract acceptance alarms servers samples bench judge simulate mutants soak vm up down box deb report film clean
 .PHONY: help tools prepare forget with-nodes without-nodes $(TARGETS)
 # They share the nodes, .venv and build/. Only `test` knows what can run beside what.
 ifndef BESIDE
@@ -31,7 +31,7 @@ KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK,
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
 	@exec sudo --preserve-env=$(KEPT) $(MAKE) $@ \
-		$(foreach name,TAGS NODES INVENTORY RELEASE HOURS SEED DRIVER,$(if $($(name)),$(name)='$($(name))'))
+		$(foreach name,TAGS NODES INVENTORY RELEASE HOURS MINUTES SEED DRIVER,$(if $($(name)),$(name)='$($(name))'))
 
 else
 
@@ -113,6 +113,12 @@ acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrow
 
 alarms: up ## see the scenarios go red when the driver or a node is broken on purpose
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
+
+# One seed decides all requests and faults; the folder of the run has it in its name.
+soak: up ## run random requests and faults on the nodes, and judge that; MINUTES=20 SEED=7
+	@.venv/bin/python -m judge.nodes --minutes '$(or $(MINUTES),20)' --seed '$(or $(SEED),$(shell date +%s))'; \
+	status=$$?; $(if $(MACHINES),,$(MAKE) down || status=1;) \
+	exit $$status
 
 vm: ## try what starts virtual machines: libvirt, Vagrant's view of it, the boxes' disks
 	@VAGRANT_DEFAULT_PROVIDER=libvirt $(HOST) tools

@@ -202,10 +202,7 @@ class Faults:
         """
         if not self._healing:
             return
-        with ExitStack() as healing:  # what cannot be healed keeps nothing else from it
-            for heal in self._healing.values():
-                healing.callback(heal)
-            self._healing.clear()
+        end_all(self._healing)
         self._cluster.wait_until_whole()
         for node in self._cluster.nodes:
             node.is_well = True
@@ -219,6 +216,14 @@ class Faults:
         self._healing.pop((what, node.name))()
         self._cluster.wait_until_whole()
         node.is_well = True
+
+
+def end_all(faults: dict[tuple[str, str], Callable[[], object]]) -> None:
+    """End all of them, the newest first; nodes may still be starting then."""
+    with ExitStack() as healing:  # what cannot be healed keeps nothing else from it
+        for heal in faults.values():
+            healing.callback(heal)
+        faults.clear()
 
 
 def _drop_others(node: Node, nodes: Iterable[Node]) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import vagrant
@@ -80,7 +81,7 @@ class VagrantMachines:
         Raises:
             NodesNotUp: nobody has noted by which key a node is known.
         """
-        config = SSHConfig.from_text(self._vagrant.ssh_config())
+        config = SSHConfig.from_text(self._ssh_config)
         names = sorted(config.get_hostnames() - {"*"})
         return [
             Access(name, ADDRESSES[name], self._shell(config, name), f"vagrant reload {name}")
@@ -113,6 +114,11 @@ class VagrantMachines:
             containers.unpause(self._container(node))
         else:
             self._vagrant.resume(vm_name=node)
+
+    @cached_property
+    def _ssh_config(self) -> str:
+        """Vagrant takes seconds to tell it, and it stays the same while the machines are there."""
+        return str(self._vagrant.ssh_config())
 
     def _container(self, node: str) -> str:
         return (self._state(node) / "id").read_text().strip()

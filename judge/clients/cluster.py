@@ -39,7 +39,9 @@ class Cluster(Protocol):
     WriterStarted, Wrote, WriterStopped. It also notes promotions, also those that nobody asked for.
     """
 
-    nodes: Sequence[str]
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The names of the nodes."""
 
     def do(self, request: Request) -> str:
         """Do what is asked for, and return when it is done.

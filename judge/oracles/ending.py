@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from judge.history import Begin, Checked, Defect, Digest, Leaked, Sample, Settled
+from judge.history import (
+    Begin,
+    Checked,
+    Defect,
+    Digest,
+    Leaked,
+    Place,
+    Promoted,
+    Read,
+    Sample,
+    Settled,
+)
 from judge.oracles.oracle import Handlers, Oracle
 from judge.verdict import Verdict
 
@@ -16,6 +27,7 @@ class Ending(Oracle):
         super().__init__(begin)
         self._is_settled = False
         self._last: dict[str, dict[str, Sample]] = {}  # volume: node: what it said
+        self._was_promoted: set[str] = set()  # volumes
         self._digests: dict[tuple[str, str], Digest] = {}
 
     def handlers(self) -> Handlers:
@@ -24,6 +36,8 @@ class Ending(Oracle):
             Sample: self._sampled,
             Digest: self._digest,
             Checked: self._checked,
+            Promoted: self._promoted,
+            Read: self._read,
         }
 
     def finish(self) -> None:
@@ -50,6 +64,16 @@ class Ending(Oracle):
         if first.digest != event.digest:
             self.found(
                 event.at, f"snapshot {event.snapshot} differs from the one on {first.node}",
+                volume=event.volume, node=event.node,
+            )  # fmt: skip
+
+    def _promoted(self, event: Promoted) -> None:
+        self._was_promoted.add(event.volume)
+
+    def _read(self, event: Read) -> None:
+        if event.place is Place.COPY and event.volume not in self._was_promoted:
+            self.found(
+                event.at, f"{event.reference} was put aside, and no node was ever promoted",
                 volume=event.volume, node=event.node,
             )  # fmt: skip
 

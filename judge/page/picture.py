@@ -28,6 +28,7 @@ from judge.verdict import Finding
 
 MOST_DOTS = 400  # of a volume; lines that follow each other share one beyond that
 TICKS = 5
+LAST_TICK = 0.92  # of the time; the label of a later one would be cut off
 STEPS = tuple(base * 10**power for power in range(7) for base in (1, 2, 5))  # in seconds
 COLOURS = 6  # of epochs; the seventh has the first one's again
 
@@ -133,7 +134,7 @@ class Scale:
     def ticks(self) -> list[tuple[str, float]]:
         """A few round moments, and their places."""
         step = next((each for each in STEPS if self.end / each <= TICKS), STEPS[-1])
-        moments = range(0, int(self.end) + 1, step)
+        moments = range(0, int(self.end * LAST_TICK) + 1, step)
         return [(f"{each} s", self.at(each)) for each in moments]
 
 

@@ -30,7 +30,7 @@ LARGER = {
     "one state machine from one class",
 }
 # Tests are lists, and nobody reads all of one for one of its tests.
-LISTS = ("tests/contract", "tests/soak", "tests/unit")
+LISTS = ("tests/contract", "tests/unit")
 
 
 def modules() -> Iterator[tuple[str, str]]:

@@ -589,6 +589,15 @@ def copies_differ() -> Wrong:
     return Wrong(story.finish(r1=3), Verdict.VIOLATION, "the end", ("node3", "a@3 differs"))
 
 
+def put_aside_without_a_promotion() -> Wrong:
+    story = Story()
+    story.run("r1", "node1", 3)
+    story.settle()
+    aside(story, "node2", r1=3)
+    story.all_see("node1", 1, r1=3)
+    return Wrong(story.end(), Verdict.VIOLATION, "the end", ("a@node2 was put aside",))
+
+
 def disk_is_not_clean() -> Wrong:
     story = Story()
     story.run("r1", "node1", 3)
@@ -685,7 +694,8 @@ WRONG = [
     undeleted_without_its_last_lines, removed_volume_lacks_lines, thrown_away_after_a_promotion,
     thrown_away_by_a_restore, claims_more_than_the_copy_had, claims_the_future,
     promises_the_future, calls_an_old_copy_current, two_owners_of_an_epoch, two_mounts_of_an_epoch,
-    epoch_goes_back, nodes_disagree, copies_differ, disk_is_not_clean, something_is_left,
+    epoch_goes_back, nodes_disagree, copies_differ, put_aside_without_a_promotion,
+    disk_is_not_clean, something_is_left,
     refused_for_ever, never_answered, traceback, cut_short, without_a_begin, nothing_was_written,
     nobody_looked, driver_was_not_heard, fault_without_an_end,
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 TRACEBACK = "Traceback (most recent call last):"
 CHAINED = ("The above exception was", "During handling of the above")  # another one follows
-FORESEEN = re.compile(r"flocker\.errors\.|ssl\.SSL")
+FORESEEN = re.compile(r"flocker\.(base\.)?errors\.|ssl\.SSL")
 
 
 def unwell(status: dict[str, Any]) -> list[str]:

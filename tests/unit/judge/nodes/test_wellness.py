@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.soak.on_nodes.wellness import unforeseen, unwell
+from judge.nodes.wellness import unforeseen, unwell
 
 VOLUME = {
     "name": "first",
@@ -82,7 +82,12 @@ def test_an_error_nobody_foresaw_is_found_in_a_journal() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    ["flocker.errors.PoolError: no", "ConnectionResetError: [Errno 104]", "ssl.SSLError: x"],
+    [
+        "flocker.errors.PoolError: no",
+        "flocker.base.errors.PoolError: no",
+        "ConnectionResetError: [Errno 104]",
+        "ssl.SSLError: x",
+    ],
 )
 def test_an_error_that_was_foreseen_is_not(error: str) -> None:
     assert unforeseen(trace(error)) == []

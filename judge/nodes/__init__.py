@@ -1,0 +1,1 @@
+"""Random runs on real nodes, which this machine's containers are: clients, faults, the end."""

@@ -1,1 +1,0 @@
-"""Random work and random faults on real nodes."""
