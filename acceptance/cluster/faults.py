@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually, eventually_true
 from acceptance.cluster import disk
 from acceptance.cluster.cluster import Cluster
+from acceptance.cluster.healing import Healing
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
 
@@ -29,7 +29,7 @@ class Faults:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._healing: dict[tuple[str, str], Callable[[], object]] = {}
+        self._healing = Healing()
         self._began = 0.0
 
     def power_off(self, node: Node) -> None:
@@ -72,8 +72,7 @@ class Faults:
 
     def start_etcd(self) -> None:
         """Start it again wherever it was stopped; return when all nodes know each other again."""
-        for what, node in [broken for broken in self._healing if broken[0] == "etcd"]:
-            self._healing.pop((what, node))()
+        self._healing.end_on_all("etcd")
         self._cluster.wait_until_whole()
 
     def hold_etcd_up(self, seconds: int) -> None:
@@ -98,13 +97,15 @@ class Faults:
 
     def kill_engine(self, node: Node) -> None:
         """Kill the engine, not its containers; return when it has been started again."""
-        _kill("docker", node)
-        eventually(node.engine.is_answering, is_=True, within=RESTART_SECONDS)
+        with self._healing.if_it_fails("engine", node.name, partial(_start, "docker", node)):
+            _kill("docker", node)
+            eventually(node.engine.is_answering, is_=True, within=RESTART_SECONDS)
 
     def kill_driver(self, node: Node) -> None:
         """Kill the driver; return when it has been started again."""
-        _kill("flocker", node)
-        eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
+        with self._healing.if_it_fails("driver", node.name, partial(_start, "flocker", node)):
+            _kill("flocker", node)
+            eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
 
     def upgrade_driver(self, node: Node) -> None:
         """Upgrade the driver's package; return when the newer driver has told of itself.
@@ -155,15 +156,17 @@ class Faults:
 
     def replace_disk(self, node: Node) -> None:
         """Take everything a node has of any volume, as a new disk would; no container may run."""
-        node.run(
-            "sudo systemctl stop flocker.socket flocker"
-            # Those within others first. What a volume's folder has besides goes last.
-            f" && sudo find {POOL} -mindepth 1 -depth -inum {SUBVOLUME_INODE}"
-            " -exec btrfs --quiet subvolume delete {} +"
-            f" && sudo find {POOL} -mindepth 1 -delete"
-            " && sudo systemctl start flocker.socket flocker"
-        )
-        eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
+        units = "flocker.socket flocker"
+        with self._healing.if_it_fails("content", node.name, partial(_start, units, node)):
+            node.run(
+                f"sudo systemctl stop {units}"
+                # Those within others first. What a volume's folder has besides goes last.
+                f" && sudo find {POOL} -mindepth 1 -depth -inum {SUBVOLUME_INODE}"
+                " -exec btrfs --quiet subvolume delete {} +"
+                f" && sudo find {POOL} -mindepth 1 -delete"
+                f" && sudo systemctl start {units}"
+            )
+            eventually(lambda: _is_running("flocker", node), is_=True, within=RESTART_SECONDS)
 
     def keep_containers(self, node: Node) -> None:
         """Have containers outlive their engine (the engine's option `live-restore`)."""
@@ -202,28 +205,20 @@ class Faults:
         """
         if not self._healing:
             return
-        end_all(self._healing)
+        self._healing.end_all()
         self._cluster.wait_until_whole()
         for node in self._cluster.nodes:
             node.is_well = True
 
     def _begin(self, what: str, node: Node, heal: Callable[[], object]) -> None:
         """Remember how a fault heals, before it is there: what breaks half-way is healed too."""
-        self._healing[what, node.name] = heal
+        self._healing.remember(what, node.name, heal)
         self._began = time.monotonic()
 
     def _end(self, what: str, node: Node) -> None:
-        self._healing.pop((what, node.name))()
+        self._healing.end(what, node.name)
         self._cluster.wait_until_whole()
         node.is_well = True
-
-
-def end_all(faults: dict[tuple[str, str], Callable[[], object]]) -> None:
-    """End all of them, the newest first; nodes may still be starting then."""
-    with ExitStack() as healing:  # what cannot be healed keeps nothing else from it
-        for heal in faults.values():
-            healing.callback(heal)
-        faults.clear()
 
 
 def _drop_others(node: Node, nodes: Iterable[Node]) -> None:
@@ -243,6 +238,11 @@ def _kill(unit: str, node: Node) -> None:
     eventually(
         lambda: _main_process(unit, node) not in ("0", before), is_=True, within=GONE_SECONDS
     )
+
+
+def _start(units: str, node: Node) -> None:
+    """Start units also if they were started so often that systemd refuses to start them."""
+    node.run(f"sudo systemctl reset-failed {units} && sudo systemctl start {units}")
 
 
 def _main_process(unit: str, node: Node) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from acceptance.cluster.faults import Faults, end_all
+from acceptance.cluster.faults import Faults
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
 
@@ -97,7 +97,7 @@ class LastingFaults(Faults):
 
     def mend(self) -> None:
         """End every fault that is left, without a wait for the nodes to work together."""
-        end_all(self._healing)
+        self._healing.end_all()
 
 
 DEAF = dropping("deaf", lambda other: (f"INPUT -s {other}",))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from acceptance.cluster.faults import Faults
+from acceptance.cluster.healing import Healing
 
 
 class Nodes:
@@ -37,7 +39,7 @@ class Nodes:
         self.done.append("whole")
 
     def _do(self, what: str) -> str:
-        if what in self.cannot:
+        if any(each in what for each in self.cannot):
             raise RuntimeError(what)
         self.done.append(what)
         return ""
@@ -93,6 +95,40 @@ def test_a_fault_that_failed_half_way_is_healed(nodes: Nodes, faults: Faults) ->
         faults.power_off(nodes.nodes[0])
     faults.heal()
     assert nodes.done == ["node1 on", "whole"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "fails", "units"),
+    [
+        (Faults.kill_engine, "--signal=KILL docker", "docker"),
+        (Faults.kill_driver, "--signal=KILL flocker", "flocker"),
+        (Faults.replace_disk, "sudo find /var/lib/flocker", "flocker.socket flocker"),
+    ],
+    ids=["engine killed", "driver killed", "disk replaced"],
+)
+def test_a_fault_that_is_over_at_once_is_healed_if_it_failed_half_way(
+    nodes: Nodes,
+    faults: Faults,
+    cause: Callable[[Faults, Any], None],
+    fails: str,
+    units: str,
+) -> None:
+    nodes.cannot = {fails}
+    with pytest.raises(RuntimeError, match=fails):
+        cause(faults, nodes.nodes[0])
+    del nodes.done[:]
+    faults.heal()
+    start = f"sudo systemctl reset-failed {units} && sudo systemctl start {units}"
+    assert nodes.done == [f"node1: {start}", "whole"]
+
+
+def test_a_fault_that_is_over_at_once_leaves_nothing_to_heal(nodes: Nodes) -> None:
+    healing = Healing()
+    with healing.if_it_fails("content", "node1", lambda: nodes.done.append("healed")):
+        assert healing
+    assert not healing
+    healing.end_all()
+    assert nodes.done == []
 
 
 def test_a_node_is_cut_off_from_every_other_one_in_both_directions(
