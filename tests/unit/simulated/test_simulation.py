@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from judge.verdict import Finding, Judgement, Verdict
-from tests.simulated import faults
+from tests.simulated import faults, mutants
 from tests.simulated.__main__ import simulate
 from tests.simulated.mutants import MUTANTS
 from tests.simulated.plan import DISK_REPLACED, FAULTS, Plan, planned, shrunk
@@ -77,3 +79,23 @@ def test_a_broken_driver_does_not_pass(tmp_path: Path) -> None:
 
 def test_there_are_ten_ways_to_break_the_driver() -> None:
     assert len(MUTANTS) == 10
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"), [(Verdict.DEFECT, 0), (Verdict.VALID, 1), (Verdict.UNKNOWN, 1)]
+)
+def test_only_a_mutant_in_which_something_is_found_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verdict: Verdict,
+    status: int,
+) -> None:
+    monkeypatch.setattr(mutants, "simulate", lambda *_: judged(verdict))
+    assert mutants.main([]) == status
+    assert ("NOT CAUGHT" in capsys.readouterr().out) is bool(status)
+
+
+def test_the_help_about_mutants_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutants, "simulate", lambda *_: pytest.fail("the help breaks the driver"))
+    with pytest.raises(SystemExit, match="0"):
+        mutants.main(["--help"])
