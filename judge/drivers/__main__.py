@@ -1,4 +1,8 @@
-"""`python -m judge.drivers PROFILE`: judge a Docker volume driver by 35 behaviours."""
+"""`python -m judge.drivers PROFILE`: judge a Docker volume driver by 35 behaviours.
+
+The exit status is 0 if nothing failed, 1 if something did, and 2 if the profile or the inventory is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from pathlib import Path
 from types import FrameType
 
 from acceptance.base.direct import direct_connections
+from acceptance.machines import inventory
+from acceptance.machines.inventory import BadInventory
 from host import BUILD
 from judge.drivers import matrix
 from judge.drivers.behaviours import BEHAVIOURS
@@ -37,7 +43,7 @@ def judge(
 
 
 def main() -> int:
-    """Exit status 0: nothing failed; 1: something did; 2: the profile is wrong."""
+    """Judge the driver, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m judge.drivers", description=__doc__)
     parser.add_argument("profile", type=Path, metavar="PROFILE")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
@@ -46,7 +52,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         profile = read(arguments.profile)
-    except BadProfile as error:
+        if arguments.inventory is not None:
+            inventory.read(arguments.inventory)
+    except (BadProfile, BadInventory) as error:
         print(error, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _interrupt)

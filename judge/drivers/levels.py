@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from acceptance.machines.inventory import BadInventory
 from acceptance.machines.protocol import NodesNotUp
 from acceptance.nodes.access import NodeAway
 from host.problem import Problem
@@ -97,7 +96,7 @@ def _on_nodes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
     try:
         with on_nodes(profile, profile.nodes, equipment.inventory) as stage:
             yield from try_all(NODE_TRIALS, stage, Level.CLUSTER, profile.claims)
-    except (NotTried, NodeAway, NodesNotUp, BadInventory, Problem) as reason:
+    except (NotTried, NodeAway, NodesNotUp, Problem) as reason:
         yield from _untried(Level.CLUSTER, NODE_TRIALS, profile, str(reason))
 
 

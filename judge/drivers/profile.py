@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from judge.drivers.behaviours import Claim
 
+EXAMPLE = "name a profile, for example: make judge DRIVER=features/drivers/local.yml"
 ENGINES_OWN = "local"  # the driver inside every engine: it has no socket
 OF_VOLUME = frozenset({"volume"})
 OF_PROGRAM = frozenset({"folder", "socket", "engine", "port"})
@@ -159,7 +160,9 @@ def read(path: Path) -> Profile:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BadProfile(f"{path}: there is no such file") from error
+        raise BadProfile(f"{path}: there is no such file; {EXAMPLE}") from error
+    except IsADirectoryError as error:
+        raise BadProfile(f"{path}: is a folder; {EXAMPLE}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadProfile(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:

@@ -73,3 +73,19 @@ def test_a_wrong_profile_is_a_usage_error(
 ) -> None:
     assert run(monkeypatch, tmp_path, "driver: mine\n") == 2
     assert "title: field required" in capsys.readouterr().err
+
+
+def test_a_wrong_inventory_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, tmp_path, BARE, "--inventory", str(tmp_path / "none.yml")) == 2
+    assert "none.yml: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["", "none.yml"])
+def test_without_a_profile_the_command_says_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["judge", path])
+    assert command.main() == 2
+    assert "make judge DRIVER=features/drivers/local.yml" in capsys.readouterr().err
