@@ -48,7 +48,7 @@ KINDS = (
     Kind("driver killed", LastingFaults.kill_driver, lasts=False),
     Kind("engine killed", LastingFaults.kill_engine, lasts=False),
     Kind("engine restarted", lambda _, node: node.restart("docker"), lasts=False),
-    Kind("fence killed", lambda _, node: node.restart("flocker-fence"), (), lasts=False),
+    Kind("fence restarted", lambda _, node: node.restart("flocker-fence"), (), lasts=False),
     Kind("etcd stopped", lambda faults, node: faults.stop_etcd([node])),
     Kind("cut off", LastingFaults.cut_off),
     Kind("paused", LastingFaults.pause, (Effect.UNREACHABLE, Effect.SUSPENDED)),
