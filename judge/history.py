@@ -137,7 +137,7 @@ class Begin(Event):
     """The first event.
 
     Attributes:
-        machine: on which the driver ran, e.g. `nodes`, `twins`.
+        machine: on which the driver ran, `nodes` or `simulation`.
         nodes: in the order in which pictures show them.
     """
 

@@ -1,1 +1,1 @@
-"""Random runs on real nodes, which this machine's containers are: clients, faults, the end."""
+"""Random runs on real nodes, which are containers on this machine: clients, faults, the end."""
