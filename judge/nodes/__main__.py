@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from acceptance.base.waiting import NeverCame
 from acceptance.cluster.made import NotOurs
 from acceptance.machines.protocol import NodesNotUp
 from acceptance.nodes.access import NodeAway
@@ -33,7 +34,7 @@ def main() -> int:
     print(f"seed {asked.seed}, {asked.minutes:g} minutes", flush=True)
     try:
         judgement, folder = soak(asked.minutes * 60, asked.seed, BUILD)
-    except (NodesNotUp, NodeAway, NotOurs, Problem) as error:
+    except (NodesNotUp, NodeAway, NeverCame, NotOurs, Problem) as error:
         print(error, file=sys.stderr)
         return UNAVAILABLE
     print(as_text(judgement, str(folder)))

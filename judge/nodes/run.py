@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,8 +55,10 @@ LOG = LOGS / "soak.log"
 def soak(seconds: float, seed: int, build: Path) -> tuple[Judgement, Path]:
     """Run for so long, with faults; then the verdict, and the folder with all of the run.
 
+    An error that cuts the run short is printed, and the verdict is not `valid` then.
+
     Raises:
-        NodesNotUp, NodeAway, NotOurs, Problem: the nodes cannot be had for it.
+        NodesNotUp, NodeAway, NeverCame, NotOurs, Problem: the nodes cannot be had for it.
     """
     with direct_connections(), _logged(), _nodes() as cluster, ExitStack() as cleanup:
         cluster.clean()
@@ -65,6 +68,8 @@ def soak(seconds: float, seed: int, build: Path) -> tuple[Judgement, Path]:
         run = _Run(cluster, others, seed)
         try:
             run.go(seconds)
+        except Exception:  # the judge sees in the history that the run was cut short
+            traceback.print_exc()
         finally:
             judgement, folder = keep(run.recorder.history(), build)
             if judgement.verdict is not Verdict.VALID:
