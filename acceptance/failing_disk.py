@@ -3,12 +3,12 @@
     python3 failing_disk.py FOLDER CONTROL
 
 Mounts itself over FOLDER, and passes on all that is done with the files there. What the file
-CONTROL says is done first, with each write, and each flush of what was written:
+CONTROL says decides about each write, and each flush of what was written:
 
-    nothing, or no file     as always
-    late SECONDS            after so long a time
-    refuse                  it fails with an error of the disk (EIO)
-    hang                    when CONTROL says something else
+    late SECONDS                the write is done after so long a time
+    refuse                      it fails with an error of the disk (EIO)
+    hang                        it is done when CONTROL says something else
+    anything else, or no file   it is done at once
 
 It ends when FOLDER is unmounted. Needs python3-fusepy.
 """

@@ -56,8 +56,10 @@ def fail(node: Node, failure: str) -> None:
 
 def put_back(node: Node) -> None:
     """Have the pool on the disk that it was on; containers end."""
-    node.run(
-        f"echo {RELIABLE} | sudo tee {CONTROL} > /dev/null && {STOP}"
-        f" && if {IS_SERVED}; then sudo umount {FOLDER}; fi"
-        f" && {START}"
-    )
+    try:
+        node.run(
+            f"echo {RELIABLE} | sudo tee {CONTROL} > /dev/null && {STOP}"
+            f" && if {IS_SERVED}; then sudo umount {FOLDER}; fi"
+        )
+    finally:  # a disk that stays answers by now, and later scenarios need the node
+        node.run(START)

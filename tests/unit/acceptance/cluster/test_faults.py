@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from acceptance.cluster import disk
 from acceptance.cluster.faults import Faults
 from acceptance.cluster.healing import Healing
 
@@ -120,6 +121,13 @@ def test_a_fault_that_is_over_at_once_is_healed_if_it_failed_half_way(
     faults.heal()
     start = f"sudo systemctl reset-failed {units} && sudo systemctl start {units}"
     assert nodes.done == [f"node1: {start}", "whole"]
+
+
+def test_a_node_works_again_also_if_its_failing_disk_cannot_be_taken_away(nodes: Nodes) -> None:
+    nodes.cannot = {"umount"}
+    with pytest.raises(RuntimeError, match="umount"):
+        disk.put_back(nodes.nodes[0])
+    assert nodes.done == [f"node1: {disk.START}"]
 
 
 def test_a_fault_that_is_over_at_once_leaves_nothing_to_heal(nodes: Nodes) -> None:
