@@ -8,7 +8,7 @@ import pytest
 
 from judge.verdict import Finding, Judgement, Verdict
 from tests.simulated import faults, mutants
-from tests.simulated.__main__ import simulate
+from tests.simulated.__main__ import main, simulate
 from tests.simulated.mutants import MUTANTS
 from tests.simulated.plan import DISK_REPLACED, FAULTS, Plan, planned, shrunk
 
@@ -99,3 +99,10 @@ def test_the_help_about_mutants_breaks_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mutants, "simulate", lambda *_: pytest.fail("the help breaks the driver"))
     with pytest.raises(SystemExit, match="0"):
         mutants.main(["--help"])
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "nan"])
+def test_without_time_there_is_no_verdict(capsys: pytest.CaptureFixture[str], hours: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([f"--hours={hours}"])
+    assert "make simulate HOURS=1" in capsys.readouterr().err
