@@ -24,6 +24,7 @@ STATUS = {
     Verdict.UNKNOWN: 5,
 }
 MALFORMED = 2
+HISTORIES = "build/judge/*/history.jsonl"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for file in asked.histories:
         try:
             judged.append(judge(history.read(file)))
-        except (history.Malformed, OSError, UnicodeDecodeError) as error:
-            print(error, file=sys.stderr)
+        except (history.Malformed, OSError) as error:
+            wrong = f"{file}: {error.strerror}" if isinstance(error, OSError) else error
+            print(f"{wrong}; histories of runs are in {HISTORIES}", file=sys.stderr)
             return MALFORMED
         print(as_json(judged[-1]) if asked.json else as_text(judged[-1], str(file)))
     return STATUS[worst(each.verdict for each in judged)]

@@ -405,9 +405,13 @@ def read(file: Path) -> list[AnyEvent]:
     """Read a history.
 
     Raises:
-        Malformed: a line is no event, or the events are not in the order of time.
+        Malformed: it is no text, a line is no event, or the events are not in the order of time.
+        OSError: it cannot be read.
     """
-    events = list(_parsed(file))
+    try:
+        events = list(_parsed(file))
+    except UnicodeDecodeError as error:
+        raise Malformed(f"{file}: it is no text: {error.reason}") from error
     for number, (event, following) in enumerate(pairwise(events), start=2):
         if following.at < event.at:
             raise Malformed(f"{file}, line {number}: it is of an earlier time than the one before")
@@ -421,4 +425,6 @@ def _parsed(file: Path) -> Iterator[AnyEvent]:
                 yield from_line(line)
             except ValidationError as error:
                 [first, *_] = error.errors()
-                raise Malformed(f"{file}, line {number}: {first['msg']}") from None
+                is_without_kind = first["type"] == "union_tag_not_found"
+                wrong = "it is no event: it has no 'kind'" if is_without_kind else first["msg"]
+                raise Malformed(f"{file}, line {number}: {wrong}") from None

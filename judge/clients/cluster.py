@@ -1,4 +1,4 @@
-"""The border between clients and what they work with: real nodes, twins, or another driver."""
+"""The border between clients and what they work with: real nodes, or twins of them."""
 
 from __future__ import annotations
 

@@ -66,12 +66,23 @@ def test_the_same_history_has_the_same_verdict_from_its_file(tmp_path: Path) -> 
     assert history.read(file) == events
 
 
-@pytest.mark.parametrize("text", ["no JSON\n", '{"kind":"end"}\n'])
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"no JSON\n", "other.jsonl, line 1: Invalid JSON"),
+        (b'{"kind":"end"}\n', "other.jsonl, line 1: Field required"),
+        (b"{}\n", "other.jsonl, line 1: it is no event: it has no 'kind'"),
+        (b"\xff\n", "other.jsonl: it is no text"),
+        (None, "other.jsonl: No such file or directory"),
+    ],
+)
 def test_a_file_that_is_no_history_is_named(
-    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes | None, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "other.jsonl"
-    file.write_text(text)
+    if content is not None:
+        file.write_bytes(content)
     assert main([str(file)]) == 2
-    assert "other.jsonl, line 1" in capsys.readouterr().err
-    assert main([str(tmp_path / "missing")]) == 2
+    told = capsys.readouterr().err
+    assert wrong in told
+    assert "build/judge/*/history.jsonl" in told
