@@ -43,6 +43,9 @@ class Incoming:
         # Volume id -> the snapshot that is being received; and where it is not wanted any more.
         self._arriving: dict[str, Snapshot] = {}
         self._called_off: set[str] = set()
+        # Volume id -> the UUID of its draft, if all that was written to it is in a snapshot. The
+        # kernel tells of other changes only when they are committed.
+        self._finished_drafts: dict[str, str] = {}
 
     def is_arriving(self, volume_id: str, number: int) -> bool:
         """Tell whether a snapshot is being received at this moment."""
@@ -119,12 +122,19 @@ class Incoming:
             subvolume.snapshot(folder.draft, folder.snapshot(int(expected.name)), readonly=True)
         except PoolError as error:
             raise TransferFailed(f"a stream could not be applied: {error}") from error
+        self._finished_drafts[folder.path.name] = draft.uuid
         return draft.uuid
 
     def _prepare_draft(self, folder: VolumeFolder, base: Path | None) -> None:
         """Have a draft that is empty, or as `base`; mostly it still is what `base` was taken of."""
+        finished = self._finished_drafts.pop(folder.path.name, None)
         if folder.draft.is_dir():
-            if base is not None and _is_same(subvolume.look(folder.draft), subvolume.look(base)):
+            draft = subvolume.look(folder.draft)
+            if (
+                base is not None
+                and draft.uuid == finished
+                and _is_same(draft, subvolume.look(base))
+            ):
                 return
             folder.drop_draft()
         if base is None:
@@ -155,6 +165,8 @@ class Incoming:
             self._writeback.check(staged.mark)
             with self._folders.locked(staged.volume_id) as folder:
                 self._verify(folder, staged)
+                if folder.live.is_dir():  # adopted meanwhile: an owner needs no draft
+                    folder.drop_draft()
                 folder.mark_complete(number)
                 self._forget_arrival(staged)
         except FlockerError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flocker.base.errors import TransferFailed
+from flocker.base.errors import PoolError, TransferFailed
 from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
@@ -148,6 +148,33 @@ def test_a_stream_that_fails_leaves_no_draft(make_btrfs_pool: MakeBtrfsPool) -> 
     assert not folder_of(target, claim).draft.exists()
 
 
+def test_a_draft_that_could_not_be_deleted_is_no_parent(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a stream may be in it, and its generation does not tell before the next commit."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim, first = both_hold(source, target)
+    more = source.writable_path(claim) / "more"
+    more.write_text("for a while")
+    second = written(source, claim, "second")
+    stream = small(source, claim, second, first)
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PoolError(f"{path}: Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(subvolume, "snapshot", refuse)
+        broken.setattr(subvolume, "delete", refuse)
+        with pytest.raises(TransferFailed, match="Input/output error"):
+            target.stage(claim.volume_id, second, first, stream)
+    assert folder_of(target, claim).draft.is_dir()
+    more.unlink()
+    third = follow(source, target, claim, first, "third")
+    assert content(target, claim, third) == "third"
+    names = {path.name for path in folder_of(target, claim).snapshot(third.number).iterdir()}
+    assert names == {"file.txt"}
+
+
 def test_an_owner_has_no_draft(make_btrfs_pool: MakeBtrfsPool) -> None:
     """Or it would keep the room of all that the owner deletes."""
     source, target = make_btrfs_pool(), make_btrfs_pool()
@@ -157,6 +184,17 @@ def test_an_owner_has_no_draft(make_btrfs_pool: MakeBtrfsPool) -> None:
     target.adopt(later, first)
     assert not folder_of(target, claim).draft.exists()
     assert text_of(target, later) == "first"
+
+
+def test_an_owner_keeps_no_draft_of_what_arrived_late(make_btrfs_pool: MakeBtrfsPool) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim, first = both_hold(source, target)
+    second = written(source, claim, "second")
+    staged = target.stage(claim.volume_id, second, first, small(source, claim, second, first))
+    target.adopt(Claim(claim.volume_id, 2), first)
+    assert target.settle([staged]) == [None]
+    assert target.snapshots(claim.volume_id) == [first, second]
+    assert not folder_of(target, claim).draft.exists()
 
 
 def test_a_pool_that_is_opened_again_has_no_drafts(make_btrfs_pool: MakeBtrfsPool) -> None:
