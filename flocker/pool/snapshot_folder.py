@@ -174,9 +174,13 @@ class SnapshotFolder:
         path = self.snapshot(number)
         if not path.is_dir():
             self._forget_snapshot_epoch(number)
-        elif self._mark(number).exists() or not subvolume.look(path).is_readonly:
+        elif self._mark(number).exists() or not self._is_finished(path):
             self.delete_snapshot(number)
         self._mark(number).unlink(missing_ok=True)
+
+    def _is_finished(self, path: Path) -> bool:
+        # A copy is writable while it is given its identity, and after a failure of that.
+        return self.identity(int(path.name)) is not None or subvolume.look(path).is_readonly
 
     def _forget_snapshot_epoch(self, number: int) -> None:
         for name in self._names():

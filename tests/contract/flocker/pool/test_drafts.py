@@ -117,6 +117,23 @@ def test_a_copy_that_is_sent_stays_a_copy_whatever_is_cut_off(
     assert begun(whole).uuid == uuid.UUID(first.identity).bytes
 
 
+def test_a_copy_that_is_writable_for_a_while_makes_no_room_for_another_of_its_number(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim, first = both_hold(source, target)
+    whole = b"".join(source.send(claim.volume_id, first.number, None))
+    with monkeypatch.context() as broken:
+        broken.setattr(subvolume, "set_received", cut)
+        with pytest.raises(PowerCut):
+            target.send(claim.volume_id, first.number, None)
+    other = Snapshot(first.number, str(uuid.uuid4()), first.epoch)
+    with pytest.raises(TransferFailed, match="another snapshot 1 is here already"):
+        target.receive(claim.volume_id, other, None, [whole])
+    assert target.snapshots(claim.volume_id) == [first]
+    assert content(target, claim, first) == "first"
+
+
 @pytest.mark.parametrize("what", ["written to", "of another snapshot", "gone"])
 def test_a_draft_that_is_not_the_parent_is_made_anew(
     make_btrfs_pool: MakeBtrfsPool, what: str
