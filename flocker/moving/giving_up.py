@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 
 from flocker.base.background import attempt
-from flocker.base.errors import FlockerError, Refused
+from flocker.base.errors import ControlPlaneAway, FlockerError, Refused
 from flocker.base.records import Volume
 from flocker.node.context import NodeContext
 
@@ -41,6 +41,7 @@ class GivingUp:
         self._why: str | None = None
         self._trouble = ""
         self._failed_tries = 0
+        self._tried: dict[str, Volume] = {}  # by id; those of the failed tries
         self.is_done = False
 
     @property
@@ -61,21 +62,19 @@ class GivingUp:
         self._set(self._problem())
         if self._why is None or self.is_done:
             return
-        own = [
-            volume
-            for volume in self._mirror.state.volumes.values()
-            if volume.owner == self._node and volume.failover == "auto"
-        ]
+        # Others may own some of those that were tried before, and processes here still have them.
+        volumes = {**self._tried, **self._own()}
         try:
-            self._use.end(own)
-            for volume in own:
+            self._use.end(volumes.values())
+            for volume in volumes.values():
                 self._check_unused(volume)
         except FlockerError as error:
-            self._trouble = str(error)
-            self._failed_tries += 1
+            self._trouble, self._tried = str(error), volumes
+            if not isinstance(error, ControlPlaneAway):  # that tells nothing of what uses them
+                self._failed_tries += 1
             log.warning("auto volumes are not given up yet: %s", error)
             return
-        self._trouble, self._failed_tries = "", 0
+        self._forget_tries()
         self.is_done = self._problem() is not None
 
     def refuse(self, volume: Volume) -> None:
@@ -110,7 +109,19 @@ class GivingUp:
             log.warning("auto volumes %s", f"are given up: {why}" if why else "can be owned again")
         self._why = why
         if why is None:
-            self.is_done, self._trouble, self._failed_tries = False, "", 0
+            self.is_done = False
+            self._forget_tries()
+
+    def _forget_tries(self) -> None:
+        self._trouble, self._failed_tries, self._tried = "", 0, {}
+
+    def _own(self) -> dict[str, Volume]:
+        """This node's auto volumes, by id."""
+        return {
+            volume.id: volume
+            for volume in self._mirror.state.volumes.values()
+            if volume.owner == self._node and volume.failover == "auto"
+        }
 
     def _check_unused(self, volume: Volume) -> None:
         with self._use.locked(volume, LOCK_SECONDS):

@@ -198,6 +198,43 @@ def test_a_node_that_cannot_end_what_uses_its_volumes_lets_its_lease_end(
     assert broken.volume("auto").owner == "node3"
 
 
+def test_a_silent_node_is_not_heard_of_when_others_have_taken_its_volumes_over(
+    broken: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = broken["node1"]
+    with monkeypatch.context() as stuck:
+        stuck.setattr(node1.containers, "kill_users", lambda _: None)
+        stuck.setattr(node1.containers, "on_stop", lambda _: None)
+        node1.look_at_pool()
+        node1.giving_up.look()
+        broken.ownership.expire("node1")
+        broken["node3"].failover.take_over_lost(broken.state)
+        assert broken.volume("auto").owner == "node3"
+        node1.look_at_pool()
+        assert node1.giving_up.is_silent
+        assert "node1" not in broken.state.nodes, "a person could not promote the others"
+    node1.look_at_pool()
+    assert broken.state.nodes["node1"].gives_up, "nothing is used any more"
+    assert broken.volume("auto").owner == "node3"
+
+
+def test_a_node_that_cannot_ask_etcd_does_not_say_that_a_use_does_not_end(
+    broken: MemoryCluster,
+) -> None:
+    node1 = broken["node1"]
+    node1.etcd.away_for = {"unmount"}
+    node1.look_at_pool()
+    node1.giving_up.look()
+    assert not node1.giving_up.is_silent
+    assert (
+        "not given up yet: etcd does not answer"
+        in node1.operations.overview.status()["problems"][0]
+    )
+    node1.etcd.away_for = set()
+    node1.look_at_pool()
+    assert broken.state.nodes["node1"].gives_up
+
+
 def test_a_silent_node_is_heard_of_again_when_its_pool_writes_again(
     broken: MemoryCluster,
 ) -> None:
