@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
 TARGETS := demo test check audit unit contract acceptance alarms servers samples bench judge simulate mutants soak vm up down box deb report film clean
-.PHONY: help tools prepare forget with-nodes without-nodes $(TARGETS)
+.PHONY: help tools prepare forget with-nodes without-nodes no-servers $(TARGETS)
 # They share the nodes, .venv and build/. Only `test` knows what can run beside what.
 ifndef BESIDE
 .NOTPARALLEL:
@@ -49,6 +49,7 @@ SERVERS := .venv/bin/python -m acceptance
 PREPARED := $(if $(INVENTORY),tools,prepare)
 ALARMS := $(if $(INVENTORY),,alarms)
 WITH_NODES := $(if $(INVENTORY),tools,up)
+VAGRANTS_NODES := $(if $(INVENTORY),no-servers,up)
 ifdef INVENTORY
 TOLD := the app runs on node2 of $(INVENTORY); remove it: make down INVENTORY=$(INVENTORY)
 endif
@@ -67,6 +68,10 @@ prepare:
 # A run that fails early must not leave the results of an earlier one to be taken for its own.
 forget:
 	@$(HOST) forget
+
+# They would change the servers first, and then use other nodes.
+no-servers:
+	@echo "make $(MAKECMDGOALS) uses the Vagrantfile's nodes only; type it without INVENTORY" >&2; exit 2
 
 demo: forget $(WITH_NODES) ## set everything up, run the walk-through, write the report; the nodes stay up
 	@$(BEHAVE) --tags=@demo -D keep_nodes=yes; story=$$?; \
@@ -111,11 +116,11 @@ contract: tools ## test against real btrfs, etcd, Ceph, Redis and engines
 acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrows them
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
 
-alarms: up ## see the scenarios go red when the driver or a node is broken on purpose
+alarms: $(VAGRANTS_NODES) ## see the scenarios go red when the driver or a node is broken on purpose
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
 
 # One seed decides all requests and faults; the folder of the run has it in its name.
-soak: up ## run random requests and faults on the nodes, and judge that; MINUTES=20 SEED=7
+soak: $(VAGRANTS_NODES) ## run random requests and faults on the nodes, and judge that; MINUTES=20 SEED=7
 	@.venv/bin/python -m judge.nodes --minutes '$(or $(MINUTES),20)' --seed '$(or $(SEED),$(shell date +%s))'; \
 	status=$$?; $(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
@@ -131,13 +136,13 @@ samples: prepare ## start one of everything that `make vm` and `make servers` te
 	@VAGRANT_DEFAULT_PROVIDER=libvirt $(HOST) tools
 	@$(PYTEST) -m sample --junit-xml=build/junit/samples.xml
 
-bench: up ## measure moves against what people do today; writes docs/benchmark.md
+bench: $(VAGRANTS_NODES) ## measure moves against what people do today; writes docs/benchmark.md
 	@.venv/bin/python -m bench; status=$$?; \
 	$(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
 
 simulate: tools ## run the driver on simulated nodes and judge it: HOURS=1 SEED=1, an hour in 20 s
-	@.venv/bin/python -m tests.simulated --hours $(or $(HOURS),1) --seed $(or $(SEED),1)
+	@.venv/bin/python -m tests.simulated --hours '$(or $(HOURS),1)' --seed '$(or $(SEED),1)'
 
 mutants: tools ## break the driver in ten ways, and say which oracle of the judge notices
 	@.venv/bin/python -m tests.simulated.mutants
