@@ -1,4 +1,4 @@
-"""Faults that a command on the node begins, and another one ends."""
+"""Faults that one command on a node begins and another one ends; random runs cause them."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def frozen(unit: str) -> Fault:
 def dropping(name: str, rules: Callable[[str], Sequence[str]]) -> Fault:
     """The packet filter drops something; `rules` are those for one other node's address."""
 
-    def change(how: str, node: Node, others: Sequence[str]) -> None:
+    def begin(node: Node, others: Sequence[str]) -> None:
         for rule in (rule for other in others for rule in rules(other)):
-            node.run(f"sudo iptables -w -{how} {rule} -j DROP")
+            node.run(f"sudo iptables -w -I {rule} -j DROP")
 
-    def restore(node: Node, others: Sequence[str]) -> None:
+    def end(node: Node, others: Sequence[str]) -> None:
         for rule in (rule for other in others for rule in rules(other)):
             there = f"sudo iptables -w -C {rule} -j DROP 2>/dev/null"
             node.run(f"! {there} || sudo iptables -w -D {rule} -j DROP")
 
-    return Fault(name, lambda node, others: change("I", node, others), restore)
+    return Fault(name, begin, end)
 
 
 def closed(port: int) -> Fault:
@@ -61,13 +61,18 @@ def closed(port: int) -> Fault:
     )
 
 
+def _link(others: Sequence[str]) -> str:
+    """The network device to the other nodes, for a shell to find out."""
+    return f"$(ip -o route get {others[0]} | sed 's/.* dev \\([^ ]*\\) .*/\\1/')"
+
+
 def _slow(node: Node, others: Sequence[str]) -> None:
-    link = f"$(ip -o route get {others[0]} | sed 's/.* dev \\([^ ]*\\) .*/\\1/')"
+    link = _link(others)
     node.run(f"sudo tc qdisc replace dev {link} root tbf rate {RATE} burst 64kb latency 500ms")
 
 
 def _quick(node: Node, others: Sequence[str]) -> None:
-    link = f"$(ip -o route get {others[0]} | sed 's/.* dev \\([^ ]*\\) .*/\\1/')"
+    link = _link(others)
     node.run(f"! tc qdisc show dev {link} | grep -q tbf || sudo tc qdisc del dev {link} root")
 
 
