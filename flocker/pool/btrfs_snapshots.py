@@ -11,6 +11,7 @@ from flocker.pool.btrfs_parts import BtrfsParts
 from flocker.pool.live_copies import make_ordinary
 from flocker.pool.reserve import works_when_full
 from flocker.pool.sizes import more, write_excess
+from flocker.pool.volume_folder import VolumeFolder
 
 
 class BtrfsSnapshots(BtrfsParts):
@@ -30,8 +31,8 @@ class BtrfsSnapshots(BtrfsParts):
             # a flush. "Changed" needs none, and so saves a commit.
             if not self._changes.has_changed(claim.volume_id):
                 self._live.flush(claim.volume_id)
-                if not self._changes.has_changed(claim.volume_id):
-                    return self._sizes.measured(folder, folder.snapshots()[-1])
+                if (holder := self._holder(folder)) is not None:
+                    return self._sizes.measured(folder, holder)
             number = folder.next_number()
             folder.write_snapshot_epoch(number, claim.epoch)
             # The kernel writes the subvolume's data and commits the transaction before it answers,
@@ -47,6 +48,16 @@ class BtrfsSnapshots(BtrfsParts):
                 folder.delete_snapshot(number)
                 raise PoolError(f"volume {claim.volume_id} was given another identity; try again")
             return self._sizes.measured(folder, Snapshot(number, taken.identity, claim.epoch))
+
+    def _holder(self, folder: VolumeFolder) -> Snapshot | None:
+        """The snapshot that holds all of the writable copy, by what is on disk; None if none does.
+
+        It need not be the newest: a former owner's may arrive after this node has taken over.
+        """
+        if self._changes.has_changed(folder.path.name):
+            return None
+        identity = self._changes.holder(folder.path.name)
+        return next((each for each in folder.snapshots() if each.identity == identity), None)
 
     @works_when_full
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:

@@ -44,7 +44,7 @@ class PoolChanges(Protocol):
         """Tell whether the last `changed_volumes` left a volume out that has changed."""
 
     def holder(self, volume_id: str) -> str | None:
-        """Identity of the newest snapshot here, which holds all of the writable volume.
+        """Identity of a snapshot here that holds all of the writable volume.
 
         As `changed_volumes` has just found it, from memory; None if it found no such thing.
         """

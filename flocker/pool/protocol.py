@@ -113,7 +113,7 @@ class PoolSnapshots(Protocol):
     def take_snapshot(self, claim: Claim, *, is_whole: bool = False) -> Snapshot:
         """Freeze the volume as it is now and flush it to disk before returning.
 
-        When nothing has changed since the newest snapshot, a LocalPool returns that one.
+        When a snapshot holds all of the volume already, a LocalPool returns that one.
 
         Args:
             is_whole: whether the snapshot must hold all of the volume, as the last one of a move.

@@ -122,6 +122,24 @@ def test_the_snapshot_that_holds_a_volume_is_known_until_it_is_written_to(
     assert pool.holder(a_claim().volume_id) is None
 
 
+def test_what_arrives_at_an_owner_is_not_taken_for_a_snapshot_of_its_volume(
+    make_pool: MakePool,
+) -> None:
+    """A former owner that was only cut off from etcd may still have been sending it."""
+    source, target = make_pool(), make_pool()
+    claim, first = both_hold(source, target)
+    second = written(source, claim, "second")
+    stream = small(source, claim, second, first)
+    later = Claim(claim.volume_id, 2)
+    target.adopt(later, first)
+    assert target.changed_volumes([later]) == []
+    assert target.settle([target.stage(claim.volume_id, second, first, stream)]) == [None]
+    taken = target.take_snapshot(later)
+    third = Claim(claim.volume_id, 3)
+    target.adopt(third, taken)
+    assert text_of(target, third) == "first"
+
+
 def test_one_that_was_built_on_something_else_is_not_kept(make_btrfs_pool: MakeBtrfsPool) -> None:
     """And it costs the others nothing."""
     source, target = make_btrfs_pool(), make_btrfs_pool()
