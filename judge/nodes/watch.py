@@ -27,10 +27,15 @@ class Watch:
         self._recorder = recorder
         self._history = history
         self._over = threading.Event()
+        self._error: Exception | None = None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look for as long as the block takes."""
+        """Look for as long as the block takes.
+
+        Raises:
+            RuntimeError: at the end, if an error has ended the looks before.
+        """
         thread = threading.Thread(target=self._watch, name="watch", daemon=True)
         thread.start()
         try:
@@ -38,8 +43,16 @@ class Watch:
         finally:
             self._over.set()
             thread.join()
+        if self._error is not None:
+            raise RuntimeError("nobody has watched the run to its end") from self._error
 
     def _watch(self) -> None:
+        try:
+            self._look_until_over()
+        except Exception as error:  # of a thread that nobody would see end
+            self._error = error
+
+    def _look_until_over(self) -> None:
         looks = 0
         while not self._over.wait(SAMPLE_SECONDS):
             looks += 1
