@@ -119,7 +119,7 @@ acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrow
 alarms: $(VAGRANTS_NODES) ## see the scenarios go red when the driver or a node is broken on purpose
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
 
-# One seed decides all requests and faults; the folder of the run has it in its name.
+# A seed draws requests and faults; the folder of the run has it in its name.
 soak: $(VAGRANTS_NODES) ## run random requests and faults on the nodes, and judge that; MINUTES=20 SEED=7
 	@.venv/bin/python -m judge.nodes --minutes '$(or $(MINUTES),20)' --seed '$(or $(SEED),$(shell date +%s))'; \
 	status=$$?; $(if $(MACHINES),,$(MAKE) down || status=1;) \

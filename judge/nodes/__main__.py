@@ -28,8 +28,8 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True, help="of all requests and faults")
+    parser.add_argument("--minutes", type=float, required=True, help="of requests and faults")
+    parser.add_argument("--seed", type=int, required=True, help="draws requests and faults")
     asked = parser.parse_args()
     print(f"seed {asked.seed}, {asked.minutes:g} minutes", flush=True)
     try:
