@@ -14,7 +14,7 @@ class RandomRun:
     """A random history of work and faults, and what its judge says about it.
 
     Attributes:
-        machine: where it happened, e.g. `nodes` or `twins`.
+        machine: where it happened: `nodes` or `simulation`.
         verdict: valid, violation, stuck, defect or unknown.
         page: its page, relative to the folder of this report and to build/.
     """
