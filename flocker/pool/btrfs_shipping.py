@@ -29,7 +29,8 @@ class BtrfsShipping(BtrfsParts):
         return btrfs_stream.data_bytes(*self._stream_ends(volume_id, number, parent))
 
     def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
-        return btrfs_stream.send(*self._stream_ends(volume_id, number, parent))
+        # A generator, so that only who reads it waits for the disk.
+        yield from btrfs_stream.send(*self._stream_ends(volume_id, number, parent))
 
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
@@ -78,8 +79,10 @@ class BtrfsShipping(BtrfsParts):
     def _stream_ends(
         self, volume_id: str, number: int, parent: int | None
     ) -> tuple[Path, Path | None]:
-        with self._folders.locked(volume_id) as folder:
-            for each in (number, parent):
-                if each is not None:
+        folder = self._folders.folder(volume_id)
+        for each in (number, parent):
+            # Locked only for that: a snapshot that is being taken may have the volume for long.
+            if each is not None and not folder.is_ready_to_send(each):
+                with self._folders.locked(volume_id):
                     folder.give_identity(each)
         return folder.snapshot(number), None if parent is None else folder.snapshot(parent)

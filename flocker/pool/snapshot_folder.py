@@ -103,6 +103,18 @@ class SnapshotFolder:
         """The identity of the snapshot that one here is a copy of; None if it was taken here."""
         return _taken(self._names()).get(number, (0, None))[1]
 
+    def is_ready_to_send(self, number: int) -> bool:
+        """Tell whether streams that are made of a snapshot name it as all nodes do.
+
+        Raises:
+            PoolError: a copy is not there.
+        """
+        identity = self.identity(number)
+        if identity is None:
+            return True
+        facts = subvolume.look(self.snapshot(number))
+        return facts.is_readonly and facts.received_uuid == identity
+
     def give_identity(self, number: int) -> None:
         """Have the kernel know a copy by the identity that it has on all nodes.
 
@@ -112,16 +124,14 @@ class SnapshotFolder:
         Raises:
             PoolError: there is no such snapshot, or the disk does not take it.
         """
-        path = self.snapshot(number)
-        identity = self.identity(number)
-        if identity is None:
+        if self.is_ready_to_send(number):
             return
+        path, identity = self.snapshot(number), self.identity(number)
+        assert identity is not None
         facts = subvolume.look(path)
         if facts.received_uuid != identity:
             subvolume.set_readonly(path, is_readonly=False)
             subvolume.set_received(path, uuid.UUID(identity).bytes, facts.created_generation)
-        elif facts.is_readonly:
-            return
         subvolume.set_readonly(path, is_readonly=True)
 
     def close_snapshots(self) -> None:

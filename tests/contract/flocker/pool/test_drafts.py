@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,7 @@ def test_a_copy_that_is_sent_stays_a_copy_whatever_is_cut_off(
     with monkeypatch.context() as broken:
         broken.setattr(subvolume, step, cuts[step])
         with pytest.raises(PowerCut):
-            target.send(claim.volume_id, first.number, None)
+            next(target.send(claim.volume_id, first.number, None))
     assert not subvolume.look(path).is_readonly
     assert target.snapshots(claim.volume_id) == [first]
 
@@ -115,6 +116,52 @@ def test_a_copy_that_is_sent_stays_a_copy_whatever_is_cut_off(
     assert target.snapshots(claim.volume_id) == [first]
     whole = b"".join(target.send(claim.volume_id, first.number, None))
     assert begun(whole).uuid == uuid.UUID(first.identity).bytes
+
+
+def test_a_copy_is_given_its_identity_when_its_stream_is_read(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for one serves all other nodes, and must not wait for commits."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim, first = both_hold(source, target)
+
+    def refuse(*_: object) -> None:
+        raise PoolError("Input/output error")
+
+    monkeypatch.setattr(subvolume, "set_received", refuse)
+    stream = target.send(claim.volume_id, first.number, None)
+    with pytest.raises(PoolError, match="Input/output error"):
+        next(stream)
+
+
+def test_a_stream_does_not_wait_for_a_snapshot_that_is_being_taken(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume to which much is written must not hold up what is sent with it."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    claim, first = both_hold(source, target)
+    later = Claim(claim.volume_id, 2)
+    target.adopt(later, first)
+    second, third = written(target, later, "second"), written(target, later, "third")
+    small(target, later, second, first)  # from now on the kernel knows the first
+    taking, goes_on = threading.Event(), threading.Event()
+    real = subvolume.snapshot
+
+    def slow(*arguments: Path, readonly: bool = False) -> None:
+        taking.set()
+        assert goes_on.wait(30)
+        real(*arguments, readonly=readonly)
+
+    monkeypatch.setattr(subvolume, "snapshot", slow)
+    with ThreadPoolExecutor() as threads:
+        fourth = threads.submit(written, target, later, "fourth")
+        try:
+            assert taking.wait(10)
+            for ends in ((second, first), (third, second)):
+                assert threads.submit(small, target, later, *ends).result(10)
+        finally:
+            goes_on.set()
+        assert fourth.result(10).number == third.number + 1
 
 
 def test_a_copy_that_is_writable_for_a_while_makes_no_room_for_another_of_its_number(
@@ -126,7 +173,7 @@ def test_a_copy_that_is_writable_for_a_while_makes_no_room_for_another_of_its_nu
     with monkeypatch.context() as broken:
         broken.setattr(subvolume, "set_received", cut)
         with pytest.raises(PowerCut):
-            target.send(claim.volume_id, first.number, None)
+            next(target.send(claim.volume_id, first.number, None))
     other = Snapshot(first.number, str(uuid.uuid4()), first.epoch)
     with pytest.raises(TransferFailed, match="another snapshot 1 is here already"):
         target.receive(claim.volume_id, other, None, [whole])
