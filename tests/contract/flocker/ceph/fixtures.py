@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
 import threading
 import uuid
@@ -15,10 +17,11 @@ from tests.contract.flocker.ceph import debians_rados
 
 debians_rados.load()
 
+from acceptance.base.waiting import eventually  # noqa: E402
 from flocker.base.errors import PoolError  # noqa: E402
 from flocker.base.records import Claim  # noqa: E402
 from flocker.ceph.monitors import Monitors  # noqa: E402 - needs the module that was just loaded
-from flocker.ceph.mount import Mounted, Ticket, identities, mount, running  # noqa: E402
+from flocker.ceph.mount import Mounted, Ticket, clear, identities, mount, running  # noqa: E402
 from flocker.pool.shared_pool import SharedPool  # noqa: E402
 from flocker.pool.shared_sessions import Sessions, SharedStorage, identity  # noqa: E402
 from tests.contract.flocker.ceph.small_ceph import (  # noqa: E402
@@ -49,6 +52,7 @@ def monitors(ceph: SmallCeph) -> Iterator[Monitors]:
 
 
 LONGEST_SECONDS = 90
+KILLED_SECONDS = 30
 
 
 def end_politely(mounted: Mounted) -> None:
@@ -128,19 +132,22 @@ class SharedNodes:
         """The pool of the last node, as its next daemon has it."""
         return self._started(self._runtimes[-1])
 
-    def client_of(self, claim: Claim) -> int:
-        """The process of the last node's client of a volume."""
+    def kill_client(self, claim: Claim) -> None:
+        """Kill the last node's client of a volume; it has ended when this returns."""
         runtime = self._runtimes[-1]
         found = running(identity(claim), runtime / claim.volume_id, runtime)
         assert found is not None
-        return found.pid
+        os.kill(found.pid, signal.SIGKILL)
+        eventually(found.has_ended, is_=True, within=KILLED_SECONDS)
 
     def end(self, how: Callable[[Mounted], None]) -> None:
-        """End all clients of volumes."""
+        """End all clients of volumes, and what killed ones have left."""
         for runtime in self._runtimes:
             for name in identities(runtime):
-                if found := running(name, runtime / name.split(".")[2], runtime):
+                mountpoint = runtime / name.split(".")[2]
+                if found := running(name, mountpoint, runtime):
                     how(found)
+                clear(mountpoint)
 
     def _started(self, runtime: Path, *args: Callable[[str], bool]) -> SharedPool:
         sessions = Sessions(self._storage, self.monitors, runtime, self.records)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,7 +158,7 @@ def test_a_mount_whose_client_was_killed_is_made_anew(shared_nodes: SharedNodes)
     pool.create(claim)
     written(pool, claim, "text")
     for daemon in (pool, shared_nodes.restarted()):
-        os.kill(shared_nodes.client_of(claim), signal.SIGKILL)
+        shared_nodes.kill_client(claim)
         began = time.monotonic()
         assert text_of(daemon, claim) == "text"
         assert time.monotonic() - began < 30, "the storage waits a minute for a client that is lost"
