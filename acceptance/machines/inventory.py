@@ -12,22 +12,21 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Hashable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+
+from acceptance.base import yaml_file
 
 MINIMUM_NODES = 2
 OWN_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -161,53 +160,4 @@ def read(path: Path) -> Inventory:
     Raises:
         BadInventory: it cannot be read, or something in it is wrong.
     """
-    try:
-        content = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a safe loader
-    except FileNotFoundError as error:
-        raise BadInventory(f"{path}: there is no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInventory(f"{path}: cannot be read: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadInventory(f"{path}: line {line}: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise BadInventory(f"{path}: is not YAML: {str(error).splitlines()[0]}") from error
-    try:
-        return Inventory.model_validate(content)
-    except ValidationError as error:
-        raise BadInventory("\n".join(_line(path, each) for each in error.errors())) from error
-
-
-def _line(path: Path, error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    message = str(error["msg"])
-    if error["type"] == "extra_forbidden":
-        message = "there is no such key"
-    elif error["type"] in ("model_type", "dict_type"):
-        message = "expected keys with values"
-    return f"{path}: {key + ': ' if key else ''}{message[0].lower()}{message[1:]}"
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, where YAML's usual answer is to forget the first.
-
-    `on` and `off` are words, as in YAML 1.2; PyYAML reads 1.1, where they are true and false.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                continue  # no key of ours; the base class says so
-            if key_node.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key_node.value} is there twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:bool"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+    return yaml_file.read(path, Inventory, BadInventory)

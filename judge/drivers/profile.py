@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from acceptance.base import yaml_file
 from judge.drivers.behaviours import Claim
 
 EXAMPLE = "name a profile, for example: make judge DRIVER=features/drivers/local.yml"
@@ -157,32 +156,12 @@ def read(path: Path) -> Profile:
     Raises:
         BadProfile: it cannot be read, or something in it is wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadProfile(f"{path}: there is no such file; {EXAMPLE}") from error
-    except IsADirectoryError as error:
-        raise BadProfile(f"{path}: is a folder; {EXAMPLE}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadProfile(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise BadProfile(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Profile.model_validate(content)
-    except ValidationError as error:
-        raise BadProfile("\n".join(_line(path, each) for each in error.errors())) from error
+    if path.is_dir() or not path.exists():
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise BadProfile(f"{path}: {what}; {EXAMPLE}")
+    return yaml_file.read(path, Profile, BadProfile)
 
 
 def filled_in(texts: Sequence[str], words: Mapping[str, str]) -> list[str]:
     """Texts with the words in braces replaced."""
     return [text.format_map(words) for text in texts]
-
-
-def _line(path: Path, error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    message = str(error["msg"])
-    if error["type"] == "extra_forbidden":
-        message = "there is no such key"
-    elif error["type"] in ("model_type", "dict_type"):
-        message = "expected keys with values"
-    return f"{path}: {key + ': ' if key else ''}{message[0].lower()}{message[1:]}"

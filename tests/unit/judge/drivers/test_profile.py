@@ -48,7 +48,7 @@ MISTAKES = {
     "driver: mine\ntitle: x\nhere: {}": "here.socket: every driver has one",
     "driver: local\ntitle: x\nhere: {socket: /x}": "here.socket: every driver has one",
     "- driver": "expected keys with values",
-    "driver: [": "is not YAML",
+    "driver: [": "line 1: expected the node content",
 }
 
 
