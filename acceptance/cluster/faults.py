@@ -160,7 +160,7 @@ class Faults:
         with self._healing.if_it_fails("content", node.name, partial(_start, units, node)):
             node.run(
                 f"sudo systemctl stop {units}"
-                # Those within others first. What a volume's folder has besides goes last.
+                # Nested ones first; the rest of a volume's folder last.
                 f" && sudo find {POOL} -mindepth 1 -depth -inum {SUBVOLUME_INODE}"
                 " -exec btrfs --quiet subvolume delete {} +"
                 f" && sudo find {POOL} -mindepth 1 -delete"

@@ -44,7 +44,7 @@ def held_bytes(folder: Path) -> int:
 def take_snapshot(folder: Path, name: str) -> None:
     """Keep a folder as it is, with what other clients have written and not flushed yet.
 
-    What a client writes before it has heard of the snapshot is in it, too: see hear_of_snapshots.
+    It also has all that a client writes before it hears of it: see hear_of_snapshots.
 
     Raises:
         PoolError: there is one of that name, or it could not be taken.

@@ -67,7 +67,7 @@ class ChangeWatch:
 
     def has_changed(self, volume_id: str) -> bool:
         """True if `live` differs from the newest snapshot, by what is on disk."""
-        # What was equal to a snapshot stays so until a write.
+        # A copy that equals a snapshot stays equal until a write.
         seen = self._unchanged.get(volume_id)
         if seen and subvolume.stamp(seen[0]) == seen[1]:
             return False

@@ -33,7 +33,7 @@ class PoolChanges(Protocol):
     """The volumes that have changed since their newest snapshot."""
 
     def changed_volumes(self, claims: Collection[Claim]) -> list[Claim]:
-        """Those whose writable volume may differ from the newest snapshot here.
+        """The volumes whose writable copy may differ from the newest snapshot here.
 
         Cheap enough to ask every second for hundreds. All is found that was written before this
         call; a volume without any snapshot counts as changed. Those that may not be frozen yet

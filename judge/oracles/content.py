@@ -202,7 +202,7 @@ class NothingLost(Oracle):
             volume=event.volume, node=event.node, run=run, sequence=sequence,
         )  # fmt: skip
 
-    # What changes the content
+    # Requests that change the content
 
     def _promoted(self, event: Promoted) -> None:
         until = inf if event.complete_until is None else event.complete_until

@@ -43,7 +43,7 @@ class Progress(Oracle):
         if event.outcome is Outcome.DONE:
             self._refused.pop(same, None)
             return
-        # What was asked before may have waited for the faults to end.
+        # Earlier requests may have waited for the faults to end.
         since = self._refused.setdefault(same, max(asked.at, self._calm_since))
         if event.at - since > self.begin.promises.stuck:
             self._stuck(asked, event.at, f"{event.outcome} since {since:.3f} s: {event.message}")

@@ -56,7 +56,7 @@ class SimulatedCluster:
 
     @property
     def state(self) -> ClusterState:
-        """What is agreed."""
+        """The agreed records."""
         return self.etcd.state()
 
     def step_clock(self, node: str, by: float) -> None:

@@ -37,7 +37,7 @@ class Container:
 
 
 class Containers:
-    """Those that run on one machine.
+    """The containers of one machine.
 
     Args:
         pause_seconds: at most, between two lines of a writer.
@@ -57,14 +57,14 @@ class Containers:
         self._numbers = FIRST_PROCESS
 
     def all(self) -> list[Container]:
-        """Those that run now, the oldest first."""
+        """The running ones, the oldest first."""
         return list(self._running_ones.values())
 
     def runs(self, container: Container) -> bool:
         return container.number in self._running_ones
 
     def of(self, volume: str) -> list[Container]:
-        """Those with the volume of that name."""
+        """The ones with the volume of that name."""
         return [each for each in self._running_ones.values() if each.volume == volume]
 
     def writer(self, volume: str) -> Container | None:

@@ -14,7 +14,7 @@ from tests.simulated.scheduler import Scheduler
 from tests.simulated.tasks import Task
 from tests.twins.memory_pool import MemoryPool
 
-# What a call takes, in seconds at most; others touch no disk.
+# The longest time of a call, in seconds; others touch no disk.
 SECONDS = {
     "create": 0.01, "take_snapshot": 0.03, "small_stream": 0.01, "stage": 0.01, "settle": 0.05,
     "receive": 0.05, "adopt": 0.03, "put_away": 0.03, "restore": 0.03, "clone": 0.03,

@@ -52,7 +52,7 @@ class Engine:
         self._names: dict[str, threading.Lock] = {}  # volume -> who makes or ends its container
         self.hangs = 0
 
-    # What people ask for
+    # Requests of people
 
     def start(self, volume: str) -> None:
         """Start the container that writes to a volume, if it does not run.
@@ -96,7 +96,7 @@ class Engine:
         self._starting.clear()
         self._names.clear()
 
-    # What the driver asks for
+    # Requests of the driver
 
     def volume_options(self, volume: str) -> dict[str, str] | None:  # noqa: ARG002
         self._answer(ANSWER_SECONDS)

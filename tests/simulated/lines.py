@@ -16,7 +16,7 @@ class Lines:
         self._copies: dict[str, WritableCopy] = {}
 
     def copy(self, volume_id: str) -> WritableCopy:
-        """What a container has mounted. It stays that very copy, wherever that is put."""
+        """The copy that a container has mounted. It stays that very copy, wherever that is put."""
         return self._copies[volume_id]
 
     def path(self, volume_id: str) -> Path:
@@ -61,7 +61,7 @@ class WritableCopy:
 
 
 def line(run: str, sequence: int) -> bytes:
-    """What a writer appends."""
+    """The line that a writer appends."""
     return f"{run} {sequence}\n".encode()
 
 

@@ -107,7 +107,7 @@ def _tidying_fails() -> None:
     Reconciler.tidy = tidy
 
 
-# What a mutant needs to show: all faults, unless its own one is rare among them.
+# The faults with which a mutant shows: all, unless its own one is rare among them.
 NEEDED = {"changes in etcd compare nothing": ("etcd late",)}
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "the fence never acts": _fence_never_acts,

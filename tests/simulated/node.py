@@ -44,7 +44,7 @@ RESTART_SECONDS = 2.0  # as systemd waits, before it starts what has ended
 
 @dataclass(frozen=True)
 class Shared:
-    """What all machines of a simulation have in common."""
+    """The things that all machines of a simulation share."""
 
     running: Scheduler
     recorder: Recorder

@@ -160,7 +160,7 @@ class Route:
 
 
 class _Answering(DirectPeers):
-    """What a daemon answers; `_at` brings the question to it."""
+    """A daemon's answers; `_at` brings the question to it."""
 
     def __init__(self, route: Route, me: str) -> None:
         super().__init__(cast(MemoryCluster, None), me)

@@ -1,4 +1,4 @@
-"""What one simulation does, besides chance; and a smaller one that fails as well."""
+"""The plan of one simulation, besides chance; and a smaller one that fails as well."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Scheduler:
         self._tasks: dict[Task, None] = {}
         self._garbage_at = GARBAGE_SECONDS
 
-    # What tasks ask for
+    # Requests of tasks
 
     def spawn(self, name: str, work: Callable[[], object], process: Process | None = None) -> Task:
         """Have a new task of a process go on at some moment; it inherits the process else."""
@@ -124,7 +124,7 @@ class Scheduler:
             self._ready.append(task)
             self._switch()
 
-    # What is done to processes
+    # Faults of processes
 
     def kill(self, process: Process) -> None:
         """End all tasks of a process, now; what they did until then stays done."""
@@ -183,7 +183,7 @@ class Scheduler:
                 self._enter(task)
 
     def stacks(self) -> str:
-        """What each task is doing."""
+        """The stack of each task."""
         return "\n".join(
             f"{task!r}:\n" + "".join(traceback.format_stack(task.greenlet.gr_frame))
             for task in self._tasks

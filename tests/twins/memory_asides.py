@@ -1,4 +1,4 @@
-"""What is put aside in the pool in memory."""
+"""The copies that the pool in memory has put aside."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ OUTER = ("MAKEFLAGS", "INVENTORY")  # of the make that runs the tests
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What make says to root."""
+    """The output of make for root."""
     root = folder / "id"
     root.write_text("#!/bin/sh\necho 0\n")
     root.chmod(0o755)

@@ -194,7 +194,7 @@ def _servers(monitors: Monitors) -> list[dict[str, str]]:
 
 
 def _entry(identity: str, key: str, rights: Mapping[str, str] | None = None) -> str:
-    """What a keyring has of an identity."""
+    """An identity's entry in a keyring."""
     lines = [f'\tcaps {kind} = "{each}"\n' for kind, each in (rights or {}).items()]
     return f"[{identity}]\n\tkey = {key}\n" + "".join(lines)
 

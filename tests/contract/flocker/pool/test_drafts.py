@@ -121,7 +121,7 @@ def test_a_copy_that_is_sent_stays_a_copy_whatever_is_cut_off(
 def test_a_copy_is_given_its_identity_when_its_stream_is_read(
     make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks for one serves all other nodes, and must not wait for commits."""
+    """The thread that asks for one serves all other nodes, and must not wait for commits."""
     source, target = make_btrfs_pool(), make_btrfs_pool()
     claim, first = both_hold(source, target)
 

@@ -1,4 +1,4 @@
-"""What is wrong with a node is found in its status and in its journal."""
+"""A node's troubles are found in its status and in its journal."""
 
 from __future__ import annotations
 
