@@ -87,10 +87,10 @@ class FailingDisk(Operations):
     def _fail(self) -> None:
         """Do what is commanded."""
         while (command := self._read_command()) == ["hang"]:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)  # a disk that hangs: nobody else is to be waited for
         match command:
             case ["late", seconds]:
-                time.sleep(float(seconds))
+                time.sleep(float(seconds))  # the slowness is what was asked for
             case ["refuse"]:
                 raise FuseOSError(errno.EIO)
 

@@ -104,7 +104,7 @@ class Sessions:
         mounted = mount.mount(self._storage.ticket(claim, key), mountpoint, self._runtime)
         try:
             self._records.begin(claim, mounted.address)
-        except Exception:
+        except Exception:  # whatever it was: a client that nobody could block must not stay
             _undo(mounted)
             raise
         self._running[claim.volume_id] = (claim, mounted)

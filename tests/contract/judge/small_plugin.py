@@ -102,7 +102,7 @@ class SmallPlugin:
         else:
             asked = self._read(body)
             if self._defect == "never answers a mount" and call == "mount":
-                time.sleep(HANG_SECONDS)
+                time.sleep(HANG_SECONDS)  # the defect itself: the judge must not wait so long
         with self._lock:
             found: dict[str, Any] = getattr(self, f"_{call}")(asked)
             self._file.write_text(json.dumps(self._known))

@@ -2,6 +2,7 @@
 
 from tests.contract.flocker.ceph.fixtures import (  # noqa: F401  fixtures of this folder
     ceph,
+    live,
     monitors,
     mount_as,
     top,

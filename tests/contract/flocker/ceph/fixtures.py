@@ -105,6 +105,14 @@ def volume(top: Path) -> Path:
     return made
 
 
+@pytest.fixture
+def live(volume: Path) -> Path:
+    """The folder that the volume's first owner mounts."""
+    made = volume / "live.1"
+    made.mkdir()
+    return made
+
+
 class SharedNodes:
     """Nodes that reach the same volumes on a real Ceph.
 

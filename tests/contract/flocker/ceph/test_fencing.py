@@ -41,14 +41,6 @@ def is_mounted(path: Path) -> bool:
     return f" {path} " in Path("/proc/self/mountinfo").read_text()
 
 
-@pytest.fixture
-def live(volume: Path) -> Path:
-    """The folder that the volume's first owner mounts."""
-    made = volume / "live.1"
-    made.mkdir()
-    return made
-
-
 def test_an_identity_that_is_gone_stops_no_client_that_runs_and_a_blocked_address_does(
     ceph: SmallCeph, monitors: Monitors, volume: Path, live: Path, mount_as: MountAs
 ) -> None:

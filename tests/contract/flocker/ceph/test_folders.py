@@ -21,13 +21,6 @@ pytestmark = pytest.mark.contract
 MIB = 1 << 20
 
 
-@pytest.fixture
-def live(volume: Path) -> Path:
-    made = volume / "live.1"
-    made.mkdir()
-    return made
-
-
 def test_a_snapshot_holds_what_another_client_wrote_and_has_not_flushed(
     ceph: SmallCeph, monitors: Monitors, volume: Path, live: Path, mount_as: MountAs
 ) -> None:
