@@ -18,10 +18,10 @@ from flocker.base.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.base.records import ClusterState, Copy, Volume, ago
+from flocker.base.records import ClusterState, Copy, Snapshot, Volume, ago
 from flocker.moving.demotion import Demotion
 from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
-from flocker.moving.succession import Turns, has_given_up, is_away
+from flocker.moving.succession import Turns, copies_to_go_on_from, has_given_up, is_away
 from flocker.moving.takeover import Takeover
 from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
@@ -157,7 +157,25 @@ class Failover:
             self._record_former(promoted, replace(newest, node=volume.owner))
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
+        self._fetch_kept(promoted, newest.snapshot, state)
         return promoted, until
+
+    def _fetch_kept(self, volume: Volume, newest: Snapshot, state: ClusterState) -> None:
+        """Have the snapshots that people keep here, where they can be restored from now on.
+
+        After the promotion: nobody has to wait for them, and none can make it fail.
+        """
+        kept = {each.snapshot for each in state.named(volume)}
+        for copy in copies_to_go_on_from(volume, state):
+            missing = kept - set(self._pool.snapshots(volume.id))
+            if missing and copy.node != self._node:
+                try:
+                    self._transfers.fetch(volume.id, copy.node, [*missing, newest])
+                except FlockerError as error:
+                    log.warning(
+                        "snapshots of volume '%s' are not fetched from %s: %s",
+                        volume.name, copy.node, error,
+                    )  # fmt: skip
 
     def _newest_here(
         self, volume: Volume, copy: Copy, state: ClusterState, *, may_be_older: bool

@@ -32,7 +32,7 @@ from flocker.base.errors import (
 from flocker.base.records import Move, Snapshot, Volume
 from flocker.consensus.ownership import Ownership
 from flocker.moving.demotion import Demotion
-from flocker.moving.progress import Progress
+from flocker.moving.progress import Progress, Report
 from flocker.moving.takeover import Takeover
 from flocker.moving.transfer import Transfers
 from flocker.node.context import NodeContext
@@ -80,6 +80,7 @@ class Handoff:
     ) -> None:
         self._node = context.node
         self._ownership = context.ownership
+        self._mirror = context.mirror
         self._owners = owners
         self._transfers = transfers
         self._takeover = takeover
@@ -120,11 +121,10 @@ class Handoff:
             self._demotion.demote(volume)
             publish = _Publisher(volume, move, self._ownership)
             # Most of it, for as long as that takes, while the volume can still be mounted there.
-            first = self._owners.prepare(volume)
-            received = self._transfers.fetch(volume.id, volume.owner, [first], publish)
+            received = self._fetch(volume, self._owners.prepare(volume), publish)
             move = self._ownership.lock_move(volume, move)
             last = self._owners.release(volume, move)
-            received += self._transfers.fetch(volume.id, volume.owner, [last], publish)
+            received += self._fetch(volume, last, publish)
             seconds = time.monotonic() - started
             event = volume.event(
                 self._node,
@@ -139,6 +139,11 @@ class Handoff:
         except BaseException:
             self._abandon(move)
             raise
+
+    def _fetch(self, volume: Volume, snapshot: Snapshot, report: Report) -> int:
+        """Fetch a snapshot, and those that people keep: from now on they are restored here."""
+        kept = [each.snapshot for each in self._mirror.state.named(volume)]
+        return self._transfers.fetch(volume.id, volume.owner, [*kept, snapshot], report)
 
     def tell_old_owner(self, moved: Volume, source: str) -> None:
         """Let the old owner put its copy away; not needed for the move itself."""

@@ -257,6 +257,42 @@ def test_a_node_without_a_replica_can_be_told_to_go_on(cluster: MemoryCluster) -
     assert cluster["node3"].read("demo") == "hello"
 
 
+@pytest.fixture
+def kept(cluster: MemoryCluster) -> MemoryCluster:
+    """node1 is lost. A person kept "first" of "demo", which node2 has; node3 has nothing of it."""
+    cluster["node1"].driver.create("demo", {"replicas": "1"})
+    for text in ("first", "last"):
+        cluster["node1"].write("demo", text)
+        if text == "first":
+            cluster["node1"].operations.snapshots.snapshot(["demo"], text)
+    cluster.replicate()
+    cluster.lose("node1")
+    return cluster
+
+
+def test_the_snapshots_that_people_keep_are_fetched_after_a_promotion(kept: MemoryCluster) -> None:
+    node3 = kept["node3"]
+    node3.failover.promote("demo")
+    node3.operations.snapshots.restore("demo@1")
+    assert node3.read("demo") == "first"
+
+
+def test_a_kept_snapshot_that_cannot_be_fetched_is_no_reason_not_to_promote(
+    kept: MemoryCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = kept["node2"].pool.send
+
+    def send_but_first(volume_id: str, number: int, parent: int | None) -> Iterator[bytes]:
+        if number == 1:
+            raise PoolError("a bad block")
+        return send(volume_id, number, parent)
+
+    monkeypatch.setattr(kept["node2"].pool, "send", send_but_first)
+    kept["node3"].failover.promote("demo")
+    assert kept["node3"].read("demo") == "last"
+    assert "snapshots of volume 'demo' are not fetched from node2: a bad block" in caplog.text
+
+
 def test_what_the_lost_owner_was_moving_is_not_in_the_way(demo: MemoryCluster) -> None:
     start_move(demo.ownership, demo.volume("demo"), "node3")
     demo.lose("node1")

@@ -73,6 +73,21 @@ def test_only_the_owner_keeps_a_writable_copy(demo: MemoryCluster) -> None:
     assert [each.pool.asides() for each in demo.machines.values()] == [[], [], []]
 
 
+def test_the_snapshots_that_people_keep_come_along(cluster: MemoryCluster) -> None:
+    """To a node that was no replica: the former owner may give its copy up later."""
+    node1, node3 = cluster["node1"], cluster["node3"]
+    node1.driver.create("demo", {"replicas": "1"})
+    for text in ("first", "second", "last"):
+        node1.write("demo", text)
+        node1.operations.snapshots.snapshot(["demo"], text)
+    cluster.replicate()
+    assert node3.pool.snapshots(cluster.volume("demo").id) == []
+    assert node3.read("demo") == "last"
+    for number, text in enumerate(("first", "second", "last"), start=1):
+        node3.operations.snapshots.restore(f"demo@{number}")
+        assert node3.read("demo") == text
+
+
 def test_what_a_replica_has_is_not_sent_again(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
