@@ -1,7 +1,7 @@
 @normal @allure.epic:The_promises
 Feature: A move keeps the content of a volume, or is refused
 
-  The README's section "What travels" lists what btrfs does not carry.
+  The README's section "What a move preserves" lists what btrfs does not carry.
 
   Rule: A file keeps its owner, mode, links and holes in a move
 
@@ -16,13 +16,13 @@ Feature: A move keeps the content of a volume, or is refused
         | a/b/c | directory    | 755  | 0:0      | 1     |
       And "node2" reads "hello" through the link in the volume "site"
 
-    Scenario: A hole that is punched into a file takes no room on the other node either
+    Scenario: A hole that is punched into a file takes no space on the other node either
       Given "node1" has made a file of 8 MiB in the volume "site"
       And all nodes hold all of the volume "site"
       When somebody on "node1" punches a hole of 4 MiB into the file in "site"
       Then the file takes 4 MiB in the volume "site" on "node2"
 
-  Rule: A volume with content that cannot travel stays where it is
+  Rule: A volume with content that cannot move stays where it is
 
     Scenario: A move names the subvolume inside the volume, and leaves nothing behind
       Given "node1" has written "kept" to the volume "site"
@@ -33,7 +33,7 @@ Feature: A move keeps the content of a volume, or is refused
       And the volume "site" still says "kept"
       And "node1" reports "the folder 'layer' in it is a subvolume"
 
-    Scenario: A volume can travel again when the subvolume inside is gone
+    Scenario: A volume can move again when the subvolume inside is gone
       Given "node1" has written "kept" to the volume "site"
       And somebody on "node1" has made a subvolume "layer" in the volume "site"
       And "node2" is refused the volume "site" because the folder "layer" in it cannot leave "node1"
