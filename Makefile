@@ -73,7 +73,7 @@ forget:
 no-servers:
 	@echo "make $(MAKECMDGOALS) uses the Vagrantfile's nodes only; type it without INVENTORY" >&2; exit 2
 
-demo: forget $(WITH_NODES) ## set everything up, run the walk-through, write the report; the nodes stay up
+demo: forget $(WITH_NODES) ## set everything up, run the walkthrough, write the report; the nodes stay up
 	@$(BEHAVE) --tags=@demo -D keep_nodes=yes; story=$$?; \
 	$(MAKE) report; page=$$?; \
 	if [ $$story = 0 ]; then echo "$(TOLD)"; fi; \

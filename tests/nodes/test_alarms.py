@@ -1,4 +1,4 @@
-"""The walk-through goes red when what it promises is broken on purpose, and says what was seen.
+"""The walkthrough goes red when what it promises is broken on purpose, and says what was seen.
 
 Each test runs the README's scenario on the real nodes with one act of sabotage between its steps.
 """
