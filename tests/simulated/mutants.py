@@ -116,7 +116,7 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "a former owner keeps nothing": _former_owner_keeps_nothing,
     "a promotion promises too much": _promotion_promises_too_much,
     "copies are always called current": _copies_are_always_current,
-    "snapshots are told of and not taken": _snapshots_are_said_and_not_taken,
+    "snapshots are reported but not taken": _snapshots_are_said_and_not_taken,
     "changes in etcd compare nothing": _changes_compare_nothing,
     "uses never end": _uses_never_end,
     "tidying fails": _tidying_fails,

@@ -161,7 +161,7 @@ def test_one_member_of_three_goes_on(servers: list[Server]) -> None:
         each.end()
     with pytest.raises(ControlPlaneAway):
         make(view(last), "refused")
-    printed = last.type(EXPORT, *_waiting(typed("Going on with one member of three"), last))
+    printed = last.type(EXPORT, *_waiting(typed("Continuing with one member of three"), last))
     assert len(printed.strip().splitlines()) == 1
     assert "ETCD_FORCE" not in (last.folder / "default").read_text()
     assert (last.folder / "data.before").is_dir()
