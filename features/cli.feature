@@ -154,7 +154,7 @@ Feature: An operator types commands and reads the answers
       When a program without a certificate asks "node1" for its metrics
       Then it is turned away before it has asked
 
-  Rule: The room of a removed volume can be freed at once
+  Rule: The disk space of a removed volume can be freed at once
 
     Scenario: A removed volume is purged on every node
       Given "node1" has filled the volume "films" with 50 MB

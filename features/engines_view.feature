@@ -4,7 +4,7 @@ Feature: Every engine lists the volumes of the whole cluster
   An engine knows only its own containers, and it prefers its own local volumes. Nobody may lose a
   volume because of that.
 
-  Rule: A clean-up on one node leaves other nodes their volumes
+  Rule: A clean-up on one node removes no volume that another node uses
 
     Scenario: Volumes of stopped containers on another node are not removed
       Given moby-counter runs on "node1"

@@ -5,7 +5,7 @@ Feature: A volume outlives the node that has it
   automatically if they were created with failover=auto. A person, or Docker Swarm, starts the
   containers there. After a takeover, a node that comes back does not get its volumes back.
 
-  Rule: With failover=auto another node takes a volume over without a person
+  Rule: With failover=auto another node takes a volume over automatically
 
     @browser @blocker @power @behaviour.18
     Scenario Outline: The app starts on another node soon after its node's death
@@ -131,7 +131,7 @@ Feature: A volume outlives the node that has it
       And "node1" has been cut off from the others
       And "node2" has noticed that "node1" is away
       When "node2" promotes the volume "ledger"
-      Then it says "What node1 wrote after"
+      Then it says "Writes of node1 after"
       And "node2" reads all that had been copied of the volume "ledger"
 
     @behaviour.19
@@ -154,7 +154,7 @@ Feature: A volume outlives the node that has it
       And "node1" has been cut off from the others
       And "node3" has noticed that "node1" is away
       When "node3" promotes its copy of the volume "ledger"
-      Then it says "What node1 wrote after"
+      Then it says "Writes of node1 after"
       And "node3" owns the volume "ledger"
       And "node3" reads all that had been copied of the volume "ledger"
 

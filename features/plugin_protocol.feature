@@ -4,7 +4,7 @@ Feature: The driver answers its engine correctly, whatever the engine asks
   An engine repeats a question when the answer got lost, asks in any order after a crash, and
   passes on names as people typed them. Contract tests ask a driver every call of the protocol.
 
-  Rule: Asking again changes nothing
+  Rule: A repeated request changes nothing
 
     @behaviour.2
     Scenario Outline: A volume that exists already is not replaced by <node>

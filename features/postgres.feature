@@ -4,7 +4,7 @@ Feature: The app also moves with its data in Postgres
   The driver moves files and knows no database. With docker-compose.postgres.yml the same page keeps its
   whales in Postgres, in another volume.
 
-  Rule: A planned move takes nothing but Compose commands, and loses nothing
+  Rule: A planned move needs only Compose commands, and loses nothing
 
     @readme @browser @behaviour.31
     Scenario: A visitor finds the same whales after the app has moved with its Postgres

@@ -1,5 +1,5 @@
 @critical @allure.epic:The_promises
-Feature: Copies of a volume follow it, so that a move ships only the rest
+Feature: Copies of a volume follow it, so that a move sends only the rest
 
   A volume has one owner, and copies on the other nodes that follow it while containers write.
   A later move does not wait for data that is there already.
@@ -24,9 +24,9 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
       When all nodes hold all of the volume "kept"
       Then no other node holds a copy of the volume "scratch"
 
-  Rule: A move ships only what is missing
+  Rule: A move sends only what is missing
 
-    Scenario Outline: A volume of 100 MB moves for the price of what was written
+    Scenario Outline: A move of a 100 MB volume sends only what was written since the last copy
       Given "node1" has filled the volume "films" with 100 MB
       And all nodes hold all of the volume "films"
       And "node2" has begun to count what it receives
@@ -39,7 +39,7 @@ Feature: Copies of a volume follow it, so that a move ships only the rest
         | 10      | 12       |
 
     @behaviour.16
-    Scenario Outline: A volume of 100 MB comes back for the price of what was written
+    Scenario Outline: A move back of a 100 MB volume sends only what was written since it left
       Given "node1" has filled the volume "films" with 100 MB
       And "node2" has filled the volume "films" with 10 MB
       And all nodes hold all of the volume "films"

@@ -1,10 +1,10 @@
 @critical @allure.epic:The_promises
-Feature: Everybody may do what they need, and strangers nothing
+Feature: Each role can do what it needs, and nothing else
 
   A volume holds somebody's data. Each part of the cluster proves its role with a certificate, and may do what this role needs.
   SECURITY.md has the whole table.
 
-  Rule: Strangers are turned away before they have asked
+  Rule: Programs without a certificate are refused before they have asked anything
 
     @behaviour.32
     Scenario Outline: A program without a certificate asks for <what>

@@ -4,7 +4,7 @@ Feature: A volume has the size and options that were asked for
   Rule: A volume holds no more than its size
 
     @behaviour.29
-    Scenario Outline: A container on <node> that writes too much is told so
+    Scenario Outline: A container on <node> cannot write more than the size
       Given "node1" has created the volume "small" with
         | size  |
         | 64MiB |

@@ -60,7 +60,7 @@ Feature: A web app moves to another server with its data
       Then it prints "3"
       And "node2" owns the volume "log"
 
-  Rule: A planned move takes nothing but Compose commands, and loses nothing
+  Rule: A planned move needs only Compose commands, and loses nothing
 
     @browser @demo
     Scenario Outline: A visitor finds the same whales after the app has moved, with <compose>
@@ -127,11 +127,11 @@ Feature: A web app moves to another server with its data
       Then the visitor sees the same whales in the same places on "node1"
       And "node1" owns the volume "demo"
 
-  Rule: An app of one's own moves as this one does
+  Rule: Your own app moves in the same way
 
     The nodes reach no registry, so their own Postgres stands in for the image that the file names.
 
-    Scenario: The Compose file that the README shows, on two nodes
+    Scenario: The app of the README's Compose file moves to another node
       Given the Compose file of the README is on "node1" and "node2"
       And its app runs on "node1", and its database holds "hello"
       When its app is stopped on "node1" and started on "node2"
@@ -150,7 +150,7 @@ Feature: A web app moves to another server with its data
       Then it is refused while redis on "node1" uses the volume "demo"
       And "node1" owns the volume "demo"
 
-  Rule: An operator can ask where everything is
+  Rule: An operator can see where everything is
 
     Scenario: The nodes, the volumes and their owners are listed
       Given moby-counter runs on "node1"

@@ -1,4 +1,4 @@
-"""`python3 -m host COMMAND`: get this machine ready for nodes, or take back what is ours."""
+"""`python3 -m host COMMAND`: prepare this machine for nodes, or remove what the checkout made."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Taking back what this checkout put on the machine, and nothing else."""
+"""Removes what this checkout put on the machine, and nothing else."""
 
 import os
 import shutil

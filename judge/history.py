@@ -120,7 +120,7 @@ class Place(StrEnum):
     VOLUME = "volume"  # mounted by a container
     SNAPSHOT = "snapshot"  # one that is listed
     COPY = "copy"  # the writes of a former owner, which the driver has put aside
-    REMOVED = "removed"  # a removed volume that can still be had back
+    REMOVED = "removed"  # a removed volume that can still be restored
 
 
 class Event(Plain):

@@ -1,4 +1,4 @@
-"""The nodes from outside: machines that Vagrant made, or servers there were before."""
+"""The nodes from outside: machines that Vagrant made, or existing servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers there were before, as nodes: checked, made nodes over ssh, and never taken away."""
+"""Existing servers as nodes: checked, set up over ssh, and never removed."""
 
 from __future__ import annotations
 

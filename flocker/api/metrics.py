@@ -99,32 +99,32 @@ class _StatusGauges(Collector):
         status = self._status
         owned = _owned(status)
         yield GaugeMetricFamily(
-            "flocker_connected", "Whether etcd answers.", value=status["is_connected"]
+            "flocker_connected", "1 if etcd answers, else 0.", value=status["is_connected"]
         )
         yield GaugeMetricFamily(
             "flocker_fence_watching",
-            "Whether flocker-fence looks; without it no volume with failover=auto is mounted.",
+            "1 if flocker-fence watches; else no volume with failover=auto is mounted.",
             value=status["is_fence_watching"],
         )
         if pool := _pool(status):
             used_bytes, total_bytes, free_bytes = pool
             yield GaugeMetricFamily(
-                "flocker_pool_used_bytes", "Used room of the pool.", value=used_bytes
+                "flocker_pool_used_bytes", "Used space of the pool.", value=used_bytes
             )
             yield GaugeMetricFamily(
                 "flocker_pool_total_bytes", "Size of the pool.", value=total_bytes
             )
             yield GaugeMetricFamily(
-                "flocker_pool_free_bytes", "What can still be written to it.", value=free_bytes
+                "flocker_pool_free_bytes", "Free space of the pool.", value=free_bytes
             )
         yield GaugeMetricFamily(
             "flocker_pool_problem",
-            "Whether something is wrong with the pool; /health says what.",
+            "1 if the pool has a problem; /health gives the reason.",
             value=status["pool_problem"] is not None,
         )
         yield GaugeMetricFamily(
             "flocker_pool_writable",
-            "Whether the pool can be written to.",
+            "1 if the pool can be written to, else 0.",
             value=status["is_writable"],
         )
         if etcd := status["etcd"]:
@@ -139,7 +139,7 @@ class _StatusGauges(Collector):
                 value=etcd["quota_bytes"],
             )
             yield GaugeMetricFamily(
-                "flocker_etcd_alarm", "Whether etcd refuses writes.", value=etcd["has_alarm"]
+                "flocker_etcd_alarm", "1 if etcd refuses writes, else 0.", value=etcd["has_alarm"]
             )
         ends = _gauge(
             "certificate_ends_timestamp_seconds", "When a certificate ends.", "certificate"
@@ -148,7 +148,9 @@ class _StatusGauges(Collector):
             ends.add_metric([each["certificate"]], datetime.fromisoformat(each["ends"]).timestamp())
         yield ends
         yield GaugeMetricFamily(
-            "flocker_problems", "What does not work on this node.", value=len(status["problems"])
+            "flocker_problems",
+            "Number of problems on this node; /health lists them.",
+            value=len(status["problems"]),
         )
         yield GaugeMetricFamily(
             "flocker_volumes_owned", "Volumes this node owns.", value=len(owned)
@@ -158,19 +160,19 @@ class _StatusGauges(Collector):
 
 
 def _gauges_of(owned: list[dict[str, Any]], node: str) -> Iterator[GaugeMetricFamily]:
-    mounted = _gauge("volume_mounted", "Whether containers use an owned volume.", "volume")
+    mounted = _gauge("volume_mounted", "1 if containers use an owned volume.", "volume")
     problem = _gauge(
-        "volume_problem", "Whether something is wrong with an owned volume; /health says what.",
+        "volume_problem", "1 if an owned volume has a problem; /health gives the reason.",
         "volume",
     )  # fmt: skip
-    size = _gauge("volume_size_bytes", "What an owned volume may hold.", "volume")
-    used = _gauge("volume_used_bytes", "What an owned volume holds.", "volume")
+    size = _gauge("volume_size_bytes", "Size limit of an owned volume.", "volume")
+    used = _gauge("volume_used_bytes", "Space that an owned volume uses.", "volume")
     lag = _gauge(
-        "replica_lag_seconds", "Age of what a replica may lack of an owned volume.",
+        "replica_lag_seconds", "Seconds by which a replica of an owned volume may lag.",
         "volume", "node",
     )  # fmt: skip
     stuck = _gauge(
-        "replica_stuck", "1 for each replica of an owned volume that does not get any further.",
+        "replica_stuck", "1 for each replica of an owned volume that makes no progress.",
         "volume", "node",
     )  # fmt: skip
     for volume in owned:
@@ -194,7 +196,7 @@ def _gauges_of_verified(results: list[dict[str, Any]]) -> Iterator[GaugeMetricFa
         "volume",
     )  # fmt: skip
     bad = _gauge(
-        "copy_bad", "Whether a copy could not be read or was not the owner's when last compared.",
+        "copy_bad", "1 if a copy could not be read, or differed when last compared.",
         "volume", "node",
     )  # fmt: skip
     for result in results:

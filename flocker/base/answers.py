@@ -145,7 +145,7 @@ class Conflicts(TypedDict):
 
 
 class RemovedVolume(TypedDict):
-    """A volume that can be had back until then."""
+    """A volume that can be restored until then."""
 
     name: str
     owner: str
@@ -154,7 +154,7 @@ class RemovedVolume(TypedDict):
 
 
 class TrashList(TypedDict):
-    """`flocker trash`: what was removed or replaced, and can still be had back."""
+    """`flocker trash`: what was removed or replaced, and can still be restored."""
 
     removed: list[RemovedVolume]
     asides: list[AsideEntry]

@@ -188,7 +188,7 @@ class PoolFull(PoolError):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"{reason}; the pool of this node is full: `flocker trash` lists removed volumes, and "
-            "`flocker purge` with the name of one frees its room now"
+            "`flocker purge` with the name of one frees its space now"
         )
 
 

@@ -202,7 +202,7 @@ def _read_failover(text: str) -> Failover:
         return "auto"
     raise BadRequest(
         f"failover={text[:80]!r} is not known: say manual (a person promotes a replica) "
-        "or auto (the newest replica takes over by itself)"
+        "or auto (the newest replica takes over automatically)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which parts of the daemon are at work, told by themselves: only while all are is systemd told so.
+"""The daemon's parts report that they work; systemd is told so only while all of them do.
 
 A thread that did nothing but tell systemd would go on though everything else hangs.
 """

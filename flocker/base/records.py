@@ -289,7 +289,7 @@ class Event(Record):
 
 @dataclass(frozen=True)
 class Removed(Record):
-    """A volume that was removed and can still be had back."""
+    """A volume that was removed and can still be restored."""
 
     volume: Volume
     removed_at: str

@@ -1,4 +1,4 @@
-"""Puts right, every few seconds, what got lost on the way; catches up after an absence."""
+"""Repairs every few seconds what failed before, and catches up after an absence."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ APART_SECONDS = 3600.0  # between the two looks that a deletion needs, however s
 class Purging:
     """Purges one node's pool, and the records of the volumes it owned last.
 
-    Everything can be had back for the retention, by the time this node has observed since it first
+    Everything can be restored for the retention, by the time this node has observed since it first
     saw it.
     """
 

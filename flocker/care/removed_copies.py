@@ -82,4 +82,4 @@ class RemovedCopies:
 
     def _refuse_unless_same(self, removed: Removed | None, volume_id: str) -> None:
         if self._removed(volume_id) != removed:
-            raise Refused(f"volume {volume_id} was had back, or purged, meanwhile; try again")
+            raise Refused(f"volume {volume_id} was restored or purged meanwhile; try again")

@@ -195,8 +195,8 @@ class Strays:
     def _keep_record(self, volume: Volume) -> None:
         if newer := newer_record(self._node, self._pool, volume):
             raise Refused(
-                f"etcd has an older one (epoch {volume.epoch}, owned by {volume.owner}) than what "
-                f"is on {self._node} (epoch {newer.epoch}), as when a backup of it was restored; "
+                f"its record in etcd is older (epoch {volume.epoch}, owned by {volume.owner}) than "
+                f"its data on {self._node} (epoch {newer.epoch}), as after a restore of etcd; "
                 f"`flocker import {volume.name}` typed there continues from the newer state"
             )
         self._pool.keep_record(volume)
@@ -228,7 +228,7 @@ class Strays:
 def _without_record(stray: Stray, name: str | None) -> Volume:
     if name is None:
         raise Refused(
-            f"nobody wrote down what volume {stray.id} was called; "
+            f"the name of volume {stray.id} is not recorded; "
             f"type `flocker import {stray.id} --as NAME`"
         )
     return Volume(name, stray.id, "", stray.epoch, now())

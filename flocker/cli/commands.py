@@ -174,7 +174,7 @@ def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson =
 
 @command("sudo flocker prune demo@3")
 def prune(context: typer.Context, reference: Snapshot, as_json: AsJson = False) -> None:
-    """Delete a snapshot, and free the room that only it needs.
+    """Delete a snapshot, and free the disk space that only it needs.
 
     Volumes that were made from the snapshot stay. This cannot be undone.
     """
@@ -238,9 +238,9 @@ def purge(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete removed volumes and copies put aside, to free room.
+    """Delete removed volumes and copies put aside, to free disk space.
 
-    This cannot be undone. Prints how much room was freed on each node.
+    This cannot be undone. Prints how much space was freed on each node.
     """
     if everything == (reference is not None):
         raise Failed(

@@ -70,8 +70,8 @@ def promoted(answer: answers.Promoted, old_owner: str) -> str:
     return (
         f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']}); "
         f"it continues from {volume['owner']}'s copy.\n"
-        f"What {old_owner} wrote after {clock(answer['lost_after'])} is not in it; "
-        f"if {old_owner} comes back its copy is kept: `flocker conflicts` lists it."
+        f"Writes of {old_owner} after {clock(answer['lost_after'])} are not in it; "
+        f"if {old_owner} comes back, its copy is kept: `flocker conflicts` lists it."
     )
 
 

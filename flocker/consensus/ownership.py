@@ -36,7 +36,7 @@ class AgreedVolumes(Protocol):
         """The volume of that name, if any."""
 
     def removed(self, volume_id: str) -> Removed | None:
-        """The removed volume of that id, if it can be had back."""
+        """The removed volume of that id, if it can be restored."""
 
     def create(self, volume: Volume, event: Event) -> Volume:
         """Record a volume unless the name is taken or it has a record; return the one there is.

@@ -177,7 +177,9 @@ class VolumeRecords(Transactions):
             check_current(record, volume)
             held, revision = self._copies(volume.id)
             if owner.value is not None or any(it.node != volume.owner for _, it in held):
-                raise Refused(f"volume '{volume.name}' may still be had; nothing was forgotten")
+                raise Refused(
+                    f"the data of volume '{volume.name}' may come back; nothing was forgotten"
+                )
             changes = [
                 delete(record.key),
                 delete(mount_key(volume.id)),

@@ -1,4 +1,4 @@
-"""Which volumes are in use, by the kernel's mount tables: they are right whoever died.
+"""The volumes in use, by the kernel's mount tables: they stay right whatever process has died.
 
 A container sees a volume by a bind mount of its directory, in a mount namespace of
 its own. The table of that namespace shows the file system's device and the

@@ -244,7 +244,7 @@ class _Job:
             left = elapsed * (100 - progress.percent) / progress.percent
             text += f": {progress.percent} %, about {_duration(left)} left"
         return (
-            f"{text}; it goes on, run the command again "
+            f"{text}; it continues in the background, run the command again "
             f"(`flocker move --cancel {self.volume.name}` ends it)"
         )
 

@@ -23,5 +23,5 @@ def _sentence(what: str, free_bytes: int) -> str:
     free = about(free_bytes) if free_bytes else "no room"
     return (
         f"the pool is nearly full: {free} left{what}; `flocker trash` lists removed volumes, and "
-        "`flocker purge` with the name of one frees its room now"
+        "`flocker purge` with the name of one frees its space now"
     )

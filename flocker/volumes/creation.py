@@ -115,8 +115,8 @@ class Creation:
         named = [node for node in others if str(source.aside).startswith(f"{node}-")]
         if not named:
             raise Refused(
-                f"there is no copy {source}; `flocker conflicts` and `flocker trash` list those "
-                "there are"
+                f"there is no copy {source}; `flocker conflicts` and `flocker trash` list "
+                "all copies"
             )
         return max(named, key=len)  # node1-old is another node than node1
 
@@ -134,7 +134,7 @@ class Creation:
             if snapshot is None:
                 raise Refused(
                     f"{self._node} has no snapshot {source.number} of volume '{original.name}'; "
-                    f"`flocker snapshots {original.name}` lists those there are"
+                    f"`flocker snapshots {original.name}` lists its snapshots"
                 )
             self._pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
 

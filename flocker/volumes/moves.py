@@ -86,4 +86,5 @@ class Moves:
     def _check_node(self, name: str) -> None:
         nodes = self._ownership.state().nodes
         if name not in nodes:
-            raise BadRequest(f"no node '{name}' is up; those that are: {', '.join(sorted(nodes))}")
+            up = ", ".join(sorted(nodes))
+            raise BadRequest(f"node '{name}' is not up; nodes that are up: {up}")

@@ -59,7 +59,7 @@ class Recovery:
         state = self._ownership.state()
         candidates = [each for each in by_time(state) if each.volume.name == name]
         if not candidates:
-            raise Refused(f"no removed volume '{name}' is kept; `flocker trash` lists what is")
+            raise Refused(f"no removed volume '{name}' is kept; `flocker trash` lists all of them")
         removed = candidates[-1]
         if name in state.volumes:
             raise Refused(f"there is a volume '{name}' again; remove that one first")
@@ -137,5 +137,5 @@ def _aside(node: str, aside: Aside) -> AsideEntry:
 
 
 def by_time(state: ClusterState) -> list[Removed]:
-    """The volumes that can be had back, the last removed last."""
+    """The volumes that can be restored, the last removed last."""
     return sorted(state.removed.values(), key=lambda removed: removed.removed_at)

@@ -1,4 +1,4 @@
-"""Remove a volume from every node, so that it can be had back until the retention ends."""
+"""Remove a volume from every node, so that it can be restored until the retention ends."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Removal:
     def remove(self, name: str) -> None:
         """Remove a volume on every node; one that is not there is removed already.
 
-        It can be had back until the retention ends.
+        It can be restored until the retention ends.
 
         Raises:
             InUse: a container uses it.

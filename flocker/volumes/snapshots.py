@@ -97,7 +97,7 @@ class Snapshots:
         if wanted.number not in kept:
             raise Refused(
                 f"nobody took a snapshot {wanted.number} of volume '{volume.name}'; "
-                f"`flocker snapshots {volume.name}` lists those there are"
+                f"`flocker snapshots {volume.name}` lists its snapshots"
             )
         event = volume.event(self._node, "pruned", reference)
         self._ownership.drop_snapshot(kept[wanted.number], event)
@@ -138,7 +138,7 @@ class Snapshots:
             except HoldsMore as error:
                 raise Refused(f"'{reference}' cannot be restored: {error}") from error
         kept_as = f"{volume.name}@{before.number}"
-        self._context.record(volume, "restored", f"to {reference}; what it was before is {kept_as}")
+        self._context.record(volume, "restored", f"to {reference}; its former state is {kept_as}")
         return {"volume": volume.to_json(), "kept_as": kept_as}
 
     def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
@@ -164,7 +164,7 @@ class Snapshots:
             return snapshot
         raise Refused(
             f"{self._node} has no snapshot {number} of volume '{volume.name}'; "
-            f"`flocker snapshots {volume.name}` lists those there are"
+            f"`flocker snapshots {volume.name}` lists its snapshots"
         )
 
 

@@ -139,7 +139,7 @@ class Upkeep:
             self._ownership.forget_node(name)
             return {"volume": None, "node": name}
         if name not in state.seen and name not in state.nodes:
-            raise Refused(f"no volume and no node '{name}'; `flocker status` lists those there are")
+            raise Refused(f"no volume and no node '{name}'; `flocker status` lists all of them")
         self._refuse_if_it_may_come_back(name, state)
         _refuse_if_it_is_needed(name, state)
         self._ownership.forget_node(name)
@@ -195,7 +195,7 @@ def _nothing(reference: str, state: ClusterState, silent: list[str]) -> str:
             "it, then try again"
         )
     also = f"; {', '.join(silent)} did not answer" if silent else ""
-    return f"nothing is kept as '{reference}'; `flocker trash` lists what is{also}"
+    return f"nothing is kept as '{reference}'; `flocker trash` lists what can be purged{also}"
 
 
 def _refuse_if_it_can_be_had(volume: Volume, state: ClusterState) -> None:

@@ -1,4 +1,4 @@
-"""What every pool puts aside, and how it is had back; run on memory and on real btrfs."""
+"""What every pool puts aside, and how it is restored; run on memory and on real btrfs."""
 
 from __future__ import annotations
 

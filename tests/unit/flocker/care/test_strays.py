@@ -203,7 +203,7 @@ def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
         look_everywhere(gone_back)
     assert node2.containers.running == {"demo": ["writer"]}
     [problem] = node2.operations.overview.status()["problems"]
-    assert "an older one (epoch 1, owned by node1)" in problem
+    assert "older (epoch 1, owned by node1)" in problem
     assert "`flocker import demo` typed there" in problem
     with pytest.raises(StaleEpoch):
         gone_back["node1"].driver.mount("demo", "reader")

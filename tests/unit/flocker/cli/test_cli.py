@@ -538,8 +538,8 @@ def test_a_promotion_says_what_may_be_lost_and_where_it_would_be(
     assert result.stderr == "taking demo over from node1 ...\n"
     assert result.stdout.splitlines() == [
         "demo is on node2 now (epoch 4); it continues from node2's copy.",
-        f"What node1 wrote after {LONG_AGO_TEXT} is not in it; "
-        "if node1 comes back its copy is kept: `flocker conflicts` lists it.",
+        f"Writes of node1 after {LONG_AGO_TEXT} are not in it; "
+        "if node1 comes back, its copy is kept: `flocker conflicts` lists it.",
     ]
 
 

@@ -192,7 +192,7 @@ def test_an_answer_that_comes_too_early_says_how_far_the_copy_is(
 ) -> None:
     node2 = demo["node2"]
     monkeypatch.setattr(node2.transfers, "progress", lambda _: Progress(50, 100))
-    with pytest.raises(StillCopying, match=r"from node1: 50 %, about \d+ s left; it goes on"):
+    with pytest.raises(StillCopying, match=r"from node1: 50 %, about \d+ s left; it continues"):
         node2.driver.mount("demo", "container")
 
 

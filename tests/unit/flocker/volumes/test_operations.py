@@ -127,7 +127,7 @@ def test_a_volume_that_is_there_already_stays(demo: MemoryCluster, node: str) ->
 
 def test_moves_that_cannot_be_are_refused(demo: MemoryCluster) -> None:
     operations = demo["node2"].operations
-    with pytest.raises(BadRequest, match="no node 'node9' is up; those that are: node1, node2"):
+    with pytest.raises(BadRequest, match="node 'node9' is not up; nodes that are up: node1, node2"):
         operations.moves.move("demo", "node9")
     with pytest.raises(VolumeNotFound):
         operations.moves.move("nowhere", None)
@@ -135,7 +135,7 @@ def test_moves_that_cannot_be_are_refused(demo: MemoryCluster) -> None:
     with pytest.raises(InUse, match="container 'app-redis-1' on node1"):
         operations.moves.move("demo", None)
     demo.lose("node3")
-    with pytest.raises(BadRequest, match="no node 'node3' is up"):
+    with pytest.raises(BadRequest, match="node 'node3' is not up"):
         operations.moves.move("demo", "node3")
     demo["node1"].is_up = False
     with pytest.raises(OwnerAway, match="bring node1 back"):
@@ -320,7 +320,7 @@ def test_a_volume_becomes_what_it_was_and_what_it_is_now_is_kept(
     assert answer["kept_as"] == "demo@2"
     assert answer["volume"] == upgraded.volume("demo").to_json()
     assert upgraded["node1"].read("demo") == "hello"
-    assert history(upgraded)[-1] == ("restored", "to demo@1; what it was before is demo@2")
+    assert history(upgraded)[-1] == ("restored", "to demo@1; its former state is demo@2")
     upgraded[node].operations.snapshots.restore("demo@2")
     assert upgraded["node1"].read("demo") == "broken"
 

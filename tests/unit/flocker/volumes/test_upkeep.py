@@ -150,7 +150,7 @@ def test_a_removal_that_the_disk_was_in_the_way_of_can_be_purged(
     ("reference", "why"),
     [
         ("demo", "has not been removed; `docker volume rm demo` removes it"),
-        ("never", "nothing is kept as 'never'; `flocker trash` lists what is"),
+        ("never", "nothing is kept as 'never'; `flocker trash` lists what can be purged"),
         ("demo@node1-20261122T190000Z", "nothing is kept as"),
     ],
 )
