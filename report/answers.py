@@ -66,7 +66,7 @@ def summary(promises: Promises, figures: dict[str, Figure]) -> str:
         sentences.append(f"After a failure another server took over within {took}.")
     if LAG in figures:
         lag = figures[LAG].measured_text
-        sentences.append(f"Replicas lacked at most the last {lag} of what was written.")
+        sentences.append(f"Replicas lagged by at most {lag}.")
     untried = len(promises.of(Verdict.NOT_TRIED))
     were = "was" if untried == 1 else "were"
     sentences.append(f"{untried} of {_count(len(promises.all), 'promise')} {were} not tried.")
@@ -86,7 +86,7 @@ def answers(promises: Promises, figures: dict[str, Figure], failed_tests: int) -
 
 def _what_is_promised(promises: Promises) -> Answer:
     tries = _count(len(promises.trials), "scenario")
-    size = f"{_count(len(promises.all), 'promise')}, tried by {tries}."
+    size = f"{_count(len(promises.all), 'promise')}, tested by {tries}."
     return Answer("What is promised?", PROMISED, (ONE_WRITER, size))
 
 
@@ -123,8 +123,9 @@ def _how_long(promises: Promises, away: Figure | None, started: Figure | None) -
 
 def _what_is_lost(lag: Figure | None, takeover: Figure | None) -> Answer:
     details = [
-        "Writes that reached a replica survive. The rest stays on the dead server's disk, and "
-        "flocker conflicts lists it when the server is back. Many busy volumes lag more."
+        "Writes that reached a replica survive. The other writes stay on the dead server's disk; "
+        "when it is back, the command “flocker conflicts” lists them. With many busy volumes, "
+        "replicas lag more."
     ]
     if lag is not None:
         details.append(f"{lag}.")

@@ -50,7 +50,7 @@ def test_the_summary_has_every_figure_that_was_measured() -> None:
         "This project promises that an app moves to another server with all its data. "
         "The app was away for 3.1 s while it moved. "
         "After a failure another server took over within 14.2 s. "
-        "Replicas lacked at most the last 1.1 s of what was written. "
+        "Replicas lagged by at most 1.1 s. "
         "1 of 2 promises was not tried."
     )
     assert "Broken: Rule 1." in answers.summary(promises("passed", "failed"), {})
