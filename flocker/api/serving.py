@@ -149,7 +149,7 @@ class _PluginServer(_CalmServer):
         await asyncio.sleep(POLL_SECONDS)  # what was accepted just now becomes a connection
         await self._await_answers()
         for task in self.server_state.tasks:
-            task.cancel()  # the calls refuse themselves then: see `serve_engine`
+            task.cancel()  # the calls refuse themselves then: see plugin_call.py
         await self._until(lambda: not self._is_answering(), REFUSAL_SECONDS)
         await super().shutdown([])
 
@@ -168,8 +168,8 @@ class _PluginServer(_CalmServer):
             await asyncio.sleep(POLL_SECONDS)
 
 
-class Waiter:
-    """The other end of a connection, which waits for an answer."""
+class _EngineWaiter:
+    """The engine at the other end of a connection; it implements `plugin_call.Waiter`."""
 
     def __init__(self, connection: _PluginProtocol) -> None:
         self._connection = connection
@@ -190,11 +190,11 @@ class Waiter:
 
 
 class _PluginProtocol(H11Protocol):
-    """Lets the application know its Waiter, as `request.state.waiter`."""
+    """Lets the application know who waits for its answer, as `request.state.waiter`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.app_state = {**self.app_state, "waiter": Waiter(self)}
+        self.app_state = {**self.app_state, "waiter": _EngineWaiter(self)}
 
 
 def _ending_connections(app: ASGIApp) -> ASGIApp:

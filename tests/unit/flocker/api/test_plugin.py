@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from flocker.api.operator_api import add_operator_routes
-from flocker.api.plugin import LARGEST_BODY_BYTES, MEDIA_TYPE, refuse_engine, serve_engine
+from flocker.api.plugin import refuse_engine, serve_engine
+from flocker.api.plugin_call import LARGEST_BODY_BYTES, MEDIA_TYPE
 from flocker.base.errors import PoolError
 from tests.unit.flocker.cluster import MemoryCluster
 
