@@ -202,7 +202,7 @@ def _peers_app(ports: Ports, parts: NodeParts, watching: Watching) -> FastAPI:
         Parts(
             parts.context,
             services.driver,
-            services.requests,
+            services.departures,
             admitted(parts.chores.removed_copies, ports.membership.check_known),
             services.operations,
             Rights(parts.context.ownership, lambda: mirror.state),

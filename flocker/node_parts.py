@@ -22,14 +22,15 @@ from flocker.engine.typed_options import TypedOptions
 from flocker.fence.lapse import Lapse
 from flocker.membership.membership import admitted
 from flocker.membership.standing import Standing
+from flocker.moving.arrivals import Arrivals
 from flocker.moving.demotion import Demotion
+from flocker.moving.departures import Departures
 from flocker.moving.failover import Failover
 from flocker.moving.follower import Follower
 from flocker.moving.giving_up import GivingUp
-from flocker.moving.handoff import Arrivals, Handoff
-from flocker.moving.peer_requests import PeerRequests
+from flocker.moving.handoff import Handoff
+from flocker.moving.owner_change import OwnerChange
 from flocker.moving.publisher import Publisher
-from flocker.moving.takeover import Takeover
 from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
@@ -102,7 +103,7 @@ class Services:
     """
 
     driver: Driver
-    requests: PeerRequests
+    departures: Departures
     operations: Operations
     upkeep: Upkeep
 
@@ -169,7 +170,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
     )
     services = Services(
         admitted(driver, check, DRIVER_CALLS_THAT_CHANGE_NOTHING),
-        admitted(PeerRequests(context, copies.demotion), ports.membership.check_known),
+        admitted(Departures(context, copies.demotion), ports.membership.check_known),
         _operations(context, ports, copies, creation, overview),
         admitted(upkeep, check, ("strays_here",)),
     )
@@ -203,7 +204,7 @@ def _copies(
     context: NodeContext, ports: Ports, watches: Watches, clocks: Clocks, metrics: Metrics
 ) -> Copies:
     transfers = Transfers(ports.pool, ports.peers, metrics.received_bytes.inc)
-    takeover = Takeover(context.ownership, context.pool)
+    owner_change = OwnerChange(context.ownership, context.pool)
     demotion = Demotion(context)
     # A machine that may not join leaves what it has as it is.
     own_demotion = admitted(demotion, ports.membership.check_known)
@@ -211,14 +212,14 @@ def _copies(
         context,
         owners=ports.peers,
         transfers=transfers,
-        takeover=takeover,
+        owner_change=owner_change,
         demotion=demotion,
         count_move=lambda result: metrics.moves.labels(result).inc(),
     )
     failover = Failover(
         context,
         transfers=transfers,
-        takeover=takeover,
+        owner_change=owner_change,
         demotion=own_demotion,
         refuse=watches.giving_up.refuse,
         clocks=clocks,

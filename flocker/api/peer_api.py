@@ -7,7 +7,7 @@
     POST /volumes/<name>/create            create it; sent to the node that has what it is made from
     POST /volumes/<name>/remove            remove it; sent to the owner
     POST /operations/<operation>           what an operator asked for; sent to where the data is
-    POST /copies/<id>/forget               it was removed
+    POST /copies/<id>/discard              it was removed
     GET  /copies/<id>/snapshots            those that are there
     GET  /copies/<id>/snapshots/<n>        a btrfs stream; ?parent=<n> for an increment
     GET  /copies/<id>/snapshots/<n>/bytes  how much data that stream carries
@@ -50,8 +50,8 @@ from flocker.api.peer_route import PeerRoute, caller_of
 from flocker.api.rights import Rights
 from flocker.base.errors import BadRequest, FlockerError, NotAllowed, Refused, VolumeNotFound
 from flocker.care.removed_copies import RemovedCopies
+from flocker.moving.departures import Departures
 from flocker.moving.increments import Increment, Increments, encode
-from flocker.moving.peer_requests import PeerRequests
 from flocker.node.context import NodeContext
 from flocker.volumes.driver import Driver
 from flocker.volumes.operations import Operations
@@ -64,7 +64,7 @@ class Parts:
 
     context: NodeContext
     driver: Driver
-    requests: PeerRequests
+    departures: Departures
     removed_copies: RemovedCopies
     operations: Operations
     rights: Rights
@@ -85,20 +85,20 @@ def serve_peers(parts: Parts) -> FastAPI:
 def _add_volume_routes(app: FastAPI, parts: Parts) -> None:
     @app.post("/volumes/{name}/check-unused")
     def check_unused(name: Name) -> dict[str, Any]:
-        parts.requests.refuse_if_used(name)
+        parts.departures.check_unused(name)
         return {}
 
     @app.post("/volumes/{name}/prepare")
     def prepare(name: Name) -> dict[str, Any]:
-        return parts.requests.prepare(name).to_json()
+        return parts.departures.prepare(name).to_json()
 
     @app.post("/volumes/{name}/release")
     def release(name: Name, wanted: ReleaseRequest) -> dict[str, Any]:
-        return parts.requests.release(name, wanted.epoch, wanted.token).to_json()
+        return parts.departures.release(name, wanted.epoch, wanted.token).to_json()
 
     @app.post("/volumes/{name}/put-away")
     def put_away(name: Name) -> dict[str, Any]:
-        parts.requests.put_away(name)
+        parts.departures.put_away(name)
         return {}
 
     @app.post("/volumes/{name}/create")
@@ -121,8 +121,8 @@ def _add_volume_routes(app: FastAPI, parts: Parts) -> None:
             raise BadRequest(f"the request cannot be read: {problems(error.errors())}") from error
         return parts.operations.do(asked)
 
-    @app.post("/copies/{volume_id}/forget")
-    def forget(volume_id: VolumeId) -> dict[str, Any]:
+    @app.post("/copies/{volume_id}/discard")
+    def discard(volume_id: VolumeId) -> dict[str, Any]:
         parts.removed_copies.discard(volume_id)
         return {}
 

@@ -59,7 +59,7 @@ class HttpPeers:
         answer = self._post_about(volume, volume.owner, "release", wanted, within=DISK_SECONDS)
         return read(volume.owner, SnapshotPart, answer).record()
 
-    def tell_moved(self, volume: Volume, source: str) -> None:
+    def put_away(self, volume: Volume, source: str) -> None:
         try:
             self._post_about(volume, source, "put-away")
         except FlockerError as error:
@@ -139,13 +139,13 @@ class HttpPeers:
         with self._connections.streaming(node, "POST", "/increments", json=body) as chunks:
             yield from decode(chunks, node, len(wanted))
 
-    def forget(self, volume: Volume) -> None:
-        threading.Thread(target=self._tell_forget, args=(volume,), daemon=True).start()
+    def discard(self, volume: Volume) -> None:
+        threading.Thread(target=self._tell_removed, args=(volume,), daemon=True).start()
 
-    def _tell_forget(self, volume: Volume) -> None:
+    def _tell_removed(self, volume: Volume) -> None:
         for node in self._connections.others():
             try:
-                self._connections.post(node, f"/copies/{volume.id}/forget", None)
+                self._connections.post(node, f"/copies/{volume.id}/discard", None)
             except FlockerError as error:  # it looks for itself when it is back
                 log.warning("%s was not told that '%s' is removed: %s", node, volume.name, error)
 

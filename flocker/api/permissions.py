@@ -46,7 +46,7 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("POST", "/volumes/{name}/create"): Permission(_PEOPLE, is_change=True),
     ("POST", "/volumes/{name}/remove"): Permission(_PEOPLE, is_change=True),
     ("POST", "/operations/{operation}"): Permission(_PEOPLE, is_change=True),
-    ("POST", "/copies/{volume_id}/forget"): Permission(
+    ("POST", "/copies/{volume_id}/discard"): Permission(
         _NODES, Rights.check_remover, is_change=True
     ),
     ("GET", "/copies/{volume_id}/snapshots"): Permission(_NODES, Rights.check_reader),

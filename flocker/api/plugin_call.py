@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from flocker.base import audit
 from flocker.base.audit import Asker
-from flocker.base.errors import BadRequest, ControlPlaneAway, FlockerError, VolumeNotFound
+from flocker.base.errors import BadRequest, ControlPlaneAway, VolumeNotFound
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from flocker.base.errors import StaleEpoch
 from flocker.base.records import ClusterState, Copy, Volume
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.surplus import Surplus
+from flocker.moving.arrivals import Arrivals
 from flocker.moving.demotion import Demotion
-from flocker.moving.handoff import Arrivals
 from flocker.node.context import NodeContext
 
 log = logging.getLogger(__name__)

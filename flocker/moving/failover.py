@@ -20,9 +20,9 @@ from flocker.base.errors import (
 )
 from flocker.base.records import ClusterState, Copy, Snapshot, Volume, ago
 from flocker.moving.demotion import Demotion
+from flocker.moving.owner_change import OwnerChange
 from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
 from flocker.moving.succession import Turns, copies_to_go_on_from, has_given_up, is_away
-from flocker.moving.takeover import Takeover
 from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
@@ -46,7 +46,7 @@ class Failover:
         context: NodeContext,
         *,
         transfers: Transfers,
-        takeover: Takeover,
+        owner_change: OwnerChange,
         demotion: Demotion,
         refuse: Callable[[Volume], None],
         clocks: Clocks,
@@ -57,7 +57,7 @@ class Failover:
         self._mirror = context.mirror
         self._pool = context.pool
         self._transfers = transfers
-        self._takeover = takeover
+        self._owner_change = owner_change
         self._demotion = demotion
         self._uptime = clocks.uptime
         self._refuse = refuse
@@ -148,7 +148,7 @@ class Failover:
             "promoted",
             f"{volume.owner} {trouble}: {why}; what it wrote after {until} may be lost",
         )
-        promoted = self._takeover.complete(
+        promoted = self._owner_change.complete(
             volume,
             volume.promoted_on(self._node, newest.snapshot),
             lambda: self._ownership.promote(volume, newest, event),

@@ -22,7 +22,7 @@ from flocker.base.errors import (
 )
 from flocker.base.records import ClusterState, Volume
 from flocker.consensus.ownership import existing
-from flocker.moving.handoff import Arrivals
+from flocker.moving.arrivals import Arrivals
 from flocker.moving.replica_choice import owner_lost
 from flocker.moving.succession import has_given_up, is_away
 from flocker.node.context import NodeContext

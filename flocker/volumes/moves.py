@@ -7,8 +7,8 @@ from typing import Protocol
 from flocker.base.answers import Cancelled, Changed, Promoted
 from flocker.base.errors import BadRequest, OwnerAway, Refused
 from flocker.consensus.ownership import existing
+from flocker.moving.arrivals import Arrivals
 from flocker.moving.failover import Failover
-from flocker.moving.handoff import Arrivals
 from flocker.moving.replica_choice import owner_lost
 from flocker.node.context import NodeContext
 from flocker.volumes.requests import Answered, Forwarded, MoveRequest

@@ -22,7 +22,7 @@ class PeerRemoval(Protocol):
     def remove(self, volume: Volume) -> None:
         """Have the owner remove the volume."""
 
-    def forget(self, volume: Volume) -> None:
+    def discard(self, volume: Volume) -> None:
         """Tell all other nodes that the volume was removed; nobody waits for their answers."""
 
 
@@ -84,7 +84,7 @@ class Removal:
                 with suppress(PoolError, OSError, ControlPlaneAway):
                     belief = belief_that_gone(self._context, volume)
                     self._pool.discard(volume.id, name, self._node, belief)
-            self._peers.forget(volume)
+            self._peers.discard(volume)
             if is_for_peer:
                 self._typed_options.removed(volume)
         self._mirror.settle(lambda state: volume.id not in state.volume_ids())

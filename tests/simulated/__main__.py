@@ -19,7 +19,7 @@ from pathlib import Path
 from judge.__main__ import STATUS
 from judge.verdict import Judgement, Verdict, worst
 from tests.simulated.plan import Plan, planned, shrunk
-from tests.simulated.takeover import HASH_SEED
+from tests.simulated.substitutes import HASH_SEED
 
 BUILD = Path("build")
 SHRUNK = BUILD / "shrunk"

@@ -42,15 +42,15 @@ def _fence_acts_late() -> None:
 
 
 def _move_lacks_the_last_snapshot() -> None:
-    from flocker.moving.peer_requests import PeerRequests
+    from flocker.moving.departures import Departures
 
-    take = PeerRequests._take_whole
+    take = Departures._take_whole
 
-    def take_none(self: PeerRequests, volume: Any) -> Any:
+    def take_none(self: Departures, volume: Any) -> Any:
         known = self._context.pool.snapshots(volume.id)
         return known[-1] if known else take(self, volume)
 
-    PeerRequests._take_whole = take_none
+    Departures._take_whole = take_none
 
 
 def _former_owner_keeps_nothing() -> None:

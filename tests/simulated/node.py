@@ -105,7 +105,7 @@ class Daemon:
         self.verification = parts.chores.verification
         self.failover = parts.copies.failover
         services = parts.services
-        self.driver, self.requests = services.driver, services.requests
+        self.driver, self.departures = services.driver, services.departures
         self.operations, self.upkeep = services.operations, services.upkeep
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.simulated import takeover
+from tests.simulated import substitutes
 
 
 def main(plan: str, build: Path) -> None:
     """Simulate a plan (JSON), keep its history and print its verdict (JSON)."""
-    takeover.take_over()
+    substitutes.put_in_place()
     # Only now: what these import must be made of the simulation's threads and clocks.
     from judge.results import keep
     from tests.simulated.mutants import MUTANTS

@@ -56,18 +56,18 @@ class SimulatedPeers:
             return lambda *args: self._pieces(name, args)
         return lambda *args: self._ask(name, args)
 
-    def tell_moved(self, volume: Volume, source: str) -> None:
+    def put_away(self, volume: Volume, source: str) -> None:
         with suppress(FlockerError):  # it looks for itself
-            self._ask("tell_moved", (volume, source))
+            self._ask("put_away", (volume, source))
 
-    def forget(self, volume: Volume) -> None:
-        threading.Thread(target=self._tell_forget, args=(volume,)).start()
+    def discard(self, volume: Volume) -> None:
+        threading.Thread(target=self._tell_removed, args=(volume,)).start()
 
-    def _tell_forget(self, volume: Volume) -> None:
+    def _tell_removed(self, volume: Volume) -> None:
         for node in self._known():
             if node != self._me:
                 with suppress(FlockerError):  # it looks for itself when it is back
-                    self._ask("forget_on", (volume, node))
+                    self._ask("discard_on", (volume, node))
 
     def _pieces(self, name: str, args: tuple[Any, ...]) -> Iterator[Any]:
         try:
@@ -169,12 +169,12 @@ class _Answering(DirectPeers):
     def _at(self, node: str, volume: str) -> Machine:  # noqa: ARG002
         return self._route.take(node)
 
-    def tell_moved(self, volume: Volume, source: str) -> None:
+    def put_away(self, volume: Volume, source: str) -> None:
         there = self._route.take(source)
         there.rights.check_owner(volume.name, self._node)
-        there.requests.put_away(volume.name)
+        there.departures.put_away(volume.name)
 
-    def forget_on(self, volume: Volume, node: str) -> None:
+    def discard_on(self, volume: Volume, node: str) -> None:
         there = self._route.take(node)
         there.rights.check_remover(volume.id, self._node)
         there.removed_copies.discard(volume.id)

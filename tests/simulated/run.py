@@ -24,7 +24,7 @@ from tests.simulated.fate import Fate
 from tests.simulated.faults import FAULTS
 from tests.simulated.plan import Plan
 from tests.simulated.scheduler import Scheduler, Stuck
-from tests.simulated.takeover import seed_chance
+from tests.simulated.substitutes import seed_chance
 from tests.simulated.tasks import Process, ProcessEnded, Task
 
 JOIN_SECONDS = 60.0

@@ -28,7 +28,7 @@ def peers_app(machine: Machine, count_sent: Callable[[int], None]) -> FastAPI:
         Parts(
             machine.context,
             machine.driver,
-            machine.requests,
+            machine.departures,
             machine.removed_copies,
             machine.operations,
             machine.rights,

@@ -241,7 +241,7 @@ class Machine:
         self.removed_copies, self.reconciler = chores.removed_copies, chores.reconciler
         self.strays, self.purging = chores.strays, chores.purging
         self.verification = chores.verification
-        self.driver, self.requests = parts.services.driver, parts.services.requests
+        self.driver, self.departures = parts.services.driver, parts.services.departures
         self.operations, self.upkeep = parts.services.operations, parts.services.upkeep
         with suppress(ControlPlaneAway):  # it goes on trying
             self.announce()
@@ -443,23 +443,23 @@ class DirectPeers:
         return self._at(node, "").rights.retired_at(self._node)
 
     def check_unused(self, volume: Volume) -> None:
-        self._at(volume.owner, volume.name).requests.refuse_if_used(volume.name)
+        self._at(volume.owner, volume.name).departures.check_unused(volume.name)
 
     def prepare(self, volume: Volume) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
         owner.rights.check_target(volume.name, self._node)
-        return owner.requests.prepare(volume.name)
+        return owner.departures.prepare(volume.name)
 
     def release(self, volume: Volume, move: Move) -> Snapshot:
         owner = self._at(volume.owner, volume.name)
         owner.rights.check_target(volume.name, self._node)
-        return owner.requests.release(volume.name, volume.epoch, move.token)
+        return owner.departures.release(volume.name, volume.epoch, move.token)
 
-    def tell_moved(self, volume: Volume, source: str) -> None:
+    def put_away(self, volume: Volume, source: str) -> None:
         if self._cluster[source].is_up:
             with suppress(FlockerError):  # it looks for itself
                 self._cluster[source].rights.check_owner(volume.name, self._node)
-                self._cluster[source].requests.put_away(volume.name)
+                self._cluster[source].departures.put_away(volume.name)
 
     def create(self, node: str, name: str, options: dict[str, str]) -> None:
         self._at(node, name).driver.create(name, options)
@@ -467,7 +467,7 @@ class DirectPeers:
     def remove(self, volume: Volume) -> None:
         self._at(volume.owner, volume.name).driver.remove_for_peer(volume.name)
 
-    def forget(self, volume: Volume) -> None:
+    def discard(self, volume: Volume) -> None:
         for machine in self._cluster.machines.values():
             if machine.is_up and machine.name != volume.owner:
                 with suppress(FlockerError):  # nobody waits for the answer

@@ -242,7 +242,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(node=SOME_NODE, volume=SOME_VOLUME)
     def hear_of_move(self, node: str, volume: str) -> None:
-        self._do(node, lambda machine: machine.requests.put_away(volume))
+        self._do(node, lambda machine: machine.departures.put_away(volume))
 
     @rule(node=SOME_NODE)
     def tidy(self, node: str) -> None:

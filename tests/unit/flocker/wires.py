@@ -139,5 +139,5 @@ class DeafToMoves:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._peers, name)
 
-    def tell_moved(self, volume: object, source: str) -> None:
+    def put_away(self, volume: object, source: str) -> None:
         pass

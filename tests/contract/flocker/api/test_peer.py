@@ -170,7 +170,7 @@ def test_what_a_peer_could_not_do_is_told(
     def broken(*_: object) -> None:
         raise ControlPlaneAway("etcd does not answer")
 
-    monkeypatch.setattr(demo["node1"].requests, "refuse_if_used", broken)
+    monkeypatch.setattr(demo["node1"].departures, "check_unused", broken)
     with pytest.raises(FlockerError, match="node1 could not do it: etcd does not answer"):
         demo["node2"].driver.mount("demo", "container")
     assert demo.volume("demo").owner == "node1"
@@ -180,6 +180,6 @@ def test_a_defect_of_a_peer_is_told(demo: MemoryCluster, monkeypatch: pytest.Mon
     def broken(*_: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(demo["node1"].requests, "refuse_if_used", broken)
+    monkeypatch.setattr(demo["node1"].departures, "check_unused", broken)
     with pytest.raises(TransferFailed, match=r"volume 'demo' did not come.*node1 could not do it"):
         demo["node2"].driver.mount("demo", "container")

@@ -31,7 +31,7 @@ def test_a_node_that_cannot_be_told_of_a_removal_costs_nobody_anything(
     cluster: MemoryCluster, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster["node2"].driver.create("demo", {})
-    peers_of_node2(cluster, free_port(), authority).forget(cluster.volume("demo"))
+    peers_of_node2(cluster, free_port(), authority).discard(cluster.volume("demo"))
     eventually(
         lambda: "node1 was not told that 'demo' is removed" in caplog.text, is_=True, within=5
     )
@@ -41,7 +41,7 @@ def test_a_node_that_cannot_be_told_of_a_move_costs_nobody_anything(
     cluster: MemoryCluster, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster["node2"].driver.create("demo", {})
-    peers_of_node2(cluster, free_port(), authority).tell_moved(cluster.volume("demo"), "node1")
+    peers_of_node2(cluster, free_port(), authority).put_away(cluster.volume("demo"), "node1")
     assert "node1 was not told that 'demo' moved" in caplog.text
 
 
@@ -54,7 +54,7 @@ def test_an_owner_that_takes_too_long_is_away(
         assert over.wait(10)
 
     monkeypatch.setattr(peer_client, "DISK_SECONDS", 0.2)
-    monkeypatch.setattr(demo["node1"].requests, "release", slow)
+    monkeypatch.setattr(demo["node1"].departures, "release", slow)
     with pytest.raises(OwnerAway, match=r"does not answer \(no answer within 0.2 s\)"):
         demo["node2"].driver.mount("demo", "container")
     over.set()

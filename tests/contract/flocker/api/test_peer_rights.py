@@ -182,10 +182,10 @@ def test_a_removal_is_told_by_the_last_owner(
     cluster["node1"].is_up = False  # does not hear of it
     cluster["node2"].driver.remove("mine")
     cluster["node1"].is_up = True
-    answer = node3("POST", f"/copies/{volume_id}/forget")
+    answer = node3("POST", f"/copies/{volume_id}/discard")
     assert (answer.status_code, shown(answer)) == (403, "volume 'mine' was not owned by node3")
     assert volume_id in cluster["node1"].pool.volume_ids()
-    assert node2("POST", f"/copies/{volume_id}/forget").is_success
+    assert node2("POST", f"/copies/{volume_id}/discard").is_success
     assert volume_id not in cluster["node1"].pool.volume_ids()
 
 
@@ -222,7 +222,7 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
     cluster["node1"].run("mine")
     volume = cluster.volume("mine")
     spelled = spellings(volume.id)[spelling]
-    answer = node2("POST", f"/copies/{spelled}/forget")
+    answer = node2("POST", f"/copies/{spelled}/discard")
     assert answer.status_code in (400, 403, 404)
     for rest in ("", "/1", "/1/bytes"):
         assert node2("GET", f"/copies/{spelled}/snapshots{rest}").status_code in (400, 403, 404)
@@ -233,9 +233,9 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
     assert cluster["node1"].pool.asides() == []
 
 
-def test_a_volume_that_is_there_is_not_forgotten(cluster: MemoryCluster, node2: Ask) -> None:
+def test_a_volume_that_is_there_is_not_discarded(cluster: MemoryCluster, node2: Ask) -> None:
     volume_id = cluster.volume("mine").id
-    answer = node2("POST", f"/copies/{volume_id}/forget")
+    answer = node2("POST", f"/copies/{volume_id}/discard")
     assert shown(answer) == f"volume {volume_id} is not recorded as removed"
     assert cluster["node1"].pool.has_writable(volume_id)
 

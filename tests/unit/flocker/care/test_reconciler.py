@@ -41,7 +41,7 @@ def demo(cluster: MemoryCluster) -> MemoryCluster:
 def deaf(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     """Old owners are not told of moves."""
     for machine in demo.machines.values():
-        monkeypatch.setattr(machine.peers, "tell_moved", lambda *_: None)
+        monkeypatch.setattr(machine.peers, "put_away", lambda *_: None)
     return demo
 
 
@@ -53,8 +53,8 @@ def test_a_use_that_is_counted_refuses_a_peer(demo: MemoryCluster) -> None:
     node1.driver.mount("demo", "container")
     move = demo.ownership.state().moves
     for ask in (
-        lambda: node1.requests.refuse_if_used("demo"),
-        lambda: node1.requests.release("demo", 1, "token"),
+        lambda: node1.departures.check_unused("demo"),
+        lambda: node1.departures.release("demo", 1, "token"),
     ):
         with pytest.raises(InUse, match="volume 'demo' is in use on node1"):
             ask()
@@ -66,7 +66,7 @@ def test_a_use_that_only_the_kernel_knows_of_refuses_a_peer(demo: MemoryCluster)
     node1 = demo["node1"]
     node1.containers.mounts.add(demo.volume("demo").id)
     with pytest.raises(InUse):
-        node1.requests.refuse_if_used("demo")
+        node1.departures.check_unused("demo")
     with pytest.raises(InUse):
         demo["node2"].driver.mount("demo", "container")
     node1.containers.mounts.clear()
@@ -143,13 +143,13 @@ def test_an_unmount_whose_daemon_died_as_it_answered_has_ended_the_use(demo: Mem
 
 def test_a_recorded_mount_that_nothing_holds_is_cleared_for_a_peer(demo: MemoryCluster) -> None:
     demo.ownership.mount(demo.volume("demo"))
-    demo["node1"].requests.refuse_if_used("demo")
+    demo["node1"].departures.check_unused("demo")
     assert demo.state.mounts == {}
 
 
 def test_a_node_that_is_not_the_owner_clears_nobody_elses_mount(demo: MemoryCluster) -> None:
     demo["node1"].run("demo")
-    demo["node2"].requests.refuse_if_used("demo")
+    demo["node2"].departures.check_unused("demo")
     assert list(demo.state.mounts.values()) == ["node1"]
 
 
@@ -157,29 +157,29 @@ def test_release_takes_the_last_snapshot(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.write("demo", "last")
     move = start_move(demo.ownership, demo.volume("demo"), "node2")
-    last = node1.requests.release("demo", 1, move.token)
+    last = node1.departures.release("demo", 1, move.token)
     assert node1.pool.snapshots(demo.volume("demo").id)[-1] == last
-    assert node1.requests.release("demo", 1, move.token) == last
+    assert node1.departures.release("demo", 1, move.token) == last
 
 
 def test_release_needs_that_move_under_way(demo: MemoryCluster) -> None:
     with pytest.raises(StaleEpoch, match="expired"):
-        demo["node1"].requests.release("demo", 1, "no such move")
+        demo["node1"].departures.release("demo", 1, "no such move")
     move = start_move(demo.ownership, demo.volume("demo"), "node2")
     with pytest.raises(StaleEpoch, match="expired"):
-        demo["node1"].requests.release("demo", 1, "an earlier one")
+        demo["node1"].departures.release("demo", 1, "an earlier one")
     with pytest.raises(StaleEpoch, match="not owned by node1 at epoch 2"):
-        demo["node1"].requests.release("demo", 2, move.token)
+        demo["node1"].departures.release("demo", 2, move.token)
     with pytest.raises(StaleEpoch, match="not owned by node2"):
-        demo["node2"].requests.release("demo", 1, move.token)
+        demo["node2"].departures.release("demo", 1, move.token)
 
 
 def test_what_nobody_knows_is_refused_by_name(cluster: MemoryCluster) -> None:
-    requests = cluster["node1"].requests
+    departures = cluster["node1"].departures
     for ask in (
-        lambda: requests.refuse_if_used("nowhere"),
-        lambda: requests.release("nowhere", 1, "token"),
-        lambda: requests.put_away("nowhere"),
+        lambda: departures.check_unused("nowhere"),
+        lambda: departures.release("nowhere", 1, "token"),
+        lambda: departures.put_away("nowhere"),
     ):
         with pytest.raises(VolumeNotFound, match="no volume 'nowhere'"):
             ask()
@@ -189,9 +189,9 @@ def test_without_etcd_a_peer_is_told_nothing_wrong(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.etcd.is_away = True
     for ask in (
-        lambda: node1.requests.refuse_if_used("demo"),
-        lambda: node1.requests.release("demo", 1, "token"),
-        lambda: node1.requests.put_away("demo"),
+        lambda: node1.departures.check_unused("demo"),
+        lambda: node1.departures.release("demo", 1, "token"),
+        lambda: node1.departures.put_away("demo"),
         lambda: node1.removed_copies.discard(demo.volume("demo").id),
         node1.reconciler.catch_up,
     ):
@@ -202,7 +202,7 @@ def test_without_etcd_a_peer_is_told_nothing_wrong(demo: MemoryCluster) -> None:
 
 
 def test_a_node_that_owns_a_volume_does_not_put_it_away(demo: MemoryCluster) -> None:
-    demo["node1"].requests.put_away("demo")
+    demo["node1"].departures.put_away("demo")
     assert demo["node1"].read("demo") == "hello"
 
 
@@ -211,7 +211,7 @@ def test_a_volume_removed_while_it_is_put_away_leaves_nothing(deaf: MemoryCluste
     node1 = deaf["node1"]
     deaf["node2"].write("demo", "newer")
     node1.etcd.after["volume"] = lambda: deaf["node2"].driver.remove("demo")
-    node1.requests.put_away("demo")
+    node1.departures.put_away("demo")
     assert node1.pool.volume_ids() == []
     assert [aside.why for aside in node1.pool.asides()] == ["removed"]
 
@@ -232,7 +232,7 @@ def test_a_removal_waits_for_a_copy_that_is_being_put_away(
         return put_away(record, node, confirm)
 
     monkeypatch.setattr(node1.pool, "put_away", while_it_is_removed)
-    node1.requests.put_away("demo")
+    node1.departures.put_away("demo")
     forgetting.join()
     assert node1.pool.volume_ids() == []
 
@@ -351,7 +351,7 @@ def test_a_mount_that_a_move_is_in_the_way_of_is_recorded_later(demo: MemoryClus
     assert node1.troubles.all()[0].startswith("volume 'demo': volume 'demo' is on its way")
     assert demo.state.mounts == {demo.volume("zulu").id: "node1"}
     with pytest.raises(InUse):
-        node1.requests.release("demo", 1, move.token)
+        node1.departures.release("demo", 1, move.token)
     demo.ownership.abandon_move(move)
     assert node1.reconciler.catch_up()
     assert node1.troubles.all() == []
@@ -366,7 +366,7 @@ def test_a_volume_removed_while_the_node_was_away_is_put_aside(
     volume = demo.volume("demo")
     with monkeypatch.context() as patch:
         for each in demo.machines.values():
-            patch.setattr(each.peers, "forget", lambda _: None)
+            patch.setattr(each.peers, "discard", lambda _: None)
         if node == "node1":  # it died before it could put its copy aside
             event = Event(volume.id, "demo", now(), "node1", "removed")
             demo.ownership.remove(volume, event)

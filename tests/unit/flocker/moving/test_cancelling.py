@@ -119,7 +119,7 @@ def a_replica_being_fetched(cluster: MemoryCluster) -> Iterator[None]:
     with_replicas(cluster)
     node2, begun, over = cluster["node2"], threading.Event(), threading.Event()
     volume, stream = cluster.volume("films"), node2.peers.stream
-    snapshot = cluster["node1"].requests.prepare("films")
+    snapshot = cluster["node1"].departures.prepare("films")
 
     def silent(*arguments: Any) -> Iterator[bytes]:
         begun.set()

@@ -400,7 +400,7 @@ def test_an_old_owner_that_never_heard_of_the_move_cannot_write(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = demo.volume("demo")
-    monkeypatch.setattr(demo["node2"].peers, "tell_moved", lambda *_: None)
+    monkeypatch.setattr(demo["node2"].peers, "put_away", lambda *_: None)
     demo["node2"].write("demo", "newer")
     with pytest.raises(StaleEpoch):
         demo.ownership.mount(before)

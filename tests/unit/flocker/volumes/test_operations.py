@@ -370,7 +370,7 @@ def test_a_used_volume_is_not_restored(upgraded: MemoryCluster) -> None:
 def test_a_volume_on_its_way_is_not_restored(upgraded: MemoryCluster) -> None:
     """What is fetched is already taken: the restored content would be left behind."""
     move = start_move(upgraded.ownership, upgraded.volume("demo"), "node2")
-    upgraded["node1"].requests.release("demo", 1, move.token)
+    upgraded["node1"].departures.release("demo", 1, move.token)
     with pytest.raises(MoveUnderWay):
         upgraded["node1"].operations.snapshots.restore("demo@1")
 

@@ -11,7 +11,7 @@ from flocker.consensus.ownership import Ownership
 from flocker.pool.local_pool import LocalPool
 
 
-class Takeover:
+class OwnerChange:
     """Makes this node's copies writable; of one volume one at a time.
 
     A move that is about to end, an automatic failover and a person's promotion may meet. The

@@ -1,6 +1,6 @@
-"""Answer what other nodes ask of a volume's owner when the volume is to move to them.
+"""Let volumes go to other nodes: the owner's side of a planned move.
 
-They are the requests of `handoff.PeerOwners`, which come by way of api/peer_api.py.
+The target asks, by handoff.py; its requests are those of `handoff.PeerOwners`, under the same names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from flocker.moving.replica_choice import copy_missing
 from flocker.node.context import NodeContext
 
 
-class PeerRequests:
+class Departures:
     """The owner's part in moves. All calls may come twice."""
 
     def __init__(self, context: NodeContext, demotion: Demotion) -> None:
@@ -25,8 +25,8 @@ class PeerRequests:
         self._use = context.use
         self._demotion = demotion
 
-    def refuse_if_used(self, name: str) -> None:
-        """Answer a peer that wants the volume, and calls this `check_unused`.
+    def check_unused(self, name: str) -> None:
+        """Refuse a peer that wants the volume while something here uses it.
 
         Raises:
             InUse: containers here use it.
@@ -68,10 +68,7 @@ class PeerRequests:
             return self._take_whole(volume)
 
     def put_away(self, name: str) -> None:
-        """Put the writable copy of a volume away if another node owns it by now.
-
-        A peer that has finished a move calls this `tell_moved`.
-        """
+        """Put the writable copy of a volume away if another node owns it by now."""
         volume = existing(self._ownership, name)
         if volume.owner != self._node and self._pool.has_writable(volume.id):
             self._demotion.give_way(volume)

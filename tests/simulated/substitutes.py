@@ -19,7 +19,7 @@ from tests.simulated import clocks, locks, threads
 HASH_SEED = "0"
 
 
-def take_over() -> None:
+def put_in_place() -> None:
     """Replace all that differs between two runs."""
     assert os.environ.get("PYTHONHASHSEED") == HASH_SEED
     for name, part in {
