@@ -8,13 +8,13 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from flocker.api.maintenance_api import add_maintenance_routes, add_peer_maintenance_routes
 from flocker.api.operator_api import add_operator_routes, add_watching_routes
 from flocker.api.peer_api import Parts, serve_peers
 from flocker.api.peer_client import HttpPeers
 from flocker.api.peer_connections import PeerConnections
 from flocker.api.plugin import serve_engine
 from flocker.api.rights import Rights
-from flocker.api.upkeep_api import add_peer_upkeep_routes, add_upkeep_routes
 from flocker.api.verification_api import add_peer_verification_routes, add_verification_routes
 from flocker.api.watching import Watching
 from flocker.base.config import Config
@@ -24,7 +24,7 @@ from flocker.certificates.renewal import Renewal
 from flocker.certificates.tls import Tls
 from flocker.consensus import majority
 from flocker.consensus.etcd import EtcdOwnership
-from flocker.consensus.etcd_care import EtcdCare
+from flocker.consensus.etcd_quota import EtcdQuota
 from flocker.consensus.mirror import Mirror
 from flocker.engine.client import Engine
 from flocker.engine.hidden import Hidden
@@ -65,7 +65,7 @@ class Machine:
     engine: Engine
     fence: Guard
     lease_file: LeaseFile
-    care: EtcdCare
+    etcd_quota: EtcdQuota
     renewal: Renewal
     refusals: Refusals
     mirror: Mirror
@@ -89,10 +89,10 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     start_parts(config, machine, ports, parts, stopping, pulse)
     watching = Watching(
         parts.services.operations.overview,
-        care=machine.care,
-        verification=parts.chores.verification,
+        etcd_quota=machine.etcd_quota,
+        verification=parts.care.verification,
         guard=machine.fence,
-        pool_health=parts.watches.pool_health,
+        pool_health=parts.safeguards.pool_health,
         metrics=parts.metrics,
     )
     return Daemon(_engine_app(parts, watching), _peers_app(ports, parts, watching), pulse, tls)
@@ -122,17 +122,17 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
         config.node, lease_file, mirror, use.volumes, mounts.mounted,
         live=lambda volume_id: str(live_of(root, volume_id)),
     )  # fmt: skip
-    care = EtcdCare(config.etcd_endpoints, config.certificates.for_etcd, config.address)
+    etcd_quota = EtcdQuota(config.etcd_endpoints, config.certificates.for_etcd, config.address)
     refusals = Refusals(config, mirror)
-    machine = Machine(engine, fence, lease_file, care, renewal, refusals, mirror)
+    machine = Machine(engine, fence, lease_file, etcd_quota, renewal, refusals, mirror)
     return machine, Ports(membership, mirror, pool, use, peers, engine, fence)
 
 
 def _own_report(machine: Machine) -> OwnReport:
     return OwnReport(
         [
-            machine.care.problems,
-            lambda: majority.problems(machine.care.voters, machine.mirror.state),
+            machine.etcd_quota.problems,
+            lambda: majority.problems(machine.etcd_quota.voters, machine.mirror.state),
             machine.renewal.problems,
             machine.refusals.problems,
         ],
@@ -152,9 +152,9 @@ def start_parts(
     housekeeper = Housekeeper(
         parts.context,
         engine=machine.engine,
-        reconciler=parts.chores.reconciler,
-        purging=parts.chores.purging,
-        strays=admitted(parts.chores.strays, ports.membership.check_known),
+        reconciler=parts.care.reconciler,
+        purging=parts.care.purging,
+        strays=admitted(parts.care.strays, ports.membership.check_known),
         pause_seconds=config.lease_seconds / 3,
     )
     announcer = Announcer(
@@ -163,7 +163,7 @@ def start_parts(
         parts.condition,
         fence=machine.fence,
         lease_file=machine.lease_file,
-        lapse=parts.watches.lapse,
+        lapse=parts.safeguards.lapse,
         on_joined=housekeeper.catch_up_again,
     )
     announcer.start(stopping, pulse)
@@ -174,10 +174,11 @@ def start_parts(
         lambda: machine.mirror.state.volumes.keys(),
         parts.context.troubles,
     )
-    watches, copies = parts.watches, parts.copies
+    safeguards, copies = parts.safeguards, parts.copies
     for part in (
-        *(watches.pool_health, watches.giving_up, machine.care, copies.follower, copies.failover),
-        *(hidden, parts.chores.verification, machine.refusals, watches.standing),
+        *(safeguards.pool_health, safeguards.giving_up, machine.etcd_quota),
+        *(copies.follower, copies.failover, hidden),
+        *(parts.care.verification, machine.refusals, safeguards.standing),
     ):
         part.start(stopping)
 
@@ -190,8 +191,8 @@ def _engine_app(parts: NodeParts, watching: Watching) -> FastAPI:
         parts.context.node,
     )
     add_operator_routes(app, services.operations)
-    add_upkeep_routes(app, services.upkeep)
-    add_verification_routes(app, parts.chores.verification)
+    add_maintenance_routes(app, services.maintenance)
+    add_verification_routes(app, parts.care.verification)
     add_watching_routes(app, "/flocker", watching.health, watching.metrics)
     return app
 
@@ -203,13 +204,13 @@ def _peers_app(ports: Ports, parts: NodeParts, watching: Watching) -> FastAPI:
             parts.context,
             services.driver,
             services.departures,
-            admitted(parts.chores.removed_copies, ports.membership.check_known),
+            admitted(parts.care.removed_copies, ports.membership.check_known),
             services.operations,
             Rights(parts.context.ownership, lambda: mirror.state),
             parts.metrics.sent_bytes.inc,
         )
     )
-    add_peer_upkeep_routes(app, services.upkeep)
-    add_peer_verification_routes(app, parts.chores.verification)
+    add_peer_maintenance_routes(app, services.maintenance)
+    add_peer_verification_routes(app, parts.care.verification)
     add_watching_routes(app, "", watching.health, watching.metrics)
     return app

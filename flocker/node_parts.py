@@ -43,6 +43,7 @@ from flocker.volumes.changes import Changes
 from flocker.volumes.creation import Creation
 from flocker.volumes.descriptions import Descriptions
 from flocker.volumes.driver import Driver
+from flocker.volumes.maintenance import Maintenance
 from flocker.volumes.mounting import Mounting
 from flocker.volumes.moves import Moves
 from flocker.volumes.operations import Operations
@@ -50,7 +51,6 @@ from flocker.volumes.overview import Overview
 from flocker.volumes.recovery import Recovery
 from flocker.volumes.removal import Removal
 from flocker.volumes.snapshots import Snapshots
-from flocker.volumes.upkeep import Upkeep
 
 # They change nothing that the nodes agree about. A machine that may not join answers them: its
 # engine must be able to unmount, and to list what there is.
@@ -60,11 +60,8 @@ DRIVER_CALLS_THAT_CHANGE_NOTHING = (
 
 
 @dataclass(frozen=True)
-class Watches:
-    """The parts that keep this node from doing what only another one, or nobody, may do.
-
-    api/watching.py is about something else: monitors that watch this node.
-    """
+class Safeguards:
+    """The parts that keep this node from doing what only another one, or nobody, may do."""
 
     standing: Standing
     pool_health: PoolHealth
@@ -85,8 +82,8 @@ class Copies:
 
 
 @dataclass(frozen=True)
-class Chores:
-    """The parts that look after what is here."""
+class Care:
+    """The parts that take care of what is here, without being asked."""
 
     removed_copies: RemovedCopies
     reconciler: Reconciler
@@ -105,7 +102,7 @@ class Services:
     driver: Driver
     departures: Departures
     operations: Operations
-    upkeep: Upkeep
+    maintenance: Maintenance
 
 
 @dataclass(frozen=True)
@@ -114,9 +111,9 @@ class NodeParts:
 
     context: NodeContext
     metrics: Metrics
-    watches: Watches
+    safeguards: Safeguards
     copies: Copies
-    chores: Chores
+    care: Care
     condition: Condition
     services: Services
 
@@ -125,26 +122,26 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
     """Put all parts of a node together."""
     context = _context(config, ports, clocks)
     metrics = Metrics()
-    watches = _watches(context, ports, clocks)
-    copies = _copies(context, ports, watches, clocks, metrics)
+    safeguards = _safeguards(context, ports, clocks)
+    copies = _copies(context, ports, safeguards, clocks, metrics)
     typed_options = TypedOptions(ports.engine.volume_options)
-    chores = _chores(config, context, ports, copies, typed_options)
+    care = _care(config, context, ports, copies, typed_options)
     condition = Condition(
         [
             partial(clock_problems, context),
             ports.membership.problems,
             ports.fence.problems,
-            watches.giving_up.problems,
+            safeguards.giving_up.problems,
             context.troubles.all,
             copies.publisher.problems,
             copies.follower.problems,
             lambda: shortages(ports.pool.usage()),
-            chores.verification.problems,
+            care.verification.problems,
             *own.problems,
         ],
         publisher=copies.publisher,
         follower=copies.follower,
-        giving_up=watches.giving_up,
+        giving_up=safeguards.giving_up,
     )
     creation = Creation(context, ports.peers)
     descriptions = Descriptions(context, typed_options)
@@ -155,7 +152,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
         context,
         arrivals=copies.arrivals,
         guard=ports.fence,
-        refuse=watches.giving_up.refuse,
+        refuse=safeguards.giving_up.refuse,
         answer_seconds=config.answer_seconds,
     )
     driver = Driver(
@@ -165,16 +162,16 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
         mounting=mounting,
         descriptions=descriptions,
     )
-    upkeep = Upkeep(
-        context, peers=ports.peers, removed_copies=chores.removed_copies, strays=chores.strays
+    maintenance = Maintenance(
+        context, peers=ports.peers, removed_copies=care.removed_copies, strays=care.strays
     )
     services = Services(
         admitted(driver, check, DRIVER_CALLS_THAT_CHANGE_NOTHING),
         admitted(Departures(context, copies.demotion), ports.membership.check_known),
         _operations(context, ports, copies, creation, overview),
-        admitted(upkeep, check, ("strays_here",)),
+        admitted(maintenance, check, ("strays_here",)),
     )
-    return NodeParts(context, metrics, watches, copies, chores, condition, services)
+    return NodeParts(context, metrics, safeguards, copies, care, condition, services)
 
 
 def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
@@ -190,9 +187,9 @@ def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
     )
 
 
-def _watches(context: NodeContext, ports: Ports, clocks: Clocks) -> Watches:
+def _safeguards(context: NodeContext, ports: Ports, clocks: Clocks) -> Safeguards:
     pool_health = PoolHealth(ports.pool.check_writable, clocks.monotonic)
-    return Watches(
+    return Safeguards(
         Standing(context, ports.peers, ports.membership.refuse),
         pool_health,
         GivingUp(context, pool_health.problem),
@@ -201,7 +198,7 @@ def _watches(context: NodeContext, ports: Ports, clocks: Clocks) -> Watches:
 
 
 def _copies(
-    context: NodeContext, ports: Ports, watches: Watches, clocks: Clocks, metrics: Metrics
+    context: NodeContext, ports: Ports, safeguards: Safeguards, clocks: Clocks, metrics: Metrics
 ) -> Copies:
     transfers = Transfers(ports.pool, ports.peers, metrics.received_bytes.inc)
     owner_change = OwnerChange(context.ownership, context.pool)
@@ -221,7 +218,7 @@ def _copies(
         transfers=transfers,
         owner_change=owner_change,
         demotion=own_demotion,
-        refuse=watches.giving_up.refuse,
+        refuse=safeguards.giving_up.refuse,
         clocks=clocks,
         count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
     )
@@ -229,9 +226,9 @@ def _copies(
     return Copies(transfers, demotion, Arrivals(handoff), failover, Publisher(context), follower)
 
 
-def _chores(
+def _care(
     config: Config, context: NodeContext, ports: Ports, copies: Copies, typed_options: TypedOptions
-) -> Chores:
+) -> Care:
     check_known = ports.membership.check_known
     removed_copies = RemovedCopies(context, copies.demotion, typed_options)
     reconciler = Reconciler(
@@ -241,7 +238,7 @@ def _chores(
         surplus=Surplus(context),
         arrivals=copies.arrivals,
     )
-    return Chores(
+    return Care(
         removed_copies,
         admitted(reconciler, check_known, ("end_unbacked_uses",)),
         Strays(context, ports.peers),

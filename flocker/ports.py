@@ -21,10 +21,10 @@ from flocker.moving.handoff import PeerOwners
 from flocker.moving.transfer import PeerSnapshots
 from flocker.pool.local_pool import LocalPool
 from flocker.volumes.creation import PeerCreation
+from flocker.volumes.maintenance import PeerMaintenance
 from flocker.volumes.mounting import FenceCover
 from flocker.volumes.recovery import PeerRecovery
 from flocker.volumes.removal import PeerRemoval
-from flocker.volumes.upkeep import PeerUpkeep
 
 
 class Peers(
@@ -35,7 +35,7 @@ class Peers(
     PeerRecovery,
     PeerStanding,
     PeerStrays,
-    PeerUpkeep,
+    PeerMaintenance,
     PeerDigests,
     Protocol,
 ):

@@ -1,7 +1,7 @@
 """The operator's side of the daemon: what the `flocker` command asks.
 
 Translates only: JSON in, one call of the operation with the route's name, JSON out. The routes of
-purge, forget and import are in upkeep_api.py, that of verify is in verification_api.py.
+purge, forget and import are in maintenance_api.py, that of verify is in verification_api.py.
 """
 
 from __future__ import annotations

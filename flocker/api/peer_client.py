@@ -88,12 +88,12 @@ class HttpPeers:
     def strays(self, node: str) -> list[dict[str, Any]]:
         return [
             plain(each)
-            for each in read(node, STRAYS, self._connections.get(node, "/upkeep/strays"))
+            for each in read(node, STRAYS, self._connections.get(node, "/maintenance/strays"))
         ]
 
     def purge(self, node: str, removed: list[Removed], references: list[str]) -> PurgedHere:
         body = {"removed": [each.to_json() for each in removed], "references": references}
-        answer = self._connections.post(node, "/upkeep/purge", body, OPERATION_SECONDS)
+        answer = self._connections.post(node, "/maintenance/purge", body, OPERATION_SECONDS)
         return cast(PurgedHere, plain(read(node, PurgeAnswer, answer)))
 
     def verify(self, volume: Volume) -> Verified:

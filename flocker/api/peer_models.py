@@ -151,7 +151,7 @@ class StrayAnswer(_Answer):
 
 
 class PurgeAnswer(_Answer):
-    """See Upkeep.purge_here."""
+    """See Maintenance.purge_here."""
 
     purged: Annotated[list[Text], Field(max_length=MOST)]
     failed: Annotated[list[Text], Field(max_length=MOST)]

@@ -57,8 +57,8 @@ ROUTES: dict[tuple[str, str], Permission] = {
     ("POST", "/increments"): Permission(_NODES),  # of each volume asked for: see peer_api
     ("GET", "/standing"): Permission(_NODES, is_for_retired=True),  # only whether it is
     ("GET", "/asides"): Permission(_PEOPLE),
-    ("GET", "/upkeep/strays"): Permission(_PEOPLE),
-    ("POST", "/upkeep/purge"): Permission(_PEOPLE, is_change=True),
+    ("GET", "/maintenance/strays"): Permission(_PEOPLE),
+    ("POST", "/maintenance/purge"): Permission(_PEOPLE, is_change=True),
     ("POST", "/verification/verify"): Permission(_PEOPLE),
     ("POST", "/verification/digest"): Permission(_NODES),  # of the volume: see verification_api
     ("GET", "/health"): Permission(_WATCHERS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from pydantic import Field
@@ -12,22 +12,8 @@ from flocker.api.peer_models import Name, Number, VolumeId
 from flocker.api.peer_route import caller_of
 from flocker.api.rights import Rights
 from flocker.base.records import Snapshot
-from flocker.pool.digest import Digest
+from flocker.care.verification import Verification
 from flocker.volumes.requests import Asked
-
-
-class Verifying(Protocol):
-    """The request of an operator. It may raise a FlockerError."""
-
-    def verify(self, volume: str) -> Answer:
-        """Compare all copies of a volume now."""
-
-
-class Reading(Verifying, Protocol):
-    """The requests of a peer. Every call may raise a FlockerError."""
-
-    def digest_here(self, volume_id: str, snapshot: Snapshot, bytes_per_second: int) -> Digest:
-        """Read a snapshot here."""
 
 
 class VerifyRequest(Asked):
@@ -41,7 +27,7 @@ class DigestRequest(Asked):
     bytes_per_second: Annotated[int, Field(ge=1)]
 
 
-def add_verification_routes(app: FastAPI, verification: Verifying) -> None:
+def add_verification_routes(app: FastAPI, verification: Verification) -> None:
     """Answer the operator on `/flocker/...`; the app already answers FlockerErrors."""
 
     @app.post("/flocker/verify")
@@ -49,7 +35,7 @@ def add_verification_routes(app: FastAPI, verification: Verifying) -> None:
         return verification.verify(asked.volume)
 
 
-def add_peer_verification_routes(app: FastAPI, verification: Reading) -> None:
+def add_peer_verification_routes(app: FastAPI, verification: Verification) -> None:
     """Answer other nodes."""
 
     @app.post("/verification/verify")

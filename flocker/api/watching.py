@@ -7,7 +7,7 @@ from typing import Any
 
 from flocker.api.metrics import Metrics, Status, health
 from flocker.care.verification import Verification
-from flocker.consensus.etcd_care import EtcdCare
+from flocker.consensus.etcd_quota import EtcdQuota
 from flocker.fence.guard import Guard
 from flocker.pool.health import PoolHealth
 from flocker.volumes.overview import Overview
@@ -20,14 +20,14 @@ class Watching:
         self,
         overview: Overview,
         *,
-        care: EtcdCare,
+        etcd_quota: EtcdQuota,
         verification: Verification,
         guard: Guard,
         pool_health: PoolHealth,
         metrics: Metrics,
     ) -> None:
         self._overview = overview
-        self._care = care
+        self._etcd_quota = etcd_quota
         self._verification = verification
         self._guard = guard
         self._pool_health = pool_health
@@ -45,7 +45,7 @@ class Watching:
         """The status that operators see, and what only gauges tell; from memory."""
         return {
             **self._overview.status(),
-            "etcd": self._care.size and asdict(self._care.size),
+            "etcd": self._etcd_quota.size and asdict(self._etcd_quota.size),
             "verified": self._verification.results(),
             "is_fence_watching": self._guard.is_watched(),
             "is_writable": self._pool_health.problem() is None,

@@ -32,7 +32,7 @@ class Pausing(Protocol):
 
 
 class Housekeeper:
-    """The chores of one node, one after the other.
+    """The care that a node takes of what it has, one task after the other.
 
     Args:
         pause_seconds: between two rounds.

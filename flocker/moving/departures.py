@@ -1,6 +1,6 @@
 """Let volumes go to other nodes: the owner's side of a planned move.
 
-The target asks, by handoff.py; its requests are those of `handoff.PeerOwners`, under the same names.
+The target asks, by handoff.py: its `PeerOwners` has these requests under the same names.
 """
 
 from __future__ import annotations

@@ -5,12 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Protocol
 
-from flocker.base.errors import (
-    BadRequest,
-    HoldsMore,
-    LeavesBehind,
-    Refused,
-)
+from flocker.base.errors import BadRequest, HoldsMore, LeavesBehind, Refused
 from flocker.base.options import (
     Options,
     Reference,
@@ -23,7 +18,7 @@ from flocker.base.records import Event, Snapshot, Volume, now
 from flocker.consensus.majority import FEWEST_VOTERS, refusal
 from flocker.consensus.ownership import existing
 from flocker.node.context import NodeContext
-from flocker.volumes.opening import belief_that_gone
+from flocker.volumes.gone import belief_that_gone
 
 
 class PeerCreation(Protocol):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flocker.base.belief import Belief
-from flocker.base.errors import (
-    PoolError,
-)
+from flocker.base.errors import PoolError
 from flocker.base.records import Volume
 from flocker.moving.replica_choice import copy_missing
 from flocker.node.context import NodeContext
@@ -28,14 +25,3 @@ def open_here(context: NodeContext, volume: Volume) -> Path:
         raise PoolError(
             f"volume '{volume.name}' cannot be opened on {context.node}: {error}"
         ) from error
-
-
-def belief_that_gone(context: NodeContext, volume: Volume) -> Belief:
-    """The belief that a volume has no record any more, for whoever takes its data away."""
-
-    def confirm() -> None:
-        there = context.ownership.volume(volume.name)
-        if there is not None and there.id == volume.id:
-            raise PoolError(f"volume '{volume.name}' is there again")
-
-    return Belief(confirm, volume.epoch)

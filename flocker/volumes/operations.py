@@ -1,6 +1,6 @@
 """The commands that an operator may give a node: each is done where the data is.
 
-Four are elsewhere: purge, forget and import in upkeep.py, verify in care/verification.py.
+Four are elsewhere: purge, forget and import in maintenance.py, verify in care/verification.py.
 """
 
 from __future__ import annotations

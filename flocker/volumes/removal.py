@@ -5,15 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Protocol
 
-from flocker.base.errors import (
-    ControlPlaneAway,
-    PoolError,
-)
+from flocker.base.errors import ControlPlaneAway, PoolError
 from flocker.base.records import Volume
 from flocker.engine.client import EngineUse
 from flocker.engine.typed_options import TypedOptions
 from flocker.node.context import NodeContext
-from flocker.volumes.opening import belief_that_gone
+from flocker.volumes.gone import belief_that_gone
 
 
 class PeerRemoval(Protocol):

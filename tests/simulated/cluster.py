@@ -89,7 +89,7 @@ class SimulatedCluster:
             Action.RESIZE: lambda it: it.operations.changes.resize(volume, read_size(detail)),
             Action.REMOVE: lambda it: it.driver.remove(volume),
             Action.UNDELETE: lambda it: it.operations.recovery.undelete(volume),
-            Action.PURGE: lambda it: it.upkeep.purge(detail or volume),
+            Action.PURGE: lambda it: it.maintenance.purge(detail or volume),
         }
         self._command(node, commands[request.action])
         return ""

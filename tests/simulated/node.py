@@ -101,12 +101,12 @@ class Daemon:
         self.mirror = mirror
         self.retention = parts.context.retention
         self.rights = Rights(parts.context.ownership, lambda: mirror.state)
-        self.removed_copies = admitted(parts.chores.removed_copies, membership.check_known)
-        self.verification = parts.chores.verification
+        self.removed_copies = admitted(parts.care.removed_copies, membership.check_known)
+        self.verification = parts.care.verification
         self.failover = parts.copies.failover
         services = parts.services
         self.driver, self.departures = services.driver, services.departures
-        self.operations, self.upkeep = services.operations, services.upkeep
+        self.operations, self.maintenance = services.operations, services.maintenance
 
 
 class Node:

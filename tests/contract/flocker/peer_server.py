@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from fastapi import FastAPI
 
 from acceptance.base.waiting import eventually
+from flocker.api.maintenance_api import add_peer_maintenance_routes
 from flocker.api.operator_api import add_watching_routes
 from flocker.api.peer_api import Parts, serve_peers
 from flocker.api.peer_client import HttpPeers
 from flocker.api.peer_connections import PeerConnections
 from flocker.api.serving import serve_on_peer_socket
-from flocker.api.upkeep_api import add_peer_upkeep_routes
 from flocker.api.verification_api import add_peer_verification_routes
 from flocker.base.records import Node
 from flocker.certificates.tls import Tls
@@ -35,7 +35,7 @@ def peers_app(machine: Machine, count_sent: Callable[[int], None]) -> FastAPI:
             count_sent,
         )
     )
-    add_peer_upkeep_routes(app, machine.upkeep)
+    add_peer_maintenance_routes(app, machine.maintenance)
     add_peer_verification_routes(app, machine.verification)
     add_watching_routes(app, "", lambda: (200, {}), lambda: b"")
     return app

@@ -232,17 +232,17 @@ class Machine:
         self.context = context = parts.context
         self.troubles, self.retention = context.troubles, context.retention
         self.observed = context.retention.observed
-        watches, copies, chores = parts.watches, parts.copies, parts.chores
-        self.standing, self.lapse = watches.standing, watches.lapse
-        self.pool_health, self.giving_up = watches.pool_health, watches.giving_up
+        safeguards, copies, care = parts.safeguards, parts.copies, parts.care
+        self.standing, self.lapse = safeguards.standing, safeguards.lapse
+        self.pool_health, self.giving_up = safeguards.pool_health, safeguards.giving_up
         self.transfers, self.demotion = copies.transfers, copies.demotion
         self.arrivals, self.failover = copies.arrivals, copies.failover
         self.publisher, self.follower = copies.publisher, copies.follower
-        self.removed_copies, self.reconciler = chores.removed_copies, chores.reconciler
-        self.strays, self.purging = chores.strays, chores.purging
-        self.verification = chores.verification
+        self.removed_copies, self.reconciler = care.removed_copies, care.reconciler
+        self.strays, self.purging = care.strays, care.purging
+        self.verification = care.verification
         self.driver, self.departures = parts.services.driver, parts.services.departures
-        self.operations, self.upkeep = parts.services.operations, parts.services.upkeep
+        self.operations, self.maintenance = parts.services.operations, parts.services.maintenance
         with suppress(ControlPlaneAway):  # it goes on trying
             self.announce()
 
@@ -483,10 +483,10 @@ class DirectPeers:
         return self._at(node, "").operations.recovery.asides()
 
     def strays(self, node: str) -> list[dict[str, Any]]:
-        return self._at(node, "").upkeep.strays_here()
+        return self._at(node, "").maintenance.strays_here()
 
     def purge(self, node: str, removed: list[Removed], references: list[str]) -> dict[str, Any]:
-        return self._at(node, "").upkeep.purge_here(removed, references)
+        return self._at(node, "").maintenance.purge_here(removed, references)
 
     def verify(self, volume: Volume) -> dict[str, Any]:
         return self._at(volume.owner, volume.name).verification.verify(volume.name)

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from flocker.api.maintenance_api import add_maintenance_routes
 from flocker.api.operator_api import Answer, add_operator_routes
-from flocker.api.upkeep_api import add_upkeep_routes
 from flocker.api.verification_api import add_verification_routes
 from flocker.base.errors import BadRequest, FlockerError
 from flocker.volumes.operations import Operations
@@ -92,8 +92,8 @@ def serve(operator: Operator) -> FastAPI:
     app = FastAPI()
     operations = Operations(operator, operator, operator, operator, operator)  # type: ignore[arg-type]
     add_operator_routes(app, operations)
-    add_upkeep_routes(app, operator)
-    add_verification_routes(app, operator)
+    add_maintenance_routes(app, operator)  # type: ignore[arg-type]
+    add_verification_routes(app, operator)  # type: ignore[arg-type]
 
     @app.exception_handler(FlockerError)
     def refuse(_: Request, error: Exception) -> JSONResponse:

@@ -135,7 +135,7 @@ def test_an_operation_brings_a_removed_volume_back(demo: MemoryCluster) -> None:
 
 def test_a_removed_volume_is_purged_at_a_peer(demo: MemoryCluster) -> None:
     demo["node1"].driver.remove("demo")
-    answer = demo["node2"].upkeep.purge("demo")
+    answer = demo["node2"].maintenance.purge("demo")
     [node1] = [each for each in answer["nodes"] if each["node"] == "node1"]
     assert len(node1["purged"]) == 1
     assert demo["node1"].pool.asides() == []

@@ -211,7 +211,7 @@ def test_a_purge_of_a_volume_that_is_there_takes_nothing(
 ) -> None:
     volume = cluster.volume("mine")
     purge = {"removed": [removed_as(volume, volume.id)], "references": []}
-    answer = node2("POST", "/upkeep/purge", json=purge)
+    answer = node2("POST", "/maintenance/purge", json=purge)
     assert "has not been removed" in answer.json()["failed"][0]
     assert cluster["node1"].pool.has_writable(volume.id)
 
@@ -227,7 +227,7 @@ def test_an_id_has_one_spelling(cluster: MemoryCluster, node2: Ask, spelling: st
     for rest in ("", "/1", "/1/bytes"):
         assert node2("GET", f"/copies/{spelled}/snapshots{rest}").status_code in (400, 403, 404)
     purge = {"removed": [removed_as(volume, spelled)], "references": []}
-    assert node2("POST", "/upkeep/purge", json=purge).status_code == 400
+    assert node2("POST", "/maintenance/purge", json=purge).status_code == 400
     assert cluster["node1"].pool.has_writable(volume.id)
     assert cluster["node1"].operations.recovery.trash()["removed"] == []
     assert cluster["node1"].pool.asides() == []
@@ -278,8 +278,8 @@ def test_a_node_hears_whether_it_was_retired(
         ("/increments", {"wanted": {}}),
         ("/increments", []),
         ("/verification/digest", {"volume_id": "../../x", "number": "../../x", "identity": ""}),
-        ("/upkeep/purge", {"removed": [{"volume": "mine"}], "references": []}),
-        ("/upkeep/purge", {"removed": [], "references": [1]}),
+        ("/maintenance/purge", {"removed": [{"volume": "mine"}], "references": []}),
+        ("/maintenance/purge", {"removed": [], "references": [1]}),
     ],
 )
 def test_what_cannot_be_a_request_is_refused_in_one_line(

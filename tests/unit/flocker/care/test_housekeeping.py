@@ -55,7 +55,7 @@ Start = Callable[[], None]
 
 
 class Housework:
-    """The chores besides announcing and tidying; each notes that it was done."""
+    """The tasks besides announcing and tidying; each notes that it was done."""
 
     def __init__(self) -> None:
         self.resumed = threading.Event()

@@ -41,7 +41,7 @@ def test_a_volume_comes_back_with_its_name_its_options_and_all_of_its_data(
     lost: MemoryCluster,
 ) -> None:
     assert lost.state.volumes == {}
-    answer = lost["node2"].upkeep.bring_back("demo", None)
+    answer = lost["node2"].maintenance.bring_back("demo", None)
     assert answer["silent"] == []
     volume = lost.volume("demo")
     assert (volume.owner, volume.epoch, volume.size_bytes) == ("node2", 3, 64 << 20)
@@ -62,17 +62,17 @@ def test_data_without_a_record_is_shown_with_what_to_type(lost: MemoryCluster) -
     [problem] = node2.operations.overview.status()["problems"]
     assert "its data is on node2 (called 'demo')" in problem
     assert "`flocker import " in problem
-    node2.upkeep.bring_back("demo", None)
+    node2.maintenance.bring_back("demo", None)
     node2.strays.look()
     assert node2.operations.overview.status()["problems"] == []
 
 
 def test_an_older_state_is_not_imported_while_a_newer_one_is_there(lost: MemoryCluster) -> None:
     with pytest.raises(Refused, match=r"node2 has a newer state of volume .* there"):
-        lost["node1"].upkeep.bring_back("demo", None)
+        lost["node1"].maintenance.bring_back("demo", None)
     assert lost.state.volumes == {}
     lost["node2"].is_up = False  # and its disk with it
-    answer = lost["node1"].upkeep.bring_back("demo", None)
+    answer = lost["node1"].maintenance.bring_back("demo", None)
     assert answer["silent"] == ["node2"]
     assert lost["node1"].read("demo") == "second"
 
@@ -81,27 +81,27 @@ def test_what_a_newer_version_says_of_a_stray_is_no_obstacle(
     lost: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("node1", "node3"):
-        mine = lost[name].upkeep.strays_here()
+        mine = lost[name].maintenance.strays_here()
         newer = [{**each, "colour": "green"} for each in mine]
-        monkeypatch.setattr(lost[name].upkeep, "strays_here", lambda newer=newer: newer)
-    assert lost["node2"].upkeep.bring_back("demo", None)["silent"] == []
+        monkeypatch.setattr(lost[name].maintenance, "strays_here", lambda newer=newer: newer)
+    assert lost["node2"].maintenance.bring_back("demo", None)["silent"] == []
 
 
 def test_a_name_that_is_taken_is_refused_and_another_can_be_had(lost: MemoryCluster) -> None:
     lost["node1"].driver.create("demo", {})
     with pytest.raises(Refused, match=r"there is a volume 'demo' already; .* --as NEW-NAME"):
-        lost["node2"].upkeep.bring_back("demo", None)
+        lost["node2"].maintenance.bring_back("demo", None)
     with pytest.raises(BadRequest):
-        lost["node2"].upkeep.bring_back("demo", "no/name")
-    lost["node2"].upkeep.bring_back("demo", "demo-again")
+        lost["node2"].maintenance.bring_back("demo", "no/name")
+    lost["node2"].maintenance.bring_back("demo", "demo-again")
     assert lost["node2"].read("demo-again") == "newest"
 
 
 def test_what_the_cluster_knows_is_not_imported(lost: MemoryCluster) -> None:
-    lost["node2"].upkeep.bring_back("demo", None)
+    lost["node2"].maintenance.bring_back("demo", None)
     for reference in ("demo", lost.volume("demo").id, "never"):
         with pytest.raises(Refused, match="that the cluster does not know"):
-            lost["node2"].upkeep.bring_back(reference, "other")
+            lost["node2"].maintenance.bring_back(reference, "other")
 
 
 def test_without_a_record_beside_it_a_volume_needs_a_name(cluster: MemoryCluster) -> None:
@@ -109,8 +109,8 @@ def test_without_a_record_beside_it_a_volume_needs_a_name(cluster: MemoryCluster
     node1.pool.create(claim)
     (node1.pool.writable_path(claim) / "file").write_text("old")
     with pytest.raises(Refused, match=f"type `flocker import {claim.volume_id} --as NAME`"):
-        node1.upkeep.bring_back(claim.volume_id, None)
-    node1.upkeep.bring_back(claim.volume_id, "found")
+        node1.maintenance.bring_back(claim.volume_id, None)
+    node1.maintenance.bring_back(claim.volume_id, "found")
     assert node1.read("found") == "old"
 
 
@@ -160,12 +160,12 @@ def test_of_two_imports_of_one_volume_at_once_one_is_refused(lost: MemoryCluster
 
     def import_there() -> None:
         node1.is_up = False
-        node3.upkeep.bring_back("demo", "other")
+        node3.maintenance.bring_back("demo", "other")
         node1.is_up = True
 
     node1.etcd.before["create"] = import_there
     with pytest.raises(Refused, match="there is a volume 'other' on node3 by now, which is this"):
-        node1.upkeep.bring_back("demo", None)
+        node1.maintenance.bring_back("demo", None)
     assert [each.owner for each in lost.state.volumes.values()] == ["node3"]
     node1.reconciler.catch_up()
     assert not node1.pool.has_writable(lost.volume("other").id)
@@ -207,7 +207,7 @@ def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
     assert "`flocker import demo` typed there" in problem
     with pytest.raises(StaleEpoch):
         gone_back["node1"].driver.mount("demo", "reader")
-    node2.upkeep.bring_back("demo", None)
+    node2.maintenance.bring_back("demo", None)
     assert (gone_back.volume("demo").owner, gone_back.volume("demo").epoch) == ("node2", 3)
     look_everywhere(gone_back)
     gone_back.replicate()
@@ -229,7 +229,7 @@ def test_nobody_waits_for_a_volume_while_other_nodes_are_asked(
         return []
 
     monkeypatch.setattr(node2.peers, "strays", strays_there)
-    node2.upkeep.bring_back("demo", None)
+    node2.maintenance.bring_back("demo", None)
     assert asked == ["node1", "node3"]
 
 
@@ -238,12 +238,12 @@ def test_an_older_record_is_not_replaced_under_another_name_or_where_others_use_
 ) -> None:
     node2, volume = gone_back["node2"], gone_back.volume("demo")
     with pytest.raises(Refused, match="is called 'demo', and keeps that name"):
-        node2.upkeep.bring_back("demo", "other")
+        node2.maintenance.bring_back("demo", "other")
     gone_back.ownership.mount(volume)
     with pytest.raises(InUse):
-        node2.upkeep.bring_back("demo", None)
+        node2.maintenance.bring_back("demo", None)
     gone_back.ownership.unmount(volume)
-    node2.upkeep.bring_back("demo", None)
+    node2.maintenance.bring_back("demo", None)
     assert node2.read("demo") == "third"
 
 
@@ -266,7 +266,7 @@ def test_what_a_container_has_is_not_freed_though_nothing_is_in_it_yet(
 def test_of_two_equal_copies_one_may_have_no_record_beside_it(lost: MemoryCluster) -> None:
     lost["node2"].is_up = False
     lost["node3"].pool._records.clear()
-    lost["node1"].upkeep.bring_back("demo", None)
+    lost["node1"].maintenance.bring_back("demo", None)
     assert lost["node1"].read("demo") == "second"
 
 

@@ -63,7 +63,7 @@ def test_changes_have_their_fields(demo: MemoryCluster) -> None:
     restored = node2.operations.snapshots.restore("demo@1")
     check(restored, answers.Restored)
     demo.replicate()
-    purged = node1.upkeep.purge(None)
+    purged = node1.maintenance.purge(None)
     check(purged, answers.Purged)
     check(purged["nodes"][0], answers.PurgedNode)
     demo.lose("node2")

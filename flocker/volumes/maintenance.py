@@ -20,24 +20,24 @@ GONE_SECONDS = 600  # longer than a reboot takes; by no wall clock: see observed
 DELETION_SECONDS = 30  # the kernel deletes in the background; an answer waits so long for it
 
 
-class PeerUpkeep(Protocol):
+class PeerMaintenance(Protocol):
     """Other nodes. Every call may raise OwnerAway."""
 
     def asides(self, node: str) -> list[Aside]:
         """The copies that were put aside there."""
 
     def purge(self, node: str, removed: list[Removed], references: list[str]) -> PurgedHere:
-        """See Upkeep.purge_here."""
+        """See Maintenance.purge_here."""
 
 
-class Upkeep:
-    """The upkeep of one node, and of the others through it."""
+class Maintenance:
+    """The requests of operators that concern all nodes, and this node's part in each."""
 
     def __init__(
         self,
         context: NodeContext,
         *,
-        peers: PeerUpkeep,
+        peers: PeerMaintenance,
         removed_copies: RemovedCopies,
         strays: Strays,
     ) -> None:

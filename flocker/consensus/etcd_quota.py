@@ -60,7 +60,7 @@ class Size:
         return self.db_bytes > ROOMY * self.quota_bytes > 0 and self.used_bytes < self.db_bytes / 2
 
 
-class EtcdCare:
+class EtcdQuota:
     """Looks after etcd from one node; does nothing on one without a member.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flocker.base.errors import ControlPlaneAway, NotAdmitted, PoolError, Refused
-from flocker.volumes import upkeep
+from flocker.volumes import maintenance
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -32,7 +32,7 @@ def asides(cluster: MemoryCluster) -> dict[str, list[str]]:
 
 def test_a_removed_volume_is_purged_everywhere(demo: MemoryCluster) -> None:
     assert asides(demo) == {"node1": ["old"], "node2": ["old"], "node3": ["old", "other"]}
-    answer = demo["node2"].upkeep.purge("old")
+    answer = demo["node2"].maintenance.purge("old")
     assert asides(demo) == {"node1": [], "node2": [], "node3": ["other"]}
     assert demo.state.removed == {}
     assert [(each["node"], len(each["purged"])) for each in answer["nodes"]] == [
@@ -45,10 +45,10 @@ def test_a_removed_volume_is_purged_everywhere(demo: MemoryCluster) -> None:
 
 def test_all_keeps_what_only_a_replaced_owner_had(demo: MemoryCluster) -> None:
     [lost] = [each for each in demo["node3"].pool.asides() if each.why == "conflict"]
-    answer = demo["node1"].upkeep.purge(None)
+    answer = demo["node1"].maintenance.purge(None)
     assert asides(demo) == {"node1": [], "node2": [], "node3": ["other"]}
     assert answer["kept"] == [lost.reference]
-    demo["node1"].upkeep.purge(lost.reference)
+    demo["node1"].maintenance.purge(lost.reference)
     assert asides(demo)["node3"] == []
 
 
@@ -93,28 +93,28 @@ def test_a_purge_keeps_what_only_a_lost_owner_had_and_says_so(
     node1 = lost["node1"]
     if has_looked:
         node1.reconciler.tidy()
-    answer = lost["node2"].upkeep.purge(reference)
+    answer = lost["node2"].maintenance.purge(reference)
     [kept] = listed(lost, "demo")
     assert kept in answer["kept"]
     assert lost.state.removed == {} or reference
     node1.driver.create("saved", {"from": kept})
     assert node1.read("saved") == "only on node1"
-    purged = lost["node2"].upkeep.purge(kept)
+    purged = lost["node2"].maintenance.purge(kept)
     assert purged["kept"] == []
     assert listed(lost, "demo") == []
 
 
 def test_a_purge_says_nothing_of_what_was_kept_of_other_volumes(demo: MemoryCluster) -> None:
-    assert demo["node1"].upkeep.purge("old")["kept"] == []
+    assert demo["node1"].maintenance.purge("old")["kept"] == []
 
 
 def test_a_node_that_does_not_answer_is_named(demo: MemoryCluster) -> None:
     demo.lose("node3")
-    answer = demo["node1"].upkeep.purge("old")
+    answer = demo["node1"].maintenance.purge("old")
     assert answer["silent"] == ["node3"]
     assert asides(demo) == {"node1": [], "node2": [], "node3": ["old", "other"]}
     demo["node2"].is_up = False  # its lease has not run out yet
-    assert demo["node1"].upkeep.purge(None)["silent"] == ["node2", "node3"]
+    assert demo["node1"].maintenance.purge(None)["silent"] == ["node2", "node3"]
 
 
 def test_what_cannot_be_purged_is_told(
@@ -124,7 +124,7 @@ def test_what_cannot_be_purged_is_told(
         raise PoolError(f"{reference}: Directory not empty")
 
     monkeypatch.setattr(demo["node2"].pool, "purge_aside", refuse)
-    node2 = demo["node1"].upkeep.purge("old")["nodes"][1]
+    node2 = demo["node1"].maintenance.purge("old")["nodes"][1]
     assert node2["purged"] == []
     assert "Directory not empty" in node2["failed"][0]
 
@@ -141,7 +141,7 @@ def test_a_removal_that_the_disk_was_in_the_way_of_can_be_purged(
         full.setattr(node1.pool, "discard", refuse)
         node1.driver.remove("demo")
     assert volume.id in node1.pool.volume_ids()
-    node1.upkeep.purge("demo")
+    node1.maintenance.purge("demo")
     assert volume.id not in node1.pool.volume_ids()
     assert [each.volume for each in node1.pool.asides()] == ["old"]
 
@@ -159,7 +159,7 @@ def test_what_is_not_there_to_be_purged_is_refused(
 ) -> None:
     before = asides(demo)
     with pytest.raises(Refused, match=why):
-        demo["node1"].upkeep.purge(reference)
+        demo["node1"].maintenance.purge(reference)
     assert asides(demo) == before
     assert demo["node1"].read("demo") == "text"
 
@@ -175,21 +175,21 @@ def gone(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryClust
     cluster["node3"].write("copied", "text")
     cluster.replicate()
     cluster.lose("node3")
-    monkeypatch.setattr(upkeep, "GONE_SECONDS", -1)
+    monkeypatch.setattr(maintenance, "GONE_SECONDS", -1)
     return cluster
 
 
 def test_a_volume_that_is_gone_gives_its_name_back(gone: MemoryCluster) -> None:
     node1 = gone["node1"]
     with pytest.raises(Refused, match=r"may come back; .* `flocker forget node3` first"):
-        node1.upkeep.forget("only")
+        node1.maintenance.forget("only")
     with pytest.raises(Refused, match=r"have copies of: copied; `flocker promote` each"):
-        node1.upkeep.forget("node3")
+        node1.maintenance.forget("node3")
     node1.failover.promote("copied")
-    assert node1.upkeep.forget("node3") == {"volume": None, "node": "node3"}
+    assert node1.maintenance.forget("node3") == {"volume": None, "node": "node3"}
     assert "node3" not in gone.state.seen
     assert not any("node3" in held for held in gone.state.copies.values())
-    node1.upkeep.forget("only")
+    node1.maintenance.forget("only")
     assert "only" not in gone.state.volumes
     node1.driver.create("only", {})
     node1.write("only", "new")
@@ -204,11 +204,11 @@ def test_a_node_is_forgotten_with_its_member_of_etcd_even_at_the_second_attempt(
     etcd.members = [{"ID": str(number), "name": f"node{number}"} for number in (1, 2, 3)]
     etcd.before = keep_members
     with pytest.raises(Refused, match="node3 is retired, but is still a member of etcd: not now"):
-        node1.upkeep.forget("node3")
+        node1.maintenance.forget("node3")
     etcd.before = None
-    assert node1.upkeep.forget("node3") == {"volume": None, "node": "node3"}
+    assert node1.maintenance.forget("node3") == {"volume": None, "node": "node3"}
     assert [each["name"] for each in etcd.members] == ["node1", "node2"]
-    assert node1.upkeep.forget("node3") == {"volume": None, "node": "node3"}
+    assert node1.maintenance.forget("node3") == {"volume": None, "node": "node3"}
 
 
 def keep_members(path: str, _: object) -> None:
@@ -218,7 +218,7 @@ def keep_members(path: str, _: object) -> None:
 
 def test_a_node_that_comes_back_after_all_does_not_join(gone: MemoryCluster) -> None:
     gone["node1"].failover.promote("copied")
-    gone["node1"].upkeep.forget("node3")
+    gone["node1"].maintenance.forget("node3")
     node3 = gone["node3"]
     node3.is_up = True
     node3.start()
@@ -240,7 +240,7 @@ def test_what_can_still_be_had_is_not_forgotten(gone: MemoryCluster, name: str, 
     gone["node1"].driver.create("here", {})
     before = gone.state
     with pytest.raises(Refused, match=why):
-        gone["node1"].upkeep.forget(name)
+        gone["node1"].maintenance.forget(name)
     assert gone.state == before
 
 
@@ -248,9 +248,9 @@ def test_a_node_that_may_only_be_booting_is_not_forgotten(
     gone: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone["node1"].failover.promote("copied")
-    monkeypatch.setattr(upkeep, "GONE_SECONDS", 600)
+    monkeypatch.setattr(maintenance, "GONE_SECONDS", 600)
     with pytest.raises(Refused, match="may come back: node1 has missed it for 0 of 600 s"):
-        gone["node1"].upkeep.forget("node3")
+        gone["node1"].maintenance.forget("node3")
 
 
 def test_no_clock_that_is_wrong_has_a_node_forgotten(cluster: MemoryCluster) -> None:
@@ -261,12 +261,12 @@ def test_no_clock_that_is_wrong_has_a_node_forgotten(cluster: MemoryCluster) -> 
     cluster.lose("node3")
     cluster.ownership.ahead["node1"] += 10000
     with pytest.raises(Refused, match="may come back"):
-        node1.upkeep.forget("node3")
+        node1.maintenance.forget("node3")
     node1.live(540)
     with pytest.raises(Refused, match=r"may come back: node1 has missed it for 5[0-9]* of 600 s"):
-        node1.upkeep.forget("node3")
+        node1.maintenance.forget("node3")
     node1.live(90)
-    node1.upkeep.forget("node3")
+    node1.maintenance.forget("node3")
     assert "node3" not in cluster.state.seen
 
 
@@ -279,7 +279,7 @@ def test_an_absence_counts_from_when_it_was_first_noticed(cluster: MemoryCluster
     cluster.live(60)
     cluster.lose("node3")
     with pytest.raises(Refused, match="may come back"):
-        node1.upkeep.forget("node3")
+        node1.maintenance.forget("node3")
     node1.live(700)
-    node1.upkeep.forget("node3")
+    node1.maintenance.forget("node3")
     assert "node3" not in cluster.state.seen

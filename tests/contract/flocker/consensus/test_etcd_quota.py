@@ -12,9 +12,9 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.records import Copy, Event, Node, Snapshot, Volume
-from flocker.consensus import etcd_care
+from flocker.consensus import etcd_quota
 from flocker.consensus.etcd import EtcdOwnership
-from flocker.consensus.etcd_care import EtcdCare
+from flocker.consensus.etcd_quota import EtcdQuota
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
 
 pytestmark = pytest.mark.contract
@@ -43,10 +43,10 @@ def small(tmp_path: Path) -> Iterator[list[Etcd]]:
             member.stop()
 
 
-def care_of(members: list[Etcd], own: Etcd) -> EtcdCare:
+def quota_of(members: list[Etcd], own: Etcd) -> EtcdQuota:
     """The part of a daemon that cares for a member: its own endpoint is the first."""
     others = [each.endpoint for each in members if each is not own]
-    return EtcdCare([own.endpoint, *others], None, "127.0.0.1")
+    return EtcdQuota([own.endpoint, *others], None, "127.0.0.1")
 
 
 def leader_of(members: list[Etcd]) -> Etcd:
@@ -80,16 +80,16 @@ def test_an_etcd_at_its_quota_recovers(small: list[Etcd]) -> None:
     leader.compact()  # what etcd does by itself is not enough
     with pytest.raises(ControlPlaneAway):
         ownership.announce(THIS_NODE)
-    care = care_of(small, leader)
-    care.look()
-    assert care.size is not None
-    assert not care.size.has_alarm
-    assert care.size.quota_bytes == QUOTA_BYTES
-    assert care.size.db_bytes < QUOTA_BYTES / 4
-    assert care.problems() == []
+    quota = quota_of(small, leader)
+    quota.look()
+    assert quota.size is not None
+    assert not quota.size.has_alarm
+    assert quota.size.quota_bytes == QUOTA_BYTES
+    assert quota.size.db_bytes < QUOTA_BYTES / 4
+    assert quota.problems() == []
     ownership.announce(THIS_NODE)
     for member in small:  # each of them was defragmented
-        alone = EtcdCare([member.endpoint], None, "127.0.0.1")
+        alone = EtcdQuota([member.endpoint], None, "127.0.0.1")
         alone.look()
         assert alone.size is not None
         assert alone.size.db_bytes < QUOTA_BYTES / 4
@@ -98,11 +98,11 @@ def test_an_etcd_at_its_quota_recovers(small: list[Etcd]) -> None:
 def test_room_is_made_before_the_quota_is_reached(small: list[Etcd]) -> None:
     leader = leader_of(small)
     ownership = EtcdOwnership([each.endpoint for each in small], LEASE_SECONDS, None)
-    care = care_of(small, leader)
+    quota = quota_of(small, leader)
 
     def is_half_full() -> bool:
-        care.look()
-        assert care.size is not None
+        quota.look()
+        assert quota.size is not None
         return leader.db_bytes() > 0.6 * QUOTA_BYTES
 
     publish_until(is_half_full, ownership)
@@ -110,7 +110,7 @@ def test_room_is_made_before_the_quota_is_reached(small: list[Etcd]) -> None:
 
     def is_small() -> bool:
         ownership.announce(THIS_NODE)  # as nodes do all the time; etcd frees with the next write
-        care.look()
+        quota.look()
         return leader.db_bytes() < QUOTA_BYTES / 4
 
     eventually(is_small, is_=True, within=10)
@@ -122,15 +122,15 @@ def test_only_the_leaders_node_acts_at_first(
 ) -> None:
     ownership = EtcdOwnership([each.endpoint for each in small], LEASE_SECONDS, None)
     fill(ownership)
-    followers = [care_of(small, each) for each in small if not each.is_leader()]
-    for care in followers:
-        care.look()
-        assert care.size is not None
-        assert care.size.has_alarm
-        [problem] = care.problems()
+    followers = [quota_of(small, each) for each in small if not each.is_leader()]
+    for quota in followers:
+        quota.look()
+        assert quota.size is not None
+        assert quota.size.has_alarm
+        [problem] = quota.problems()
         assert "etcd is full" in problem
-    monkeypatch.setattr(etcd_care, "TURN_SECONDS", 0.05)  # the leader's daemon is away
-    eventually(lambda: [care.look() for care in followers] and followers[0].problems(), is_=[],
+    monkeypatch.setattr(etcd_quota, "TURN_SECONDS", 0.05)  # the leader's daemon is away
+    eventually(lambda: [quota.look() for quota in followers] and followers[0].problems(), is_=[],
                within=30)  # fmt: skip
     ownership.announce(THIS_NODE)
 
@@ -140,15 +140,15 @@ def test_with_a_member_away_an_etcd_at_its_quota_recovers(small: list[Etcd]) -> 
     fill(ownership)
     away = next(each for each in small if not each.is_leader())
     away.stop()
-    care_of(small, leader_of([each for each in small if each is not away])).look()
+    quota_of(small, leader_of([each for each in small if each is not away])).look()
     ownership.announce(THIS_NODE)
 
 
 def test_a_node_without_a_member_only_looks_on(small: list[Etcd]) -> None:
-    care = EtcdCare([small[0].endpoint.replace("127.0.0.1", "localhost.localdomain")], None, "x")
-    care.look()
-    assert care.size is None
-    assert care.problems() == []
+    quota = EtcdQuota([small[0].endpoint.replace("127.0.0.1", "localhost.localdomain")], None, "x")
+    quota.look()
+    assert quota.size is None
+    assert quota.problems() == []
 
 
 def test_the_nodes_settings_are_ones_that_etcd_takes(tmp_path: Path) -> None:
@@ -159,9 +159,9 @@ def test_the_nodes_settings_are_ones_that_etcd_takes(tmp_path: Path) -> None:
     member = Etcd(tmp_path, options=options)
     try:
         member.start()
-        care = care_of([member], member)
-        care.look()
-        assert care.size is not None
-        assert care.size.quota_bytes == int(settings["QUOTA_BACKEND_BYTES"])
+        quota = quota_of([member], member)
+        quota.look()
+        assert quota.size is not None
+        assert quota.size.quota_bytes == int(settings["QUOTA_BACKEND_BYTES"])
     finally:
         member.stop()
