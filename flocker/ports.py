@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from flocker.base.answers import CertificateEnd
 from flocker.care.strays import PeerStrays
 from flocker.care.verification import PeerDigests
 from flocker.consensus.mirror import Mirror
@@ -91,4 +92,4 @@ class OwnReport:
     """
 
     problems: Sequence[Callable[[], list[str]]] = ()
-    certificates: Callable[[], list[dict[str, str]]] = list
+    certificates: Callable[[], list[CertificateEnd]] = list

@@ -7,7 +7,9 @@ not answer.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
+
+from flocker.base.answered_records import MoveStatus, VolumeRecord
 
 FORMAT = 1  # grows when a field is taken away or gets another meaning
 
@@ -58,7 +60,7 @@ class VolumeStatus(TypedDict):
         mounted_on: the node with containers that use it.
         copies: on other nodes than the owner.
         stuck: node -> why its copy does not get any further.
-        move: see records.Move, and `percent`; null if the volume is not on its way.
+        move: null if the volume is not on its way.
         problem: what keeps it from being used.
     """
 
@@ -75,8 +77,15 @@ class VolumeStatus(TypedDict):
     mounted_on: str | None
     copies: list[CopyStatus]
     stuck: dict[str, str]
-    move: dict[str, Any] | None
+    move: MoveStatus | None
     problem: str | None
+
+
+class CertificateEnd(TypedDict):
+    """A certificate of a node, by what it is for, and when it ends."""
+
+    certificate: str
+    ends: str
 
 
 class Status(TypedDict):
@@ -85,22 +94,22 @@ class Status(TypedDict):
     Attributes:
         is_connected: etcd answers; otherwise this is what was last known.
         problems: of this node.
-        certificates: `certificate` and `ends` of each.
+        certificates: of this node, soonest end first.
     """
 
     node: str
     is_connected: bool
     pool_problem: str | None
     problems: list[str]
-    certificates: list[dict[str, str]]
+    certificates: list[CertificateEnd]
     nodes: list[NodeStatus]
     volumes: list[VolumeStatus]
 
 
 class Changed(TypedDict):
-    """`flocker move`, `resize`, `clone`, `undelete`: the volume's record, see records.Volume."""
+    """`flocker move`, `resize`, `clone`, `undelete`: the volume's record."""
 
-    volume: dict[str, Any]
+    volume: VolumeRecord
 
 
 class Cancelled(Changed):

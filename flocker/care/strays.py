@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from flocker.base.answered_records import volume_record
 from flocker.base.answers import Imported
 from flocker.base.asking import ask_all
 from flocker.base.errors import Refused
@@ -108,7 +109,7 @@ class Strays:
         # Not locked: others may take long to answer, and an Unmount must not wait.
         silent = self._refuse_if_another_is_newer(stray, state)
         with self._use.locked_id(stray.id):
-            return {"volume": self._bring_back(stray.id, name).to_json(), "silent": silent}
+            return {"volume": volume_record(self._bring_back(stray.id, name)), "silent": silent}
 
     def _bring_back(self, volume_id: str, name: str | None) -> Volume:
         state = self._ownership.state()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flocker.base.answers import CertificateEnd
 from flocker.base.background import attempt
 from flocker.base.config import Config
 from flocker.certificates import signing
@@ -104,7 +105,7 @@ class Renewal:
             if each.ends - now < each.warn_seconds
         ]
 
-    def expiries(self) -> list[dict[str, str]]:
+    def expiries(self) -> list[CertificateEnd]:
         """List when each certificate ends, soonest first."""
         return [{"certificate": each.what, "ends": _clock(each.ends)} for each in self._expiries]
 

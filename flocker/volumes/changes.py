@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flocker.base.answered_records import volume_record
 from flocker.base.answers import Changed
 from flocker.base.errors import FlockerError, HoldsMore, Refused
 from flocker.base.options import format_size
@@ -35,7 +36,7 @@ class Changes:
         if self._ownership.volume(name) is not None:
             raise Refused(f"there is a volume '{name}' already; choose another name")
         self._creation.create(name, {"from": reference})
-        return {"volume": existing(self._ownership, name).to_json()}
+        return {"volume": volume_record(existing(self._ownership, name))}
 
     def resize(self, volume: str, size_bytes: int | None) -> Changed:
         """Change what a volume may hold, containers running or not; None: no limit.
@@ -64,7 +65,7 @@ class Changes:
                 self._pool.set_size(record.claim, record.size_bytes)
                 raise
         self._mirror.settle(lambda state: state.volumes.get(volume) == changed)
-        return {"volume": changed.to_json()}
+        return {"volume": volume_record(changed)}
 
 
 def _size(size_bytes: int | None) -> str:

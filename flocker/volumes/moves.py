@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from flocker.base.answered_records import volume_record
 from flocker.base.answers import Cancelled, Changed, Promoted
 from flocker.base.errors import BadRequest, OwnerAway, Refused
 from flocker.consensus.ownership import existing
@@ -53,7 +54,7 @@ class Moves:
                 if record.owner in state.nodes:
                     raise
                 raise owner_lost(record, state) from error
-        return {"volume": record.to_json()}
+        return {"volume": volume_record(record)}
 
     def cancel(self, volume: str) -> Cancelled:
         """End the move that a volume is on, wherever it goes; its owner keeps it.
@@ -72,7 +73,7 @@ class Moves:
         self._context.record(
             record, "move cancelled", f"to {move.target}: asked for by the operator"
         )
-        return {"volume": record.to_json(), "target": move.target}
+        return {"volume": volume_record(record), "target": move.target}
 
     def promote(self, volume: str, here: bool = False) -> Promoted:
         """Make this node the owner in place of one that is away.
@@ -81,7 +82,7 @@ class Moves:
             here: go on from the newest copy that can be had here, though a newer one exists.
         """
         promoted, until = self._failover.promote(volume, here=here)
-        return {"volume": promoted.to_json(), "lost_after": until}
+        return {"volume": volume_record(promoted), "lost_after": until}
 
     def _check_node(self, name: str) -> None:
         nodes = self._ownership.state().nodes

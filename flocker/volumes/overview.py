@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flocker.base.answers import CopyStatus, History, HistoryEvent, NodeStatus, Status, VolumeStatus
+from flocker.base.answered_records import move_status
+from flocker.base.answers import (
+    CertificateEnd,
+    CopyStatus,
+    History,
+    HistoryEvent,
+    NodeStatus,
+    Status,
+    VolumeStatus,
+)
 from flocker.base.errors import VolumeNotFound
 from flocker.base.records import ClusterState, Copy, Event, Volume
 from flocker.moving.replica_choice import complete_until, is_current
@@ -26,7 +35,7 @@ class Overview:
         context: NodeContext,
         descriptions: Descriptions,
         problems: Callable[[], list[str]],
-        certificates: Callable[[], list[dict[str, str]]],
+        certificates: Callable[[], list[CertificateEnd]],
     ) -> None:
         self._node = context.node
         self._ownership = context.ownership
@@ -84,7 +93,7 @@ class Overview:
                 for name, node in sorted(state.nodes.items())
                 if volume.id in node.stuck
             },
-            "move": None if move is None else {**move.to_json(), "percent": move.percent},
+            "move": None if move is None else move_status(move),
             "problem": self._descriptions.problem(volume),
         }
 

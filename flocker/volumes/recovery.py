@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from flocker.base.answered_records import volume_record
 from flocker.base.answers import AsideEntry, Changed, Conflicts, RemovedVolume, TrashList
 from flocker.base.asking import ask_all
 from flocker.base.belief import Belief
@@ -69,7 +70,7 @@ class Recovery:
         with self._use.locked(removed.volume):
             volume = self._have_back(removed)
         self._mirror.settle(lambda known: name in known.volumes)
-        return {"volume": volume.to_json()}
+        return {"volume": volume_record(volume)}
 
     def asides(self) -> list[Aside]:
         """The saved copies on this node; asked by its peers."""

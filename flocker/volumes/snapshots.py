@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
+from flocker.base.answered_records import volume_record
 from flocker.base.answers import Pruned, Restored, SnapshotList, TakenSnapshot
 from flocker.base.errors import (
     BadRequest,
@@ -139,7 +140,7 @@ class Snapshots:
                 raise Refused(f"'{reference}' cannot be restored: {error}") from error
         kept_as = f"{volume.name}@{before.number}"
         self._context.record(volume, "restored", f"to {reference}; its former state is {kept_as}")
-        return {"volume": volume.to_json(), "kept_as": kept_as}
+        return {"volume": volume_record(volume), "kept_as": kept_as}
 
     def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
         taken_at = now()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flocker.base import answers
+from flocker.base import answered_records, answers
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -43,6 +43,14 @@ def test_a_status_has_its_fields(demo: MemoryCluster) -> None:
         check(copy, answers.CopyStatus)
 
 
+def test_a_move_under_way_has_its_fields(demo: MemoryCluster) -> None:
+    node2 = demo["node2"]
+    node2.ownership.begin_move(demo.volume("demo"), "node2")
+    [volume] = node2.operations.overview.status()["volumes"]
+    assert volume["move"] is not None
+    check(volume["move"], answered_records.MoveStatus)
+
+
 def test_lists_have_their_fields(demo: MemoryCluster) -> None:
     operations = demo["node1"].operations
     snapshots = operations.snapshots.snapshots(None)
@@ -59,7 +67,11 @@ def test_lists_have_their_fields(demo: MemoryCluster) -> None:
 
 def test_changes_have_their_fields(demo: MemoryCluster) -> None:
     node1, node2 = demo["node1"], demo["node2"]
-    check(node2.operations.moves.move("demo", None), answers.Changed)
+    moved = node2.operations.moves.move("demo", None)
+    check(moved, answers.Changed)
+    check(moved["volume"], answered_records.VolumeRecord)
+    assert moved["volume"]["base"] is not None
+    check(moved["volume"]["base"], answered_records.SnapshotRecord)
     restored = node2.operations.snapshots.restore("demo@1")
     check(restored, answers.Restored)
     demo.replicate()
@@ -67,7 +79,9 @@ def test_changes_have_their_fields(demo: MemoryCluster) -> None:
     check(purged, answers.Purged)
     check(purged["nodes"][0], answers.PurgedNode)
     demo.lose("node2")
-    check(node1.operations.moves.promote("demo"), answers.Promoted)
+    promoted = node1.operations.moves.promote("demo")
+    check(promoted, answers.Promoted)
+    check(promoted["volume"]["cuts"][0], answered_records.CutRecord)
     verified = node1.verification.verify("demo")
     check(verified, answers.Verified)
     check(verified["copies"][0], answers.VerifiedCopy)
