@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from acceptance.app.client import MobyCounter
-from acceptance.app.gap import AppGap
+from acceptance.app.gap import GapWatch
 from acceptance.app.whale import Whale
 from acceptance.base.waiting import eventually
 from acceptance.nodes.node import Node
@@ -42,7 +42,7 @@ class Stack:
             GapNeverEnded: it does not show its whale on the target.
         """
         old, new = (f"{node.address}:{PORT}" for node in (source, target))
-        with AppGap(old, new, expected=[WHALE], is_up=self.is_up) as watching:
+        with GapWatch(old, new, expected=[WHALE], is_up=self.is_up) as watching:
             self._compose(source, "stop")
             watching.turn_to_new()
             self._compose(target, "up --detach")

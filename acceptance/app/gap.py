@@ -46,14 +46,14 @@ class GapNeverEnded(AssertionError):
     """The new address gave no correct answer in time; the message holds the last one."""
 
 
-class AppGap:
+class GapWatch:
     """Asks the app ten times a second where its whales are, while it moves; slow nodes less often.
 
     Entered at the moment the app is told to stop. The old address is asked until `turn_to_new`,
     from then on the new one. A node that is not up is not asked: on a host whose nodes are down
     the packets would leave by the default route.
 
-        with AppGap(old, new, expected=whales, is_up=cluster.machines.is_reachable) as running:
+        with GapWatch(old, new, expected=whales, is_up=cluster.machines.is_reachable) as running:
             ...  # docker-compose stop on the old node
             running.turn_to_new()
             ...  # docker-compose up -d on the new node

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from acceptance.app import gap_drawing
-from acceptance.app.gap import AppGap, Gap, GapNeverEnded
+from acceptance.app.gap import Gap, GapNeverEnded, GapWatch
 from acceptance.app.whale import Whale
 from acceptance.base import evidence
 from acceptance.nodes.node import Node
@@ -20,9 +20,9 @@ class AppMove:
     """Watches the app while somebody moves it; one move at a time."""
 
     def __init__(self, is_up: Callable[[], bool]) -> None:
-        """Prepare; see AppGap for `is_up`."""
+        """Prepare; see GapWatch for `is_up`."""
         self._is_up = is_up
-        self._away: AppGap | None = None
+        self._gap_watch: GapWatch | None = None
         self._watching = ExitStack()
 
     @contextmanager
@@ -33,10 +33,10 @@ class AppMove:
         block runs, then at the new one, until `close`.
         """
         self.close()
-        self._away = AppGap(old.address, new.address, expected=whales, is_up=self._is_up)
-        self._watching.enter_context(self._away)
+        self._gap_watch = GapWatch(old.address, new.address, expected=whales, is_up=self._is_up)
+        self._watching.enter_context(self._gap_watch)
         yield
-        self._away.turn_to_new()
+        self._gap_watch.turn_to_new()
 
     def wait_until_back(self, within: float) -> Gap:
         """Return how long the app was away, once it shows its whales on the new node.
@@ -47,12 +47,12 @@ class AppMove:
         Raises:
             GapNeverEnded: it does not; the message says what it answered last.
         """
-        assert self._away is not None, "nobody has moved the app"
-        asked_at_seconds = self._away.since_start()
+        assert self._gap_watch is not None, "nobody has moved the app"
+        asked_at_seconds = self._gap_watch.since_start()
         try:
-            gap = self._away.wait(within=within)
+            gap = self._gap_watch.wait(within=within)
         except GapNeverEnded:
-            gap_drawing.attach_probes(self._away.probes)
+            gap_drawing.attach_probes(self._gap_watch.probes)
             raise
         gap_drawing.attach(gap)
         after_start = max(gap.seconds - asked_at_seconds, 0)

@@ -42,10 +42,10 @@ class Visitor:
         Raises:
             NeverCame: the app did not keep a whale.
         """
-        for point in self._free_places(count):
+        for whale in self._free_places(count):
             eventually(self._browser.shows_preloader, is_=False, within=PAGE_SECONDS)
-            self._browser.click_at(*point)
-            self.placed.append(point)
+            self._browser.click_at(*whale)
+            self.placed.append(whale)
             eventually(self._app.whales, is_=self.placed, within=CLICK_SECONDS)
 
     def place_by_script(self) -> None:

@@ -30,12 +30,12 @@ class Node:
         self._access = access
         self.engine = engine
         self.is_well = True
-        self._connection = access.shell
+        self._shell = access.shell
 
     @property
     def user(self) -> str:
         """The name of the user who types on it."""
-        return str(self._connection.user)
+        return str(self._shell.user)
 
     @property
     def hostname(self) -> str:
@@ -58,8 +58,8 @@ class Node:
         seconds = Limit(within).seconds
         started = time.monotonic()
         try:
-            self._connection.open()
-            done = self._connection.run(
+            self._shell.open()
+            done = self._shell.run(
                 command, hide=True, warn=True, in_stream=False, timeout=seconds, pty=at_terminal
             )
         except (OSError, EOFError, SSHException) as error:
@@ -122,5 +122,5 @@ class Node:
 
     def close(self) -> None:
         """Let go of the connections; the next question makes new ones."""
-        self._connection.close()
+        self._shell.close()
         self.engine.close()

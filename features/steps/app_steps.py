@@ -1,7 +1,4 @@
-"""Steps about moby-counter: what a visitor does in the page and sees there.
-
-The stop with which a measured move begins is in operator_steps.py.
-"""
+"""Steps about moby-counter: where it runs and moves, what a visitor does in the page and sees."""
 
 from behave import given, then, when
 
@@ -69,6 +66,14 @@ def check_no_start(context: Context, node: str, service: str, other: str, volume
 def stop_app(context: Context, node: str) -> None:
     typed = context.operator.type(node, f"{COMPOSE} stop")
     assert typed.exit_status == 0, typed.output
+
+
+@when('the operator stops the app on "{node}", to start it on "{target}", with')
+def begin_app_move(context: Context, node: str, target: str) -> None:
+    old, new = context.cluster.node(node), context.cluster.node(target)
+    leaving = context.app_move.leaving(old, new, context.visitor.placed)
+    context.typed = context.operator.type(node, context.text, during=leaving)
+    assert context.typed.exit_status == 0, context.typed.output
 
 
 @when('the operator removes moby-counter and its volumes on "{node}"')

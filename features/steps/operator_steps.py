@@ -1,7 +1,4 @@
-"""Steps about the operator: what is typed where, and what it answers.
-
-One of them also begins to measure how long the app is away: `stop_app`.
-"""
+"""Steps about the operator: what is typed where, and what it answers."""
 
 import json
 
@@ -44,14 +41,6 @@ def type_at_terminal(context: Context, node: str) -> None:
 def have_typed(context: Context, node: str) -> None:
     typed = context.operator.type(node, context.text)
     assert typed.exit_status == 0, typed.output
-
-
-@when('the operator stops the app on "{node}", to start it on "{target}", with')
-def stop_app(context: Context, node: str, target: str) -> None:
-    old, new = context.cluster.node(node), context.cluster.node(target)
-    leaving = context.app_move.leaving(old, new, context.visitor.placed)
-    context.typed = context.operator.type(node, context.text, during=leaving)
-    assert context.typed.exit_status == 0, context.typed.output
 
 
 @then("it succeeds")

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from acceptance.app.client import MobyCounter
-from acceptance.app.gap import AppGap, GapNeverEnded
+from acceptance.app.gap import GapNeverEnded, GapWatch
 from acceptance.app.whale import Whale
 from acceptance.base.waiting import eventually
 from tests.unit.acceptance.app.fake_app import WHALES, FakeApp, serving, unserved
@@ -72,7 +72,7 @@ def test_the_gap_ends_with_the_first_correct_answer_of_the_new_address(
     app: FakeApp, other: FakeApp
 ) -> None:
     other.status = 503
-    with AppGap(app.address, other.address, expected=WHALES, is_up=always) as running:
+    with GapWatch(app.address, other.address, expected=WHALES, is_up=always) as running:
         wait_for_outcome(running, "correct")
         running.turn_to_new()
         wait_for_outcome(running, "status 503")
@@ -92,7 +92,7 @@ def test_the_gap_ends_with_the_first_correct_answer_of_the_new_address(
 
 def test_a_gap_that_does_not_end_says_what_was_last_seen(app: FakeApp) -> None:
     gone = unserved()
-    with AppGap(app.address, gone, expected=WHALES, is_up=always) as running:
+    with GapWatch(app.address, gone, expected=WHALES, is_up=always) as running:
         running.turn_to_new()
         with pytest.raises(GapNeverEnded, match=f"within 0.5 s; last: {gone}: no connection"):
             running.wait(within=0.5)
@@ -101,14 +101,14 @@ def test_a_gap_that_does_not_end_says_what_was_last_seen(app: FakeApp) -> None:
 
 def test_the_old_address_never_ends_the_gap(app: FakeApp) -> None:
     with (
-        AppGap(app.address, app.address, expected=WHALES, is_up=always) as running,
+        GapWatch(app.address, app.address, expected=WHALES, is_up=always) as running,
         pytest.raises(GapNeverEnded, match=rf"last: {app.address}: correct"),
     ):
         running.wait(within=0.3)
 
 
 def test_a_node_that_is_down_is_not_asked(app: FakeApp) -> None:
-    with AppGap(app.address, app.address, expected=WHALES, is_up=lambda: False) as running:
+    with GapWatch(app.address, app.address, expected=WHALES, is_up=lambda: False) as running:
         running.turn_to_new()
         with pytest.raises(GapNeverEnded, match="node down, not asked"):
             running.wait(within=0.3)
@@ -117,12 +117,12 @@ def test_a_node_that_is_down_is_not_asked(app: FakeApp) -> None:
 
 def test_leaving_ends_the_questions(app: FakeApp) -> None:
     before = threading.active_count()
-    with pytest.raises(KeyError), AppGap(app.address, "", expected=WHALES, is_up=always):
+    with pytest.raises(KeyError), GapWatch(app.address, "", expected=WHALES, is_up=always):
         raise KeyError("the step failed")
     eventually(threading.active_count, is_=before, within=2)
 
 
-def wait_for_outcome(running: AppGap, outcome: str) -> None:
+def wait_for_outcome(running: GapWatch, outcome: str) -> None:
     def seen() -> bool:
         return any(probe.outcome == outcome for probe in running.probes)
 
