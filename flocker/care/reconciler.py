@@ -55,9 +55,9 @@ class Reconciler:
             if volume.id in here:
                 if volume.owner != self._node:  # of its own the publisher tells
                     self._demotion.demote(volume)
-                    self._say_what_is_here(volume, state.copies_of(volume).get(self._node))
-            elif said := state.copies_of(volume).get(self._node):
-                self._ownership.withdraw([said])
+                    self._publish_what_is_here(volume, state.copies_of(volume).get(self._node))
+            elif recorded := state.copies_of(volume).get(self._node):
+                self._ownership.withdraw([recorded])
 
         # Own ones first: what is not recorded as mounted could be taken away.
         own_first = sorted(state.volumes.values(), key=lambda each: each.owner != self._node)
@@ -131,15 +131,15 @@ class Reconciler:
                 except StaleEpoch as error:  # changed meanwhile; the next round sees it
                     log.info("%s", error)
 
-    def _say_what_is_here(self, volume: Volume, said: Copy | None) -> None:
+    def _publish_what_is_here(self, volume: Volume, recorded: Copy | None) -> None:
         snapshots = self._pool.snapshots(volume.id)
         if not snapshots:
-            if said is not None:
-                self._ownership.withdraw([said])
-        elif said is None or said.snapshot != snapshots[-1]:
+            if recorded is not None:
+                self._ownership.withdraw([recorded])
+        elif recorded is None or recorded.snapshot != snapshots[-1]:
             # When it was taken is not known here; that it is older than now is all that can be
             # promised, so it counts as being from the beginning.
             copy = Copy(volume.id, self._node, snapshots[-1], volume.created_at)
-            if said is not None:  # which may be later, if this node lost it
-                self._ownership.withdraw([said])
+            if recorded is not None:  # which may be later, if this node lost it
+                self._ownership.withdraw([recorded])
             self._ownership.publish([(volume, copy)])

@@ -28,8 +28,8 @@ class Daemon:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
-    def ask(self, path: str, **parameters: str | None) -> Answer:
-        """GET; parameters that are None are left out.
+    def get(self, path: str, **parameters: str | None) -> Answer:
+        """Ask for what changes nothing; parameters that are None are left out.
 
         Raises:
             Failed: it refused, or did not answer within 20 s.
@@ -37,8 +37,8 @@ class Daemon:
         given = {name: value for name, value in parameters.items() if value is not None}
         return self._send("GET", path, seconds=ANSWER_SECONDS, params=given)
 
-    def order(self, path: str, body: Answer) -> Answer:
-        """POST; waits as long as it takes, which for a large volume may be hours.
+    def post(self, path: str, body: Answer) -> Answer:
+        """Have something done; waits as long as it takes, which for a large volume may be hours.
 
         Raises:
             Failed: it refused, or broke off before it had answered.

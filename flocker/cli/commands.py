@@ -77,7 +77,7 @@ Snapshot = Annotated[
 @command("sudo flocker status")
 def status(context: typer.Context, as_json: AsJson = False) -> None:
     """Show the nodes, and the volumes with owner, size and replicas."""
-    _tell(_daemon(context).ask("/flocker/status"), as_json, wording.status)
+    _tell(_daemon(context).get("/flocker/status"), as_json, wording.status)
 
 
 @command("sudo flocker move demo --to node2")
@@ -106,7 +106,7 @@ def move(
     daemon = _daemon(context)
     title = f"moving {volume} to {to or 'this node'}"
     with nullcontext() if as_json else moving(daemon, volume, title), _leaving_it_to_the_daemon():
-        answer = daemon.order("/flocker/move", {"volume": volume, "to": to})
+        answer = daemon.post("/flocker/move", {"volume": volume, "to": to})
     _tell(answer, as_json, wording.moved)
 
 
@@ -130,7 +130,7 @@ def promote(
     is available. Later writes of the old owner are not in it; if the old owner comes back, they
     are kept there (`flocker conflicts`).
     """
-    known = _daemon(context).ask("/flocker/status")["volumes"]
+    known = _daemon(context).get("/flocker/status")["volumes"]
     old_owner = next((it["owner"] for it in known if it["name"] == volume), "the old owner")
     title = f"taking {volume} over from {old_owner}"
     body = {"volume": volume, "here": here}
@@ -355,7 +355,7 @@ def _daemon(context: typer.Context) -> Daemon:
 
 def _ask(context: typer.Context, route: str, as_json: bool, **parameters: str | None) -> Answer:
     with nullcontext() if as_json else waiting("asking all nodes"):
-        return _daemon(context).ask(f"/flocker/{route}", **parameters)
+        return _daemon(context).get(f"/flocker/{route}", **parameters)
 
 
 def _order(
@@ -367,7 +367,7 @@ def _order(
     is_long: bool = False,
 ) -> Answer:
     with nullcontext() if as_json else waiting(title, is_long), _leaving_it_to_the_daemon():
-        return _daemon(context).order(f"/flocker/{route}", body)
+        return _daemon(context).post(f"/flocker/{route}", body)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def moving(daemon: Daemon, volume: str, title: str) -> Iterator[None]:
 
 def _move_of(daemon: Daemon, volume: str) -> Answer | None:
     try:
-        volumes = daemon.ask("/flocker/status")["volumes"]
+        volumes = daemon.get("/flocker/status")["volumes"]
     except Failed:  # whoever waits for the move's end is told why
         return None
     return next((known["move"] for known in volumes if known["name"] == volume), None)

@@ -45,7 +45,7 @@ class CopyRecords(Transactions):
         ]
         own = [] if look is None else [look_key(look.node)]
         while True:
-            entries = self._look(*keys, *own)
+            entries = self._read(*keys, *own)
             # The look's own entry is compared too: an older one must not come after a newer.
             seen, changes = entries[len(keys) :], [put(key, look.to_json()) for key in own if look]
             first_ones: dict[str, Json] = {}  # once withdrawn they could be told of again
@@ -69,7 +69,7 @@ class CopyRecords(Transactions):
             chunk = copies[first : first + COPIES_AT_ONCE]
             is_made = False
             while not is_made:
-                entries = self._look(*(copy_key(copy.volume_id, copy.node) for copy in chunk))
+                entries = self._read(*(copy_key(copy.volume_id, copy.node) for copy in chunk))
                 gone = [
                     entry
                     for copy, entry in zip(chunk, entries, strict=True)
@@ -79,7 +79,7 @@ class CopyRecords(Transactions):
 
     def keep_snapshot(self, volume: Volume, snapshot: NamedSnapshot, event: Event) -> None:
         while True:
-            record, kept = self._look(
+            record, kept = self._read(
                 volume_key(volume.name), snapshot_key(volume.id, snapshot.snapshot)
             )
             there = as_record(NamedSnapshot.from_json, kept)
@@ -94,7 +94,7 @@ class CopyRecords(Transactions):
 
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:
         while True:
-            [kept] = self._look(snapshot_key(snapshot.volume_id, snapshot.snapshot))
+            [kept] = self._read(snapshot_key(snapshot.volume_id, snapshot.snapshot))
             there = as_record(NamedSnapshot.from_json, kept)
             if there is None or there.snapshot != snapshot.snapshot:
                 return
@@ -109,7 +109,7 @@ class CopyRecords(Transactions):
 
     def record(self, event: Event) -> None:
         while True:
-            record, left, told = self._look(
+            record, left, told = self._read(
                 volume_key(event.volume), removed_key(event.volume_id), event_key(event)
             )
             is_removed = record.value is None or record.value["id"] != event.volume_id

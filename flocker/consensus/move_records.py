@@ -26,7 +26,7 @@ class MoveRecords(Transactions):
     """See Ownership."""
 
     def move(self, volume_id: str) -> Move | None:
-        [record] = self._look(move_key(volume_id))
+        [record] = self._read(move_key(volume_id))
         return as_record(Move.from_json, record)
 
     def mount(self, volume: Volume) -> None:
@@ -36,7 +36,7 @@ class MoveRecords(Transactions):
         token = str(uuid.uuid4())
         value = {"id": volume.id, "node": volume.owner, "name": volume.name, "token": token}
         while True:
-            record, mount, move, node = self._look(
+            record, mount, move, node = self._read(
                 volume_key(volume.name),
                 mount_key(volume.id),
                 move_key(volume.id),
@@ -55,7 +55,7 @@ class MoveRecords(Transactions):
 
     def unmount(self, volume: Volume) -> None:
         while True:
-            [mount] = self._look(mount_key(volume.id))
+            [mount] = self._read(mount_key(volume.id))
             if mount.value is None or mount.value["node"] != volume.owner:
                 return
             if self._commit([mount], [delete(mount.key)]):
@@ -67,7 +67,7 @@ class MoveRecords(Transactions):
         token = str(uuid.uuid4())
         move = Move(volume.id, volume.owner, target, token, is_locked=False)
         while True:
-            record, mount, current = self._look(
+            record, mount, current = self._read(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
             )
             if is_of(current, move):
@@ -83,7 +83,7 @@ class MoveRecords(Transactions):
         lease = self._current_lease()
         locked = replace(move, is_locked=True)
         while True:
-            record, mount, current = self._look(
+            record, mount, current = self._read(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
             )
             check_current(record, volume)
@@ -96,17 +96,17 @@ class MoveRecords(Transactions):
                 return locked
 
     def report_move(self, move: Move) -> bool:
-        [current] = self._look(move_key(move.volume_id))
+        [current] = self._read(move_key(move.volume_id))
         if not is_of(current, move):
             return False
-        said = replace(move, is_locked=is_locked(current))
-        self._commit([current], [put(current.key, said.to_json(), self._current_lease())])
+        reported = replace(move, is_locked=is_locked(current))
+        self._commit([current], [put(current.key, reported.to_json(), self._current_lease())])
         return True
 
     def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
         moved = volume.owned_by(move.target, base)
         while True:
-            record, mount, current = self._look(
+            record, mount, current = self._read(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
             )
             there = as_record(Volume.from_json, record)
@@ -126,6 +126,6 @@ class MoveRecords(Transactions):
 
     def abandon_move(self, move: Move) -> None:
         while True:
-            [current] = self._look(move_key(move.volume_id))
+            [current] = self._read(move_key(move.volume_id))
             if not is_of(current, move) or self._commit([current], [delete(current.key)]):
                 return

@@ -50,7 +50,7 @@ class NodeRecords(Transactions):
     def _take_name(self, node: Node, *, may_replace: bool) -> Entry:
         """The record by which the node's name belongs to this machine; made if it may be."""
         while True:
-            name, alive, retired = self._look(
+            name, alive, retired = self._read(
                 machine_key(node.name), node_key(node.name), retired_key(node.name)
             )
             if retired.value is not None:
@@ -79,7 +79,7 @@ class NodeRecords(Transactions):
 
     def forget_node(self, name: str) -> None:
         while True:
-            alive, seen, machine, retired = self._look(
+            alive, seen, machine, retired = self._read(
                 node_key(name), seen_key(name), machine_key(name), retired_key(name)
             )
             if alive.value is not None:

@@ -13,7 +13,7 @@ class SessionRecords(Transactions):
 
     def begin_session(self, volume: Volume, address: str) -> None:
         while True:
-            record, held = self._look(volume_key(volume.name), session_key(volume.claim))
+            record, held = self._read(volume_key(volume.name), session_key(volume.claim))
             check_same(record, volume)
             known = _addresses(held)
             if address in known:
@@ -24,7 +24,7 @@ class SessionRecords(Transactions):
 
     def end_session(self, claim: Claim, address: str) -> None:
         while True:
-            [held] = self._look(session_key(claim))
+            [held] = self._read(session_key(claim))
             known = _addresses(held)
             if address not in known:
                 return

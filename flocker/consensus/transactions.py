@@ -82,7 +82,7 @@ class Transactions:
         """This node's time."""
         return now()
 
-    def _look(self, *keys: str) -> list[Entry]:
+    def _read(self, *keys: str) -> list[Entry]:
         """Read keys as they are at one instant."""
         _, found = self._transact([], [read(key) for key in keys])
         return [

@@ -35,17 +35,17 @@ class VolumeRecords(Transactions):
         self._creating = threading.Lock()  # each creation makes all others look again
 
     def volume(self, name: str) -> Volume | None:
-        [record] = self._look(volume_key(name))
+        [record] = self._read(volume_key(name))
         return as_record(Volume.from_json, record)
 
     def removed(self, volume_id: str) -> Removed | None:
-        [record] = self._look(removed_key(volume_id))
+        [record] = self._read(removed_key(volume_id))
         return as_record(Removed.from_json, record)
 
     def create(self, volume: Volume, event: Event) -> Volume:
         with self._creating:
             while True:
-                record, left, last = self._look(
+                record, left, last = self._read(
                     volume_key(volume.name), removed_key(volume.id), CREATIONS
                 )
                 there = as_record(Volume.from_json, record) or self._twin(volume)
@@ -61,7 +61,7 @@ class VolumeRecords(Transactions):
         with self._creating:
             ended = {"token": str(uuid.uuid4())}
             while True:
-                [last] = self._look(CREATIONS)
+                [last] = self._read(CREATIONS)
                 if last.value == ended or self._commit([last], [put(last.key, ended)]):
                     return
 
@@ -74,7 +74,7 @@ class VolumeRecords(Transactions):
 
     def change(self, volume: Volume, changed: Volume, event: Event) -> None:
         while True:
-            [record] = self._look(volume_key(volume.name))
+            [record] = self._read(volume_key(volume.name))
             if as_record(Volume.from_json, record) == changed:
                 return
             check_current(record, volume)
@@ -83,7 +83,7 @@ class VolumeRecords(Transactions):
 
     def advance(self, volume: Volume, newer: Volume, event: Event) -> None:
         while True:
-            record, mount, move = self._look(
+            record, mount, move = self._read(
                 volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
             )
             if as_record(Volume.from_json, record) == newer:
@@ -98,7 +98,7 @@ class VolumeRecords(Transactions):
     def remove(self, volume: Volume, event: Event) -> None:
         removed = Removed(volume, event.at)
         while True:
-            record, mount, move, left = self._look(
+            record, mount, move, left = self._read(
                 volume_key(volume.name),
                 mount_key(volume.id),
                 move_key(volume.id),
@@ -115,7 +115,7 @@ class VolumeRecords(Transactions):
 
     def undelete(self, removed: Removed, volume: Volume, event: Event) -> None:
         while True:
-            record, left = self._look(volume_key(volume.name), removed_key(removed.volume.id))
+            record, left = self._read(volume_key(volume.name), removed_key(removed.volume.id))
             if left.value is None and as_record(Volume.from_json, record) == volume:
                 return
             if as_record(Removed.from_json, left) != removed:
@@ -134,7 +134,7 @@ class VolumeRecords(Transactions):
     def purge(self, removed: Removed) -> None:
         volume_id = removed.volume.id
         while True:
-            [left] = self._look(removed_key(volume_id))
+            [left] = self._read(removed_key(volume_id))
             if as_record(Removed.from_json, left) != removed:
                 return
             below = (
@@ -146,7 +146,7 @@ class VolumeRecords(Transactions):
     def promote(self, volume: Volume, copy: Copy, event: Event) -> Volume:
         promoted = volume.promoted_on(copy.node, copy.snapshot)
         while True:
-            record, owner, mount = self._look(
+            record, owner, mount = self._read(
                 volume_key(volume.name), node_key(volume.owner), mount_key(volume.id)
             )
             if as_record(Volume.from_json, record) == promoted:
@@ -171,7 +171,7 @@ class VolumeRecords(Transactions):
 
     def forget_volume(self, volume: Volume, event: Event) -> None:
         while True:
-            record, owner = self._look(volume_key(volume.name), seen_key(volume.owner))
+            record, owner = self._read(volume_key(volume.name), seen_key(volume.owner))
             if record.value is None:
                 return
             check_current(record, volume)

@@ -199,9 +199,9 @@ class Failover:
                 f"{self._node} has no copy of volume '{volume.name}' and cannot fetch the newest "
                 f"one: {failure}; `flocker status` tells where copies are"
             )
-        said = state.copies_of(volume).get(self._node)
-        is_said = said is not None and said.snapshot == here[-1]
-        taken_at = said.taken_at if said and is_said else volume.created_at  # at least
+        recorded = state.copies_of(volume).get(self._node)
+        is_recorded = recorded is not None and recorded.snapshot == here[-1]
+        taken_at = recorded.taken_at if recorded and is_recorded else volume.created_at  # at least
         own = Copy(volume.id, self._node, here[-1], taken_at)
         if not may_be_older:
             raise Refused(

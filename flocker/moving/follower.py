@@ -116,7 +116,7 @@ class Follower:
         newest = state.copies_of(volume)[volume.owner]
         named = [each.snapshot for each in state.named(volume)]
         self._transfers.fetch(volume.id, volume.owner, [*named, newest.snapshot])
-        self._tell([volume], state)
+        self._publish([volume], state)
 
     def follow_many(
         self, owner: str, volumes: Sequence[Volume], state: ClusterState
@@ -139,7 +139,7 @@ class Follower:
                 self._failed(volume, error)
             elif volume.id in outcomes:
                 done.append(volume)
-        self._tell(done, state)
+        self._publish(done, state)
         for volume in done:
             self._setbacks.over(volume.id)
         return [volume for volume in ready if volume.id not in outcomes]
@@ -166,7 +166,7 @@ class Follower:
             self._pool.snapshots(volume.id)
         )
 
-    def _tell(self, volumes: Sequence[Volume], state: ClusterState) -> None:
+    def _publish(self, volumes: Sequence[Volume], state: ClusterState) -> None:
         """Record that the newest snapshots of these volumes are here."""
         if not volumes:
             return

@@ -134,7 +134,9 @@ class Publisher:
         for volume in self._owned.sized:
             self._contain(volume)
         changed = set(self._pool.changed_volumes(own.keys()))
-        due = [own[claim] for claim in own if claim in changed or not self._is_said(claim, state)]
+        due = [
+            own[claim] for claim in own if claim in changed or not self._is_published(claim, state)
+        ]
         behind = self._behind(due, mine)
         self._begun = {each: begun for each, begun in self._begun.items() if each in mine}
         due = [volume for volume in due if volume.id not in self._freezing]
@@ -142,7 +144,7 @@ class Publisher:
         self._is_any_held = len(new) < len(due)
         # Not for those of earlier rounds: what takes long must not hold up the others.
         wait([self._begin(volume) for volume in new], PATIENCE_SECONDS)
-        self._tell(self._complete(), Look(self._node, began, behind))
+        self._publish_round(self._complete(), Look(self._node, began, behind))
 
     def publish(self, volume: Volume) -> Snapshot:
         """Freeze a volume as it is and tell the replicas.
@@ -183,7 +185,7 @@ class Publisher:
         except (PoolError, StaleEpoch) as error:
             log.debug("volume '%s' is not looked into: %s", volume.name, error)
 
-    def _is_said(self, claim: Claim, state: ClusterState) -> bool:
+    def _is_published(self, claim: Claim, state: ClusterState) -> bool:
         """Tell whether the cluster knows of the newest snapshot here.
 
         It may have been taken for a move that was not made, or for a clone, and
@@ -247,7 +249,7 @@ class Publisher:
                 log.warning("volume '%s' could not be replicated: %s", volume.name, error)
             self._failing[volume.id] = str(error)
 
-    def _tell(self, frozen: list[_Frozen], look: Look) -> None:
+    def _publish_round(self, frozen: list[_Frozen], look: Look) -> None:
         """Record what was frozen, and the look that found it; alone, a look can wait."""
         behind = dict(look.behind)
         for each in frozen:
@@ -255,13 +257,13 @@ class Publisher:
                 behind[each.volume.id] = each.taken_at
             else:
                 behind.pop(each.volume.id, None)
-        told = Look(look.node, look.at, behind)
+        published = Look(look.node, look.at, behind)
         try:
             if frozen:
                 copies = [(each.volume, each.copy_on(self._node)) for each in frozen]
-                self._ownership.publish(copies, told)
-            self._look = told
-        except ControlPlaneAway as error:  # what was not said is found in the next round
+                self._ownership.publish(copies, published)
+            self._look = published
+        except ControlPlaneAway as error:  # what was not published is found in the next round
             log.debug("volumes changed, but nobody can be told: %s", error)
         else:
             self._prune([each.volume for each in frozen])
