@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from judge.clients.cluster import Cluster, Request
@@ -29,38 +30,39 @@ WEIGHTS: dict[Action, float] = {
 """Actions that clients choose, each more often the more weight it has."""
 
 
-class Client:
-    """Does one thing after the other, until nobody calls `step` any more.
+@dataclass(frozen=True)
+class Shared:
+    """The parts that all clients of a run work with.
 
-    A machine decides when: with threads, or one client after the other in simulated time.
-
-    Args:
-        volumes: the names of those it works with.
-        gates: the same for all clients of a run.
+    Attributes:
+        volumes: the names of those that they work with.
         sleep: waits so many seconds.
         weights: as WEIGHTS, without actions that the driver does not have.
     """
 
-    def __init__(
-        self,
-        name: str,
-        cluster: Cluster,
-        recorder: Recorder,
-        volumes: Sequence[str],
-        random: Random,
-        *,
-        gates: Gates,
-        sleep: Callable[[float], object],
-        weights: dict[Action, float] = WEIGHTS,
-    ) -> None:
+    cluster: Cluster
+    recorder: Recorder
+    volumes: Sequence[str]
+    sleep: Callable[[float], object]
+    weights: Mapping[Action, float] = field(default_factory=lambda: WEIGHTS)
+    gates: Gates = field(default_factory=Gates)
+
+
+class Client:
+    """Does one thing after the other, until nobody calls `step` any more.
+
+    A machine decides when: with threads, or one client after the other in simulated time.
+    """
+
+    def __init__(self, name: str, random: Random, shared: Shared) -> None:
         self.name = name
-        self._cluster = cluster
-        self._recorder = recorder
-        self._volumes = volumes
         self._random = random
-        self._gates = gates
-        self._sleep = sleep
-        self._weights = weights
+        self._cluster = shared.cluster
+        self._recorder = shared.recorder
+        self._volumes = shared.volumes
+        self._gates = shared.gates
+        self._sleep = shared.sleep
+        self._weights = shared.weights
         self._snapshots: dict[str, list[str]] = {}  # by volume
 
     def step(self) -> None:

@@ -15,9 +15,8 @@ from acceptance.cluster.cluster import Cluster
 from acceptance.machines.vagrant import VagrantMachines
 from host import LOGS
 from judge.chance import seeded
-from judge.clients.client import Client
+from judge.clients.client import Client, Shared
 from judge.clients.cluster import Request
-from judge.clients.gates import Gates
 from judge.history import Action, Begin, End, FaultsOver, Promises, Volume, Writing
 from judge.nodes.clock import BOOT_ID, Clock, check_is_shared
 from judge.nodes.cluster import UNSYNCED, Nodes
@@ -130,10 +129,11 @@ class _Run:
             self.recorder.do("begin", self._nodes, start)
 
     def _work(self, seconds: float) -> None:
-        gates, over = Gates(), threading.Event()
+        names = [volume.name for volume in VOLUMES]
+        shared, over = Shared(self._nodes, self.recorder, names, time.sleep), threading.Event()
         threads = [
             threading.Thread(
-                target=self._live, args=(each, gates, over), name=f"client{each}", daemon=True
+                target=self._live, args=(each, shared, over), name=f"client{each}", daemon=True
             )
             for each in range(CLIENTS)
         ]
@@ -152,13 +152,9 @@ class _Run:
         if self._trouble.wrong:
             raise RuntimeError("; ".join(self._trouble.wrong))
 
-    def _live(self, number: int, gates: Gates, over: threading.Event) -> None:
+    def _live(self, number: int, shared: Shared, over: threading.Event) -> None:
         random = seeded(self._seed, "client", number)
-        names = [volume.name for volume in VOLUMES]
-        client = Client(
-            f"client{number}", self._nodes, self.recorder, names, random,
-            gates=gates, sleep=time.sleep,
-        )  # fmt: skip
+        client = Client(f"client{number}", random, shared)
         while not over.wait(random.uniform(0, PAUSE_SECONDS)):
             client.step()
 

@@ -13,8 +13,7 @@ from random import Random
 
 from flocker.base.errors import FlockerError
 from judge.chance import seeded
-from judge.clients.client import WEIGHTS, Client
-from judge.clients.gates import Gates
+from judge.clients.client import WEIGHTS, Client, Shared
 from judge.history import Action, AnyEvent, Begin, Defect, End, FaultsOver, Promises
 from judge.recorder import Recorder
 from tests.simulated import scheduler as simulation
@@ -118,16 +117,13 @@ class _Simulation:
         weights = dict(WEIGHTS)
         if self._plan.loses_disks:
             del weights[Action.REMOVE]  # only its owner has a removed volume
-        gates, process = Gates(), Process("clients")
-        clients = []
+        names = [volume.name for volume in self._plan.volumes]
+        shared = Shared(self._cluster, self._recorder, names, self._running.sleep, weights)
+        clients, process = [], Process("clients")
         for number in range(1, self._plan.clients + 1):
             name, random = f"client{number}", seeded(self._plan.seed, "client", number)
-            client = Client(
-                name, self._cluster, self._recorder,
-                [volume.name for volume in self._plan.volumes], random,
-                gates=gates, sleep=self._running.sleep, weights=weights,
-            )  # fmt: skip
-            clients.append(self._running.spawn(name, partial(self._live, client, random), process))
+            live = partial(self._live, Client(name, random, shared), random)
+            clients.append(self._running.spawn(name, live, process))
         return clients
 
     def _live(self, client: Client, random: Random) -> None:

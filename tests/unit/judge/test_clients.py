@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from judge.chance import seeded
-from judge.clients.client import WEIGHTS, Client
+from judge.clients.client import WEIGHTS, Client, Shared
 from judge.clients.cluster import Content, Refused, Request, Unanswered
 from judge.clients.gates import Gates
 from judge.history import Action, Answered, AnyEvent, Asked, Outcome, Read, Sample, Segment
@@ -46,10 +46,8 @@ def run(
 ) -> list[AnyEvent]:
     clock = count()
     recorder = Recorder(lambda: float(next(clock)))
-    client = Client(
-        "one", nodes, recorder, ("first", "second"), seeded(seed),
-        gates=Gates(), sleep=lambda _: None, weights=weights,
-    )  # fmt: skip
+    shared = Shared(nodes, recorder, ("first", "second"), lambda _: None, weights)
+    client = Client("one", seeded(seed), shared)
     for _ in range(steps):
         client.step()
     return recorder.history()
