@@ -38,15 +38,7 @@ def write_archive(
     """
     digests = [_sha256(layer) for layer in layers]
     labelled = {**config, "Labels": {INPUTS_LABEL: inputs}}
-    image = json.dumps(
-        {
-            "architecture": architecture,
-            "os": "linux",
-            "created": datetime.now(UTC).isoformat(),
-            "config": labelled,
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
-        }
-    ).encode()
+    image = _image(architecture, labelled, digests)
     image_id = hashlib.sha256(image).hexdigest()
     names = [f"{digest}/layer.tar" for digest in digests]
     manifest = [{"Config": f"{image_id}.json", "RepoTags": [tag], "Layers": names}]
@@ -81,6 +73,19 @@ def write_layer(target: Path, source: Path, below: str) -> None:
             member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             with path.open("rb") as content:
                 tar.addfile(member, content)
+
+
+def _image(architecture: str, config: dict[str, Any], digests: Sequence[str]) -> bytes:
+    """The description of an image with these layers, lowest first."""
+    return json.dumps(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "created": datetime.now(UTC).isoformat(),
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+        }
+    ).encode()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from box import archive, layers, lock
 from box.recipe import NODE, STORY, Image
@@ -103,19 +104,7 @@ def _load_node_image() -> None:
     log = LOGS / "box-load.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with progress.step("Load the node's image into the engine"), log.open("wb") as output:
-        load = subprocess.Popen(
-            ["docker", "load"], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
-        )
-        assert load.stdin is not None
-        try:
-            with load.stdin as target:
-                archive.write_archive(
-                    target, tag=NODE.tag, architecture=_architecture(), config=NODE.config,
-                    inputs=_inputs_now(NODE), layers=[_system_layer(NODE)],
-                )  # fmt: skip
-        except BrokenPipeError:
-            pass  # the engine gave up; its status and log say why
-        if load.wait() != 0:
+        if _stream_node_image(output) != 0:
             raise progress.StepFailed(
                 f"docker load of the node's image failed; the end of {log}:\n"
                 + progress.last_lines(log)
@@ -125,6 +114,23 @@ def _load_node_image() -> None:
         ["docker", "image", "prune", "--force", "--filter", f"label={archive.INPUTS_LABEL}"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def _stream_node_image(output: IO[bytes]) -> int:
+    """Write the image into `docker load`, whose exit status this is; it prints to `output`."""
+    load = subprocess.Popen(
+        ["docker", "load"], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+    )
+    assert load.stdin is not None
+    try:
+        with load.stdin as target:
+            archive.write_archive(
+                target, tag=NODE.tag, architecture=_architecture(), config=NODE.config,
+                inputs=_inputs_now(NODE), layers=[_system_layer(NODE)],
+            )  # fmt: skip
+    except BrokenPipeError:
+        pass  # the engine gave up; its status and log say why
+    return load.wait()
 
 
 def _architecture() -> str:

@@ -44,26 +44,7 @@ def _build(system: System, layer: Path, host_apt: apt.Apt) -> None:
         sources.write_text("\n".join(host_apt.sources) + "\n")
         options = Path(scratch) / "apt.conf"
         options.write_text("\n".join(host_apt.options) + "\n")
-        last_hook = "extract" if system.variant == "extract" else "customize"
-        command = [
-            "mmdebstrap",
-            "--mode=root",
-            f"--variant={system.variant}",
-            f"--include={','.join(system.packages)}",
-            f"--aptopt={options}",
-            "--dpkgopt=force-unsafe-io",  # a build that dies is built again
-            *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS + system.excluded),
-            *(f"--dpkgopt=path-include={path}" for path in INCLUDED_PATHS),
-            *(f'--essential-hook="{BOX / script}" "$1"' for script in system.prepare),
-            *(
-                f'--{last_hook}-hook="{BOX / script}" "$1"'
-                for script in (*system.customise, LEAVE_NO_TRACE)
-            ),
-            *([] if system.has_devices else ["--skip=output/dev"]),
-            SUITE,
-            str(partial),
-            str(sources),
-        ]
+        command = ["mmdebstrap", *_options(system, options), SUITE, str(partial), str(sources)]
         environment = {**os.environ, "TMPDIR": scratch, "SOURCE_DATE_EPOCH": str(EPOCH_SECONDS)}
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -75,3 +56,21 @@ def _build(system: System, layer: Path, host_apt: apt.Apt) -> None:
                 f"{log}:\n{progress.last_lines(log)}"
             )
         partial.rename(layer)
+
+
+def _options(system: System, apt_options: Path) -> list[str]:
+    """The options of mmdebstrap that make a system."""
+    last = "extract" if system.variant == "extract" else "customize"
+    last_scripts = (*system.customise, LEAVE_NO_TRACE)
+    return [
+        "--mode=root",
+        f"--variant={system.variant}",
+        f"--include={','.join(system.packages)}",
+        f"--aptopt={apt_options}",
+        "--dpkgopt=force-unsafe-io",  # a build that dies is built again
+        *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS + system.excluded),
+        *(f"--dpkgopt=path-include={path}" for path in INCLUDED_PATHS),
+        *(f'--essential-hook="{BOX / script}" "$1"' for script in system.prepare),
+        *(f'--{last}-hook="{BOX / script}" "$1"' for script in last_scripts),
+        *([] if system.has_devices else ["--skip=output/dev"]),
+    ]

@@ -56,6 +56,11 @@ def clean() -> None:
     for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", nodes.IMAGE):
         attempt("docker", "image", "rm", image)
     engine.stop()
+    _remove_files()
+
+
+def _remove_files() -> None:
+    """The boxes, and all that was made in this checkout."""
     # Not by `vagrant box remove`: for libvirt's that wants a libvirt that runs, and it is stopped.
     shutil.rmtree(provider.box_folder(), ignore_errors=True)
     for name in GENERATED:
@@ -81,32 +86,45 @@ def _remove_nodes() -> None:
     _remove_containers(ours)  # at once: Vagrant would first wait for each node to shut down
     try:
         if nodes.machine_files():
-            progress.run(
-                "Destroying the nodes with Vagrant",
-                ["vagrant", "destroy", "--force"],
-                LOGS / "vagrant-destroy.log",
-                cwd=ROOT,
-                # The Vagrantfile refuses another number than the nodes were made with, and a
-                # provider that there is not.
-                env={name: os.environ[name] for name in os.environ if name not in ASKED_FOR},
-            )
+            _destroy_with_vagrant()
     finally:
         # One that a killed Vagrant had asked the engine for may be there only now.
         late = nodes.ours(nodes.containers(), ROOT)
         _remove_containers(late)
-        volumes = {volume for container in (*ours, *late) for volume in container.volumes}
-        for volume in volumes.intersection(docker_lines("volume", "ls", "--quiet")):
-            attempt("docker", "volume", "rm", volume)
+        _remove_volumes((*ours, *late))
         loops.detach(left_behind)
-        attached = docker_lines("ps", "--all", "--quiet", "--filter", f"network={nodes.NETWORK}")
-        if not attached:
-            attempt("docker", "network", "rm", nodes.NETWORK)
+        _remove_network()
     stays = " ".join(container.name for container in nodes.ours(nodes.containers(), ROOT))
     if stays:
         raise Problem(f"the engine keeps {stays}; type: docker rm --force {stays}")
     if not nodes.machine_files():
         # They fix the number of nodes, also when `vagrant up` made them and then no node.
         shutil.rmtree(ROOT / ".vagrant" / "certs", ignore_errors=True)
+
+
+def _destroy_with_vagrant() -> None:
+    progress.run(
+        "Destroying the nodes with Vagrant",
+        ["vagrant", "destroy", "--force"],
+        LOGS / "vagrant-destroy.log",
+        cwd=ROOT,
+        # The Vagrantfile refuses another number than the nodes were made with, and a provider that
+        # there is not.
+        env={name: os.environ[name] for name in os.environ if name not in ASKED_FOR},
+    )
+
+
+def _remove_volumes(removed: Sequence[Container]) -> None:
+    """The volumes that containers have left behind."""
+    volumes = {volume for container in removed for volume in container.volumes}
+    for volume in volumes.intersection(docker_lines("volume", "ls", "--quiet")):
+        attempt("docker", "volume", "rm", volume)
+
+
+def _remove_network() -> None:
+    """The nodes' network, unless a container of another checkout is in it."""
+    if not docker_lines("ps", "--all", "--quiet", "--filter", f"network={nodes.NETWORK}"):
+        attempt("docker", "network", "rm", nodes.NETWORK)
 
 
 def _remove_containers(ours: Sequence[Container]) -> None:
