@@ -1,10 +1,9 @@
-"""The events of a run, and their file: one JSON object on each line, in the order of time.
+"""The events of a run; longer than 300 lines because most lines describe their fields.
 
-All times are seconds since the run began, by one clock. Nothing here is special to a driver: a
-volume says which promises it comes with, and a run tells in the same words what was done and seen.
-The same events always give the same bytes.
-
-Longer than 300 lines because all events are here, and most lines describe their fields.
+Their file has one JSON object on each line, in the order of time. All times are seconds since the
+run began, by one clock. Nothing here is special to a driver: a volume says which promises it comes
+with, and a run tells in the same words what was done and seen. The same events always give the same
+bytes.
 """
 
 from __future__ import annotations

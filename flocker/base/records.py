@@ -1,9 +1,8 @@
-"""The records that the cluster agrees about, and conclusions from them.
+"""The cluster's records; longer than 300 lines because most lines describe their fields.
 
-Plain data: every one of them can be written to etcd as JSON and read back.
-Times are RFC 3339 with a zone, as the engine wants them.
-
-Longer than 300 lines because all records are here, and most lines describe their fields.
+Plain data, with the conclusions from it: all nodes agree about the records, and every one of them
+can be written to etcd as JSON and read back. Times are RFC 3339 with a zone, as the engine wants
+them.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""Btrfs subvolumes: what the kernel says about one, and the few commands that change it.
+"""Btrfs subvolumes; longer than 300 lines because each ioctl brings the layout of its structures.
 
-All are ioctls, because they are asked hundreds of times a second. Those that wait
-for the disk go through ctypes: Python's fcntl holds its interpreter lock during an
-ioctl whose argument is larger than 1024 bytes, as theirs are (4096), and the whole
-daemon would stand still. ctypes gives the lock up.
+Some tell what the kernel says about a subvolume, a few change it. All are ioctls, because they are
+asked hundreds of times a second. Those that wait for the disk go through ctypes: Python's fcntl
+holds its interpreter lock during an ioctl whose argument is larger than 1024 bytes, as theirs are
+(4096), and the whole daemon would stand still. ctypes gives the lock up.
 
 Source: <linux/btrfs.h>, <linux/btrfs_tree.h>; Modules/fcntlmodule.c of Python 3.11 to 3.13.
-
-Longer than 300 lines because each ioctl brings the layout of its structures.
 """
 
 from __future__ import annotations

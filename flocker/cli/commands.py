@@ -1,6 +1,6 @@
-"""The subcommands of `flocker`, their arguments and their help.
+"""The subcommands of `flocker`; longer than 300 lines because all of them are here.
 
-Longer than 300 lines because every subcommand is here, in the order of `flocker --help`.
+Each with its arguments and its help, in the order of `flocker --help`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The daemon's answers as a person reads them.
+"""The daemon's answers in words; longer than 300 lines because each command has its few here.
 
-Pure: an answer goes in, text comes out. Times are in UTC, as in the journal of every node.
-Longer than 300 lines because each command has its few lines here, all in one style.
+Pure: an answer goes in, text for a person comes out. Times are in UTC, as in the journal of every
+node.
 """
 
 from __future__ import annotations

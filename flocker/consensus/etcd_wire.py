@@ -1,9 +1,8 @@
-"""Talking to etcd's members: JSON over HTTP, one member after the other until one answers.
+"""Questions to etcd; longer than 300 lines because all of it decides which member to ask next.
+
+JSON over HTTP, one member after the other until one answers.
 
 Source: etcd's gRPC gateway (/v3). Keys and values are base64, 64-bit numbers are strings.
-
-Longer than 300 lines because connections, retries and errors serve one decision: which member to
-ask next.
 """
 
 from __future__ import annotations

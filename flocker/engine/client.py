@@ -1,9 +1,8 @@
-"""Ask this node's Docker engine who uses a volume, and stop or pause containers.
+"""Questions to Docker's engine; longer than 300 lines because every one of them is here.
 
-Without an API version in the path each engine speaks its own; what is used here is
-in those of 20.10 and later. Standard library only: the fence is to stay small.
-
-Longer than 300 lines because every question to the engine is here, with its connection.
+The engine of this node is asked who uses a volume, and to stop or pause containers. Without an API
+version in the path each engine speaks its own; what is used here is in those of 20.10 and later.
+Standard library only: the fence is to stay small.
 """
 
 from __future__ import annotations

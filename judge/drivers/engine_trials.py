@@ -1,6 +1,6 @@
-"""Level 2: one engine uses the driver, while containers, the engine and the driver come and go.
+"""Level 2, an engine; longer than 300 lines because all trials of one level are here.
 
-Longer than 300 lines because it lists all trials of one level, each a function of a few lines.
+One engine uses the driver, while containers, the engine and the driver come and go.
 """
 
 from __future__ import annotations

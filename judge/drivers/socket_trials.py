@@ -1,8 +1,7 @@
-"""Level 1: the plugin's socket, asked without an engine.
+"""Level 1, the socket; longer than 300 lines because each behaviour of the level has its trial.
 
-Each trial makes volumes of its own names, and leaves neither uses nor volumes.
-
-Longer than 300 lines because each behaviour of the level has its trial here, and nothing else is.
+The plugin's socket is asked without an engine. Each trial makes volumes of its own names, and
+leaves neither uses nor volumes.
 """
 
 from __future__ import annotations

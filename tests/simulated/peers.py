@@ -15,7 +15,8 @@ from flocker.streams.liveness import STALL_SECONDS
 from tests.simulated.network import Network
 from tests.simulated.scheduler import Scheduler
 from tests.simulated.tasks import Process
-from tests.unit.flocker.cluster import DirectPeers, Machine, MemoryCluster
+from tests.unit.flocker.cluster import Machine, MemoryCluster
+from tests.unit.flocker.direct_peers import DirectPeers
 
 if TYPE_CHECKING:
     from tests.simulated.node import Node

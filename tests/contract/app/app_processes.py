@@ -1,4 +1,4 @@
-"""Real storages and the real web app, as processes that a test may stop, kill and start again."""
+"""Real storages, as processes that a test may stop, kill and start again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import LiteralString, Protocol, cast
 
-import httpx2
 import psycopg
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -279,37 +277,3 @@ def postgres_environment(data: Path) -> dict[str, str]:
         "PGDATA": str(data),
         **LOGIN,
     }
-
-
-class WebApp(Process):
-    """`python3 -m moby_counter`, serving as node "node7"."""
-
-    def __init__(self, directory: Path, storage: dict[str, str]) -> None:
-        super().__init__(directory)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx2.Client(base_url=self.url, timeout=30)
-        self._storage = storage
-        self._node_file = directory / "node"
-        self._node_file.write_text("node7\n")
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "moby_counter"]
-
-    def environment(self) -> dict[str, str]:
-        return self._storage | {"PORT": str(self.port), "NODE_FILE": str(self._node_file)}
-
-    def is_ready(self) -> bool:
-        try:
-            return self.http.get("/").is_success
-        except httpx2.ConnectError:
-            return False
-
-    def is_connected(self) -> bool:
-        return bool(self.http.get("/v1/ping").json()["connected"])
-
-    def whales(self) -> list[str]:
-        return list(self.http.get("/v1/whales").raise_for_status().json())
-
-    def post(self, whale: str) -> httpx2.Response:
-        return self.http.post("/v1/whales", content=whale)

@@ -16,9 +16,9 @@ from tests.contract.app.app_processes import (
     PostgresServer,
     RedisServer,
     StorageServer,
-    WebApp,
     postgres_environment,
 )
+from tests.contract.app.web_app import WebApp
 
 
 @pytest.fixture(scope="session")

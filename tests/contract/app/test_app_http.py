@@ -12,7 +12,8 @@ import httpx2
 import pytest
 
 from acceptance.base.waiting import eventually
-from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
+from tests.contract.app.app_processes import RedisServer, StorageServer
+from tests.contract.app.web_app import WebApp
 
 pytestmark = pytest.mark.contract
 

@@ -17,7 +17,8 @@ from selenium.webdriver.common.keys import Keys
 
 from acceptance.app.browser import CHROMIUM, DRIVER, FLAGS
 from acceptance.base.waiting import eventually
-from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
+from tests.contract.app.app_processes import RedisServer, StorageServer
+from tests.contract.app.web_app import WebApp
 
 pytestmark = pytest.mark.contract
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acceptance.base.waiting import eventually
-from tests.contract.app.app_processes import READY_SECONDS, STOP_SECONDS, StorageServer, WebApp
+from tests.contract.app.app_processes import READY_SECONDS, STOP_SECONDS, StorageServer
+from tests.contract.app.web_app import WebApp
 
 pytestmark = pytest.mark.contract
 

@@ -18,12 +18,8 @@ from moby_counter.storage import StorageAway
 from moby_counter.whales import Whale
 
 from acceptance.base.waiting import eventually, eventually_true
-from tests.contract.app.app_processes import (
-    READY_SECONDS,
-    PostgresServer,
-    StorageServer,
-    WebApp,
-)
+from tests.contract.app.app_processes import READY_SECONDS, PostgresServer, StorageServer
+from tests.contract.app.web_app import WebApp
 
 pytestmark = pytest.mark.contract
 

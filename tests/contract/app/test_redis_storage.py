@@ -9,7 +9,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
-from tests.contract.app.app_processes import RedisServer, StorageServer, WebApp
+from tests.contract.app.app_processes import RedisServer, StorageServer
+from tests.contract.app.web_app import WebApp
 
 pytestmark = pytest.mark.contract
 

@@ -8,175 +8,37 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import wraps
-from itertools import chain
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
 from flocker.api.rights import Rights
 from flocker.base.config import Certificates, Config
-from flocker.base.errors import ControlPlaneAway, FlockerError, OwnerAway, Refused, TransferFailed
-from flocker.base.records import ClusterState, Move, Node, Removed, Snapshot, Volume
+from flocker.base.errors import ControlPlaneAway
+from flocker.base.records import ClusterState, Node, Volume
 from flocker.consensus.mirror import Mirror
 from flocker.consensus.ownership import Ownership
-from flocker.engine.client import EngineUse, Stopped
 from flocker.engine.mount_counts import MountCounts
 from flocker.engine.volume_use import VolumeUse
-from flocker.fence.lease_file import AutoVolume
 from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
 from flocker.membership.membership import Membership
-from flocker.moving.increments import Increment, Increments, Wanted, decode, encode
 from flocker.moving.replica_choice import complete_until
 from flocker.node.clocks import Clocks
 from flocker.node_parts import build
-from flocker.pool.digest import Digest
 from flocker.pool.health import FAILURES
 from flocker.pool.local_pool import LocalPool
-from flocker.pool.protocol import Aside
 from flocker.ports import OwnReport, Ports
-from flocker.volumes.requests import Forwarded
 from tests.twins.memory_etcd import Stored
 from tests.twins.memory_ownership import MemoryOwnership
 from tests.twins.memory_pool import MemoryPool
+from tests.unit.flocker.borders import Containers, Etcd, WatchfulGuard
+from tests.unit.flocker.direct_peers import DirectPeers
 
 ANSWER_SECONDS = 30  # what is 90 s on a node
 RETENTION_SECONDS = 3600
 PATIENCE_SECONDS = 30  # of a new machine with the lease of the one it replaces
-
-
-class Containers:
-    """The engine and the kernel of a machine: which containers run, and which of them are seen."""
-
-    def __init__(self) -> None:
-        self.running: dict[str, list[str]] = {}  # volume -> containers
-        self.exited: dict[str, list[str]] = {}  # volume -> containers that are there, and stopped
-        self.mounts: set[str] = set()  # volume ids
-        self.other_use = EngineUse.STOPPED  # of a volume that no running container has
-        self.stopped: list[str] = []
-        self.killed: list[str] = []  # volume ids whose users were ended by force
-        self.frozen: list[str] = []  # volumes whose containers stand still now
-        self.options: dict[str, dict[str, str]] = {}
-        self.on_stop: Callable[[str], None] = lambda _: None  # the engine unmounts
-
-    def volume_options(self, volume: str) -> dict[str, str] | None:
-        return self.options.get(volume)
-
-    @contextmanager
-    def paused(self, volumes: Collection[str]) -> Iterator[None]:
-        self.frozen = sorted(volumes)
-        yield
-        self.frozen = []
-
-    def resume(self) -> None:
-        """Nothing is ever left paused."""
-
-    def containers_using(self, volume: str) -> list[str]:
-        return self.running.get(volume, [])
-
-    def containers_with(self, volume: str) -> list[str]:
-        return sorted(self.running.get(volume, []) + self.exited.get(volume, []))
-
-    def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
-        assert within > 0
-        for volume in volumes:
-            stopped = self.running.pop(volume, [])
-            self.stopped += stopped
-            self.on_stop(volume)
-            yield from (Stopped(container, frozenset([volume])) for container in stopped)
-
-    def uses_of(self, volumes: Collection[str]) -> dict[str, EngineUse]:
-        return {each: self._use_of(each) for each in volumes}
-
-    def _use_of(self, volume: str) -> EngineUse:
-        return EngineUse.BUSY if self.running.get(volume) else self.other_use
-
-    def mounted(self, volume_ids: Collection[str]) -> set[str]:
-        return self.mounts & set(volume_ids)
-
-    def kill_users(self, volume_ids: Collection[str]) -> None:
-        self.killed += volume_ids
-        self.mounts -= set(volume_ids)
-
-
-class Etcd:
-    """A node's way to what is agreed about, which a test can cut and listen to.
-
-    Attributes:
-        is_away: no call gets through.
-        away_for: calls that do not get through.
-        unheard: calls that get through, and whose answers are lost.
-        before, after: what happens once, just before or after the next call of that name.
-        calls: the names of those that got through, `state` left out: the mirror asks for it
-            all the time.
-    """
-
-    def __init__(self, shared: MemoryOwnership) -> None:
-        self._shared = shared
-        self.is_away = False
-        self.away_for: set[str] = set()
-        self.unheard: set[str] = set()
-        self.before: dict[str, Callable[[], object]] = {}
-        self.after: dict[str, Callable[[], object]] = {}
-        self.calls: list[str] = []
-
-    def __getattr__(self, call: str) -> Callable[..., Any]:
-        reach = getattr(self._shared, call)
-
-        @wraps(reach)
-        def through(*arguments: Any, **named: Any) -> Any:
-            if self.is_away or call in self.away_for:
-                raise ControlPlaneAway("etcd does not answer")
-            if happens := self.before.pop(call, None):
-                happens()
-            if call != "state":
-                self.calls.append(call)
-            answer = reach(*arguments, **named)
-            if happens := self.after.pop(call, None):
-                happens()
-            if call in self.unheard:
-                raise ControlPlaneAway("etcd does not answer")
-            return answer
-
-        return through
-
-
-class WatchfulGuard:
-    """A fence that hears of everything at once, or refuses.
-
-    Attributes:
-        covered: names of the volumes that it was told of before they were used.
-        used: ids of what was used each time that uses had ended.
-    """
-
-    def __init__(self, use: VolumeUse, state: Callable[[], ClusterState]) -> None:
-        self._use = use
-        self._state = state
-        self.covered: list[str] = []
-        self.used: list[set[str]] = []
-        self.refusal: Refused | None = None
-
-    @contextmanager
-    def covering(self, volume: Volume, within: float) -> Iterator[None]:
-        assert within > 0
-        if self.refusal:
-            raise self.refusal
-        self.covered.append(volume.name)
-        yield
-
-    def refresh(self) -> None:
-        self.used.append(self._use.volumes())
-
-    def listed(self) -> list[AutoVolume]:
-        """Tell of all auto volumes: uses go on whoever owns the volume by now."""
-        known = [each for each in self._state().volumes.values() if each.failover == "auto"]
-        return [AutoVolume(volume.name, volume.id, "") for volume in known]
-
-    def problems(self) -> list[str]:
-        return []
 
 
 class Machine:
@@ -415,114 +277,3 @@ class MemoryCluster:
         machine.folder.mkdir()
         machine.pool = machine.new_pool()
         self.bring_back(name)
-
-
-class DirectPeers:
-    """Peers that are called instead of asked over the network, and refuse the same.
-
-    Args:
-        node: who asks them.
-    """
-
-    def __init__(self, cluster: MemoryCluster, node: str) -> None:
-        self._cluster = cluster
-        self._node = node
-
-    def _at(self, node: str, volume: str) -> Machine:
-        machine = self._cluster[node]
-        if not machine.is_up:
-            raise OwnerAway(volume, node, "connection refused")
-        return machine
-
-    def _read(self, node: str, volume_id: str) -> Machine:
-        machine = self._at(node, volume_id)
-        machine.rights.check_reader(volume_id, self._node)
-        return machine
-
-    def retired_at(self, node: str) -> str | None:
-        return self._at(node, "").rights.retired_at(self._node)
-
-    def check_unused(self, volume: Volume) -> None:
-        self._at(volume.owner, volume.name).departures.check_unused(volume.name)
-
-    def prepare(self, volume: Volume) -> Snapshot:
-        owner = self._at(volume.owner, volume.name)
-        owner.rights.check_target(volume.name, self._node)
-        return owner.departures.prepare(volume.name)
-
-    def release(self, volume: Volume, move: Move) -> Snapshot:
-        owner = self._at(volume.owner, volume.name)
-        owner.rights.check_target(volume.name, self._node)
-        return owner.departures.release(volume.name, volume.epoch, move.token)
-
-    def put_away(self, volume: Volume, source: str) -> None:
-        if self._cluster[source].is_up:
-            with suppress(FlockerError):  # it looks for itself
-                self._cluster[source].rights.check_owner(volume.name, self._node)
-                self._cluster[source].departures.put_away(volume.name)
-
-    def create(self, node: str, name: str, options: dict[str, str]) -> None:
-        self._at(node, name).driver.create(name, options)
-
-    def remove(self, volume: Volume) -> None:
-        self._at(volume.owner, volume.name).driver.remove_for_peer(volume.name)
-
-    def discard(self, volume: Volume) -> None:
-        for machine in self._cluster.machines.values():
-            if machine.is_up and machine.name != volume.owner:
-                with suppress(FlockerError):  # nobody waits for the answer
-                    machine.rights.check_remover(volume.id, self._node)
-                    machine.removed_copies.discard(volume.id)
-
-    def operate(self, node: str, request: Forwarded) -> dict[str, Any]:
-        machine = self._at(node, str(request))
-        answer: dict[str, Any] = machine.operations.do(request)
-        return answer
-
-    def asides(self, node: str) -> list[Aside]:
-        return self._at(node, "").operations.recovery.asides()
-
-    def strays(self, node: str) -> list[dict[str, Any]]:
-        return self._at(node, "").maintenance.strays_here()
-
-    def purge(self, node: str, removed: list[Removed], references: list[str]) -> dict[str, Any]:
-        return self._at(node, "").maintenance.purge_here(removed, references)
-
-    def verify(self, volume: Volume) -> dict[str, Any]:
-        return self._at(volume.owner, volume.name).verification.verify(volume.name)
-
-    def digest(
-        self, volume_id: str, node: str, snapshot: Snapshot, bytes_per_second: int
-    ) -> Digest:
-        there = self._read(node, volume_id).verification
-        return there.digest_here(volume_id, snapshot, bytes_per_second)
-
-    def snapshots(self, volume_id: str, node: str) -> list[Snapshot]:
-        return self._read(node, volume_id).pool.snapshots(volume_id)
-
-    def stream_bytes(
-        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> int:
-        pool = self._read(node, volume_id).pool
-        return pool.stream_bytes(volume_id, wanted.number, parent.number if parent else None)
-
-    def stream(
-        self, volume_id: str, node: str, wanted: Snapshot, parent: Snapshot | None
-    ) -> Generator[bytes, None, None]:
-        machine = self._read(node, volume_id)
-        number = parent.number if parent else None
-        for chunk in machine.pool.send(volume_id, wanted.number, number):
-            if not machine.is_up:
-                raise TransferFailed(f"the stream from {node} broke off")
-            yield chunk
-
-    def increments(self, node: str, wanted: Sequence[Wanted]) -> Iterator[Increment]:
-        machine = self._at(node, "")
-        refusals = machine.rights.refusals([each.volume_id for each in wanted], self._node)
-        refused = (Increment(volume_id, error=why) for volume_id, why in refusals.items())
-        allowed = [each for each in wanted if each.volume_id not in refusals]
-        sending = Increments(machine.pool, machine.retention).send(self._node, allowed)
-        for increment in decode(encode(chain(refused, sending)), node, len(wanted)):
-            if not machine.is_up:
-                raise TransferFailed(f"the stream from {node} broke off")
-            yield increment

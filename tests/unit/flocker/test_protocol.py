@@ -61,7 +61,8 @@ from flocker.node.retention import replicas_of
 from flocker.pool.local_pool import LocalPool
 from flocker.pool.protocol import Aside
 from tests.twins.memory_pool import MemoryPool
-from tests.unit.flocker.cluster import RETENTION_SECONDS, Etcd, Machine, MemoryCluster
+from tests.unit.flocker.borders import Etcd
+from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 from tests.unit.flocker.wires import DeafToMoves, PowerCut, Wire, Wired, nothing_changes, silence
 from tests.unit.flocker.writers import Writers
 

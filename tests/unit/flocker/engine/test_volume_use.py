@@ -13,7 +13,7 @@ from flocker.base.records import Volume
 from flocker.engine.client import EngineUse, Stopped
 from flocker.engine.mount_counts import MountCounts
 from flocker.engine.volume_use import START_SECONDS, VolumeUse
-from tests.unit.flocker.cluster import Containers
+from tests.unit.flocker.borders import Containers
 
 DEMO = Volume("demo", "id", "node2", 1, "")
 

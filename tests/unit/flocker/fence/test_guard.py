@@ -15,7 +15,7 @@ from flocker.fence import guard
 from flocker.fence.guard import VOLUMES_AT_MOST, Guard
 from flocker.fence.lease_file import AutoVolume, Heartbeat, LeaseFile, boottime
 from tests.twins.memory_ownership import MemoryOwnership
-from tests.unit.flocker.cluster import Etcd
+from tests.unit.flocker.borders import Etcd
 
 DEMO = Volume("demo", "id", "node1", 1, "", failover="auto")
 
