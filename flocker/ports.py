@@ -46,7 +46,7 @@ class Peers(
     """
 
 
-class Containers(Protocol):
+class NodeEngine(Protocol):
     """This node's engine, besides what VolumeUse asks of it: see engine/volume_use.py."""
 
     def volume_options(self, volume: str) -> dict[str, str] | None:
@@ -59,7 +59,7 @@ class Containers(Protocol):
         """Have containers go on that were left paused."""
 
 
-class Fence(FenceCover, Protocol):
+class FenceGuard(FenceCover, Protocol):
     """The daemon's side of this node's fence: fence/guard.py, not the process of fence/fence.py."""
 
     def listed(self) -> list[AutoVolume]:
@@ -78,8 +78,8 @@ class Ports:
     pool: LocalPool
     use: VolumeUse
     peers: Peers
-    engine: Containers
-    fence: Fence
+    engine: NodeEngine
+    fence: FenceGuard
 
 
 @dataclass(frozen=True)

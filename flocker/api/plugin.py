@@ -13,26 +13,26 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from flocker.api.operator_route import OperatorRoute
-from flocker.api.plugin_call import GET, Answer, Call, Nothing, Observe, fail, refusal, refuse
+from flocker.api.plugin_call import GET, Answer, Call, NoArguments, Observe, fail, refusal, refuse
 from flocker.base.errors import FlockerError
 from flocker.volumes.descriptions import Description
 from flocker.volumes.driver import Driver
 
 
-class CreateRequest(BaseModel):
+class CreateBody(BaseModel):
     """Opts is null when no option was given."""
 
     Name: str
     Opts: dict[str, str] | None = None
 
 
-class NameRequest(BaseModel):
+class NameBody(BaseModel):
     """A call about one volume."""
 
     Name: str
 
 
-class MountRequest(BaseModel):
+class MountBody(BaseModel):
     """ID is the engine's for one use of the volume; older engines send none."""
 
     Name: str
@@ -76,58 +76,56 @@ class EngineCalls:
     def all(self) -> list[Call[Any]]:
         """The calls of the protocol, with their names there."""
         return [
-            Call("Plugin.Activate", Nothing, self._activate),
-            Call("VolumeDriver.Create", CreateRequest, self._create, is_change=True),
-            Call("VolumeDriver.Remove", NameRequest, self._remove, is_change=True),
+            Call("Plugin.Activate", NoArguments, self._activate),
+            Call("VolumeDriver.Create", CreateBody, self._create, is_change=True),
+            Call("VolumeDriver.Remove", NameBody, self._remove, is_change=True),
             # An engine that gave up waiting never asks for the unmount (docs/decisions/0001).
-            Call(
-                "VolumeDriver.Mount", MountRequest, self._mount, undo=self._unmount, is_change=True
-            ),
+            Call("VolumeDriver.Mount", MountBody, self._mount, undo=self._unmount, is_change=True),
             # A use that has ended has ended, also when the engine did not wait to hear of it.
             Call(
                 "VolumeDriver.Unmount",
-                MountRequest,
+                MountBody,
                 self._unmount,
                 is_for_nobody=True,
                 is_change=True,
             ),
-            Call("VolumeDriver.Path", NameRequest, self._path),
-            Call(GET, NameRequest, self._get),
-            Call("VolumeDriver.List", Nothing, self._list),
-            Call("VolumeDriver.Capabilities", Nothing, self._capabilities),
+            Call("VolumeDriver.Path", NameBody, self._path),
+            Call(GET, NameBody, self._get),
+            Call("VolumeDriver.List", NoArguments, self._list),
+            Call("VolumeDriver.Capabilities", NoArguments, self._capabilities),
         ]
 
-    def _activate(self, _: Nothing) -> Answer:
+    def _activate(self, _: NoArguments) -> Answer:
         self._driver.engine_started()
         return {"Implements": ["VolumeDriver"]}
 
-    def _create(self, asked: CreateRequest) -> Answer:
+    def _create(self, asked: CreateBody) -> Answer:
         self._driver.create(asked.Name, asked.Opts or {})
         return {"Err": ""}
 
-    def _remove(self, asked: NameRequest) -> Answer:
+    def _remove(self, asked: NameBody) -> Answer:
         self._driver.remove(asked.Name)
         return {"Err": ""}
 
-    def _mount(self, asked: MountRequest) -> Answer:
+    def _mount(self, asked: MountBody) -> Answer:
         return {"Mountpoint": str(self._driver.mount(asked.Name, asked.ID)), "Err": ""}
 
-    def _unmount(self, asked: MountRequest) -> Answer:
+    def _unmount(self, asked: MountBody) -> Answer:
         self._driver.unmount(asked.Name, asked.ID)
         return {"Err": ""}
 
-    def _path(self, asked: NameRequest) -> Answer:
+    def _path(self, asked: NameBody) -> Answer:
         return {"Mountpoint": _volume(self._driver.describe(asked.Name))["Mountpoint"], "Err": ""}
 
-    def _get(self, asked: NameRequest) -> Answer:
+    def _get(self, asked: NameBody) -> Answer:
         described = self._driver.describe(asked.Name)
         status = self._driver.status(described.volume)
         return {"Volume": {**_volume(described), "Status": status}, "Err": ""}
 
-    def _list(self, _: Nothing) -> Answer:
+    def _list(self, _: NoArguments) -> Answer:
         return {"Volumes": [_volume(each) for each in self._driver.describe_all()], "Err": ""}
 
-    def _capabilities(self, _: Nothing) -> Answer:
+    def _capabilities(self, _: NoArguments) -> Answer:
         return {"Capabilities": {"Scope": "global"}}
 
 

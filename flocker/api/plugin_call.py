@@ -44,7 +44,7 @@ Observe = Callable[[str, float], None]
 """Told of every call: its name, and the seconds it took."""
 
 
-class Nothing(BaseModel):
+class NoArguments(BaseModel):
     """A call without arguments; what is sent along is not looked at."""
 
 
@@ -97,7 +97,7 @@ class Call(Generic[Asked]):
             waiter: Waiter = request.state.waiter
             started = time.monotonic()
             content = await _read(request)
-            if not content and self.asked is not Nothing:
+            if not content and self.asked is not NoArguments:
                 return refusal(request, NO_CONTENT)
             body = _parse(self.asked, content)
             if waiter.has_gone() and not self.is_for_nobody:

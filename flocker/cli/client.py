@@ -22,7 +22,7 @@ class Failed(Exception):
         self.exit_status = exit_status
 
 
-class Daemon:
+class DaemonClient:
     """The daemon behind a unix socket."""
 
     def __init__(self, socket: Path) -> None:

@@ -18,7 +18,7 @@ from flocker.base.errors import BadRequest
 from flocker.base.options import read_size
 from flocker.base.printable import printable, printable_json, printable_parts
 from flocker.cli import wording
-from flocker.cli.client import FAILED, WRONGLY_TYPED, Answer, Daemon, Failed
+from flocker.cli.client import FAILED, WRONGLY_TYPED, Answer, DaemonClient, Failed
 from flocker.cli.progress import moving, waiting
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -348,8 +348,8 @@ def history(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = F
     _tell(_ask(context, "history", as_json, volume=volume), as_json, wording.history)
 
 
-def _daemon(context: typer.Context) -> Daemon:
-    daemon: Daemon = context.obj
+def _daemon(context: typer.Context) -> DaemonClient:
+    daemon: DaemonClient = context.obj
     return daemon
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flocker.base.options import about
-from flocker.cli.client import Answer, Daemon, Failed
+from flocker.cli.client import Answer, DaemonClient, Failed
 
 POLL_SECONDS = 0.5  # the daemon tells once a second how far a move is
 
@@ -33,7 +33,7 @@ def waiting(title: str, is_long: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def moving(daemon: Daemon, volume: str, title: str) -> Iterator[None]:
+def moving(daemon: DaemonClient, volume: str, title: str) -> Iterator[None]:
     """Show how far a volume's move is while the body waits for it to end."""
     if not sys.stderr.isatty():
         with waiting(title, is_long=True):
@@ -79,7 +79,7 @@ def moving(daemon: Daemon, volume: str, title: str) -> Iterator[None]:
         bar.update(task, completed=1, total=1)
 
 
-def _move_of(daemon: Daemon, volume: str) -> Answer | None:
+def _move_of(daemon: DaemonClient, volume: str) -> Answer | None:
     try:
         volumes = daemon.get("/flocker/status")["volumes"]
     except Failed:  # whoever waits for the move's end is told why

@@ -24,7 +24,7 @@ VOLUMES_AT_MOST = 200
 
 
 class Guard:
-    """The daemon's side of the fence; it implements `mounting.FenceCover` and `ports.Fence`.
+    """The daemon's side of the fence; it implements `mounting.FenceCover` and `ports.FenceGuard`.
 
     Args:
         used: ids of the volumes of which a use is counted.

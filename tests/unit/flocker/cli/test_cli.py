@@ -27,7 +27,7 @@ from acceptance.base.waiting import eventually
 from flocker.base.errors import BadRequest, ControlPlaneAway, OwnerAway, VolumeNotFound
 from flocker.base.options import about
 from flocker.cli import client, wording
-from flocker.cli.client import Daemon
+from flocker.cli.client import DaemonClient
 from flocker.cli.commands import app
 from tests.unit.flocker.operator import Operator, serve
 
@@ -87,7 +87,7 @@ def run(socket_path: Path) -> Run:
 
 
 def type_in(socket_path: Path, *typed: str) -> Result:
-    return CliRunner().invoke(app, typed, obj=Daemon(socket_path))
+    return CliRunner().invoke(app, typed, obj=DaemonClient(socket_path))
 
 
 def ago(seconds: float) -> str:
@@ -705,8 +705,8 @@ class Terminal:
         start = (
             # A run in the background ignores Ctrl-C, and all it starts inherits that.
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-            "import sys; from pathlib import Path; from flocker.cli.client import Daemon; "
-            "from flocker.cli.commands import app; app(obj=Daemon(Path(sys.argv.pop(1))))"
+            "import sys; from pathlib import Path; from flocker.cli.client import DaemonClient; "
+            "from flocker.cli.commands import app; app(obj=DaemonClient(Path(sys.argv.pop(1))))"
         )
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
