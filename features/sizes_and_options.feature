@@ -59,7 +59,7 @@ Feature: A volume has the size and options that were asked for
       When "node1" creates the volume "small" with
         | sise |
         | 1GiB |
-      Then it is refused because there is no option "sise", only size, replicas, failover and from
+      Then it is refused because there is no option "sise", only size, replicas, failover, from and pool
       And there is no volume on "node1"
 
     Scenario Outline: <option>=<value> is refused
@@ -76,6 +76,8 @@ Feature: A volume has the size and options that were asked for
         | replicas | -1        | number of replicas  |
         | failover | sometimes | is not known        |
         | from     | nothing@1 | no volume 'nothing' |
+        | pool     | tape      | is not known        |
+        | pool     | shared    | reaches no Ceph     |
 
   Rule: Options that Docker did not pass to the driver are shown
 

@@ -31,12 +31,13 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "cannot leave {node}: the folder '{folder}' in it is a subvolume",
     ),
     "it holds more than that": ("delete data first, or choose a larger size",),
-    'there is no option "{option}", only size, replicas, failover and from': (
+    'there is no option "{option}", only size, replicas, failover, from and pool': (
         "unknown option '{option}'",
         "size=",
         "replicas=",
         "failover=",
         "from=",
+        "pool=",
     ),
     "it may only be read": ("Read-only file system",),
     "there is no such program": ("no-such-command",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict, cast
 
-from flocker.base.records import Failover, Move, Volume
+from flocker.base.records import Failover, Move, PoolKind, Volume
 
 
 class SnapshotRecord(TypedDict):
@@ -46,6 +46,7 @@ class VolumeRecord(TypedDict):
     base: SnapshotRecord | None
     made_from: str | None
     cuts: list[CutRecord]
+    pool: PoolKind
 
 
 class MoveStatus(TypedDict):

@@ -62,6 +62,7 @@ class VolumeStatus(TypedDict):
         stuck: node -> why its copy does not get any further.
         move: null if the volume is not on its way.
         problem: what keeps it from being used.
+        pool: "btrfs", on the owner's disk, or "shared", where all nodes reach it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class VolumeStatus(TypedDict):
     stuck: dict[str, str]
     move: MoveStatus | None
     problem: str | None
+    pool: str
 
 
 class CertificateEnd(TypedDict):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flocker.base.errors import BadRequest
-from flocker.base.records import DEFAULT_REPLICAS, Failover, Volume
+from flocker.base.records import DEFAULT_REPLICAS, Failover, PoolKind, Volume
 
 # The engine checks the same rule for names typed by people; names reach the socket raw too.
 # Source: volume-name pattern of Docker; 255 is the longest name a directory entry can hold.
@@ -63,6 +63,7 @@ class Options:
     replicas: int = DEFAULT_REPLICAS
     failover: Failover = "manual"
     made_from: str | None = None
+    pool: PoolKind = "btrfs"
     given: frozenset[str] = frozenset()
 
 
@@ -155,14 +156,30 @@ def read_options(opts: Mapping[str, str]) -> Options:
         named = ", ".join(f"'{option[:80]}'" for option in unknown)
         raise BadRequest(
             f"unknown option {named}; flocker takes size (e.g. size=1GiB), "
-            f"replicas (e.g. replicas={DEFAULT_REPLICAS}), failover (e.g. failover=auto) "
-            "and from (e.g. from=demo@3)"
+            f"replicas (e.g. replicas={DEFAULT_REPLICAS}), failover (e.g. failover=auto), "
+            "from (e.g. from=demo@3) and pool (e.g. pool=shared)"
         )
     values = {}
     for option, text in opts.items():
         attribute, read = READERS[option]
         values[attribute] = read(text)
-    return Options(**values, given=frozenset(opts))
+    options = Options(**values, given=frozenset(opts))
+    return _of_shared(options) if options.pool == "shared" else options
+
+
+def _of_shared(options: Options) -> Options:
+    """The options of a volume with one copy, which all nodes reach.
+
+    Raises:
+        BadRequest: replicas were asked for.
+    """
+    if "replicas" in options.given and options.replicas:
+        raise BadRequest(
+            f"replicas={options.replicas} cannot be had with pool=shared: every node reaches the "
+            "one volume, and Ceph keeps as many copies of its data as its own pool is set to; "
+            "leave replicas out"
+        )
+    return replace(options, replicas=0)
 
 
 def differences(options: Options, volume: Volume) -> list[str]:
@@ -180,6 +197,8 @@ def differences(options: Options, volume: Volume) -> list[str]:
     if "from" in options.given and options.made_from != volume.made_from:
         began = "empty" if volume.made_from is None else f"as {volume.made_from}"
         found.append(f"from={options.made_from} was asked for, the volume began {began}")
+    if "pool" in options.given and options.pool != volume.pool:
+        found.append(f"pool={options.pool} was asked for, the volume has {volume.pool}")
     return found
 
 
@@ -206,6 +225,17 @@ def _read_failover(text: str) -> Failover:
     )
 
 
+def _read_pool(text: str) -> PoolKind:
+    if text == "btrfs":
+        return "btrfs"
+    if text == "shared":
+        return "shared"
+    raise BadRequest(
+        f"pool={text[:80]!r} is not known: say btrfs (on the node's disk, with replicas on other "
+        "nodes) or shared (on a Ceph that all nodes reach)"
+    )
+
+
 def _read_from(text: str) -> str:
     return str(read_reference(text))
 
@@ -216,4 +246,5 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "replicas": ("replicas", _read_replicas),
     "failover": ("failover", _read_failover),
     "from": ("made_from", _read_from),
+    "pool": ("pool", _read_pool),
 }

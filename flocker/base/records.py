@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 from flocker.base import audit
 
 Failover = Literal["manual", "auto"]
+PoolKind = Literal["btrfs", "shared"]
 DEFAULT_REPLICAS = 2
 CUTS_KEPT = 500  # of one volume; a node that missed more promotions may take too much for its part
 
@@ -107,7 +108,8 @@ class Volume(Record):
     `base` is the snapshot the owner began this epoch with: whatever an earlier
     owner wrote after it is not part of the volume any more. `cuts` are the promotions
     there were, for nodes that have not heard of them; both epoch and number grow
-    from one to the next.
+    from one to the next. `pool` says where the data is: on the owner's disk, with replicas
+    on others, or once, on a storage that all nodes reach.
     """
 
     name: str
@@ -121,10 +123,16 @@ class Volume(Record):
     base: Snapshot | None = None
     made_from: str | None = None  # what it was cloned from, as typed
     cuts: tuple[Cut, ...] = ()
+    pool: PoolKind = "btrfs"
 
     @property
     def claim(self) -> Claim:
         return Claim(self.id, self.epoch)
+
+    @property
+    def is_shared(self) -> bool:
+        """True if all nodes reach the one copy there is."""
+        return self.pool == "shared"
 
     def owned_by(self, node: str, base: Snapshot | None) -> Volume:
         """The same volume after a change of owner that has all of it."""
@@ -145,8 +153,11 @@ class Volume(Record):
         """True if a snapshot is a state that the volume was in, as its present owner knows it.
 
         Numbers alone do not tell: after a promotion they grow again from where it went
-        on, and soon pass those of what it left behind.
+        on, and soon pass those of what it left behind. A shared volume has one copy, of which no
+        promotion leaves anything behind.
         """
+        if self.is_shared:
+            return True
         is_former = 0 < snapshot.epoch < self.epoch
         if is_former and (self.base is None or snapshot.number > self.base.number):
             return False

@@ -301,6 +301,8 @@ def _size(used_bytes: int | None, size_bytes: int | None) -> str:
 
 
 def _replicas(volume: answers.VolumeStatus, is_owner_alive: bool) -> str:
+    if volume["pool"] == "shared":
+        return "shared"
     stuck = volume["stuck"]
     replicas = [
         _replica(copy, is_owner_alive) + (" (stuck)" if copy["node"] in stuck else "")

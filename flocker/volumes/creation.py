@@ -54,6 +54,11 @@ class Creation:
             return
         if options.failover == "auto" and (voters := self._ownership.voters()) < FEWEST_VOTERS:
             raise Refused(refusal(voters))
+        if options.pool == "shared":
+            raise Refused(
+                f"volume '{name}' cannot have pool=shared: {self._node} reaches no Ceph; leave pool "
+                "out for a volume on this node's disk, with replicas on others"
+            )
         source = None if options.made_from is None else self._source(options.made_from)
         if isinstance(source, str):
             self._peers.create(source, name, opts)
@@ -69,6 +74,7 @@ class Creation:
             replicas=options.replicas,
             failover=options.failover,
             made_from=options.made_from,
+            pool=options.pool,
         )
         if volume.size_bytes is not None:
             self._pool.prepare_sizes()

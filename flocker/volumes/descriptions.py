@@ -69,6 +69,7 @@ class Descriptions:
             "epoch": volume.epoch,
             "size": "no limit" if volume.size_bytes is None else format_size(volume.size_bytes),
             "failover": volume.failover,
+            "pool": volume.pool,
             "replicas": {
                 node: _age(volume, node, state)
                 for node in sorted(state.copies_of(volume))

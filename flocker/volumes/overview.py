@@ -95,6 +95,7 @@ class Overview:
             },
             "move": None if move is None else move_status(move),
             "problem": self._descriptions.problem(volume),
+            "pool": volume.pool,
         }
 
 

@@ -147,10 +147,22 @@ def test_without_options_a_volume_gets_the_defaults() -> None:
 
 
 def test_every_option_is_read() -> None:
-    opts = {"size": "1g", "replicas": "0", "failover": "auto", "from": "demo@3"}
+    opts = {"size": "1g", "replicas": "0", "failover": "auto", "from": "demo@3", "pool": "shared"}
     assert read_options(opts) == Options(
-        size_bytes=GIB, replicas=0, failover="auto", made_from="demo@3", given=frozenset(opts)
+        size_bytes=GIB,
+        replicas=0,
+        failover="auto",
+        made_from="demo@3",
+        pool="shared",
+        given=frozenset(opts),
     )
+
+
+def test_a_shared_volume_has_no_replicas_and_is_refused_them() -> None:
+    assert read_options({"pool": "shared"}).replicas == 0
+    with pytest.raises(BadRequest, match=r"replicas=1 cannot be had with pool=shared.*leave"):
+        read_options({"pool": "shared", "replicas": "1"})
+    assert read_options({"pool": "btrfs"}).replicas == 2
 
 
 def test_an_unknown_option_is_named_and_the_valid_ones_are_listed() -> None:
@@ -158,7 +170,7 @@ def test_an_unknown_option_is_named_and_the_valid_ones_are_listed() -> None:
         read_options({"sise": "1g", "size": "1g", "colour": "red"})
     said = str(refused.value)
     assert "'colour', 'sise'" in said
-    for example in ("size=1GiB", "replicas=2", "failover=auto", "from=demo@3"):
+    for example in ("size=1GiB", "replicas=2", "failover=auto", "from=demo@3", "pool=shared"):
         assert example in said
 
 
@@ -180,6 +192,8 @@ def test_an_unknown_option_is_named_and_the_valid_ones_are_listed() -> None:
         ("failover", "yes", "manual .* or auto"),
         ("from", "", "is not a state of a volume"),
         ("from", "demo@x", "'demo@x' is not a state of a volume"),
+        ("pool", "", "btrfs .* or shared"),
+        ("pool", "Shared", "'Shared' is not known"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_would_do(option: str, value: str, said: str) -> None:
@@ -202,6 +216,7 @@ VOLUME = Volume(
 
 def test_the_same_options_again_differ_in_nothing() -> None:
     same = {"size": "1024m", "replicas": "2", "failover": "manual", "from": "base@1"}
+    same["pool"] = "btrfs"
     assert differences(read_options(same), VOLUME) == []
 
 
@@ -211,6 +226,9 @@ def test_options_that_were_not_typed_do_not_differ() -> None:
 
 def test_each_difference_is_told_with_both_values() -> None:
     other = {"size": "2g", "replicas": "1", "failover": "auto", "from": "demo@3"}
+    assert differences(read_options({"pool": "shared"}), VOLUME) == [
+        "pool=shared was asked for, the volume has btrfs"
+    ]
     assert differences(read_options(other), VOLUME) == [
         "size=2GiB was asked for, the volume has 1GiB",
         "replicas=1 was asked for, the volume has 2",

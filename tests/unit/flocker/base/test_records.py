@@ -42,6 +42,19 @@ def test_a_promotion_cuts_what_former_owners_wrote_and_a_move_does_not() -> None
     assert later.owned_by("node3", snapshot(8, 2)).cuts == later.cuts
 
 
+def test_a_record_from_before_there_was_a_choice_is_of_a_volume_on_btrfs() -> None:
+    older = {name: value for name, value in VOLUME.to_json().items() if name != "pool"}
+    assert Volume.from_json(older) == VOLUME
+    assert not VOLUME.is_shared
+
+
+def test_no_owner_of_a_shared_volume_leaves_a_snapshot_behind() -> None:
+    shared = replace(VOLUME, pool="shared", replicas=0).owned_by("node2", None)
+    assert shared.is_shared
+    assert shared.includes(snapshot(9, 1))
+    assert Volume.from_json(shared.to_json()) == shared
+
+
 def test_all_that_the_first_owner_took_is_part_of_the_volume() -> None:
     assert VOLUME.includes(snapshot(9, 1))
 

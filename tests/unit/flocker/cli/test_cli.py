@@ -126,6 +126,7 @@ def volume(name: str, **changes: Any) -> dict[str, Any]:
         "stuck": {},
         "move": None,
         "problem": None,
+        "pool": "btrfs",
         **changes,
     }
 

@@ -74,6 +74,7 @@ def test_what_was_asked_for_is_recorded(cluster: MemoryCluster) -> None:
         ("replicas", "0", "replicas=0 was asked for, the volume has 2"),
         ("failover", "auto", "failover=auto was asked for, the volume has manual"),
         ("from", "other", "from=other was asked for, the volume began empty"),
+        ("pool", "shared", "pool=shared was asked for, the volume has btrfs"),
     ],
 )
 @pytest.mark.parametrize("node", ["node1", "node2"])
@@ -87,10 +88,17 @@ def test_a_volume_that_is_otherwise_than_asked_for_is_refused_and_stays(
     assert cluster.volume("demo") == before
 
 
+def test_a_shared_volume_is_refused_where_no_storage_is_reached(cluster: MemoryCluster) -> None:
+    with pytest.raises(Refused, match="node1 reaches no Ceph; leave pool out"):
+        cluster["node1"].driver.create("demo", {"pool": "shared"})
+    assert cluster.state.volumes == {}
+    assert cluster["node1"].pool.volume_ids() == []
+
+
 def test_options_that_fit_or_are_not_given_are_no_difference(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("demo", {"size": "1GiB", "failover": "auto"})
     cluster["node2"].driver.create("demo", {"size": "1024MiB"})
-    cluster["node2"].driver.create("demo", {"replicas": "2"})
+    cluster["node2"].driver.create("demo", {"replicas": "2", "pool": "btrfs"})
 
 
 def test_a_name_lost_to_another_node_leaves_nothing_here(cluster: MemoryCluster) -> None:
@@ -621,6 +629,7 @@ def test_inspect_shows_who_has_it_and_how_current_the_replicas_are(cluster: Memo
     assert status["epoch"] == 1
     assert status["size"] == "1GiB"
     assert status["failover"] == "auto"
+    assert status["pool"] == "btrfs"
     assert status["replicas"] == {"node2": "current", "node3": "current"}
     assert status["used_bytes"] > 0
     assert "problem" not in status
