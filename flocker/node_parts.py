@@ -15,6 +15,7 @@ from flocker.care.condition import Condition, clock_problems
 from flocker.care.purging import Purging
 from flocker.care.reconciler import Reconciler
 from flocker.care.removed_copies import RemovedCopies
+from flocker.care.shared_clients import SharedClients
 from flocker.care.strays import Strays
 from flocker.care.surplus import Surplus
 from flocker.care.verification import Verification
@@ -35,6 +36,7 @@ from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
+from flocker.node.pools import Pools
 from flocker.node.retention import Retention
 from flocker.pool.health import PoolHealth
 from flocker.pool.shortages import shortages
@@ -90,6 +92,7 @@ class Care:
     strays: Strays
     purging: Purging
     verification: Verification
+    shared_clients: SharedClients | None  # of a node that reaches shared volumes
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,13 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
 
 def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
     observed = Observed(config.pool / "observed.json", clocks.lived, clocks.wall)
+    ownership = ports.membership.ownership
     return NodeContext(
         config.node,
-        ports.membership.ownership,
+        ownership,
         ports.mirror,
         ports.pool,
+        Pools(config.node, ports.pool, ownership, ports.remote, ports.glance),
         ports.use,
         Retention(config.retention_seconds, observed),
         Troubles(),
@@ -238,13 +243,24 @@ def _care(
         surplus=Surplus(context),
         arrivals=copies.arrivals,
     )
+    purging = admitted(Purging(context), check_known)
     return Care(
         removed_copies,
         admitted(reconciler, check_known, ("end_unbacked_uses",)),
         Strays(context, ports.peers),
-        admitted(Purging(context), check_known),
+        purging,
         Verification(context, ports.peers, config.pool / "verified.json"),
+        _shared_clients(context, ports, removed_copies, purging),
     )
+
+
+def _shared_clients(
+    context: NodeContext, ports: Ports, removed_copies: RemovedCopies, purging: Purging
+) -> SharedClients | None:
+    if ports.remote is None:
+        return None
+    looking = SharedClients(context, ports.remote, removed_copies=removed_copies, purging=purging)
+    return admitted(looking, ports.membership.check_known, ("start",))
 
 
 def _operations(

@@ -21,6 +21,7 @@ from flocker.membership.standing import PeerStanding
 from flocker.moving.handoff import PeerOwners
 from flocker.moving.transfer import PeerSnapshots
 from flocker.pool.local_pool import LocalPool
+from flocker.pool.remote_pool import RemotePool
 from flocker.volumes.creation import PeerCreation
 from flocker.volumes.maintenance import PeerMaintenance
 from flocker.volumes.mounting import FenceCover
@@ -71,7 +72,12 @@ class FenceGuard(FenceCover, Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """The borders of a node: what a test puts twins in the place of."""
+    """The borders of a node: what a test puts twins in the place of.
+
+    Attributes:
+        remote: the storage that all nodes reach; None if this node does not.
+        glance: the same for who only looks, and must not wait.
+    """
 
     membership: Membership
     mirror: Mirror
@@ -80,6 +86,8 @@ class Ports:
     peers: Peers
     engine: NodeEngine
     fence: FenceGuard
+    remote: RemotePool | None = None
+    glance: RemotePool | None = None
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,14 @@ class Volume(Record):
         """True if all nodes reach the one copy there is."""
         return self.pool == "shared"
 
+    @property
+    def is_fenced(self) -> bool:
+        """True if its node's fence stops it when the node falls silent.
+
+        The storage keeps the former owner of a shared volume out.
+        """
+        return self.failover == "auto" and not self.is_shared
+
     def owned_by(self, node: str, base: Snapshot | None) -> Volume:
         """The same volume after a change of owner that has all of it."""
         return replace(self, owner=node, epoch=self.epoch + 1, base=base)
@@ -207,6 +215,7 @@ class Node(Record):
     machine that has this name (identity.py). `gives_up` says that its pool cannot write and
     nothing uses its volumes with failover=auto: others may take them over. `authority` is the
     serial number of the authority that signs what this node shows etcd; empty if it has none.
+    `reaches_shared` says that it can have shared volumes.
     """
 
     name: str
@@ -220,6 +229,7 @@ class Node(Record):
     machine: str = ""
     gives_up: bool = False
     authority: str = ""
+    reaches_shared: bool = False
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

@@ -7,6 +7,7 @@ from functools import partial
 
 from flocker.base.records import Removed
 from flocker.node.context import NodeContext
+from flocker.pool.protocol import Pool
 
 APART_SECONDS = 3600.0  # between the two looks that a deletion needs, however short the retention
 
@@ -35,20 +36,28 @@ class Purging:
             ControlPlaneAway: nothing is purged.
         """
         state = self._ownership.state()
-        asides = {aside.reference: aside for aside in self._pool.asides()}
         removed = {
             _key(each): each for each in state.removed.values() if each.volume.owner == self._node
         }
-        old_asides = self._old("aside", asides)
         old_removed = self._old("removed", removed)
+        self.purge_asides(self._pool, "aside")
         if self._observed.doubt(state) is not None:
             return
-        with self._troubles.round("purging") as round_:
-            for reference in old_asides:
-                purge = partial(self._pool.purge_aside, reference)
-                round_.attempt(f"copy {reference}", purge)
-            for key in old_removed:
-                self._ownership.purge(removed[key])
+        for key in old_removed:
+            self._ownership.purge(removed[key])
+
+    def purge_asides(self, pool: Pool, kind: str) -> None:
+        """Purge the copies in a pool that the retention is over for.
+
+        Args:
+            kind: by which the time is counted that they were seen there.
+        """
+        old = self._old(kind, [aside.reference for aside in pool.asides()])
+        if self._observed.doubt(self._ownership.state()) is not None:
+            return
+        with self._troubles.round(f"purging {kind}s") as round_:
+            for reference in old:
+                round_.attempt(f"copy {reference}", partial(pool.purge_aside, reference))
 
     def _old(self, kind: str, there: Collection[str]) -> list[str]:
         ages = self._observed.ages(kind, there)

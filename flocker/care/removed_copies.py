@@ -21,6 +21,7 @@ class RemovedCopies:
         self._node = context.node
         self._ownership = context.ownership
         self._pool = context.pool
+        self._pools = context.pools
         self._use = context.use
         self._demotion = demotion
         self._typed_options = typed_options
@@ -53,13 +54,15 @@ class RemovedCopies:
     def _discard(self, record: Removed, removed: Removed | None) -> None:
         """To be called with the volume locked; `removed` is what etcd says of it."""
         volume = record.volume
+        if volume.is_shared and volume.owner != self._node:
+            return  # there is one copy, and its last owner puts that aside
         # Its last owner may be taking it back: then the copy there is at a later epoch already.
         is_own = removed is not None and removed.volume.owner == self._node
         epoch = removed.volume.epoch if removed and is_own else None
         belief = Belief(lambda: self._refuse_unless_same(removed, volume.id), epoch)
         if volume.owner != self._node:
             self._keep_what_is_not_part(volume, belief.confirm)
-        self._pool.discard(volume.id, volume.name, self._node, belief)
+        self._pools.of(volume).discard(volume.id, volume.name, self._node, belief)
 
     def _keep_what_is_not_part(self, volume: Volume, confirm: Callable[[], None]) -> None:
         """Put aside what only this node has, or whoever purges the volume would not know of it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ import rados
 from flocker.base.errors import PoolError
 
 ANSWER_SECONDS = 15  # a monitor that was lost is replaced by the next within some seconds
+TIMEOUTS = ("client_mount_timeout", "rados_mon_op_timeout", "rados_osd_op_timeout")
 # Longer than any pause of a client: one that wakes up after its entry has ended may write again.
 BLOCKED_SECONDS = 315_360_000
 
@@ -31,27 +33,20 @@ BLOCKED_SECONDS = 315_360_000
 class Monitors:
     """A connection to the monitors of one Ceph cluster, as one identity; safe for many threads.
 
+    It is made by the first command: a node starts whether or not Ceph is there.
+
     Args:
         conf: Ceph's configuration; it names the monitors.
         identity: e.g. `client.flocker-node`.
         keyring: the file with that identity's key.
-
-    Raises:
-        PoolError: no monitor answers, or the identity is unknown.
     """
 
     def __init__(self, conf: Path, identity: str, keyring: Path) -> None:
-        timeouts = {
-            name: str(ANSWER_SECONDS)
-            for name in ("client_mount_timeout", "rados_mon_op_timeout", "rados_osd_op_timeout")
-        }
-        # Without a socket: its name would be that of every other process with this identity.
-        more = {"keyring": str(keyring), "admin_socket": "", **timeouts}
-        try:
-            self._rados = rados.Rados(name=identity, conffile=str(conf), conf=more)
-            self._rados.connect(timeout=ANSWER_SECONDS)
-        except rados.Error as error:
-            raise PoolError(f"Ceph does not answer as {identity}: {error}") from error
+        self._conf = conf
+        self._identity = identity
+        self._keyring = keyring
+        self._connecting = threading.Lock()
+        self._rados: rados.Rados | None = None
 
     def __enter__(self) -> Monitors:
         return self
@@ -59,7 +54,8 @@ class Monitors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._rados.shutdown()
+        if self._rados is not None:
+            self._rados.shutdown()
 
     def authorize(self, filesystem: str, identity: str, folder: str) -> str:
         """Let an identity read and write below a folder of a file system; return its key.
@@ -98,11 +94,31 @@ class Monitors:
             PoolError: it was refused, or no monitor answers.
         """
         command = json.dumps({"prefix": prefix, "format": "json", **arguments})
+        asked = self._connected()
         try:
-            status, answer, said = self._rados.mon_command(command, b"", timeout=ANSWER_SECONDS)
+            status, answer, said = asked.mon_command(command, b"", timeout=ANSWER_SECONDS)
         except rados.Error as error:
             raise PoolError(f"Ceph did not answer to '{prefix}': {error}") from error
         if status != 0:
             why = said or errno.errorcode.get(-status, str(status))
             raise PoolError(f"Ceph refused '{prefix}': {why}")
         return json.loads(answer) if answer.strip() else None
+
+    def _connected(self) -> rados.Rados:
+        """The connection, once a monitor has answered.
+
+        Raises:
+            PoolError: none does, or the identity is unknown.
+        """
+        with self._connecting:
+            if self._rados is None:
+                timeouts = dict.fromkeys(TIMEOUTS, str(ANSWER_SECONDS))
+                # Without a socket: its name would be that of every process with this identity.
+                more = {"keyring": str(self._keyring), "admin_socket": "", **timeouts}
+                try:
+                    made = rados.Rados(name=self._identity, conffile=str(self._conf), conf=more)
+                    made.connect(timeout=ANSWER_SECONDS)
+                except rados.Error as error:
+                    raise PoolError(f"Ceph does not answer as {self._identity}: {error}") from error
+                self._rados = made
+            return self._rados

@@ -25,6 +25,7 @@ from flocker.base.errors import PoolError, PoolHangs
 MOUNT_SECONDS = 30
 UNMOUNT_SECONDS = 60  # what is not written yet goes to the storage meanwhile
 ASK_SECONDS = 5
+MOUNTS = Path("/proc/self/mountinfo")
 _LENGTH = struct.Struct(">I")
 
 
@@ -68,30 +69,41 @@ class Mounted:
             PoolHangs: the storage does not take it in time; it is still unmounted or about to be.
         """
         with _Watched(self.pid) as process:
-            done = _run(["umount", "--no-canonicalize", str(self.mountpoint)], UNMOUNT_SECONDS)
-            if done.returncode != 0 and not process.has_ended(0):
-                raise PoolError(f"{self.mountpoint} cannot be unmounted: {done.stderr.strip()}")
+            if self.is_mounted():  # it is not after a call that did not wait until the end
+                self._unmount(process)
             if not process.has_ended(UNMOUNT_SECONDS):
                 raise PoolHangs(f"ceph-fuse of {self.mountpoint} has not ended yet")
 
     def kill(self) -> None:
-        """End the process at once, and with it all that hangs in the mount; data may be lost."""
+        """End the process at once, and with it all that hangs in the mount; data may be lost.
+
+        What is left of the mount answers with errors, until `clear` takes it away.
+        """
         with _Watched(self.pid) as process:
             process.kill()
             process.has_ended(UNMOUNT_SECONDS)
-        clear(self.mountpoint)
+
+    def is_mounted(self) -> bool:
+        """True if it is what one finds at the mountpoint; the mount itself is not asked."""
+        table = MOUNTS.read_bytes().split(b"\n")[:-1]
+        return os.fsencode(self.mountpoint) in {line.split(b" ", 5)[4] for line in table}
 
     def has_ended(self) -> bool:
         """True if the process is gone; whoever uses the mount gets errors."""
         with _Watched(self.pid) as process:
             return process.has_ended(0)
 
+    def _unmount(self, process: _Watched) -> None:
+        done = _run(["umount", "--no-canonicalize", str(self.mountpoint)], UNMOUNT_SECONDS)
+        if done.returncode != 0 and not process.has_ended(0):
+            raise PoolError(f"{self.mountpoint} cannot be unmounted: {done.stderr.strip()}")
+
 
 def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
     """Mount a folder.
 
     Args:
-        mountpoint: an empty folder.
+        mountpoint: an empty folder, without spaces in its path.
         runtime: a folder for the process's pid and socket, and for its key until that is read;
             on no disk, and with a short name.
 
@@ -122,6 +134,7 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
         return Mounted(mountpoint, process, address_of(asked))
     except PoolError:  # a client that nobody could block must not stay
         Mounted(mountpoint, process, "").kill()
+        clear(mountpoint)
         raise
 
 

@@ -67,6 +67,11 @@ def cancelled(answer: answers.Cancelled) -> str:
 
 def promoted(answer: answers.Promoted, old_owner: str) -> str:
     volume = answer["volume"]
+    if volume["pool"] == "shared":
+        return (
+            f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']}), with all "
+            f"that {old_owner} had flushed.\nCeph takes no more writes of {old_owner} to it."
+        )
     return (
         f"{volume['name']} is on {volume['owner']} now (epoch {volume['epoch']}); "
         f"it continues from {volume['owner']}'s copy.\n"

@@ -103,7 +103,9 @@ class MoveRecords(Transactions):
         self._commit([current], [put(current.key, reported.to_json(), self._current_lease())])
         return True
 
-    def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
+    def finish_move(
+        self, volume: Volume, move: Move, base: Snapshot | None, event: Event
+    ) -> Volume:
         moved = volume.owned_by(move.target, base)
         while True:
             record, mount, current = self._read(
@@ -115,7 +117,8 @@ class MoveRecords(Transactions):
             is_current = is_of(current, move) and is_locked(current)
             if there != volume or mount.value is not None or not is_current:
                 raise StaleEpoch(f"the move of volume '{volume.name}' has expired; try again")
-            ends = [Copy(volume.id, node, base, event.at) for node in (move.source, move.target)]
+            both = (move.source, move.target)
+            ends = [Copy(volume.id, node, base, event.at) for node in both] if base else []
             changes = [
                 put(record.key, moved.to_json()),
                 delete(current.key),

@@ -105,6 +105,16 @@ class AgreedVolumes(Protocol):
             StaleEpoch: the record is not the one given any more.
         """
 
+    def promote_shared(self, volume: Volume, node: str, event: Event) -> Volume:
+        """Make a node the owner of a volume with one copy, because its owner is away.
+
+        The caller has the storage stop the former owner after that. A move ends with it.
+
+        Raises:
+            Refused: the owner's lease has not run out.
+            StaleEpoch: the record is not the one given any more.
+        """
+
     def forget_volume(self, volume: Volume, event: Event) -> None:
         """Take the record of a volume away whose owner has been forgotten. Safe to repeat.
 
@@ -157,7 +167,9 @@ class AgreedMoves(Protocol):
     def report_move(self, move: Move) -> bool:
         """Publish how far the copy is; whether the move is still current."""
 
-    def finish_move(self, volume: Volume, move: Move, base: Snapshot, event: Event) -> Volume:
+    def finish_move(
+        self, volume: Volume, move: Move, base: Snapshot | None, event: Event
+    ) -> Volume:
         """Make the move's target the owner, in one step with the end of the move.
 
         And with the record that both ends of it hold `base`; not for volumes without replicas,

@@ -26,6 +26,11 @@ from flocker.consensus.transactions import (
     put_copies,
 )
 
+_IS_THERE = (
+    "volume '{volume.name}' is owned by {volume.owner}, which is there; "
+    "`flocker move {volume.name}` brings it without losing anything"
+)
+
 
 class VolumeRecords(Transactions):
     """See Ownership."""
@@ -154,10 +159,7 @@ class VolumeRecords(Transactions):
             check_current(record, volume)
             gives_up = volume.failover == "auto" and (owner.value or {}).get("gives_up")
             if owner.value is not None and volume.owner != copy.node and not gives_up:
-                raise Refused(
-                    f"volume '{volume.name}' is owned by {volume.owner}, which is there; "
-                    f"`flocker move {volume.name}` brings it without losing anything"
-                )
+                raise Refused(_IS_THERE.format(volume=volume))
             if mount.value is not None and mount.value["node"] != copy.node:
                 check_unused(mount, volume)  # so the lease that it ends with is alive
             changes = [
@@ -165,6 +167,25 @@ class VolumeRecords(Transactions):
                 delete(mount.key),  # of an owner that lost its copy
                 delete(move_key(volume.id)),
                 *put_copies(volume, copy),
+            ]
+            if self._commit([record, owner, mount], changes, event):
+                return promoted
+
+    def promote_shared(self, volume: Volume, node: str, event: Event) -> Volume:
+        promoted = volume.owned_by(node, None)
+        while True:
+            record, owner, mount = self._read(
+                volume_key(volume.name), node_key(volume.owner), mount_key(volume.id)
+            )
+            if as_record(Volume.from_json, record) == promoted:
+                return promoted
+            check_current(record, volume)
+            if owner.value is not None:
+                raise Refused(_IS_THERE.format(volume=volume))
+            changes = [
+                put(record.key, promoted.to_json()),
+                delete(mount.key),
+                delete(move_key(volume.id)),
             ]
             if self._commit([record, owner, mount], changes, event):
                 return promoted

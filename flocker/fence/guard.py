@@ -82,9 +82,7 @@ class Guard:
         """Bring the list into line with the counted uses and with what the cluster agrees about."""
         with self._changing:
             used = self._used() | self._coming
-            known = [
-                each for each in self._mirror.state.volumes.values() if each.failover == "auto"
-            ]
+            known = [each for each in self._mirror.state.volumes.values() if each.is_fenced]
             present = {
                 volume.id: self._entry(volume)
                 for volume in known

@@ -78,6 +78,7 @@ class Announcer:
         self._config = config
         self._ownership = context.ownership
         self._pool = context.pool
+        self._reaches_shared = context.pools.remote is not None
         self._condition = condition
         self._fence = fence
         self._lease_file = lease_file
@@ -126,6 +127,7 @@ class Announcer:
             problems=tuple(self._condition.problems()[:PROBLEMS_TOLD]),
             stuck=self._condition.stuck(),
             gives_up=self._condition.gives_up(),
+            reaches_shared=self._reaches_shared,
         )
         # Taken before: etcd counts from later on, so the fence is never late.
         asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -96,7 +96,8 @@ class _Job:
 
     def describe(self, progress: Progress | None) -> str:
         """The progress of the copy, for the person who has to type the command again."""
-        text = f"copying volume '{self.volume.name}' from {self.volume.owner}"
+        does = "taking" if self.volume.is_shared else "copying"
+        text = f"{does} volume '{self.volume.name}' from {self.volume.owner}"
         if progress is not None and progress.waits_for:
             text += f", as soon as the copy from {progress.waits_for} that is under way has come"
         if progress is not None and progress.percent:

@@ -28,15 +28,20 @@ class Departures:
     def check_unused(self, name: str) -> None:
         """Refuse a peer that wants the volume while something here uses it.
 
+        After it the storage has all of a shared volume, and no client of this node has it.
+
         Raises:
             InUse: containers here use it.
+            PoolError: the storage does not take what is left of a shared volume.
             Refused: this node owns it and came back without its disk.
         """
         volume = existing(self._ownership, name)
         with self._use.locked(volume):
             self._use.refuse_if_any(volume)
             if volume.owner == self._node:
-                if not self._pool.has_writable(volume.id):
+                if volume.is_shared:
+                    self._context.pools.sharing(volume).close(volume.id)
+                elif not self._pool.has_writable(volume.id):
                     raise copy_missing(volume, self._mirror.state)
                 # A mount whose answer was lost is still recorded though nothing came of it.
                 self._ownership.unmount(volume)

@@ -18,7 +18,7 @@ from flocker.base.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.base.records import ClusterState, Copy, Snapshot, Volume, ago
+from flocker.base.records import ClusterState, Copy, Snapshot, Volume, ago, now
 from flocker.moving.demotion import Demotion
 from flocker.moving.owner_change import OwnerChange
 from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
@@ -56,6 +56,7 @@ class Failover:
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._pool = context.pool
+        self._pools = context.pools
         self._transfers = transfers
         self._owner_change = owner_change
         self._demotion = demotion
@@ -120,7 +121,7 @@ class Failover:
         if volume is None:
             raise VolumeNotFound(name)
         if volume.owner == self._node:
-            if self._can_open(volume):
+            if volume.is_shared or self._can_open(volume):
                 raise Refused(f"volume '{name}' is owned by {self._node} already")
         elif not is_away(volume, state):
             raise Refused(
@@ -132,6 +133,8 @@ class Failover:
     def _promote(
         self, volume: Volume, state: ClusterState, kind: str, *, may_be_older: bool
     ) -> tuple[Volume, str]:
+        if volume.is_shared:
+            return self._promote_shared(volume, state, kind)
         self._refuse(volume)
         is_own = volume.owner == self._node
         copy = newest_copy(volume, state)
@@ -176,6 +179,31 @@ class Failover:
                         "snapshots of volume '%s' are not fetched from %s: %s",
                         volume.name, copy.node, error,
                     )  # fmt: skip
+
+    def _promote_shared(self, volume: Volume, state: ClusterState, kind: str) -> tuple[Volume, str]:
+        """Own a volume that this node reaches where it is, and have its former owner kept out.
+
+        The record comes first: to keep a living owner out whose record stays would stop it.
+        """
+        self._pools.sharing(volume)  # or nothing is recorded
+        until = now()
+        why, trouble = _reason(volume, state, kind, is_own=False)
+        event = volume.event(
+            self._node,
+            "promoted",
+            f"{volume.owner} {trouble}: {why}; all that was flushed is there",
+        )
+        promoted = self._ownership.promote_shared(volume, self._node, event)
+        self._count_promotion(kind)
+        log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
+        try:
+            self._pools.owned(promoted)
+        except PoolError as error:
+            raise PoolError(
+                f"volume '{volume.name}' is {self._node}'s now (epoch {promoted.epoch}), and Ceph "
+                f"has not stopped {volume.owner} yet: {error}; the next start of its container does"
+            ) from error
+        return promoted, until
 
     def _newest_here(
         self, volume: Volume, copy: Copy, state: ClusterState, *, may_be_older: bool

@@ -84,7 +84,7 @@ class GivingUp:
             Refused: it is given up, or would be at once.
         """
         why = self._why or self._problem()
-        if volume.failover == "auto" and why is not None:
+        if volume.is_fenced and why is not None:
             raise Refused(
                 f"volume '{volume.name}' has failover=auto and cannot be used on {self._node}: "
                 f"{why}; start its container on another node"
@@ -116,11 +116,11 @@ class GivingUp:
         self._trouble, self._failed_tries, self._tried = "", 0, {}
 
     def _own(self) -> dict[str, Volume]:
-        """This node's auto volumes, by id."""
+        """This node's auto volumes on its own pool, by id."""
         return {
             volume.id: volume
             for volume in self._mirror.state.volumes.values()
-            if volume.owner == self._node and volume.failover == "auto"
+            if volume.owner == self._node and volume.is_fenced
         }
 
     def _check_unused(self, volume: Volume) -> None:

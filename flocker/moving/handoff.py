@@ -16,6 +16,7 @@ from typing import Protocol
 
 from flocker.base.errors import (
     ControlPlaneAway,
+    FlockerError,
     MoveCancelled,
     PoolError,
     Refused,
@@ -41,7 +42,7 @@ class PeerOwners(Protocol):
     """
 
     def check_unused(self, volume: Volume) -> None:
-        """Ask the owner whether anything uses the volume there.
+        """Ask the owner whether anything uses the volume there; it unmounts a shared one.
 
         Raises:
             Refused: something does; the message names the containers.
@@ -73,6 +74,7 @@ class Handoff:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
+        self._pools = context.pools
         self._owners = owners
         self._transfers = transfers
         self._owner_change = owner_change
@@ -106,6 +108,38 @@ class Handoff:
         return moved
 
     def _bring(self, volume: Volume, why: str) -> Volume:
+        return self._take(volume, why) if volume.is_shared else self._copy(volume, why)
+
+    def _take(self, volume: Volume, why: str) -> Volume:
+        """Become the owner of a volume that this node reaches where it is.
+
+        The owner unmounts it after it was locked: from then on nobody mounts it there.
+        """
+        started = time.monotonic()
+        self._pools.sharing(volume)  # or nothing is begun
+        self._owners.check_unused(volume)
+        move = self._ownership.begin_move(volume, self._node)
+        try:
+            move = self._ownership.lock_move(volume, move)
+            self._owners.check_unused(volume)
+            seconds = time.monotonic() - started
+            why = f"from {volume.owner}: {why}; nothing was copied, {seconds:.1f} s"
+            event = volume.event(self._node, "moved", why)
+            moved = self._ownership.finish_move(volume, move, None, event)
+        except BaseException:
+            self._abandon(move)
+            raise
+        self._admit(moved)
+        return moved
+
+    def _admit(self, moved: Volume) -> None:
+        """Have the storage let this node in, and not the former owner any more."""
+        try:
+            self._pools.owned(moved)
+        except FlockerError as error:  # the move is made; the next mount does the same again
+            log.warning("volume '%s' has moved, and cannot be used yet: %s", moved.name, error)
+
+    def _copy(self, volume: Volume, why: str) -> Volume:
         started = time.monotonic()
         self._owners.check_unused(volume)
         move = self._ownership.begin_move(volume, self._node)

@@ -47,7 +47,7 @@ class _Frozen:
 
 @dataclass(frozen=True)
 class _Owned:
-    """The volumes of one node among those `known`, as they are looked at in each round.
+    """The volumes on one node's disk among those `known`, as they are looked at in each round.
 
     Attributes:
         by_id: all of them.
@@ -62,7 +62,7 @@ class _Owned:
 
     @classmethod
     def among(cls, known: Mapping[str, Volume], node: str) -> _Owned:
-        own = [volume for volume in known.values() if volume.owner == node]
+        own = [each for each in known.values() if each.owner == node and not each.is_shared]
         return cls(
             known,
             {volume.id: volume for volume in own},

@@ -69,7 +69,9 @@ def _is_of_the_future(volume: Volume, copy: Copy, state: ClusterState) -> bool:
 def owner_lost(volume: Volume, state: ClusterState) -> OwnerLost:
     """The error that says why a volume whose owner is away cannot be had, and what to do."""
     copy = newest_copy(volume, state)
-    if copy is None:
+    if volume.is_shared:
+        way_on = _way_on_from_shared(volume)
+    elif copy is None:
         way_on = f"no replica of it is on a node that is up; bring {volume.owner} back"
     elif volume.failover == "auto":
         way_on = (
@@ -85,6 +87,18 @@ def owner_lost(volume: Volume, state: ClusterState) -> OwnerLost:
             f"`flocker promote {volume.name}` on {copy.node}, or bring {volume.owner} back"
         )
     return OwnerLost(volume.name, volume.owner, state.seen.get(volume.owner), way_on)
+
+
+def _way_on_from_shared(volume: Volume) -> str:
+    if volume.failover == "auto":
+        return (
+            "failover=auto: another node that reaches Ceph takes over within seconds, or two "
+            "minutes after its own start if that was later; try again then"
+        )
+    return (
+        "all that it had flushed is on Ceph; to go on from it type "
+        f"`flocker promote {volume.name}` on a node that reaches Ceph, or bring {volume.owner} back"
+    )
 
 
 def copy_missing(volume: Volume, state: ClusterState) -> Refused:

@@ -1,15 +1,17 @@
 """The node that continues a volume whose owner is lost, and its turn: the same on every node.
 
-The candidates are the nodes with a copy, the newest first. Each has its turn for TURN_SECONDS: one
-that cannot take the volume over (its pool is full, its disk is broken) keeps nobody waiting for
-longer. Turns are counted by each node's own monotonic clock, from the moment it saw that the owner
-is away. When two nodes act at once, the transaction in etcd lets one win.
+The candidates are the nodes with a copy, the newest first; of a shared volume those that reach it.
+Each has its turn for TURN_SECONDS: one that cannot take the volume over (its pool is full, its disk
+is broken) keeps nobody waiting for longer. Turns are counted by each node's own monotonic clock,
+from the moment it saw that the owner is away. When two nodes act at once, the transaction in etcd
+lets one win.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from hashlib import sha256
 
 from flocker.base.records import ClusterState, Copy, Volume
 
@@ -19,7 +21,7 @@ TURN_SECONDS = 10.0  # finding a copy, fetching the last second or two, making i
 def has_given_up(volume: Volume, state: ClusterState) -> bool:
     """Tell whether the owner is there and leaves the volume to others: its pool cannot write."""
     owner = state.nodes.get(volume.owner)
-    return volume.failover == "auto" and owner is not None and owner.gives_up
+    return volume.is_fenced and owner is not None and owner.gives_up
 
 
 def is_away(volume: Volume, state: ClusterState) -> bool:
@@ -44,8 +46,20 @@ def copies_to_go_on_from(volume: Volume, state: ClusterState) -> list[Copy]:
 
 def candidates(volume: Volume, state: ClusterState) -> list[str]:
     """The nodes that may take the volume over by themselves, in the order of their turns."""
+    if volume.is_shared:
+        return _reaching(volume, state)
     nodes = [copy.node for copy in copies_to_go_on_from(volume, state)]
     return [node for node in nodes if node != volume.owner and not state.nodes[node].gives_up]
+
+
+def _reaching(volume: Volume, state: ClusterState) -> list[str]:
+    """The nodes that reach a shared volume, in an order that is another one for each volume."""
+    nodes = [
+        node.name
+        for node in state.nodes.values()
+        if node.reaches_shared and node.name != volume.owner
+    ]
+    return sorted(nodes, key=lambda name: sha256(f"{volume.id} {name}".encode()).digest())
 
 
 class Turns:

@@ -11,6 +11,7 @@ from flocker.base.troubles import Troubles
 from flocker.consensus.mirror import Mirror
 from flocker.consensus.ownership import Ownership
 from flocker.engine.volume_use import VolumeUse
+from flocker.node.pools import Pools
 from flocker.node.retention import Retention
 from flocker.pool.local_pool import LocalPool
 
@@ -25,7 +26,8 @@ class NodeContext:
         node: its name.
         ownership: what is agreed, as this machine may change it.
         mirror: what is agreed, as this node has last heard of it.
-        pool: the data here.
+        pool: the data on this node's disk: all that is replicated.
+        pools: asked by volume, also of those that are not.
         use: tells whether anything here uses a volume.
         retention: the snapshots that must stay here, and for how long anything stays.
         troubles: takes what goes wrong with single volumes, which stops no other volume.
@@ -35,6 +37,7 @@ class NodeContext:
     ownership: Ownership
     mirror: Mirror
     pool: LocalPool
+    pools: Pools
     use: VolumeUse
     retention: Retention
     troubles: Troubles

@@ -102,6 +102,14 @@ class SharedFolder:
         """
         folders.take_snapshot(self.path, _named(snapshot))
 
+    def drop_snapshot(self, snapshot: Snapshot) -> None:
+        """Delete a snapshot that is here.
+
+        Raises:
+            PoolError: it could not be deleted.
+        """
+        folders.delete_snapshot(self.path, _named(snapshot))
+
     def content_of(self, snapshot: Snapshot) -> Path:
         """The content of `live` at the time of a snapshot.
 

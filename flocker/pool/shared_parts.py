@@ -26,13 +26,21 @@ class SharedParts:
     """The folders, the trash and the sessions of one pool; shared_pool.py makes the pool of it."""
 
     def __init__(
-        self, root: Path, sessions: Sessions, is_mounted: Callable[[str], bool] = lambda _: False
+        self,
+        root: Callable[[], Path],
+        sessions: Sessions,
+        is_mounted: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self.root = root
+        self._root = root
         self._sessions = sessions
         self._is_mounted = is_mounted
-        self._trash = SharedTrash(root / TRASH)
+        self._trash = SharedTrash(lambda: root() / TRASH)
         self._locks: dict[str, threading.RLock] = {}
+
+    @property
+    def root(self) -> Path:
+        """The folder that all volumes are in, as the node has it mounted."""
+        return self._root()
 
     def _folder(self, volume_id: str) -> SharedFolder:
         # Ids come from etcd and from peers; only a UUID may become part of a path.

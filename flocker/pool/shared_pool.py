@@ -30,7 +30,7 @@ from flocker.pool.shared_volumes import SharedVolumes
 
 
 class SharedSnapshots(SharedParts):
-    """See PoolSnapshots."""
+    """See PoolSnapshots, and RemotePool."""
 
     def snapshots(self, volume_id: str) -> list[Snapshot]:
         return self._folder(volume_id).snapshots()
@@ -60,6 +60,11 @@ class SharedSnapshots(SharedParts):
                 folder.finish()
             except OSError as error:
                 raise failure(f"volume {claim.volume_id} was not restored", error) from error
+
+    def drop_snapshot(self, volume_id: str, snapshot: Snapshot) -> None:
+        with self._locked(volume_id) as folder:
+            if snapshot in folder.snapshots():
+                folder.drop_snapshot(snapshot)
 
     def clone(
         self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None
@@ -132,9 +137,11 @@ class SharedAsides(SharedParts):
 
 
 class SharedPool(SharedVolumes, SharedSnapshots, SharedAsides):
-    """The volumes below `root`, which is the node's own mount of them; safe for several threads.
+    """The volumes of a storage; safe for several threads.
 
     Args:
+        root: the node's own mount of the folder that all volumes are in. It is asked for at each
+            call, and made by the first one.
         sessions: of this node.
         is_mounted: tells whether a process on this node has the volume of that id mounted.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from flocker.base import private
 from flocker.base.errors import PoolError
@@ -17,23 +16,7 @@ from flocker.base.records import Claim
 from flocker.ceph import folders, mount
 from flocker.ceph.monitors import Monitors
 from flocker.ceph.mount import Mounted, Ticket
-
-
-class RecordedSessions(Protocol):
-    """The addresses of all nodes' clients of volumes; they outlive every lease."""
-
-    def begin(self, claim: Claim, address: str) -> None:
-        """Record the address of a client, if the volume is still its owner's.
-
-        Raises:
-            StaleEpoch: it has another owner by now.
-        """
-
-    def end(self, claim: Claim, address: str) -> None:
-        """Record that a client will never write again. Safe to repeat."""
-
-    def of(self, claim: Claim) -> list[str]:
-        """The addresses of an owner's clients that are not known to have ended."""
+from flocker.pool.remote_pool import RecordedSessions
 
 
 @dataclass(frozen=True)
@@ -90,7 +73,7 @@ class Sessions:
         """
         if claim.volume_id in self._running:
             known, running = self._running[claim.volume_id]
-            if known == claim and not running.has_ended():
+            if known == claim and running.is_mounted() and not running.has_ended():
                 return running.mountpoint
             if not running.has_ended():
                 self.end(claim.volume_id)
@@ -119,9 +102,28 @@ class Sessions:
         if volume_id not in self._running:
             return
         claim, mounted = self._running[volume_id]
-        mounted.unmount()
-        self._records.end(claim, mounted.address)
+        if mounted.has_ended():  # it was killed: the storage has to be told, as `path` does
+            mount.clear(mounted.mountpoint)
+        else:
+            mounted.unmount()
+            self._records.end(claim, mounted.address)
         del self._running[volume_id]
+
+    def kill(self, volume_id: str) -> None:
+        """End a client at once: who uses the mount gets errors. `end` takes what is left away."""
+        if volume_id in self._running:
+            self._running[volume_id][1].kill()
+
+    def mountpoint(self, volume_id: str) -> Path | None:
+        """Where a volume is mounted; None if it is not. Nothing is asked of the storage."""
+        if volume_id not in self._running:
+            return None
+        mounted = self._running[volume_id][1]
+        return mounted.mountpoint if mounted.is_mounted() else None
+
+    def opened(self) -> list[Claim]:
+        """The volumes with a client here, also with one that was killed."""
+        return [claim for claim, _ in list(self._running.values())]
 
     def hear_of_snapshots(self, volume_id: str) -> None:
         """Have no write in a snapshot that is made after this call.
@@ -165,3 +167,4 @@ def _undo(mounted: Mounted) -> None:
         mounted.unmount()
     except PoolError:
         mounted.kill()
+        mount.clear(mounted.mountpoint)

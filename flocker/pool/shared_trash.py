@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,9 +39,8 @@ class Entry:
 class SharedTrash:
     """The entries below a folder that every node sees."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Callable[[], Path]) -> None:
         self._root = root
-        private.make_folder(root)
 
     def prepare(self, volume_id: str, volume: str, node: str, why: str) -> Entry:
         """A place for something: moving it to `content` is what puts it aside.
@@ -54,8 +54,10 @@ class SharedTrash:
         if same:
             reference = f"{reference}-{same + 1}"
         aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
-        folder = self._root / uuid.uuid4().hex
+        root = self._root()
+        folder = root / uuid.uuid4().hex
         try:
+            private.make_folder(root)
             folder.mkdir(mode=private.FOLDER_MODE)
             private.write(folder / "note", json.dumps(aside.to_json()), is_flushed=True)
         except OSError as error:
@@ -70,7 +72,7 @@ class SharedTrash:
         """
         found = []
         try:
-            for folder in self._root.iterdir():
+            for folder in self._folders():
                 try:
                     aside = Aside.from_json(json.loads((folder / "note").read_text()))
                 except (FileNotFoundError, ValueError):
@@ -80,6 +82,12 @@ class SharedTrash:
         except OSError as error:
             raise failure("the trash of the shared pool cannot be read", error) from error
         return sorted(found, key=lambda each: each.aside.at)
+
+    def _folders(self) -> list[Path]:
+        try:
+            return list(self._root().iterdir())
+        except FileNotFoundError:  # nothing was put aside yet
+            return []
 
     def find(self, reference: str) -> Entry:
         """Find the entry that a reference means.

@@ -13,7 +13,7 @@ from flocker.pool.shared_parts import SharedParts, content_bytes, refuse_if_larg
 
 
 class SharedVolumes(SharedParts):
-    """See PoolVolumes."""
+    """See PoolVolumes, and RemotePool."""
 
     def create(self, claim: Claim, size_bytes: int | None = None) -> None:
         self._make(claim, None, size_bytes)
@@ -35,31 +35,28 @@ class SharedVolumes(SharedParts):
         except OSError as error:
             raise failure("the shared pool cannot be read", error) from error
 
-    def problem(self, volume_id: str) -> str | None:  # noqa: ARG002 - none that one volume has
+    def problem(self, volume_id: str) -> str | None:
+        if self._folder(volume_id).epoch() is None:
+            return f"the shared pool has no volume {volume_id}"
         return None
 
-    def close(self, volume_id: str) -> None:
-        """Unmount a volume here and wait until the storage has all of it. Safe to repeat.
+    def epoch(self, volume_id: str) -> int | None:
+        return self._folder(volume_id).epoch()
 
-        Raises:
-            PoolError: something uses it, or the storage takes nothing.
-        """
+    def mountpoint(self, volume_id: str) -> Path | None:
+        return self._sessions.mountpoint(volume_id)
+
+    def opened(self) -> list[Claim]:
+        return self._sessions.opened()
+
+    def cut_off(self, volume_id: str) -> None:
+        self._sessions.kill(volume_id)  # not locked: whoever has the lock may wait for that client
+
+    def close(self, volume_id: str) -> None:
         with self._locked(volume_id):
             self._sessions.end(volume_id)
 
     def take_over(self, claim: Claim, former: Mapping[int, Collection[str]]) -> None:
-        """Stop the clients of all earlier owners, and make the volume this epoch's. Safe to repeat.
-
-        The record says already that this node is the owner at this epoch. A call that ends early
-        is finished by the next one.
-
-        Args:
-            former: epoch -> the addresses of that owner's clients that are not known to have ended.
-
-        Raises:
-            StaleEpoch: a later owner was faster; nothing was done.
-            PoolError: Ceph did not do it; whoever wrote to the volume may still do so.
-        """
         with self._locked(claim.volume_id) as folder:
             stored = folder.epoch()
             if stored is not None and stored > claim.epoch:

@@ -22,7 +22,7 @@ class Changes:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
-        self._pool = context.pool
+        self._pools = context.pools
         self._use = context.use
         self._creation = creation
         self._peers = peers
@@ -49,11 +49,12 @@ class Changes:
             return self._peers.operate(
                 record.owner, ResizeRequest(volume=volume, size_bytes=size_bytes)
             )
+        pool = self._pools.owned(record)
         if size_bytes is not None:
-            self._pool.prepare_sizes()
+            pool.prepare_sizes()
         with self._use.locked(record):
             try:
-                self._pool.set_size(record.claim, size_bytes)
+                pool.set_size(record.claim, size_bytes)
             except HoldsMore as error:
                 raise Refused(f"volume '{volume}' cannot have that size: {error}") from error
             changed = replace(record, size_bytes=size_bytes)
@@ -62,7 +63,7 @@ class Changes:
             try:
                 self._ownership.change(record, changed, event)
             except FlockerError:
-                self._pool.set_size(record.claim, record.size_bytes)
+                pool.set_size(record.claim, record.size_bytes)
                 raise
         self._mirror.settle(lambda state: state.volumes.get(volume) == changed)
         return {"volume": volume_record(changed)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from flocker.base.errors import BadRequest, HoldsMore, LeavesBehind, Refused
@@ -14,10 +16,11 @@ from flocker.base.options import (
     read_options,
     read_reference,
 )
-from flocker.base.records import Event, Snapshot, Volume, now
+from flocker.base.records import Event, PoolKind, Snapshot, Volume, now
 from flocker.consensus.majority import FEWEST_VOTERS, refusal
 from flocker.consensus.ownership import existing
 from flocker.node.context import NodeContext
+from flocker.pool.protocol import Pool
 from flocker.volumes.gone import belief_that_gone
 
 
@@ -36,7 +39,7 @@ class Creation:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
-        self._pool = context.pool
+        self._pools = context.pools
         self._peers = peers
 
     def create(self, name: str, opts: dict[str, str]) -> None:
@@ -54,17 +57,33 @@ class Creation:
             return
         if options.failover == "auto" and (voters := self._ownership.voters()) < FEWEST_VOTERS:
             raise Refused(refusal(voters))
-        if options.pool == "shared":
-            raise Refused(
-                f"volume '{name}' cannot have pool=shared: {self._node} reaches no Ceph; leave pool "
-                "out for a volume on this node's disk, with replicas on others"
-            )
+        options = self._in_pool(name, options, opts)
         source = None if options.made_from is None else self._source(options.made_from)
         if isinstance(source, str):
             self._peers.create(source, name, opts)
             self._mirror.settle(lambda state: name in state.volumes)
             return
-        volume = Volume(
+        volume = self._new(name, options)
+        pool = self._pools.of(volume)
+        if volume.size_bytes is not None:
+            pool.prepare_sizes()
+        # Data before record: whoever sees the record may open the volume at once.
+        try:
+            self._make(volume, source, pool)
+        except HoldsMore as error:
+            raise Refused(
+                f"volume '{name}' cannot be made from {volume.made_from}: {error}"
+            ) from error
+        why = f"from {volume.made_from}" if volume.made_from else ""
+        event = Event(volume.id, name, volume.created_at, self._node, "created", why)
+        winner = self._ownership.create(volume, event)
+        if winner.id != volume.id:  # another node was faster
+            pool.discard(volume.id, name, self._node, belief_that_gone(self._context, volume))
+            _refuse_if_different(options, winner)
+        self._mirror.settle(lambda state: name in state.volumes)
+
+    def _new(self, name: str, options: Options) -> Volume:
+        return Volume(
             name=name,
             id=str(uuid.uuid4()),
             owner=self._node,
@@ -76,28 +95,41 @@ class Creation:
             made_from=options.made_from,
             pool=options.pool,
         )
-        if volume.size_bytes is not None:
-            self._pool.prepare_sizes()
-        # Data before record: whoever sees the record may open the volume at once.
-        try:
-            self._make(volume, source)
-        except HoldsMore as error:
+
+    def _in_pool(self, name: str, options: Options, opts: dict[str, str]) -> Options:
+        """The options in the pool of what the volume is made from.
+
+        Raises:
+            BadRequest: an option cannot be had in that pool.
+            Refused: what the volume is made from is in another pool, or the pool is not reached.
+        """
+        if options.made_from is not None:
+            kind = self._kind_of(options.made_from)
+            if "pool" in options.given and options.pool != kind:
+                raise Refused(
+                    f"pool={options.pool} cannot be had: {options.made_from} is in the pool "
+                    f"{kind}, and no data goes from one to the other; make an empty volume, and "
+                    "copy with a container"
+                )
+            options = read_options({**opts, "pool": kind})
+        if options.pool == "shared" and self._pools.remote is None:
             raise Refused(
-                f"volume '{name}' cannot be made from {volume.made_from}: {error}"
-            ) from error
-        why = f"from {volume.made_from}" if volume.made_from else ""
-        event = Event(volume.id, name, volume.created_at, self._node, "created", why)
-        winner = self._ownership.create(volume, event)
-        if winner.id != volume.id:  # another node was faster
-            self._pool.discard(volume.id, name, self._node, belief_that_gone(self._context, volume))
-            _refuse_if_different(options, winner)
-        self._mirror.settle(lambda state: name in state.volumes)
+                f"volume '{name}' cannot have pool=shared: {self._node} reaches no Ceph; leave "
+                "pool out for a volume on this node's disk, with replicas on others"
+            )
+        return options
+
+    def _kind_of(self, made_from: str) -> PoolKind:
+        source = read_reference(made_from)
+        if source.aside is not None:
+            return self._pools.kind_with_aside(made_from) or "btrfs"
+        return existing(self._ownership, source.volume).pool
 
     def _source(self, made_from: str) -> Reference | str:
         """The snapshot that a volume is made from, or the node that can make it."""
         source = read_reference(made_from)
         if source.aside is not None:
-            here = any(aside.reference == made_from for aside in self._pool.asides())
+            here = self._pools.kind_with_aside(made_from)
             return source if here else self._other(source)
         volume = existing(self._ownership, source.volume)
         if volume.owner == self._node or (
@@ -121,32 +153,44 @@ class Creation:
             )
         return max(named, key=len)  # node1-old is another node than node1
 
-    def _make(self, volume: Volume, source: Reference | None) -> None:
+    def _make(self, volume: Volume, source: Reference | None, pool: Pool) -> None:
         if source is None:
-            self._pool.create(volume.claim, volume.size_bytes)
+            pool.create(volume.claim, volume.size_bytes)
         elif source.aside is not None:
-            self._pool.clone_aside(str(source), volume.claim, volume.size_bytes)
+            pool.clone_aside(str(source), volume.claim, volume.size_bytes)
         else:
             original = existing(self._ownership, source.volume)
-            if source.number is None:
-                snapshot: Snapshot | None = self._whole(original)
-            else:
-                snapshot = self._snapshot(original, source.number)
-            if snapshot is None:
-                raise Refused(
-                    f"{self._node} has no snapshot {source.number} of volume '{original.name}'; "
-                    f"`flocker snapshots {original.name}` lists its snapshots"
-                )
-            self._pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
+            with self._frozen(original, source.number) as snapshot:
+                pool.clone(original.id, snapshot, volume.claim, volume.size_bytes)
+
+    @contextmanager
+    def _frozen(self, volume: Volume, number: int | None) -> Iterator[Snapshot]:
+        """A snapshot of a volume that is there, or one of its present state for a while."""
+        if number is None:
+            taken = self._whole(volume)
+            try:
+                yield taken
+            finally:
+                if volume.is_shared:  # on btrfs it costs nothing, and is pruned with the others
+                    self._pools.sharing(volume).drop_snapshot(volume.id, taken)
+            return
+        snapshot = self._snapshot(volume, number)
+        if snapshot is None:
+            raise Refused(
+                f"{self._node} has no snapshot {number} of volume '{volume.name}'; "
+                f"`flocker snapshots {volume.name}` lists its snapshots"
+            )
+        yield snapshot
 
     def _whole(self, volume: Volume) -> Snapshot:
         try:
-            return self._pool.take_snapshot(volume.claim, is_whole=True)
+            return self._pools.owned(volume).take_snapshot(volume.claim, is_whole=True)
         except LeavesBehind as error:
             raise Refused(f"volume '{volume.name}' cannot be cloned: {error}") from error
 
     def _snapshot(self, volume: Volume, number: int) -> Snapshot | None:
-        return self._mirror.state.numbered(volume, number, self._pool.snapshots(volume.id))
+        here = self._pools.of(volume).snapshots(volume.id)
+        return self._mirror.state.numbered(volume, number, here)
 
 
 def _refuse_if_different(options: Options, volume: Volume) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from flocker.base.errors import (
     PoolError,
     Refused,
-    StaleEpoch,
     VolumeNotFound,
 )
 from flocker.base.options import (
@@ -42,7 +41,7 @@ class Descriptions:
         self._context = context
         self._node = context.node
         self._mirror = context.mirror
-        self._pool = context.pool
+        self._pools = context.pools
         self._typed_options = typed_options
 
     def describe(self, name: str) -> Description:
@@ -77,7 +76,7 @@ class Descriptions:
             },
         }
         if volume.owner == self._node:
-            used = self._pool.used_bytes(volume.id)
+            used = self.used_bytes(volume)
             if used is not None:
                 status["used_bytes"] = used
         if move := state.moves.get(volume.id):
@@ -90,13 +89,23 @@ class Descriptions:
         self._typed_options.look_later(volume)
         return status
 
+    def used_bytes(self, volume: Volume) -> int | None:
+        """The bytes in a volume that this node owns; None if they are not counted or not told."""
+        try:
+            return self._pools.glance_at(volume).used_bytes(volume.id)
+        except (PoolError, Refused):
+            if not volume.is_shared:
+                raise
+            return None  # Ceph is away, which `problem` tells
+
     def problem(self, volume: Volume) -> str | None:
         """The reason why a volume cannot be used, in words; None if there is none."""
         state = self._mirror.state
         if volume.owner == self._node:
             try:
-                open_here(self._context, volume)
-                if problem := self._pool.problem(volume.id):
+                if not volume.is_shared:  # that would mount it
+                    open_here(self._context, volume)
+                if problem := self._pools.glance_at(volume).problem(volume.id):
                     return problem
             except (PoolError, Refused) as error:
                 return str(error)
@@ -110,8 +119,11 @@ class Descriptions:
         mountpoint = None
         if volume.owner == self._node:
             # To the engine an error here would mean that the volume is gone. `problem` tells it.
-            with suppress(PoolError, StaleEpoch):
-                mountpoint = self._pool.writable_path(volume.claim)
+            with suppress(PoolError, Refused):
+                if volume.is_shared:
+                    mountpoint = self._pools.sharing(volume).mountpoint(volume.id)
+                else:
+                    mountpoint = self._pools.of(volume).writable_path(volume.claim)
         return Description(volume, mountpoint)
 
 

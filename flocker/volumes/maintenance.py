@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any, Protocol, cast
 
 from flocker.base.answers import Forgotten, Imported, Purged, PurgedHere, PurgedNode
 from flocker.base.asking import ask_all
-from flocker.base.errors import FlockerError, PoolError, Refused
+from flocker.base.errors import FlockerError, PoolError, PoolHangs, Refused
 from flocker.base.records import ClusterState, Removed, Volume
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.strays import Strays
@@ -44,6 +45,7 @@ class Maintenance:
         self._node = context.node
         self._ownership = context.ownership
         self._pool = context.pool
+        self._pools = context.pools
         self._observed = context.retention.observed
         self._peers = peers
         self._removed_copies = removed_copies
@@ -94,24 +96,23 @@ class Maintenance:
         failed: list[str] = []
         kept: list[str] = []
         by_id = {each.volume.id: each for each in removed}
-        for volume_id in by_id.keys() & set(self._pool.volume_ids()):
-            # This node has not heard of the removal, or the disk was in the way then.
+        for pool in self._pools.every:
             try:
-                self._removed_copies.discard_purged(by_id[volume_id])
-            except (FlockerError, OSError) as error:
+                for volume_id in by_id.keys() & set(pool.volume_ids()):
+                    # This node has not heard of the removal, or the disk was in the way then.
+                    self._discard(by_id[volume_id], failed)
+                chosen, left = _split(pool.asides(), by_id.keys(), references)
+            except PoolHangs as error:
                 failed.append(str(error))
-        for aside in self._pool.asides():
-            is_of_removed = aside.volume_id in by_id
-            if aside.reference not in references and not (is_of_removed and aside.why == "removed"):
-                if is_of_removed and aside.why == "conflict":
-                    kept.append(aside.reference)
                 continue
-            try:
-                self._pool.purge_aside(aside.reference)
-            except (PoolError, OSError) as error:
-                failed.append(f"{aside.reference}: {error}")
-            else:
-                purged.append(aside.reference)
+            kept += left
+            for reference in chosen:
+                try:
+                    pool.purge_aside(reference)
+                except (PoolError, OSError) as error:
+                    failed.append(f"{reference}: {error}")
+                else:
+                    purged.append(reference)
         self._pool.await_deletions(DELETION_SECONDS)
         after = self._pool.usage()
         return {
@@ -121,6 +122,12 @@ class Maintenance:
             "freed_bytes": max(0, before.used_bytes - after.used_bytes),
             "free_bytes": after.free_bytes,
         }
+
+    def _discard(self, removed: Removed, failed: list[str]) -> None:
+        try:
+            self._removed_copies.discard_purged(removed)
+        except (FlockerError, OSError) as error:
+            failed.append(str(error))
 
     def forget(self, name: str) -> Forgotten:
         """Give up a volume of which nothing is left, or a node that is gone.
@@ -170,8 +177,9 @@ class Maintenance:
 
     def _asides(self, state: ClusterState) -> tuple[list[tuple[str, Aside]], list[str]]:
         """Node and copy of all that was put aside, and the nodes that did not answer."""
-        found = [(self._node, aside) for aside in self._pool.asides()]
-        silent = sorted(state.seen.keys() - _alive(state) - {self._node})
+        here, silent = self._pools.asides()
+        found = [(self._node, aside) for aside in here]
+        silent += sorted(state.seen.keys() - _alive(state) - {self._node})
         listed, hung = ask_all(_alive(state) - {self._node}, self._peers.asides)
         found += [(node, aside) for node, asides in listed.items() for aside in asides]
         return found, silent + hung
@@ -186,6 +194,20 @@ def _is_meant(aside: Aside, reference: str | None) -> bool:
         return aside.why != "conflict"
     is_removed_volume = aside.why == "removed" and aside.volume == reference
     return is_removed_volume or aside.reference == reference
+
+
+def _split(
+    asides: Collection[Aside], removed: Collection[str], references: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """The references to purge, and those of removed volumes to keep as nobody else has them."""
+    chosen, kept = [], []
+    for aside in asides:
+        is_of_removed = aside.volume_id in removed
+        if aside.reference in references or (is_of_removed and aside.why == "removed"):
+            chosen.append(aside.reference)
+        elif is_of_removed and aside.why == "conflict":
+            kept.append(aside.reference)
+    return chosen, kept
 
 
 def _nothing(reference: str, state: ClusterState, silent: list[str]) -> str:
@@ -203,6 +225,11 @@ def _refuse_if_it_can_be_had(volume: Volume, state: ClusterState) -> None:
         raise Refused(
             f"volume '{volume.name}' is owned by {volume.owner}, which is up; "
             f"`docker volume rm {volume.name}` removes it"
+        )
+    if volume.is_shared:
+        raise Refused(
+            f"volume '{volume.name}' is on Ceph; `flocker promote {volume.name}` typed on a node "
+            "that reaches it continues from what is there"
         )
     others = sorted(state.copies_of(volume).keys() - {volume.owner})
     if others:
@@ -223,6 +250,16 @@ def _refuse_if_it_is_needed(node: str, state: ClusterState) -> None:
         for volume in state.volumes.values()
         if volume.owner == node and state.copies_of(volume).keys() - {node}
     )
+    shared = sorted(
+        volume.name
+        for volume in state.volumes.values()
+        if volume.owner == node and volume.is_shared
+    )
+    if shared:
+        raise Refused(
+            f"{node} owns volumes that are on Ceph: {', '.join(shared)}; `flocker promote` each of "
+            "them first"
+        )
     if can_be_promoted:
         raise Refused(
             f"{node} owns volumes that other nodes have copies of: {', '.join(can_be_promoted)}; "

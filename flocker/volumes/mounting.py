@@ -14,6 +14,7 @@ from typing import Protocol
 
 from flocker.base.errors import (
     ControlPlaneAway,
+    FlockerError,
     NotAdmitted,
     OwnerAway,
     OwnerLost,
@@ -147,8 +148,8 @@ class Mounting:
         return mountpoint
 
     def _guarded(self, volume: Volume, deadline: float) -> AbstractContextManager[None]:
-        """The fence's cover for a new use, which only an auto volume needs."""
-        if volume.failover != "auto":
+        """The fence's cover for a new use, which only volumes need that it stops."""
+        if not volume.is_fenced:
             return nullcontext()
         return self._guard.covering(volume, max(0, deadline - time.monotonic()))
 
@@ -204,17 +205,33 @@ class Mounting:
         raise why
 
     def unmount(self, name: str, mount_id: str) -> None:
-        """End one use of a volume. Never waits for data: the engine gives it 60 s."""
+        """End one use of a volume, in less than the 60 s that the engine gives it.
+
+        Nothing is sent to other nodes. A shared volume's client gives the storage what is left.
+        """
         volume = self._mirror.volume(name)
         if volume is None:
             raise VolumeNotFound(name)
         with self._use.locked(volume):
             self._use.remove(volume, mount_id)
             if not self._use.any(volume):
-                if volume.failover == "auto":
+                if volume.is_fenced:
                     self._guard.refresh()
+                if volume.is_shared:
+                    self._close(volume)
                 if volume.owner == self._node:
                     self._clear_mount(volume)
+
+    def _close(self, volume: Volume) -> None:
+        """Have the storage take what is left, so that no move has to wait for it later.
+
+        Where it takes nothing now, care/shared_clients.py tries again. Nobody can write to the
+        volume meanwhile but this client, and whoever takes the volume over stops that.
+        """
+        try:
+            self._context.pools.sharing(volume).close(volume.id)
+        except FlockerError as error:
+            log.warning("volume '%s' is not unmounted yet: %s", volume.name, error)
 
     def _clear_mount(self, volume: Volume) -> None:
         """Take the record of the mount out of etcd, if etcd answers."""

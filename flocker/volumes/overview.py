@@ -82,7 +82,7 @@ class Overview:
             "epoch": volume.epoch,
             "created_at": volume.created_at,
             "size_bytes": volume.size_bytes,
-            "used_bytes": self._pool.used_bytes(volume.id) if is_here else None,
+            "used_bytes": self._descriptions.used_bytes(volume) if is_here else None,
             "replicas": volume.replicas,
             "failover": volume.failover,
             "made_from": volume.made_from,

@@ -33,6 +33,7 @@ class Recovery:
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._pool = context.pool
+        self._pools = context.pools
         self._use = context.use
         self._retention = timedelta(seconds=context.retention.seconds)
         self._peers = peers
@@ -64,7 +65,7 @@ class Recovery:
         removed = candidates[-1]
         if name in state.volumes:
             raise Refused(f"there is a volume '{name}' again; remove that one first")
-        if removed.volume.owner != self._node:
+        if removed.volume.owner != self._node and not self._reaches(removed.volume):
             return self._peers.operate(removed.volume.owner, UndeleteRequest(name=name))
         # Locked: whoever still takes it for removed puts what is here of it aside.
         with self._use.locked(removed.volume):
@@ -73,18 +74,20 @@ class Recovery:
         return {"volume": volume_record(volume)}
 
     def asides(self) -> list[Aside]:
-        """The saved copies on this node; asked by its peers."""
+        """The saved copies on this node's disk; asked by its peers, who reach the others."""
         return self._pool.asides()
 
     def _have_back(self, removed: Removed) -> Volume:
         name, volume_id = removed.volume.name, removed.volume.id
-        is_reclaimed = self._pool.reclaim(volume_id, partial(self._refuse_if_not_removed, removed))
-        if not is_reclaimed and not self._pool.has_writable(volume_id):
+        pool = self._pools.of(removed.volume)
+        is_reclaimed = pool.reclaim(volume_id, partial(self._refuse_if_not_removed, removed))
+        if not is_reclaimed and not pool.has_writable(volume_id):
             raise Refused(f"the data of volume '{name}' is not on {self._node} any more")
         # Replicas that kept a copy have nothing but what was the owner's, however far they came.
-        held = self._pool.snapshots(volume_id)
+        held = [] if removed.volume.is_shared else pool.snapshots(volume_id)
         volume = removed.volume.owned_by(self._node, held[-1] if held else None)
-        self._pool.readmit(volume.claim)
+        if not removed.volume.is_shared:  # one with a record is taken over when it is used
+            self._pool.readmit(volume.claim)
         event = volume.event(self._node, "undeleted")
         try:
             self._ownership.undelete(removed, volume, event)
@@ -92,9 +95,13 @@ class Recovery:
             there = self._ownership.volume(name)
             if there is None or there.id != volume_id:  # the name was taken meanwhile
                 belief = Belief(partial(self._refuse_if_recorded, volume), volume.epoch)
-                self._pool.discard(volume_id, name, self._node, belief)
+                pool.discard(volume_id, name, self._node, belief)
             raise
         return volume
+
+    def _reaches(self, volume: Volume) -> bool:
+        """Tell whether this node can have a volume back that another one owned last."""
+        return volume.is_shared and self._pools.remote is not None
 
     def _refuse_if_not_removed(self, removed: Removed) -> None:
         if self._ownership.removed(removed.volume.id) != removed:
@@ -113,7 +120,8 @@ class Recovery:
         state = self._mirror.state
         others = (state.seen.keys() | state.nodes) - {self._node}
         listed, silent = ask_all(others, self._peers.asides)
-        listed[self._node] = self._pool.asides()
+        listed[self._node], away = self._pools.asides()
+        silent += away
         found = [_aside(name, each) for name, asides in listed.items() for each in asides]
         return sorted(found, key=lambda each: str(each["at"])), silent
 

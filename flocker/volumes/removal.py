@@ -33,7 +33,7 @@ class Removal:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
-        self._pool = context.pool
+        self._pools = context.pools
         self._use = context.use
         self._peers = peers
         self._typed_options = typed_options
@@ -67,6 +67,7 @@ class Removal:
         if volume.owner != self._node:
             self._peers.remove(volume)
         else:
+            pool = self._pools.of(volume)
             with self._use.locked(volume):
                 # This node's engine asks only when none of its containers has the volume.
                 self._use.refuse_if_any(volume, None if is_for_peer else EngineUse.NONE)
@@ -76,11 +77,11 @@ class Removal:
                 event = volume.event(self._node, "removed")
                 self._ownership.remove(volume, event)
                 # There is no such volume any more, so this is no error of the removal: where
-                # the disk is in the way, tidying does it as soon as it can, and shows it until
+                # the disk or Ceph is in the way, it is done as soon as it can be, and shown until
                 # then.
                 with suppress(PoolError, OSError, ControlPlaneAway):
                     belief = belief_that_gone(self._context, volume)
-                    self._pool.discard(volume.id, name, self._node, belief)
+                    pool.discard(volume.id, name, self._node, belief)
             self._peers.discard(volume)
             if is_for_peer:
                 self._typed_options.removed(volume)

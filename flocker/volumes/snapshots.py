@@ -42,6 +42,7 @@ class Snapshots:
         self._node = context.node
         self._ownership = context.ownership
         self._pool = context.pool
+        self._pools = context.pools
         self._use = context.use
         self._retention = context.retention
         self._publisher = publisher
@@ -103,6 +104,10 @@ class Snapshots:
         event = volume.event(self._node, "pruned", reference)
         self._ownership.drop_snapshot(kept[wanted.number], event)
         self._retention.not_wanted(volume.id, wanted.number)
+        if volume.is_shared:
+            snapshot = kept[wanted.number].snapshot
+            self._pools.sharing(volume).drop_snapshot(volume.id, snapshot)
+            return {"reference": reference}
         # The other nodes prune theirs when they fetch the next change.
         self._pool.prune(
             volume.id, lambda: self._retention.numbers(volume, self._ownership.state())
@@ -135,7 +140,7 @@ class Snapshots:
             if before not in [named.snapshot for named in state.named(volume)]:
                 self._keep(volume, f"before it became {reference}", before, taken_at)
             try:
-                self._pool.restore(volume.claim, snapshot, volume.size_bytes)
+                self._pools.owned(volume).restore(volume.claim, snapshot, volume.size_bytes)
             except HoldsMore as error:
                 raise Refused(f"'{reference}' cannot be restored: {error}") from error
         kept_as = f"{volume.name}@{before.number}"
@@ -145,7 +150,7 @@ class Snapshots:
     def _freeze(self, volume: Volume) -> tuple[Snapshot, str]:
         taken_at = now()
         try:
-            snapshot = self._pool.take_snapshot(volume.claim, is_whole=True)
+            snapshot = self._pools.owned(volume).take_snapshot(volume.claim, is_whole=True)
         except LeavesBehind as error:
             raise Refused(f"no snapshot of volume '{volume.name}' was taken: {error}") from error
         self._retention.asked_for(volume.id, snapshot.number)
@@ -161,7 +166,8 @@ class Snapshots:
         return _snapshot(volume, named, [self._node])
 
     def _find(self, volume: Volume, number: int, state: ClusterState) -> Snapshot:
-        if snapshot := state.numbered(volume, number, self._pool.snapshots(volume.id)):
+        here = self._pools.of(volume).snapshots(volume.id)
+        if snapshot := state.numbered(volume, number, here):
             return snapshot
         raise Refused(
             f"{self._node} has no snapshot {number} of volume '{volume.name}'; "

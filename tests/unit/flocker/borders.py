@@ -139,7 +139,7 @@ class WatchfulGuard:
 
     def listed(self) -> list[AutoVolume]:
         """Tell of all auto volumes: uses go on whoever owns the volume by now."""
-        known = [each for each in self._state().volumes.values() if each.failover == "auto"]
+        known = [each for each in self._state().volumes.values() if each.is_fenced]
         return [AutoVolume(volume.name, volume.id, "") for volume in known]
 
     def problems(self) -> list[str]:

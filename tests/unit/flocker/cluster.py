@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -25,10 +26,12 @@ from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
 from flocker.membership.membership import Membership
 from flocker.moving.replica_choice import complete_until
+from flocker.node.client_records import ClientRecords
 from flocker.node.clocks import Clocks
 from flocker.node_parts import build
 from flocker.pool.health import FAILURES
 from flocker.pool.local_pool import LocalPool
+from flocker.pool.remote_pool import RecordedSessions, RemotePool
 from flocker.ports import OwnReport, Ports
 from tests.twins.memory_etcd import Stored
 from tests.twins.memory_ownership import MemoryOwnership
@@ -39,6 +42,8 @@ from tests.unit.flocker.direct_peers import DirectPeers
 ANSWER_SECONDS = 30  # what is 90 s on a node
 RETENTION_SECONDS = 3600
 PATIENCE_SECONDS = 30  # of a new machine with the lease of the one it replaces
+
+Reach = Callable[[str, RecordedSessions, Callable[[str], bool]], RemotePool]
 
 
 class Machine:
@@ -62,6 +67,7 @@ class Machine:
         self.etcd = Etcd(cluster.ownership)
         self.folder = folder
         self.pool: LocalPool = self.new_pool()
+        self.remote = self._reach(cluster.reach) if cluster.reach else None
         self.peers: Any = DirectPeers(cluster, name)
         self.answer_seconds: float = ANSWER_SECONDS
         self.start()
@@ -103,6 +109,7 @@ class Machine:
         self.removed_copies, self.reconciler = care.removed_copies, care.reconciler
         self.strays, self.purging = care.strays, care.purging
         self.verification = care.verification
+        self.shared_clients = care.shared_clients
         self.driver, self.departures = parts.services.driver, parts.services.departures
         self.operations, self.maintenance = parts.services.operations, parts.services.maintenance
         with suppress(ControlPlaneAway):  # it goes on trying
@@ -131,7 +138,12 @@ class Machine:
             self.peers,
             self.containers,
             self.guard,
+            self.remote,
         )
+
+    def _reach(self, reach: Reach) -> RemotePool:
+        records = ClientRecords(cast(Ownership, self.etcd), lambda: self.state)
+        return reach(self.name, records, lambda id_: id_ in self.containers.mounts)
 
     def new_pool(self) -> MemoryPool:
         """An empty disk."""
@@ -149,9 +161,12 @@ class Machine:
     def announce(self) -> None:
         if self.giving_up.is_silent:
             return
-        stuck = self.follower.stuck()
-        gives_up = self.giving_up.is_done
-        node = Node(self.name, "127.0.0.1", "0", 0, 1, 1, stuck=stuck, gives_up=gives_up)
+        node = Node(
+            *(self.name, "127.0.0.1", "0", 0, 1, 1),
+            stuck=self.follower.stuck(),
+            gives_up=self.giving_up.is_done,
+            reaches_shared=self.remote is not None,
+        )
         if self.ownership.announce(node, self.publisher.last_look()):
             self.lapse.stop_taken()
 
@@ -207,10 +222,20 @@ class Machine:
 
 
 class MemoryCluster:
-    """Machines that share one table of owners."""
+    """Machines that share one table of owners.
 
-    def __init__(self, folder: Path, names: tuple[str, ...] = ("node1", "node2", "node3")) -> None:
+    Attributes:
+        reach: gives a node its way to a storage that all of them reach, if there is one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: tuple[str, ...] = ("node1", "node2", "node3"),
+        reach: Reach | None = None,
+    ) -> None:
         self.ownership = MemoryOwnership()
+        self.reach = reach
         self.machines: dict[str, Machine] = {}
         for name in names:
             (folder / name).mkdir()

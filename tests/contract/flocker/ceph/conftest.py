@@ -5,6 +5,7 @@ from tests.contract.flocker.ceph.fixtures import (  # noqa: F401  fixtures of th
     live,
     monitors,
     mount_as,
+    shared_nodes,
     top,
     volume,
 )

@@ -22,8 +22,14 @@ from flocker.base.errors import PoolError  # noqa: E402
 from flocker.base.records import Claim  # noqa: E402
 from flocker.ceph.monitors import Monitors  # noqa: E402 - needs the module that was just loaded
 from flocker.ceph.mount import Mounted, Ticket, clear, identities, mount, running  # noqa: E402
+from flocker.pool.in_time import patient  # noqa: E402
+from flocker.pool.remote_pool import RecordedSessions, RemotePool  # noqa: E402
 from flocker.pool.shared_pool import SharedPool  # noqa: E402
-from flocker.pool.shared_sessions import Sessions, SharedStorage, identity  # noqa: E402
+from flocker.pool.shared_sessions import (  # noqa: E402
+    Sessions,
+    SharedStorage,
+    identity,
+)
 from tests.contract.flocker.ceph.small_ceph import (  # noqa: E402
     FILESYSTEM,
     NODE,
@@ -61,6 +67,7 @@ def end_politely(mounted: Mounted) -> None:
         mounted.unmount()
     except PoolError:
         mounted.kill()
+        clear(mounted.mountpoint)
 
 
 MountAs = Callable[[Ticket], Mounted]
@@ -74,6 +81,7 @@ def mount_as(ceph: SmallCeph, tmp_path: Path) -> Iterator[MountAs]:
     def end() -> None:
         for each in made:
             each.kill()
+            clear(each.mountpoint)
 
     too_late = threading.Timer(LONGEST_SECONDS, end)
     too_late.start()
@@ -136,6 +144,15 @@ class SharedNodes:
         self._runtimes.append(self._ceph.folder / uuid.uuid4().hex[:8])
         return self._started(self._runtimes[-1], *args)
 
+    def way(
+        self, _: str, records: RecordedSessions, is_mounted: Callable[[str], bool]
+    ) -> RemotePool:
+        """Another node's pool, as its driver uses it."""
+        runtime = self._ceph.folder / uuid.uuid4().hex[:8]
+        self._runtimes.append(runtime)
+        sessions = Sessions(self._storage, self.monitors, runtime, records)
+        return patient(SharedPool(lambda: self._root, sessions, is_mounted))
+
     def restarted(self) -> SharedPool:
         """The pool of the last node, as its next daemon has it."""
         return self._started(self._runtimes[-1])
@@ -159,7 +176,7 @@ class SharedNodes:
 
     def _started(self, runtime: Path, *args: Callable[[str], bool]) -> SharedPool:
         sessions = Sessions(self._storage, self.monitors, runtime, self.records)
-        return SharedPool(self._root, sessions, *args)
+        return SharedPool(lambda: self._root, sessions, *args)
 
 
 @pytest.fixture

@@ -95,5 +95,8 @@ def test_a_node_may_forget_and_authorize_the_identities_of_volumes_only(
 def test_a_key_of_nobody_is_refused(ceph: SmallCeph, tmp_path: Path) -> None:
     keyring = tmp_path / "keyring"
     keyring.write_text(f"[client.nobody]\n\tkey = {ceph.node_key}\n")
-    with pytest.raises(PoolError, match=r"Ceph does not answer as client\.nobody"):
-        Monitors(ceph.conf, "client.nobody", keyring)
+    with (
+        Monitors(ceph.conf, "client.nobody", keyring) as monitors,
+        pytest.raises(PoolError, match=r"Ceph does not answer as client\.nobody"),
+    ):
+        monitors.forget("client.flocker.nobody.1")

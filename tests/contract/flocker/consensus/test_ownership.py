@@ -396,6 +396,34 @@ def test_a_node_that_is_away_is_replaced_and_moves_to_others_end(join: Join) -> 
     node2.mount(promoted)
 
 
+def test_a_shared_volume_moves_and_is_promoted_without_a_snapshot(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    volume = replace(a_volume("node1"), pool="shared", replicas=0)
+    node1.create(volume, event(volume, "created"))
+    with pytest.raises(Refused, match="node1, which is there"):
+        node2.promote_shared(volume, "node2", event(volume, "promoted"))
+    move = start_move(node2, volume, "node2")
+    moved = node2.finish_move(volume, move, None, event(volume, "moved"))
+    assert node2.finish_move(volume, move, None, event(volume, "moved")) == moved
+    assert (moved.owner, moved.epoch, moved.base) == ("node2", 2, None)
+    assert node1.volume(volume.name) == moved
+    assert volume.id not in node1.state().copies
+
+
+def test_a_lost_owner_of_a_shared_volume_is_replaced_once(join: Join) -> None:
+    node2, node3 = joined(join, "node2"), joined(join, "node3")
+    lost = replace(a_volume("never-announced"), pool="shared", replicas=0)
+    node2.create(lost, event(lost, "created"))
+    start_move(node3, lost, "node3")
+    promoted = node2.promote_shared(lost, "node2", event(lost, "promoted"))
+    assert node2.promote_shared(lost, "node2", event(lost, "promoted")) == promoted
+    assert (promoted.owner, promoted.epoch, promoted.cuts) == ("node2", 2, ())
+    assert lost.id not in node3.state().moves
+    with pytest.raises(StaleEpoch):
+        node3.promote_shared(lost, "node3", event(lost, "promoted"))
+    assert said(node3, lost) == ["created", "promoted"]
+
+
 def test_an_owner_that_lost_its_copy_begins_anew_from_a_replica(join: Join) -> None:
     node1, node2 = joined(join, "node1"), joined(join, "node2")
     volume = made(node1)

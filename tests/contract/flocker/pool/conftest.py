@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +17,24 @@ from tests.contract.flocker.ceph.fixtures import (  # noqa: F401  fixtures of th
     shared_nodes,
     top,
 )
+from tests.twins.memory_remote import MemoryStorage
+from tests.twins.memory_sessions import MemorySessions
 
 MakeAnyPool = Callable[..., Pool]
 
 
-@pytest.fixture(params=["memory", "btrfs", "ceph"])
+@pytest.fixture
+def make_remote_memory_pool(tmp_path: Path) -> MakeAnyPool:
+    """Makes pools that share nothing, as those of a node each."""
+
+    def made(*args: Callable[[str], bool]) -> Pool:
+        storage = MemoryStorage(tmp_path / str(uuid.uuid4()))
+        return storage.way("node", MemorySessions(), *(args or (lambda _: False,)))
+
+    return made
+
+
+@pytest.fixture(params=["memory", "btrfs", "remote_memory", "ceph"])
 def make_any_pool(request: pytest.FixtureRequest) -> MakeAnyPool:
     """Makes a pool: one suite for all that every pool can do."""
     if request.param == "ceph":

@@ -1,0 +1,113 @@
+"""Looks after shared volumes on this node, in a thread of its own: Ceph may be away for long.
+
+A client that nothing uses is ended. One of a volume that others own by now is refused by the
+storage already; it is ended with what uses it, which would wait for ever or get errors.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from functools import partial
+
+from flocker.base.background import attempt
+from flocker.base.records import Claim, ClusterState, Volume
+from flocker.care.purging import Purging
+from flocker.care.removed_copies import RemovedCopies
+from flocker.node.context import NodeContext
+from flocker.pool.remote_pool import RemotePool
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+PURGE_SECONDS = 3600.0
+LOCK_SECONDS = 1.0
+
+
+class SharedClients:
+    """This node's clients of shared volumes, and what it has left on their storage."""
+
+    def __init__(
+        self,
+        context: NodeContext,
+        remote: RemotePool,
+        *,
+        removed_copies: RemovedCopies,
+        purging: Purging,
+    ) -> None:
+        self._node = context.node
+        self._ownership = context.ownership
+        self._mirror = context.mirror
+        self._use = context.use
+        self._troubles = context.troubles
+        self._remote = remote
+        self._removed_copies = removed_copies
+        self._purging = purging
+        self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
+
+    def start(self, stopping: threading.Event) -> None:
+        """Run in the background until `stopping` is set."""
+        threading.Thread(target=self._run, args=(stopping,), daemon=True).start()
+
+    def _run(self, stopping: threading.Event) -> None:
+        while not stopping.wait(LOOK_SECONDS):
+            attempt(log, "clients of shared volumes could not be looked after", self.look)
+
+    def look(self) -> None:
+        """End the clients that are not needed, and put aside what was removed."""
+        if not self._mirror.is_connected:
+            return
+        state = self._mirror.state
+        with self._troubles.round("looking after shared volumes") as round_:
+            for claim in self._remote.opened():
+                round_.attempt(f"volume {claim.volume_id}", partial(self._look_at, claim, state))
+            for removed in state.removed.values():
+                volume = removed.volume
+                if volume.is_shared and volume.owner == self._node:
+                    finish = partial(self._finish_removal, volume)
+                    round_.attempt(f"removed volume '{volume.name}'", finish)
+            if time.monotonic() >= self._purge_due:
+                purge = partial(self._purging.purge_asides, self._remote, "shared aside")
+                round_.attempt("what was put aside", purge)
+                self._purge_due = time.monotonic() + PURGE_SECONDS
+
+    def _look_at(self, claim: Claim, state: ClusterState) -> None:
+        volume = _record(claim, state)
+        if self._is_ours(claim, volume):
+            assert volume is not None
+            self._close_if_idle(volume)
+            return
+        present = self._ownership.state()  # the mirror may be late
+        volume = _record(claim, present)
+        if not self._is_ours(claim, volume):
+            self._let_go(claim, volume, present)
+
+    def _is_ours(self, claim: Claim, volume: Volume | None) -> bool:
+        return volume is not None and volume.owner == self._node and volume.claim == claim
+
+    def _close_if_idle(self, volume: Volume) -> None:
+        if self._use.any(volume):
+            return
+        with self._use.locked(volume, LOCK_SECONDS):
+            if not self._use.any_of(volume.id):
+                self._remote.close(volume.id)
+
+    def _let_go(self, claim: Claim, volume: Volume | None, state: ClusterState) -> None:
+        """End a client that the storage refuses, and first of all what waits for it."""
+        removed = state.removed.get(claim.volume_id)
+        known = volume or (removed.volume if removed else None)
+        why = "was removed" if volume is None else f"is owned by {volume.owner} now"
+        name = known.name if known else claim.volume_id
+        log.warning("volume '%s' %s: its client here is ended", name, why)
+        self._remote.cut_off(claim.volume_id)
+        self._use.end_all({claim.volume_id: name}, lambda _: why)
+        self._remote.close(claim.volume_id)
+
+    def _finish_removal(self, volume: Volume) -> None:
+        if self._remote.has_writable(volume.id):
+            self._removed_copies.discard(volume.id)
+
+
+def _record(claim: Claim, state: ClusterState) -> Volume | None:
+    return next((each for each in state.volumes.values() if each.id == claim.volume_id), None)

@@ -1,0 +1,123 @@
+"""The pools that a node reaches: the one place that says where the data of a volume is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from flocker.base.errors import PoolHangs, Refused
+from flocker.base.records import Claim, PoolKind, Volume
+from flocker.consensus.ownership import AgreedSessions
+from flocker.pool.local_pool import LocalPool
+from flocker.pool.protocol import Aside, Pool
+from flocker.pool.remote_pool import RemotePool
+
+STORAGE = "Ceph"  # as a person knows it
+
+
+class Pools:
+    """The pools of one node, asked by volume.
+
+    Args:
+        local: on this node's disk.
+        remote: on a storage that all nodes reach; None if this node does not.
+        glance: the same for who only looks; it refuses rather than to have anybody wait.
+        sessions: the clients by which owners reach volumes on it.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        local: LocalPool,
+        sessions: AgreedSessions,
+        remote: RemotePool | None = None,
+        glance: RemotePool | None = None,
+    ) -> None:
+        self._node = node
+        self._local = local
+        self._sessions = sessions
+        self.remote = remote
+        self._glance = glance
+
+    @property
+    def every(self) -> Sequence[Pool]:
+        """All of them."""
+        return [self._local] if self.remote is None else [self._local, self.remote]
+
+    def of(self, volume: Volume) -> Pool:
+        """The pool that has the data of a volume.
+
+        Raises:
+            Refused: the volume is shared, and this node does not reach the storage.
+        """
+        return self.sharing(volume) if volume.is_shared else self._local
+
+    def sharing(self, volume: Volume) -> RemotePool:
+        """The pool of a shared volume.
+
+        Raises:
+            Refused: this node does not reach the storage.
+        """
+        if self.remote is None:
+            raise Refused(
+                f"volume '{volume.name}' is on a Ceph that {self._node} does not reach; use it on "
+                "another node"
+            )
+        return self.remote
+
+    def glance_at(self, volume: Volume) -> Pool:
+        """As `of`, for who only looks: nobody waits for a storage that is away.
+
+        Raises:
+            Refused: as `of`.
+        """
+        pool = self.of(volume)
+        return self._glance if volume.is_shared and self._glance is not None else pool
+
+    def owned(self, volume: Volume) -> Pool:
+        """The pool of a volume that this node owns, where nobody else can write to it any more.
+
+        A takeover that has not been finished is finished first: the record comes before it.
+
+        Raises:
+            Refused: as `of`.
+            StaleEpoch: the volume has a later owner.
+            PoolError: the storage did not stop the former owner.
+        """
+        if not volume.is_shared:
+            return self._local
+        remote = self.sharing(volume)
+        if remote.epoch(volume.id) != volume.epoch:
+            former = self._sessions.sessions(volume.id)
+            remote.take_over(volume.claim, former)
+            self._forget(volume, former)
+        return remote
+
+    def asides(self) -> tuple[list[Aside], list[str]]:
+        """The saved copies that this node reaches, and the storages that did not answer."""
+        if self.remote is None:
+            return self._local.asides(), []
+        try:
+            return self._local.asides() + self.remote.asides(), []
+        except PoolHangs:
+            return self._local.asides(), [STORAGE]
+
+    def kind_with_aside(self, reference: str) -> PoolKind | None:
+        """The kind of pool in which a saved copy is; None: no pool here tells of it."""
+        if _has(self._local, reference):
+            return "btrfs"
+        with suppress(PoolHangs):
+            if self.remote is not None and _has(self.remote, reference):
+                return "shared"
+        return None
+
+    def _forget(self, volume: Volume, former: Mapping[int, Sequence[str]]) -> None:
+        """Drop the records of clients that the storage keeps out for good."""
+        for epoch, addresses in former.items():
+            if epoch < volume.epoch:
+                for address in addresses:
+                    self._sessions.end_session(Claim(volume.id, epoch), address)
+
+
+def _has(pool: Pool, reference: str) -> bool:
+    return any(aside.reference == reference for aside in pool.asides())

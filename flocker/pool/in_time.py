@@ -1,0 +1,82 @@
+"""Calls of a pool whose storage may be out of reach: each of them ends in time, done or not.
+
+What asks the storage runs in a thread of its own. A thread that hangs stays until the storage is
+back, and the call's caller goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, cast
+
+from flocker.base.errors import PoolHangs
+from flocker.pool.remote_pool import RemotePool
+
+MOST_LATE = 32  # calls that hang at the same time; then each further one is refused at once
+PATIENT_SECONDS = 40.0  # a metadata server that was lost is replaced after some 20 s
+LONGER = dict.fromkeys(("clone", "clone_aside", "restore", "purge_aside"), 3600.0)  # they copy
+SHORTER = {"close": 15.0}  # a peer waits for it for 20 s, the engine for 60 s
+ASKS_NOBODY = frozenset({"mountpoint", "opened", "cut_off"})
+
+
+def patient(pool: RemotePool) -> RemotePool:
+    """The same pool, for work that has to be done."""
+    limits = {**LONGER, **SHORTER}
+    return cast(
+        RemotePool, _InTime(pool, lambda call: limits.get(call, PATIENT_SECONDS), MOST_LATE)
+    )
+
+
+def hasty(pool: RemotePool, seconds: float = 1.0) -> RemotePool:
+    """The same pool, for who only looks: while one call hangs all others are refused at once."""
+    return cast(RemotePool, _InTime(pool, lambda _: seconds, 1))
+
+
+class _InTime:
+    """A pool whose every call raises PoolHangs when its time is over."""
+
+    def __init__(self, pool: RemotePool, limit: Callable[[str], float], most_late: int) -> None:
+        self._pool = pool
+        self._limit = limit
+        self._most_late = most_late
+        self._lock = threading.Lock()
+        self._late: set[Future[Any]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._pool, name)
+        return found if name in ASKS_NOBODY else partial(self._call, name, found)
+
+    def _call(self, name: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        what = name.replace("_", " ")
+        with self._lock:
+            if len(self._late) >= self._most_late:
+                raise PoolHangs(f"Ceph does not answer ({what}); `ceph -s` tells more")
+        job: Future[Any] = Future()
+        threading.Thread(
+            target=_run, args=(job, partial(call, *arguments, **named)), name=f"ceph {what}",
+            daemon=True,
+        ).start()  # fmt: skip
+        seconds = self._limit(name)
+        try:
+            return job.result(seconds)
+        except TimeoutError:
+            if job.done():  # the storage's own word
+                raise
+        with self._lock:
+            self._late.add(job)
+        job.add_done_callback(self._is_done)
+        raise PoolHangs(f"Ceph has not answered for {seconds:g} s ({what}); `ceph -s` tells more")
+
+    def _is_done(self, job: Future[Any]) -> None:
+        with self._lock:
+            self._late.discard(job)
+
+
+def _run(job: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        job.set_result(call())
+    except BaseException as error:  # whatever it was, it is the caller's
+        job.set_exception(error)

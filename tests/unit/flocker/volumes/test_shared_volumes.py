@@ -1,0 +1,406 @@
+"""Volumes on a storage that all nodes reach, from creation to takeover, on the twins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flocker.base.errors import (
+    BadRequest,
+    InUse,
+    OwnerLost,
+    PoolError,
+    Refused,
+    StaleEpoch,
+    TransferFailed,
+)
+from flocker.volumes.maintenance import GONE_SECONDS
+from tests.twins.memory_remote import MemoryStorage, WayToStorage
+from tests.unit.flocker.cluster import MemoryCluster
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> MemoryStorage:
+    return MemoryStorage(tmp_path / "storage")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, storage: MemoryStorage) -> MemoryCluster:
+    return MemoryCluster(tmp_path, reach=storage.way)
+
+
+@pytest.fixture
+def ledger(cluster: MemoryCluster) -> MemoryCluster:
+    """A cluster where node1 wrote "hello" to the shared volume "ledger"."""
+    cluster["node1"].driver.create("ledger", {"pool": "shared"})
+    cluster["node1"].write("ledger", "hello")
+    return cluster
+
+
+def way(cluster: MemoryCluster, node: str) -> WayToStorage:
+    remote: object = cluster[node].remote
+    assert isinstance(remote, WayToStorage)
+    return remote
+
+
+def clients(cluster: MemoryCluster, node: str) -> list[str]:
+    """Ids of the volumes that a node has a client of."""
+    return [claim.volume_id for claim in way(cluster, node).opened()]
+
+
+def look(cluster: MemoryCluster, node: str) -> None:
+    """What a node does every two seconds."""
+    looking = cluster[node].shared_clients
+    assert looking is not None
+    looking.look()
+
+
+def lose(cluster: MemoryCluster, node: str) -> None:
+    cluster[node].is_up = False
+    cluster.ownership.expire(node)
+
+
+def test_its_record_says_where_it_is_and_that_nothing_is_replicated(ledger: MemoryCluster) -> None:
+    volume = ledger.volume("ledger")
+    assert (volume.pool, volume.replicas, volume.owner) == ("shared", 0, "node1")
+    assert ledger["node1"].pool.volume_ids() == []
+    assert way(ledger, "node1").volume_ids() == [volume.id]
+
+
+def test_its_status_and_its_inspection_say_where_it_is(ledger: MemoryCluster) -> None:
+    volume = ledger.volume("ledger")
+    [shown] = ledger["node1"].operations.overview.status()["volumes"]
+    assert (shown["pool"], shown["problem"], shown["copies"]) == ("shared", None, [])
+    assert shown["used_bytes"] == ledger["node1"].driver.status(volume)["used_bytes"] > 0
+    assert ledger["node1"].driver.status(volume)["pool"] == "shared"
+
+
+def test_nothing_of_it_is_published_or_followed(ledger: MemoryCluster) -> None:
+    ledger.replicate()
+    assert ledger.state.copies == {}
+    look_at_volumes = ledger["node1"].publisher.last_look()
+    assert look_at_volumes is not None
+    assert look_at_volumes.behind == {}
+    for node in ("node1", "node2"):
+        ledger[node].reconciler.catch_up()
+        ledger[node].reconciler.tidy()
+        assert ledger[node].troubles.all() == []
+
+
+def test_it_is_mounted_only_while_something_uses_it(ledger: MemoryCluster) -> None:
+    node1, volume = ledger["node1"], ledger.volume("ledger")
+    assert clients(ledger, "node1") == []
+    assert node1.driver.describe("ledger").mountpoint is None
+    assert clients(ledger, "node1") == []  # to describe it has not mounted it
+    mountpoint = node1.driver.mount("ledger", "one")
+    assert node1.driver.mount("ledger", "two") == mountpoint
+    assert node1.driver.describe("ledger").mountpoint == mountpoint
+    assert len(ledger.ownership.sessions(volume.id)[1]) == 1
+    node1.driver.unmount("ledger", "one")
+    assert clients(ledger, "node1") == [volume.id]
+    node1.driver.unmount("ledger", "two")
+    assert clients(ledger, "node1") == []
+    assert ledger.ownership.sessions(volume.id) == {}
+
+
+def test_its_address_is_recorded_before_the_engine_is_answered(ledger: MemoryCluster) -> None:
+    node1, volume = ledger["node1"], ledger.volume("ledger")
+    node1.etcd.away_for = {"begin_session"}
+    with pytest.raises(Exception, match="etcd does not answer"):
+        node1.driver.mount("ledger", "one")
+    assert clients(ledger, "node1") == []
+    assert not node1.use.any(volume)
+    assert volume.id not in ledger.state.mounts
+
+
+def test_a_move_copies_nothing_and_leaves_no_client_behind(ledger: MemoryCluster) -> None:
+    assert ledger["node2"].read("ledger") == "hello"
+    volume = ledger.volume("ledger")
+    assert (volume.owner, volume.epoch, volume.base) == ("node2", 2, None)
+    assert ledger["node1"].pool.volume_ids() == ledger["node2"].pool.volume_ids() == []
+    assert way(ledger, "node2").epoch(volume.id) == 2
+    moved = ledger.ownership.history(volume.id)[-1]
+    assert moved.what == "moved"
+    assert "nothing was copied" in moved.why
+
+
+def test_it_goes_round_and_comes_back(ledger: MemoryCluster) -> None:
+    for number, name in enumerate(["node2", "node3", "node1", "node3"]):
+        ledger[name].write("ledger", f"text {number}")
+    assert ledger["node1"].read("ledger") == "text 3"
+
+
+def test_a_move_waits_for_what_the_owner_has_not_flushed(ledger: MemoryCluster) -> None:
+    node1, volume = ledger["node1"], ledger.volume("ledger")
+    unflushed = way(ledger, "node1").pool.unflushed
+    node1.driver.mount("ledger", "one")
+    unflushed.add(volume.id)
+    node1.driver.unmount("ledger", "one")  # the engine is answered
+    assert clients(ledger, "node1") == [volume.id]
+    with pytest.raises(TransferFailed, match="the storage takes nothing"):
+        ledger["node2"].operations.moves.move("ledger", None)
+    assert ledger.volume("ledger") == volume
+    assert ledger.state.moves == {}
+    unflushed.clear()
+    look(ledger, "node1")
+    assert clients(ledger, "node1") == []
+    ledger["node2"].operations.moves.move("ledger", None)
+    assert ledger.volume("ledger").owner == "node2"
+
+
+def test_a_volume_in_use_stays(ledger: MemoryCluster) -> None:
+    ledger["node1"].run("ledger")
+    with pytest.raises(InUse):
+        ledger["node2"].driver.mount("ledger", "one")
+    look(ledger, "node1")
+    assert clients(ledger, "node1") == [ledger.volume("ledger").id]
+
+
+def test_a_move_that_was_recorded_and_not_done_is_finished_by_the_mount(
+    ledger: MemoryCluster,
+) -> None:
+    volume = ledger.volume("ledger")
+    node2 = ledger["node2"]
+    node2.etcd.after["finish_move"] = lambda: setattr(way(ledger, "node2"), "is_away", True)
+    with pytest.raises(PoolError, match="cannot be opened on node2: Ceph does not answer"):
+        node2.driver.mount("ledger", "one")
+    assert ledger.volume("ledger").owner == "node2"
+    assert way(ledger, "node1").epoch(volume.id) == 1
+    way(ledger, "node2").is_away = False
+    assert node2.read("ledger") == "hello"
+    assert way(ledger, "node1").epoch(volume.id) == 2
+
+
+def test_a_lost_owner_is_kept_out_by_the_storage(
+    ledger: MemoryCluster, storage: MemoryStorage
+) -> None:
+    ledger["node1"].run("ledger")
+    volume = ledger.volume("ledger")
+    [address] = ledger.ownership.sessions(volume.id)[1]
+    lose(ledger, "node1")
+    with pytest.raises(OwnerLost, match=r"flocker promote ledger` on a node that reaches Ceph"):
+        ledger["node2"].driver.mount("ledger", "one")
+    answer = ledger["node2"].operations.moves.promote("ledger")
+    assert answer["volume"]["owner"] == "node2"
+    assert storage.blocked == {address}
+    assert ledger.ownership.sessions(volume.id) == {}
+    assert ledger["node2"].read("ledger") == "hello"
+    assert "all that was flushed is there" in ledger.ownership.history(volume.id)[-1].why
+
+
+def test_a_takeover_that_ceph_did_not_answer_is_finished_by_the_mount(
+    ledger: MemoryCluster, storage: MemoryStorage
+) -> None:
+    ledger["node1"].run("ledger")
+    volume = ledger.volume("ledger")
+    [address] = ledger.ownership.sessions(volume.id)[1]
+    lose(ledger, "node1")
+    way(ledger, "node2").is_away = True
+    with pytest.raises(PoolError, match=r"is node2's now \(epoch 2\), and Ceph has not stopped"):
+        ledger["node2"].operations.moves.promote("ledger")
+    assert ledger.volume("ledger").owner == "node2"
+    assert storage.blocked == set()
+    way(ledger, "node2").is_away = False
+    assert ledger["node2"].read("ledger") == "hello"
+    assert storage.blocked == {address}
+
+
+def test_an_owner_that_is_up_is_not_replaced(ledger: MemoryCluster) -> None:
+    with pytest.raises(Refused, match="is owned by node1, which is up"):
+        ledger["node2"].operations.moves.promote("ledger")
+    with pytest.raises(Refused, match="is owned by node1 already"):
+        ledger["node1"].operations.moves.promote("ledger")
+
+
+def test_a_lost_auto_volume_is_taken_over_by_one_node_and_needs_no_fence(
+    cluster: MemoryCluster, storage: MemoryStorage
+) -> None:
+    cluster["node1"].driver.create("ledger", {"pool": "shared", "failover": "auto"})
+    cluster["node1"].write("ledger", "hello")
+    cluster["node1"].run("ledger")
+    assert cluster["node1"].guard.covered == []
+    assert cluster["node1"].guard.listed() == []
+    lose(cluster, "node1")
+    for name in ("node2", "node3"):
+        cluster[name].failover.take_over_lost(cluster.state)
+    volume = cluster.volume("ledger")
+    assert (volume.owner in ("node2", "node3"), volume.epoch) == (True, 2)
+    assert len(storage.blocked) == 1
+    assert cluster[volume.owner].read("ledger") == "hello"
+
+
+def test_a_node_without_ceph_takes_nothing_over(ledger: MemoryCluster) -> None:
+    ledger["node2"].remote = None
+    ledger["node2"].start()
+    ledger["node3"].is_up = False
+    lose(ledger, "node3")
+    lose(ledger, "node1")
+    with pytest.raises(Refused, match="on a Ceph that node2 does not reach"):
+        ledger["node2"].operations.moves.promote("ledger")
+    assert ledger.volume("ledger").owner == "node1"
+
+
+def test_a_move_to_a_node_without_ceph_is_refused(ledger: MemoryCluster) -> None:
+    ledger["node2"].remote = None
+    ledger["node2"].start()
+    with pytest.raises(Refused, match="on a Ceph that node2 does not reach; use it on another"):
+        ledger["node2"].driver.mount("ledger", "one")
+    assert ledger.state.moves == {}
+    [shown] = ledger["node2"].operations.overview.status()["volumes"]
+    assert shown["pool"] == "shared"
+
+
+def test_a_former_owner_ends_its_client_and_what_uses_it(ledger: MemoryCluster) -> None:
+    node1 = ledger["node1"]
+    node1.run("ledger")
+    lose(ledger, "node1")
+    ledger["node2"].operations.moves.promote("ledger")
+    ledger["node2"].run("ledger")
+    node1.is_up = True
+    node1.announce()
+    assert clients(ledger, "node1") == [ledger.volume("ledger").id]
+    look(ledger, "node1")
+    assert clients(ledger, "node1") == []
+    assert node1.containers.stopped == ["writer"]
+    look(ledger, "node2")
+    assert clients(ledger, "node2") == [ledger.volume("ledger").id]
+
+
+def test_a_mount_that_lost_the_race_with_a_takeover_ends_unused(ledger: MemoryCluster) -> None:
+    node1, node2 = ledger["node1"], ledger["node2"]
+
+    def promoted_meanwhile() -> None:
+        lose(ledger, "node1")
+        node2.operations.moves.promote("ledger")
+
+    node1.etcd.before["begin_session"] = promoted_meanwhile
+    node1.etcd.away_for = {"begin_move"}  # it does not ask for the volume back
+    with pytest.raises(Exception, match=r"etcd does not answer|owned by|changed"):
+        node1.driver.mount("ledger", "one")
+    assert clients(ledger, "node1") == []
+    assert ledger.ownership.sessions(ledger.volume("ledger").id) == {}
+
+
+def test_snapshots_restores_and_clones_stay_in_the_pool(ledger: MemoryCluster) -> None:
+    node1 = ledger["node1"]
+    operations = node1.operations
+    operations.snapshots.snapshot(["ledger"], "first")
+    node1.write("ledger", "second")
+    ledger["node2"].read("ledger")  # it has moved, and its snapshots count
+    [taken] = operations.snapshots.snapshots("ledger")["snapshots"]
+    assert (taken["number"], taken["label"]) == (1, "first")
+    restored = operations.snapshots.restore("ledger@1")
+    assert restored["kept_as"] == "ledger@2"
+    assert ledger["node2"].read("ledger") == "hello"
+    operations.changes.clone("ledger@2", "copy")
+    assert ledger.volume("copy").pool == "shared"
+    assert ledger["node3"].read("copy") == "second"
+    operations.changes.clone("ledger", "now")
+    assert ledger["node3"].read("now") == "hello"
+    source = ledger.volume("ledger").id
+    assert [each.number for each in way(ledger, "node1").snapshots(source)] == [1, 2]
+    operations.snapshots.prune("ledger@1")
+    assert [each.number for each in way(ledger, "node1").snapshots(source)] == [2]
+
+
+def test_a_volume_is_made_from_another_in_the_same_pool_only(ledger: MemoryCluster) -> None:
+    ledger["node1"].driver.create("demo", {})
+    with pytest.raises(Refused, match="ledger is in the pool shared, and no data goes"):
+        ledger["node1"].driver.create("other", {"from": "ledger", "pool": "btrfs"})
+    with pytest.raises(Refused, match="demo is in the pool btrfs"):
+        ledger["node1"].driver.create("other", {"from": "demo", "pool": "shared"})
+    with pytest.raises(BadRequest, match="replicas=1 cannot be had with pool=shared"):
+        ledger["node1"].driver.create("other", {"from": "ledger", "replicas": "1"})
+    assert set(ledger.state.volumes) == {"demo", "ledger"}
+
+
+def test_a_removed_volume_comes_back_on_any_node(ledger: MemoryCluster) -> None:
+    ledger["node2"].driver.remove("ledger")
+    assert way(ledger, "node1").volume_ids() == []
+    [aside] = way(ledger, "node1").asides()
+    assert (aside.volume, aside.why) == ("ledger", "removed")
+    lose(ledger, "node1")
+    ledger["node3"].operations.recovery.undelete("ledger")
+    volume = ledger.volume("ledger")
+    assert (volume.owner, volume.epoch) == ("node3", 2)
+    assert ledger["node3"].read("ledger") == "hello"
+
+
+def test_a_removal_that_ceph_did_not_answer_is_done_later(ledger: MemoryCluster) -> None:
+    volume = ledger.volume("ledger")
+    way(ledger, "node1").is_away = True
+    ledger["node1"].driver.remove("ledger")
+    assert ledger.state.volumes == {}
+    assert way(ledger, "node2").volume_ids() == [volume.id]
+    look(ledger, "node2")  # it is not node2's
+    assert way(ledger, "node2").volume_ids() == [volume.id]
+    way(ledger, "node1").is_away = False
+    look(ledger, "node1")
+    assert way(ledger, "node2").volume_ids() == []
+
+
+def test_what_was_put_aside_is_listed_once_and_purged(ledger: MemoryCluster) -> None:
+    node1, node2 = ledger["node1"], ledger["node2"]
+    node1.operations.snapshots.snapshot(["ledger"], "")
+    node1.write("ledger", "second")
+    node1.operations.snapshots.restore("ledger@1")
+    [aside] = node2.operations.recovery.trash()["asides"]
+    assert aside["why"] == "restored"
+    node1.driver.remove("ledger")
+    purged = node2.maintenance.purge(None)
+    assert purged["silent"] == []
+    assert [each["failed"] for each in purged["nodes"]] == [[], [], []]
+    assert way(ledger, "node1").asides() == []
+
+
+def test_sizes_are_the_storages(ledger: MemoryCluster) -> None:
+    node2 = ledger["node2"]
+    with pytest.raises(Refused, match="cannot have that size"):
+        node2.operations.changes.resize("ledger", 1)
+    node2.operations.changes.resize("ledger", 32 << 20)
+    assert ledger.volume("ledger").size_bytes == 32 << 20
+
+
+def test_a_storage_that_is_away_holds_up_nothing_else(ledger: MemoryCluster) -> None:
+    node1 = ledger["node1"]
+    node1.driver.create("demo", {})
+    way(ledger, "node1").is_away = True
+    status = node1.operations.overview.status()
+    shown = {each["name"]: each for each in status["volumes"]}
+    assert "Ceph does not answer" in str(shown["ledger"]["problem"])
+    assert shown["ledger"]["used_bytes"] is None
+    assert shown["demo"]["problem"] is None
+    assert {each.volume.name for each in node1.driver.describe_all()} == {"demo", "ledger"}
+    node1.write("demo", "text")
+    assert node1.operations.recovery.trash()["silent"] == ["Ceph"]
+    with pytest.raises(PoolError, match="'ledger' cannot be opened on node1: Ceph does not answer"):
+        node1.driver.mount("ledger", "one")
+
+
+def test_a_node_or_a_volume_that_can_be_promoted_is_not_forgotten(ledger: MemoryCluster) -> None:
+    lose(ledger, "node1")
+    with pytest.raises(Refused, match=r"flocker promote ledger` typed on a node that reaches"):
+        ledger["node2"].maintenance.forget("ledger")
+    ledger["node2"].live(GONE_SECONDS + 60)
+    with pytest.raises(Refused, match="node1 owns volumes that are on Ceph: ledger; `flocker pro"):
+        ledger["node2"].maintenance.forget("node1")
+
+
+def test_a_pool_that_cannot_be_written_to_gives_no_shared_volume_up(
+    cluster: MemoryCluster,
+) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("ledger", {"pool": "shared", "failover": "auto"})
+    node1.pool.is_read_only = True  # type: ignore[attr-defined]
+    node1.look_at_pool()
+    node1.write("ledger", "text")
+    cluster["node2"].failover.take_over_lost(cluster.state)
+    assert cluster.volume("ledger").owner == "node1"
+
+
+def test_only_the_owner_of_the_epoch_opens_it(ledger: MemoryCluster) -> None:
+    old = ledger.volume("ledger")
+    ledger["node2"].write("ledger", "second")
+    with pytest.raises(StaleEpoch):
+        ledger["node1"].context.pools.owned(old)
