@@ -88,6 +88,7 @@ def draw(node):
     pen = ImageDraw.Draw(sheet)
     for x, y in ((200, 140), (420, 310), (700, 90), (930, 420), (1100, 200)):
         pen.ellipse((x - 40, y - 25, x + 40, y + 25), fill="#1d6fa5")
+    pen.text((1200, 20), node, fill="black")
     png = io.BytesIO()
     sheet.save(png, "PNG")
     return png.getvalue()

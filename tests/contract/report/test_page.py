@@ -122,11 +122,16 @@ def test_every_part_with_data_is_there(page: Path, browser: Chromium) -> None:
 def test_the_story_is_played_with_the_keyboard(page: Path, browser: Chromium) -> None:
     browser.show(page)
     caption = "return document.getElementById('seen-caption').textContent"
+    before, after = browser.run(
+        "return [...document.querySelectorAll('.strip img')].map(p => p.src)"
+    )
+    assert before != after
     assert browser.run(caption) == "The visitor has not opened the app yet"
     browser.run("document.querySelector('#terminal .ap-playback-button').focus()")
     press(browser, Keys.ENTER)
-    for seen in ("The page on node1", "The page on node2"):
+    for seen, source in (("The page on node1", before), ("The page on node2", after)):
         eventually(lambda: browser.run(caption), is_=seen, within=PLAYED_SECONDS)
+        assert browser.run("return document.getElementById('seen').src") == source
     assert browser.run("return document.getElementById('seen').naturalWidth") > 0
     eventually_true(
         lambda: str(browser.run("return document.getElementById('terminal').innerText")),
@@ -134,6 +139,13 @@ def test_the_story_is_played_with_the_keyboard(page: Path, browser: Chromium) ->
         what="the end of the recording",
         within=PLAYED_SECONDS,
     )
+
+
+def test_the_player_looks_like_a_terminal(page: Path, browser: Chromium) -> None:
+    browser.show(page)
+    style = "getComputedStyle(document.querySelector('#terminal .ap-term'))"
+    assert "monospace" in browser.run(f"return {style}.fontFamily")
+    assert browser.run(f"return {style}.position") == "relative"
 
 
 def test_every_scenario_that_ran_links_to_itself_in_allure(page: Path, browser: Chromium) -> None:

@@ -53,6 +53,12 @@ def test_a_text_that_is_no_command_is_left_out(tmp_path: Path) -> None:
     assert read_typed(journal) is None
 
 
+def test_a_command_that_failed_is_told_too(tmp_path: Path) -> None:
+    refused = "vagrant@node2:~$ docker ps\nno\n\n[exit status 1 after 0.2 s]\n"
+    typed = read_typed(attachment(tmp_path, "txt", refused, "node2$ docker ps"))
+    assert typed == Typed("node2", "docker ps", ("no",), 0.2)
+
+
 def test_the_film_moves_and_begins_again(story: Story, tmp_path: Path) -> None:
     frames = [(frame.screen, frame.seconds) for frame in film.shoot(tell(story))]
     screen.write_film(frames, tmp_path / "film.gif")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from report import attachments
 from report.moments import LAST_SECONDS, tell
 from report.player import COLUMNS, LINES, record
-from tests.unit.report.made import told_story
+from tests.unit.report.made import PS, attachment, png, result, step, told_story
 
 
 def test_what_was_typed_is_played_with_its_real_output(tmp_path: Path) -> None:
@@ -37,3 +39,17 @@ def test_each_picture_comes_after_what_led_to_it(tmp_path: Path) -> None:
     assert [text for _, text in marked] == ["The page on node1", "The page on node2"]
     [started] = [at for at, kind, text in events if text.startswith("Container started")]
     assert marked[0][0] > started
+
+
+def test_each_caption_has_its_own_picture(tmp_path: Path) -> None:
+    story = told_story(tmp_path)
+    assert tuple(picture for _, picture in record(tell(story)).pictures) == story.pictures
+
+
+def test_a_picture_comes_after_the_commands_of_its_step(tmp_path: Path) -> None:
+    typed = attachment(tmp_path, "txt", PS, "node2$ docker ps")
+    picture = attachment(tmp_path, attachments.PICTURE, png("green"), "The page on node2")
+    story = replace(told_story(tmp_path), result=result("a", steps=(step(typed, picture),)))
+    events = [json.loads(line) for line in record(tell(story)).cast.splitlines()[1:]]
+    told = "".join(text for _, _, text in events)
+    assert told.index("NAMES") < told.index("The page on node2")
