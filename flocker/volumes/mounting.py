@@ -127,25 +127,28 @@ class Mounting:
             return self._mount(existing(self._ownership, name), mount_id, deadline)
 
     def _mount(self, volume: Volume, mount_id: str, deadline: float) -> Path:
-        """Bring the volume here, then count one use of it, with all that a use needs before.
+        """Bring the volume here, then count one use of it, with all that a use needs.
 
         While the record of the mount is in etcd, no move can lock the volume. So the record is made
-        before the copy is looked at.
+        before the copy is looked at. It is made after the fence knows of the use, which may take
+        seconds: a lease that ends meanwhile leaves the volume to others, and the record is refused.
         """
         if volume.owner != self._node:
             volume = self._bring(volume, deadline)
         with self._use.locked(volume, max(0, deadline - time.monotonic())):
             self._refuse(volume)
-            self._ownership.mount(volume)
+            with self._guarded(volume, deadline):
+                self._use.add(volume, mount_id)
+            is_recorded = False
             try:
-                mountpoint = open_here(self._context, volume)
-                with self._guarded(volume, deadline):
-                    self._use.add(volume, mount_id)
+                self._ownership.mount(volume)
+                is_recorded = True
+                return open_here(self._context, volume)
             except BaseException:
-                if not self._use.any(volume):
+                self._use.remove(volume, mount_id)
+                if is_recorded and not self._use.any(volume):
                     self._clear_mount(volume)
                 raise
-        return mountpoint
 
     def _guarded(self, volume: Volume, deadline: float) -> AbstractContextManager[None]:
         """The fence's cover for a new use, which only volumes need that it stops."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from flocker.base.errors import (
     StillNeeded,
     VolumeNotFound,
 )
+from flocker.base.records import Volume
 from flocker.engine.volume_use import START_SECONDS
 from flocker.volumes import mounting
 from tests.twins.moves import start_move
@@ -407,6 +409,31 @@ def test_what_the_fence_would_not_stop_is_not_mounted(cluster: MemoryCluster) ->
     assert cluster.state.mounts == {}
     node1.guard.refusal = None
     node1.run("demo", "one")
+
+
+def test_a_lease_that_ends_while_the_fence_is_waited_for_leaves_nothing_mounted(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else containers of two nodes would write: the new lease finds no use to stop yet."""
+    node1, node3 = cluster["node1"], cluster["node3"]
+    node1.driver.create("demo", {"failover": "auto"})
+    node1.write("demo", "hello")
+    cluster.replicate()
+    node1.announce()
+
+    @contextmanager
+    def covering(_volume: Volume, _within: float) -> Iterator[None]:
+        cluster.ownership.expire("node1")
+        node3.failover.take_over_lost(cluster.state)
+        node3.run("demo")
+        node1.announce()
+        yield
+
+    monkeypatch.setattr(node1.guard, "covering", covering)
+    with pytest.raises(InUse, match="in use by container 'writer' on node3"):
+        node1.driver.mount("demo", "one")
+    assert node1.use.volumes() == set()
+    assert cluster.state.mounts == {cluster.volume("demo").id: "node3"}
 
 
 # Removing
