@@ -144,7 +144,8 @@ class Engine:
         with self._pausing:  # of two at once, the first to end would have containers of both go on
             containers = self._using(volumes, ANSWER_SECONDS) if volumes else []
             containers = [container for container in containers if not container.is_paused]
-            self._note([container.id for container in containers])
+            # With those that an engine which was away has left paused: they go on after this, too.
+            self._note([*self._noted_ids(), *(container.id for container in containers)])
             try:
                 with ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
                     list(threads.map(self._pause, containers))
@@ -280,7 +281,7 @@ class Engine:
 
     def _resume_noted(self) -> None:
         left = []
-        for container_id in json.loads(self._noted.read_text()) if self._noted.exists() else []:
+        for container_id in self._noted_ids():
             try:
                 status, _ = self._connection.call(
                     "POST", f"/containers/{container_id}/unpause", ANSWER_SECONDS
@@ -291,6 +292,9 @@ class Engine:
                 log.error("container %s stays paused for now: %s", container_id[:12], error)
                 left.append(container_id)
         self._note(left)
+
+    def _noted_ids(self) -> list[str]:
+        return list(json.loads(self._noted.read_text())) if self._noted.exists() else []
 
     def _note(self, container_ids: list[str]) -> None:
         if not container_ids:

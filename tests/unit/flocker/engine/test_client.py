@@ -1,4 +1,4 @@
-"""Questions about many volumes to a double of the engine, which hangs."""
+"""Doubles of the engine: one hangs at questions about many volumes, one loses a container."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from flocker.base.errors import EngineAway
 from flocker.engine import client as engine
 from flocker.engine.client import Engine, EngineUse
+from flocker.engine.connection import EngineConnection
 
 NAMES = [f"v{number}" for number in range(200)]
 STEPS = ["/containers/json", "/containers/v", "/volumes"]  # of a question, in their order
@@ -96,3 +98,46 @@ def test_an_engine_that_hangs_is_waited_for_once_however_many_volumes_there_are(
         with pytest.raises(EngineAway):
             asked.uses_of(NAMES)
     assert time.monotonic() - began < 3 * engine.ANSWER_SECONDS + 5, "alone each takes 2 s or 3 s"
+
+
+class PausingEngine(EngineConnection):
+    """An engine whose containers `web` and `db` have the volumes of their names."""
+
+    def __init__(self) -> None:
+        self.paused: set[str] = set()
+        self.is_away = False
+
+    def call(self, method: str, path: str, within: float) -> tuple[int, Any]:
+        assert within > 0
+        if self.is_away:
+            raise EngineAway("no answer")
+        if method == "GET":
+            asked = [each for each in ("web", "db") if each in path]
+            return 200, [
+                {
+                    "Id": each,
+                    "Names": [each],
+                    "State": "paused" if each in self.paused else "running",
+                    "Mounts": [{"Name": each}],
+                }
+                for each in asked
+            ]
+        _, _, container, verb = path.split("/")
+        (self.paused.add if verb == "pause" else self.paused.discard)(container)
+        return 204, None
+
+
+def test_a_container_that_an_engine_left_paused_is_not_forgotten_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of what is paused has both, until both go on."""
+    double = PausingEngine()
+    monkeypatch.setattr(engine, "EngineConnection", lambda _: double)
+    asked = Engine(tmp_path / "docker.sock", tmp_path)
+    with asked.paused(["web"]):
+        double.is_away = True  # until the block is over
+    assert double.paused == {"web"}
+    double.is_away = False
+    with asked.paused(["db"]):
+        assert double.paused == {"web", "db"}
+    assert double.paused == set()
