@@ -43,10 +43,12 @@ class Arrivals:
         with self._lock:
             job = self._jobs.get(volume.id)
             if job is None:
-                job = self._jobs[volume.id] = _Job(volume, why)
+                job = _Job(volume, why)
                 # With who asks for it (audit.py): the history names that.
                 run = partial(copy_context().run, self._run, job)
+                # Before it is noted: there may be no room for a thread, and others would wait.
                 threading.Thread(target=run, daemon=True).start()
+                self._jobs[volume.id] = job
         try:
             return job.result.result(timeout=within)
         except NotYet:

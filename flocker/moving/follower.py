@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from flocker.base.background import attempt
-from flocker.base.errors import ControlPlaneAway, FlockerError
+from flocker.base.errors import ControlPlaneAway, FlockerError, PoolError
 from flocker.base.records import ClusterState, Copy, Volume
 from flocker.moving.demotion import Demotion
 from flocker.moving.replica_choice import is_behind, taken_at
@@ -161,10 +161,11 @@ class Follower:
 
     def _has_named(self, volume: Volume, state: ClusterState) -> bool:
         """Tell whether all snapshots that people asked for are here already."""
-        named = state.named(volume)
-        return not named or {each.snapshot for each in named} <= set(
-            self._pool.snapshots(volume.id)
-        )
+        named = {each.snapshot for each in state.named(volume)}
+        try:
+            return not named or named <= set(self._pool.snapshots(volume.id))
+        except PoolError:  # fetched alone, it fails for that reason, and no other volume does
+            return False
 
     def _publish(self, volumes: Sequence[Volume], state: ClusterState) -> None:
         """Record that the newest snapshots of these volumes are here."""
@@ -176,15 +177,18 @@ class Follower:
             told.append((volume, Copy(volume.id, self._node, newest.snapshot, newest.taken_at)))
         self._ownership.publish(told)
         for volume in volumes:
-            self._pool.prune(volume.id, partial(self._retention.numbers, volume, state))
+            keep = partial(self._retention.numbers, volume, state)
+            failure = f"old snapshots of volume '{volume.name}' could not be deleted"
+            attempt(log, failure, partial(self._pool.prune, volume.id, keep))
 
     def _begin(self, owner: str) -> None:
+        following = threading.Thread(
+            target=self._follow, args=(owner,), name=f"follow-{owner}", daemon=True
+        )
         with self._lock:
-            is_followed = owner in self._followed
+            if owner not in self._followed:
+                following.start()  # before it is noted: there may be no room for a thread
             self._followed[owner] = True
-        if not is_followed:
-            name = f"follow-{owner}"
-            threading.Thread(target=self._follow, args=(owner,), name=name, daemon=True).start()
 
     def _follow(self, owner: str) -> None:
         """Fetch what an owner's volumes lack here, until they lack nothing."""
@@ -219,7 +223,12 @@ class Follower:
             if volume.owner not in self._workers:
                 self._workers[volume.owner] = ThreadPoolExecutor(AT_ONCE, f"from-{volume.owner}")
             workers = self._workers[volume.owner]
-        workers.submit(self._work, volume)
+        try:
+            workers.submit(self._work, volume)
+        except RuntimeError:  # no room for a thread
+            with self._lock:
+                self._alone.discard(volume.id)
+            raise
 
     def _work(self, volume: Volume) -> None:
         failure = f"replica of volume '{volume.name}' falls behind"

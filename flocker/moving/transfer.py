@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from flocker.base.errors import FlockerError, StreamRefused, TransferFailed
+from flocker.base.errors import FlockerError, PoolError, StreamRefused, TransferFailed
 from flocker.base.records import Snapshot
 from flocker.moving.increments import Increment, Wanted
 from flocker.moving.progress import Counted, Progress, Report
@@ -134,12 +134,12 @@ class Transfers:
         """
         with ExitStack() as locks:
             mine = [each for each in wanted if self._takes_lock(each, node, locks)]
-            here = {volume_id: self._pool.snapshots(volume_id) for volume_id in mine}
-            outcomes: Outcomes = {each: None for each in mine if wanted[each] in here[each]}
+            here, outcomes = self._held(mine)
+            outcomes |= {each: None for each, held in here.items() if wanted[each] in held}
             asked = [
-                Wanted(each, wanted[each], tuple(here[each][-HERE_TOLD:]))
-                for each in mine
-                if here[each] and each not in outcomes
+                Wanted(each, wanted[each], tuple(held[-HERE_TOLD:]))
+                for each, held in here.items()
+                if held and each not in outcomes
             ]
             if asked:
                 staged = self._stage(node, asked, outcomes)
@@ -179,6 +179,17 @@ class Transfers:
             self._sources_now[volume_id] = node
             locks.callback(self._sources_now.pop, volume_id, None)
         return is_taken
+
+    def _held(self, volume_ids: Sequence[str]) -> tuple[dict[str, list[Snapshot]], Outcomes]:
+        """The snapshots here, by volume id, and the volumes of which they cannot be read."""
+        held: dict[str, list[Snapshot]] = {}
+        failures: Outcomes = {}
+        for volume_id in volume_ids:
+            try:
+                held[volume_id] = self._pool.snapshots(volume_id)
+            except PoolError as error:
+                failures[volume_id] = error
+        return held, failures
 
     def _stage(self, node: str, asked: Sequence[Wanted], outcomes: Outcomes) -> list[Staged]:
         """Take the increments in as they come; note those that fail."""

@@ -151,9 +151,12 @@ class Incoming:
         # has empty files. So would a disk that refuses what the kernel accepted.
         errors: list[FlockerError | None] = []
         try:
-            self._writeback.write_out()
-            errors = [self._settle(each) for each in staged]
-            subvolume.sync(self._folders.top)  # or a crash would bring the marks back
+            if staged:
+                self._writeback.write_out()
+                errors = [self._settle(each) for each in staged]
+                subvolume.sync(self._folders.top)  # or a crash would bring the marks back
+        except PoolError as error:  # of the disk, and so of each of them
+            return [known or error for known in errors] or [error] * len(staged)
         finally:
             for each in staged[len(errors) :]:
                 self._drop(each)

@@ -203,6 +203,35 @@ def test_what_cannot_be_cleared_away_keeps_no_other_from_being_received(
     with monkeypatch.context() as patch:
         patch.setattr(Writeback, "write_out", hang)
         patch.setattr(VolumeFolder, "delete_snapshot", refuse)
-        with pytest.raises(PoolError, match="no progress"):
-            transfers.fetch_small("source", newest)
+        outcomes = transfers.fetch_small("source", newest)
+    assert {each: str(error) for each, error in outcomes.items()} == dict.fromkeys(
+        newest, "no progress"
+    )
+    assert set(transfers.fetch_small("source", newest).values()) == {None}
+
+
+def test_a_disk_that_takes_none_of_it_is_each_ones_failure(
+    make_btrfs_pool: MakeBtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if nothing could be staged: a failing disk does not flush nothing either."""
+    source, target = make_btrfs_pool(), make_btrfs_pool()
+    known = [both_hold(source, target) for _ in range(2)]
+    newest = {claim.volume_id: written(source, claim, "second") for claim, _ in known}
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def fail(_: Writeback) -> None:
+        raise PoolError("could not be flushed")
+
+    transfers = Transfers(target, cast(PeerSnapshots, Small(source)), lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Writeback, "write_out", fail)
+        assert set(map(str, transfers.fetch_small("source", newest).values())) == {
+            "could not be flushed"
+        }
+        patch.setattr(VolumeFolder, "mark_arriving", refuse)
+        outcomes = transfers.fetch_small("source", newest)
+    assert outcomes.keys() == newest.keys()
+    assert all("Read-only file system" in str(error) for error in outcomes.values())
     assert set(transfers.fetch_small("source", newest).values()) == {None}

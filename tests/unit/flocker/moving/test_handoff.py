@@ -429,3 +429,18 @@ def test_an_owner_that_was_overtaken_and_takes_it_back_keeps_what_it_had(
 
 def _broken(*_: object) -> None:
     raise TransferFailed("it failed")
+
+
+def test_a_move_whose_thread_could_not_be_started_can_be_tried_again(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    arrivals, volume = demo["node2"].arrivals, demo.volume("demo")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            arrivals.bring(volume, "asked for", 1)
+    assert not arrivals.is_bringing(volume.id)
+    assert arrivals.bring(volume, "asked for", 5).owner == "node2"

@@ -6,6 +6,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -265,6 +266,69 @@ def test_snapshots_people_asked_for_are_fetched_and_stay(demo: MemoryCluster) ->
         node1.write("demo", text)
         demo.replicate()
     assert held(demo, "node1") == held(demo, "node2") == [1, 8, 9, 10]
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("call", ["snapshots", "prune"])
+def test_one_copy_that_the_disk_is_in_the_way_of_holds_up_no_other(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, call: str, is_kept: bool
+) -> None:
+    node1, node2 = demo["node1"], demo["node2"]
+    node1.driver.create("other", {})
+    node1.write("other", "one")
+    demo.replicate()
+    bad, other = demo.volume("demo").id, demo.volume("other").id
+    if is_kept:
+        node1.operations.snapshots.snapshot(["demo", "other"], "kept")
+    real = getattr(node2.pool, call)
+
+    def refuse(volume_id: str, *arguments: object) -> object:
+        if volume_id == bad:
+            raise PoolError("a bad block")
+        return real(volume_id, *arguments)
+
+    monkeypatch.setattr(node2.pool, call, refuse)
+    for text in ("two", "three", "four", "five"):
+        for name in ("demo", "other"):
+            node1.write(name, text)
+        node1.publish()
+        state = demo.state
+        for volume in node2.follower.follow_many(
+            "node1", [state.volumes["demo"], state.volumes["other"]], state
+        ):
+            with suppress(PoolError):
+                node2.follower.follow(volume, state)
+    monkeypatch.undo()
+    numbers = [each.number for each in node2.pool.snapshots(other)]
+    assert numbers == [1, 3, 4, 5], "fetched and pruned; node3 needs the first"
+    assert demo.state.copies[other]["node2"].snapshot.number == 5
+
+
+@pytest.mark.parametrize("refused", ["follow-node1", "from-node1"])
+def test_a_thread_that_could_not_be_started_is_started_later(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """The one that follows an owner, and the one that fetches a volume that is new here."""
+    demo["node1"].publish()
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith(refused):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with suppress(RuntimeError):
+            demo["node2"].follower.look(demo.state)
+        eventually(
+            lambda: [each for each in threading.enumerate() if each.name == "follow-node1"],
+            is_=[],
+            within=5,
+        )
+    assert "node2" not in said(demo)
+    demo["node2"].follower.look(demo.state)
+    eventually(lambda: said(demo).get("node2"), is_=1, within=5)
 
 
 def test_one_that_only_a_lost_owner_had_keeps_nobody_from_following(demo: MemoryCluster) -> None:
