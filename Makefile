@@ -103,7 +103,7 @@ check: tools ## format, lint, types, plain sentences
 	@.venv/bin/mypy
 	@$(PYTEST) tests/unit/test_prose.py
 
-audit: tools ## ask a database of advisories about the locked Python packages
+audit: tools ## check the locked Python packages for known advisories
 	@.venv/bin/python -m host.audit
 
 unit: tools ## test the pure rules
@@ -116,27 +116,27 @@ contract: tools ## test against real btrfs, etcd, Ceph, Redis and engines
 acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrows them
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
 
-alarms: $(VAGRANTS_NODES) ## see the scenarios go red when the driver or a node is broken on purpose
+alarms: $(VAGRANTS_NODES) ## break driver and nodes on purpose, and check that the scenarios fail
 	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
 
 # A seed draws requests and faults; the folder of the run has it in its name.
-soak: $(VAGRANTS_NODES) ## run random requests and faults on the nodes, and judge that; MINUTES=20 SEED=7
+soak: $(VAGRANTS_NODES) ## run random requests and faults on the nodes, and judge the run; MINUTES=20 SEED=7
 	@.venv/bin/python -m judge.nodes --minutes '$(or $(MINUTES),20)' --seed '$(or $(SEED),$(shell date +%s))'; \
 	status=$$?; $(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
 
-vm: ## try what starts virtual machines: libvirt, Vagrant's view of it, the boxes' disks
+vm: ## test the virtual machines: libvirt, Vagrant's view of it, the boxes' disks
 	@VAGRANT_DEFAULT_PROVIDER=libvirt $(HOST) tools
 	@$(PYTEST) -m vm --junit-xml=build/junit/vm.xml
 
-servers: prepare ## try it all on plain Debian servers, which are containers made for it
+servers: prepare ## test everything on plain Debian servers, which are containers
 	@$(PYTEST) -m servers --junit-xml=build/junit/servers.xml
 
 samples: prepare ## start one of everything that `make vm` and `make servers` test
 	@VAGRANT_DEFAULT_PROVIDER=libvirt $(HOST) tools
 	@$(PYTEST) -m sample --junit-xml=build/junit/samples.xml
 
-bench: $(VAGRANTS_NODES) ## measure moves against what people do today; writes docs/benchmark.md
+bench: $(VAGRANTS_NODES) ## compare moves with today's methods; writes docs/benchmark.md
 	@.venv/bin/python -m bench; status=$$?; \
 	$(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
@@ -147,15 +147,15 @@ simulate: tools ## run the driver on simulated nodes and judge it: HOURS=1 SEED=
 mutants: tools ## break the driver in ten ways, and say which oracle of the judge notices
 	@.venv/bin/python -m tests.simulated.mutants
 
-judge: ## judge a volume driver by 35 behaviours: DRIVER=features/drivers/local.yml
+judge: ## test a volume driver for 35 behaviours: DRIVER=features/drivers/local.yml
 	@VAGRANT_DEFAULT_PROVIDER=docker $(HOST) tools # it starts an engine, whatever nodes are made of
 	@.venv/bin/python -m judge.drivers '$(DRIVER)' \
 		$(if $(INVENTORY),--inventory '$(INVENTORY)',$(if $(MACHINES),--nodes))
 
-up: $(PREPARED) ## start the nodes; PROVIDER=libvirt: virtual machines, INVENTORY=servers.yml: those
+up: $(PREPARED) ## start the nodes; PROVIDER=libvirt: virtual machines, INVENTORY=servers.yml: your servers
 	@$(if $(INVENTORY),$(SERVERS) up '$(INVENTORY)',$(HOST) up)
 
-down: ## destroy the nodes and what was started for them; of an INVENTORY only what scenarios left
+down: ## remove the nodes and what was started for them; with INVENTORY only what scenarios left
 	@$(if $(INVENTORY),$(SERVERS) down '$(INVENTORY)',$(HOST) down)
 
 box: ## build the box of the virtual machines; PROVIDER=virtualbox builds VirtualBox's, not libvirt's
@@ -168,10 +168,10 @@ deb: ## build the driver's Debian package in build/deb
 report: tools ## write build/report/index.html from the last run; RELEASE=v1 keeps a copy in build/releases/v1
 	@.venv/bin/python -m report $(if $(RELEASE),--release '$(RELEASE)')
 
-film: tools ## make docs/images/film.gif from the story that the last scenarios told
+film: tools ## make docs/images/film.gif from the last run of the walkthrough
 	@.venv/bin/python -m report.film
 
-clean: ## as down; then leave the checkout as after a fresh clone
+clean: ## remove the nodes and everything else that was made in this checkout
 	@$(HOST) clean
 
 endif

@@ -1,4 +1,4 @@
-"""`python -m acceptance up|down INVENTORY`: make nodes of servers there were before."""
+"""`python -m acceptance up|down INVENTORY`: make nodes of existing servers."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Cluster:
     def from_userdata(cls, userdata: Mapping[str, str]) -> Cluster:
         """Make the cluster that was chosen with `-D`.
 
-        `inventory=FILE`: servers there were before, instead of the Vagrantfile's machines.
+        `inventory=FILE`: existing servers, instead of the Vagrantfile's machines.
         `keep_nodes=yes`: machines that this run brought up stay up.
 
         Raises:

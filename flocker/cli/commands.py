@@ -68,7 +68,7 @@ Snapshot = Annotated[
     str,
     typer.Argument(
         metavar="REF",
-        help="Which snapshot, e.g. demo@3; `flocker snapshots` lists them.",
+        help="Snapshot, e.g. demo@3; `flocker snapshots` lists them.",
         show_default=False,
     ),
 ]
@@ -168,7 +168,7 @@ def snapshot(
 
 @command("sudo flocker snapshots demo")
 def snapshots(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = False) -> None:
-    """List the snapshots people took, and which nodes hold them."""
+    """List requested snapshots, and the nodes that hold them."""
     _tell(_ask(context, "snapshots", as_json, volume=volume), as_json, wording.snapshots)
 
 
@@ -201,15 +201,15 @@ def clone(
         str,
         typer.Argument(
             metavar="REF",
-            help="The state: demo@3, a snapshot; demo@node1-20261122T190000Z, a copy put aside; "
-            "demo, the volume as it is now.",
+            help="Source: demo, the volume as it is now; demo@3, a snapshot; "
+            "demo@node1-20261122T190000Z, a copy put aside.",
             show_default=False,
         ),
     ],
     name: Annotated[str, typer.Argument(help="Name of the new volume.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Make a new volume from a state of another one."""
+    """Make a new volume from another volume or its snapshot."""
     body = {"reference": reference, "name": name}
     answer = _order(context, "clone", body, f"cloning {reference}", as_json, is_long=True)
     _tell(answer, as_json, lambda answer: wording.cloned(answer, reference))
@@ -217,7 +217,10 @@ def clone(
 
 @command("sudo flocker trash")
 def trash(context: typer.Context, as_json: AsJson = False) -> None:
-    """List what was removed or replaced and how to get it back."""
+    """List removed volumes and copies put aside.
+
+    The list shows the command that brings each of them back.
+    """
     _tell(_ask(context, "trash", as_json), as_json, wording.trash)
 
 
@@ -238,9 +241,9 @@ def purge(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete removed volumes and copies put aside, to free disk space.
+    """Delete removed volumes and copies put aside for good.
 
-    This cannot be undone. Prints how much space was freed on each node.
+    The command prints how much disk space it freed on each node. This cannot be undone.
     """
     if everything == (reference is not None):
         raise Failed(
@@ -263,8 +266,9 @@ def forget(
 ) -> None:
     """Give up a volume or a node that is gone for good.
 
-    Refused while the data may come back. A node must have been silent for ten minutes, and its
-    volumes promoted. A volume's owner must have been forgotten, and no node may have a copy.
+    The command is refused while the data may come back. A node must have been silent for ten
+    minutes, and its volumes promoted. A volume's owner must have been forgotten, and no node may
+    have a copy.
     """
     answer = _order(context, "forget", {"name": name}, f"forgetting {name}", as_json)
     _tell(answer, as_json, wording.forgotten)
@@ -274,7 +278,10 @@ def forget(
 def import_(
     context: typer.Context,
     reference: Annotated[
-        str, typer.Argument(metavar="NAME|ID", help="Name it had, or its id.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="NAME|ID", help="Former name of the volume, or its id.", show_default=False
+        ),
     ],
     name: Annotated[
         str | None,
@@ -282,10 +289,11 @@ def import_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a volume from data on this node that has no record in etcd.
+    """Make a volume from data without a record in etcd.
 
     Such data remains when etcd was lost, or comes with a disk of another cluster; `flocker
-    status` shows it under PROBLEMS. Refused if another node has a newer state of it.
+    status` shows it under PROBLEMS. Type the command on a node that has the data. It is refused
+    if another node has a newer state.
     """
     body = {"reference": reference, "name": name}
     answer = _order(context, "import", body, f"importing {reference}", as_json, is_long=True)
@@ -295,7 +303,7 @@ def import_(
 @command("sudo flocker undelete demo")
 def undelete(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name it had.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Name of the removed volume.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Bring a removed volume back."""
@@ -308,9 +316,9 @@ def undelete(
 def verify(context: typer.Context, volume: Volume, as_json: AsJson = False) -> None:
     """Compare the copies of a volume with its owner's data.
 
-    Reads a snapshot that both have, on all nodes, as fast as their disks allow; containers keep
-    running. Every volume is also compared about once a week in the background. Exit status 1 if
-    a copy differs or cannot be read.
+    All nodes read a snapshot that they share with the owner, as fast as their disks allow;
+    containers keep running. Every volume is also compared about once a week in the background.
+    The exit status is 1 if a copy differs or cannot be read.
     """
     title = f"comparing the copies of {volume}"
     answer = _order(context, "verify", {"volume": volume}, title, as_json, is_long=True)
@@ -333,7 +341,7 @@ def resize(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Change how much a volume may hold, also while it is in use."""
+    """Change the size limit of a volume, also while it is in use."""
     try:
         size_bytes = None if size == "none" else read_size(size)
     except BadRequest as error:
@@ -344,7 +352,7 @@ def resize(
 
 @command("sudo flocker history demo")
 def history(context: typer.Context, volume: OneOrAll = None, as_json: AsJson = False) -> None:
-    """Show what happened: when, where, for whom and why; oldest first."""
+    """Show who changed what, when, where and why; oldest first."""
     _tell(_ask(context, "history", as_json, volume=volume), as_json, wording.history)
 
 

@@ -1,6 +1,6 @@
 """`python -m judge.nodes --minutes 20 --seed 7`: a random run on the nodes, and its verdict.
 
-The exit status is that of the verdict, as of `python -m judge`; 2 if the nodes cannot be had.
+The exit status is that of the verdict, as of `python -m judge`; 2 if the nodes are not available.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--minutes", type=float, required=True, help="of requests and faults")
-    parser.add_argument("--seed", type=int, required=True, help="draws requests and faults")
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="length of requests and faults"
+    )
+    parser.add_argument("--seed", type=int, required=True, help="seed of requests and faults")
     asked = parser.parse_args()
     print(f"seed {asked.seed}, {asked.minutes:g} minutes", flush=True)
     try:

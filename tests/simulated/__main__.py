@@ -29,8 +29,8 @@ HOUR_SECONDS = 3600.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate, say how it went on the standard error, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulated", description=__doc__)
-    parser.add_argument("--hours", type=float, default=1, help="simulated")
-    parser.add_argument("--seed", type=int, default=1, help="of the first hour")
+    parser.add_argument("--hours", type=float, default=1, help="simulated hours")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first hour")
     asked = parser.parse_args(arguments)
     if not asked.hours > 0:
         parser.error(f"--hours: {asked.hours:g} hours have no verdict; type: make simulate HOURS=1")
