@@ -19,6 +19,7 @@ from flocker.api.verification_api import add_peer_verification_routes, add_verif
 from flocker.api.watching import Watching
 from flocker.base.config import Config
 from flocker.base.pulse import DISK_SECONDS, Pulse
+from flocker.care.announcer import Announcer
 from flocker.care.housekeeper import Housekeeper
 from flocker.certificates.renewal import Renewal
 from flocker.certificates.tls import Tls
@@ -33,7 +34,6 @@ from flocker.engine.pool_mounts import PoolMounts
 from flocker.engine.volume_use import VolumeUse
 from flocker.fence.guard import Guard
 from flocker.fence.lease_file import LeaseFile
-from flocker.membership.announcer import Announcer
 from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
 from flocker.membership.membership import Membership, admitted

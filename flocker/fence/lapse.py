@@ -1,6 +1,6 @@
 """After a lapse of this node's lease: stop what another node may have taken over meanwhile.
 
-The daemon does this, not the process of the fence: membership/announcer.py calls it.
+The daemon does this, not the process of the fence: care/announcer.py calls it.
 
 A virtual machine that was paused does not see the pause in any clock of its own, so its fence has
 nothing to act on. That the lease is a new one tells that it has lapsed. From then on nobody takes

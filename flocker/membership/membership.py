@@ -34,9 +34,6 @@ class Membership:
         patience_seconds: how long a new machine waits for the lease of the one it replaces to
             run out. One that still meets the other machine after that is a second one.
         join_seconds: how long a change waits for the first announcement.
-
-    Attributes:
-        ownership: what is agreed, as this machine may change it.
     """
 
     def __init__(
@@ -60,7 +57,12 @@ class Membership:
         self._is_known = threading.Event()
         self._refusal = ""
         self._refused_since: float | None = None
-        self.ownership = admitted(ownership, self.check_known, READS, announce=self.announce)
+
+    @property
+    def ownership(self) -> Ownership:
+        """The agreed records, as this machine may change them."""
+        # Made for whoever asks: kept here, each of the two would hold the other.
+        return admitted(self._shared, self.check_known, READS, announce=self.announce)
 
     def announce(self, node: Node, look: Look | None = None) -> bool:
         """See Ownership.announce.

@@ -95,9 +95,9 @@ class Machine:
             uptime=lambda: self.uptime,
         )
         self.parts = parts = build(self.config, self._ports(), OwnReport(), clocks)
-        self.ownership = self.membership.ownership
         self.rights = Rights(self.cluster.ownership, self.cluster.ownership.state)
         self.context = context = parts.context
+        self.ownership = context.ownership
         self.troubles, self.retention = context.troubles, context.retention
         self.observed = context.retention.observed
         safeguards, copies, care = parts.safeguards, parts.copies, parts.care

@@ -20,6 +20,7 @@ from acceptance.base.waiting import eventually
 from flocker.base.config import Certificates
 from flocker.base.errors import BadRequest, ControlPlaneAway, NotAdmitted, Refused, StaleEpoch
 from flocker.base.records import ClusterState, Copy, Cut, NamedSnapshot, Node, Snapshot, Volume
+from flocker.care.announcer import RENEWALS
 from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.etcd_wire import (
     FIRST_SECONDS,
@@ -27,7 +28,6 @@ from flocker.consensus.etcd_wire import (
     LEADER_SECONDS,
     PATIENCE_SECONDS,
 )
-from flocker.membership.announcer import RENEWALS
 from judge.machine.ports import free_port
 from tests.contract.flocker.consensus.test_ownership import AT, BASE, a_volume, event, held, made
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd

@@ -17,14 +17,13 @@ from flocker.base.config import Certificates, Config
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.pulse import Pulse
 from flocker.base.records import Look, Node
-from flocker.care import housekeeper
+from flocker.care import announcer, housekeeper
+from flocker.care.announcer import Announcer
 from flocker.care.housekeeper import Housekeeper
 from flocker.care.purging import Purging
 from flocker.care.strays import Strays
 from flocker.fence.lapse import Lapse
 from flocker.fence.lease_file import LeaseFile
-from flocker.membership import announcer
-from flocker.membership.announcer import Announcer
 from flocker.node import observed
 from flocker.pool.protocol import Usage
 from tests.twins.moves import start_move
@@ -281,7 +280,7 @@ def test_that_etcd_is_away_is_said_once(
 ) -> None:
     cluster.ownership.expire("node1")
     node1.etcd.is_away = True
-    with caplog.at_level(logging.WARNING, "flocker.membership.announcer"):
+    with caplog.at_level(logging.WARNING, "flocker.care.announcer"):
         start()
         for _ in range(5):
             assert attempts.acquire(timeout=10)

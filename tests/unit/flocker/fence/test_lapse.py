@@ -14,11 +14,11 @@ from flocker.base.config import Certificates, Config
 from flocker.base.errors import ControlPlaneAway, PoolError
 from flocker.base.pulse import Pulse
 from flocker.base.records import Event, now
+from flocker.care import announcer
+from flocker.care.announcer import Announcer
 from flocker.fence.fence import Fence
 from flocker.fence.lapse import Lapse
 from flocker.fence.lease_file import AutoVolume, LeaseFile
-from flocker.membership import announcer
-from flocker.membership.announcer import Announcer
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 from tests.unit.flocker.fence.test_fence import RecordingEngine
 

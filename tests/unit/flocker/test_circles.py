@@ -1,0 +1,71 @@
+"""No part of a node leads back to itself, by what it holds or by what it may call back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from types import FunctionType, MethodType
+from typing import Any
+
+import pytest
+
+from flocker.base.troubles import Troubles
+from tests.unit.flocker.cluster import MemoryCluster
+
+
+def inside(value: Any) -> Iterator[Any]:
+    """What a container holds, and what a function needs when it is called."""
+    match value:
+        case dict():
+            yield from value.values()
+        case list() | tuple() | set() | frozenset():
+            yield from value
+        case MethodType():
+            yield value.__self__
+        case FunctionType():
+            yield from (cell.cell_contents for cell in value.__closure__ or ())
+        case functools.partial():
+            yield from (value.func, *value.args, *value.keywords.values())
+
+
+def held(part: Any) -> Iterator[Any]:
+    """The driver's objects that a part refers to, in its attributes or through callbacks."""
+    ahead, seen = list(vars(part).values()), set()
+    while ahead:
+        value = ahead.pop()
+        if is_part(value):
+            yield value
+        elif id(value) not in seen:
+            seen.add(id(value))
+            ahead += inside(value)
+
+
+def is_part(value: Any) -> bool:
+    return type(value).__module__.startswith("flocker.") and hasattr(value, "__dict__")
+
+
+def check(part: Any) -> int:
+    """Return how many parts can be reached; raise CycleError if one leads back to itself."""
+    graph: dict[int, set[int]] = {}
+    ahead = [part]
+    while ahead:
+        each = ahead.pop()
+        if id(each) not in graph:
+            found = list(held(each))
+            graph[id(each)] = {id(one) for one in found}
+            ahead += found
+    TopologicalSorter(graph).prepare()
+    return len(graph)
+
+
+def test_no_part_of_a_node_leads_back_to_itself(cluster: MemoryCluster) -> None:
+    assert check(cluster["node1"].parts) > 50
+
+
+def test_a_circle_through_a_callback_is_found() -> None:
+    one, other = Troubles(), Troubles()
+    vars(one)["_callback"] = functools.partial(lambda: other.all())
+    vars(other)["_callback"] = [one.all]
+    with pytest.raises(CycleError):
+        check(one)
