@@ -1,10 +1,10 @@
-"""The interface to the records that all nodes agree about, and so to who may write to a volume.
+"""The interface to agreed records; longer than 300 lines because each call says how it can fail.
 
-A volume has one owner at a time and an epoch that grows by one with every
-change of owner. The right to write is a `Claim`: this volume at this epoch.
-The rules are those of docs/architecture.md. Nothing here knows etcd: etcd.py
-implements the interface, and every implementation passes the same contract
-suite. Events are recorded in the same step as the change they tell of.
+The records tell who may write to a volume. A volume has one owner at a time and an epoch that grows
+by one with every change of owner. The right to write is a `Claim`: this volume at this epoch. The
+rules are those of docs/architecture.md. Nothing here knows etcd: etcd.py implements the interface,
+and every implementation passes the same contract suite. Events are recorded in the same step as the
+change they tell of.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A cluster in memory: the real driver and all that belongs to it on the twins of pool and etcd.
+"""A cluster in memory; longer than 300 lines because a machine and its cluster need each other.
 
-Nothing runs in the background: a test says when a node publishes, follows, tidies or notices
-a lost owner, so that every order of events can be made to happen.
+It is the real driver and all that belongs to it, on the twins of pool and etcd. Nothing runs in the
+background: a test says when a node publishes, follows, tidies or notices a lost owner, so that
+every order of events can be made to happen.
 """
 
 from __future__ import annotations
