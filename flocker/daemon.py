@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -18,6 +21,7 @@ from flocker.api.rights import Rights
 from flocker.api.verification_api import add_peer_verification_routes, add_verification_routes
 from flocker.api.watching import Watching
 from flocker.base.config import Config
+from flocker.base.errors import BadRequest
 from flocker.base.pulse import DISK_SECONDS, Pulse
 from flocker.care.announcer import Announcer
 from flocker.care.housekeeper import Housekeeper
@@ -38,11 +42,19 @@ from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
 from flocker.membership.membership import Membership, admitted
 from flocker.membership.refusals import Refusals
+from flocker.node.client_records import ClientRecords
 from flocker.node.clocks import Clocks
 from flocker.node_parts import NodeParts, build
 from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.in_time import hasty, patient
+from flocker.pool.remote_pool import RemotePool
 from flocker.pool.volume_folder import live_of
 from flocker.ports import OwnReport, Ports
+
+_NO_CEPH = (
+    "FLOCKER_CEPH_FILESYSTEM is set, and this machine lacks Ceph's programs: "
+    "type `apt-get install ceph-fuse python3-rados`"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
 
 
 def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports]:
-    mounts = PoolMounts(partial(live_of, config.pool))
+    clients = config.runtime.resolve() / "shared"
+    mounts = PoolMounts(partial(live_of, config.pool), clients)
     pool = BtrfsPool(config.pool, mounts.is_mounted)
     etcd = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates.for_etcd)
     mirror = Mirror(etcd, config.pool / "catalog.json")
@@ -125,7 +138,30 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
     etcd_quota = EtcdQuota(config.etcd_endpoints, config.certificates.for_etcd, config.address)
     refusals = Refusals(config, mirror)
     machine = Machine(engine, fence, lease_file, etcd_quota, renewal, refusals, mirror)
-    return machine, Ports(membership, mirror, pool, use, peers, engine, fence)
+    records = ClientRecords(membership.ownership, lambda: mirror.state)
+    shared = shared_pool(config, clients, records, mounts)
+    remote, glance = (patient(shared), hasty(shared)) if shared else (None, None)
+    return machine, Ports(membership, mirror, pool, use, peers, engine, fence, remote, glance)
+
+
+def shared_pool(
+    config: Config, clients: Path, records: ClientRecords, mounts: PoolMounts
+) -> RemotePool | None:
+    """The pool on a Ceph, whose programs are needed only where one is configured.
+
+    Raises:
+        BadRequest: they are not there.
+    """
+    if config.ceph is None:
+        return None
+    try:
+        storage = import_module("flocker.shared_storage")
+    except ModuleNotFoundError as error:
+        raise BadRequest(_NO_CEPH) from error
+    if shutil.which("ceph-fuse") is None:
+        raise BadRequest(_NO_CEPH)
+    pool: RemotePool = storage.reach(config.ceph, clients, records, mounts.is_mounted)
+    return pool
 
 
 def _own_report(machine: Machine) -> OwnReport:
@@ -181,6 +217,8 @@ def start_parts(
         *(parts.care.verification, machine.refusals, safeguards.standing),
     ):
         part.start(stopping)
+    if parts.care.shared_clients is not None:
+        parts.care.shared_clients.start(stopping)
 
 
 def _engine_app(parts: NodeParts, watching: Watching) -> FastAPI:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,60 @@ class Certificates:
 
 
 @dataclass(frozen=True)
+class Ceph:
+    """An existing Ceph, as this node reaches it.
+
+    Attributes:
+        filesystem: of CephFS, in which shared volumes are.
+        folder: in it, below which they are; an absolute path.
+        identity: the node's own.
+        conf: Ceph's configuration, which names the monitors.
+        keyring: the file with the identity's key.
+    """
+
+    filesystem: str
+    folder: str = "/flocker"
+    identity: str = "client.flocker-node"
+    conf: Path = Path("/etc/ceph/ceph.conf")
+    keyring: Path = Path("/etc/ceph/ceph.client.flocker-node.keyring")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Ceph | None:
+        """Read FLOCKER_CEPH_* variables; None if there are none.
+
+        Raises:
+            BadRequest: the file system is not named, or a value cannot be.
+        """
+        given = sorted(name for name in environment if name.startswith("FLOCKER_CEPH_"))
+        if not given:
+            return None
+        filesystem = environment.get("FLOCKER_CEPH_FILESYSTEM")
+        if not filesystem:
+            raise BadRequest(
+                f"{', '.join(given)} set without FLOCKER_CEPH_FILESYSTEM; "
+                "`ceph fs ls` names the file systems there are"
+            )
+        ceph = cls(
+            filesystem,
+            folder=environment.get("FLOCKER_CEPH_FOLDER", cls.folder),
+            identity=environment.get("FLOCKER_CEPH_IDENTITY", cls.identity),
+            conf=Path(environment.get("FLOCKER_CEPH_CONF", cls.conf)),
+            keyring=Path(environment.get("FLOCKER_CEPH_KEYRING", cls.keyring)),
+        )
+        if not ceph.folder.startswith("/") or ceph.folder.strip("/") == "":
+            raise BadRequest(
+                f"FLOCKER_CEPH_FOLDER={ceph.folder} is not the path of a folder in the file "
+                "system, as in /flocker"
+            )
+        if not re.fullmatch(r"client\.[^.\s]+", ceph.identity):
+            raise BadRequest(
+                f"FLOCKER_CEPH_IDENTITY={ceph.identity} is not an identity of a client, as in "
+                "client.flocker-node"
+            )
+        return ceph
+
+
+@dataclass(frozen=True)
 class Config:
     """One node's daemon.
 
@@ -55,6 +110,7 @@ class Config:
     lease_seconds: int = 15
     retention_seconds: float = 7 * 24 * 3600
     member_certificates: Path = Path("/etc/etcd/flocker-certs")  # there where a member of etcd is
+    ceph: Ceph | None = None  # for shared volumes
 
     @property
     def identity(self) -> Path:
@@ -66,7 +122,7 @@ class Config:
         """Read FLOCKER_* variables.
 
         Raises:
-            BadRequest: one that is needed is missing.
+            BadRequest: one that is needed is missing, or has a value that cannot be.
         """
         needed = ("FLOCKER_NODE", "FLOCKER_ADDRESS", "FLOCKER_ETCD_ENDPOINTS", "FLOCKER_CERTS")
         missing = [name for name in needed if not environment.get(name)]
@@ -81,6 +137,7 @@ class Config:
             certificates=Certificates.within(Path(environment["FLOCKER_CERTS"])),
             pool=Path(environment.get("FLOCKER_POOL", cls.pool)),
             retention_seconds=_days(environment) * 24 * 3600,
+            ceph=Ceph.from_environment(environment),
         )
 
 

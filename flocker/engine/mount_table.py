@@ -111,6 +111,10 @@ class MountTable:
         by_hand = {places[place] for place in self._here.showing(places)}
         return by_hand | self.users_of(paths).keys()
 
+    def is_point(self, path: Path) -> bool:
+        """Tell whether something is mounted here at that very path, which is not looked at."""
+        return str(path) in self._by_point
+
     def _locate(self, path: Path) -> _Place:
         """The device a path is on, and the path on that file system."""
         for point in _upwards(str(path)):

@@ -22,19 +22,28 @@ Kill = Callable[[int, int], object]
 
 
 class PoolMounts:
-    """The kernel's view of one pool.
+    """The kernel's view of one node's volumes.
 
     Args:
-        live: where the writable copy of a volume id is.
+        live: where the writable copy of a volume id is, on this node's disk.
+        clients: the folder in which shared volumes are mounted by their ids, without symbolic
+            links. The driver's own mount there is no use of a volume. Nothing looks at such a
+            path itself, as that may hang.
     """
 
-    def __init__(self, live: Callable[[str], Path]) -> None:
+    def __init__(self, live: Callable[[str], Path], clients: Path | None = None) -> None:
         self._live = live
+        self._clients = clients
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         """Select the volumes that any process on this node has mounted at this moment."""
-        paths = {self._live(each).resolve(): each for each in volume_ids}
-        return {paths[path] for path in MountTable().mounted(paths.keys())}
+        table = MountTable()
+        remote = self._remote(volume_ids, table)
+        others = set(volume_ids) - set(remote.values())
+        local = {self._live(each).resolve(): each for each in others}
+        return {local[path] for path in table.mounted(local.keys())} | {
+            remote[path] for path in table.users_of(remote.keys())
+        }
 
     def is_mounted(self, volume_id: str) -> bool:
         """Tell whether any process on this node has the volume mounted at this moment."""
@@ -46,7 +55,9 @@ class PoolMounts:
         Raises:
             PoolError: one does not end.
         """
-        paths = {self._live(each).resolve(): each for each in volume_ids}
+        paths = self._remote(volume_ids, MountTable())
+        others = set(volume_ids) - set(paths.values())
+        paths |= {self._live(each).resolve(): each for each in others}
         killed = kill_users(paths.keys(), time.monotonic() + KILL_SECONDS)
         if killed.left:
             raise PoolError(
@@ -55,6 +66,13 @@ class PoolMounts:
                     for path, left in killed.left.items()
                 )
             )
+
+    def _remote(self, volume_ids: Collection[str], table: MountTable) -> dict[Path, str]:
+        """The mountpoints of the shared volumes that have one now, and the volumes' ids."""
+        if self._clients is None:
+            return {}
+        points = {self._clients / each: each for each in volume_ids}
+        return {path: each for path, each in points.items() if table.is_point(path)}
 
 
 @dataclass(frozen=True)

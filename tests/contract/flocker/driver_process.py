@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from flocker.__main__ import FIRST_INHERITED_FD, serve
-from flocker.base.config import Certificates, Config
+from flocker.base.config import Ceph, Certificates, Config
 from flocker.certificates import leaves, renewal, signing
+from tests.contract.flocker.ceph import debians_rados
 
 SHORT_SECONDS = 20  # of a certificate, for tests of its renewal
 
@@ -41,7 +42,10 @@ def main(settings: dict[str, Any]) -> int:
         engine_socket=Path(settings["engine"]),
         peer_port=settings["peer_port"],
         member_certificates=Path(settings["certificates"]) / "member",
+        ceph=Ceph.from_environment(settings.get("ceph", {})),
     )
+    if config.ceph is not None:
+        debians_rados.load()
     return serve(config, told_to_end)
 
 

@@ -32,7 +32,8 @@ class OwnDriver:
     Args:
         folder: its own, for what lies on /run and for its log.
         settings: of the node: node, address, etcd, certificates, pool, engine, peer_port; and
-            are_certificates_short for those that are renewed every few seconds.
+            are_certificates_short for those that are renewed every few seconds, ceph for the
+            FLOCKER_CEPH_* of a node that reaches one.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
@@ -128,8 +129,12 @@ class OwnDriver:
 
 
 @contextmanager
-def own_drivers(engine: OwnEngine, count: int) -> Iterator[list[OwnDriver]]:
-    """Running drivers of as many nodes, which share an etcd and an engine."""
+def own_drivers(engine: OwnEngine, count: int, **more: object) -> Iterator[list[OwnDriver]]:
+    """Running drivers of as many nodes, which share an etcd and an engine.
+
+    Args:
+        more: settings, see OwnDriver.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drivers-")))
         etcd = Etcd(folder)
@@ -150,6 +155,7 @@ def own_drivers(engine: OwnEngine, count: int) -> Iterator[list[OwnDriver]]:
                 pool=str(stack.enter_context(mounted_btrfs())),
                 engine=str(engine.socket),
                 peer_port=port,
+                **more,
             )
             stack.callback(driver.close)
             driver.start()

@@ -1,0 +1,68 @@
+"""A node's own mount of the folder that all shared volumes are in.
+
+Through it the node makes, limits, snapshots and removes volumes; no container sees it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import threading
+from pathlib import Path
+
+from flocker.base import private
+from flocker.base.errors import PoolError
+from flocker.ceph import mount
+from flocker.ceph.mount import Mounted, Ticket
+from flocker.pool.shared_sessions import SharedStorage
+
+
+class SharedRoot:
+    """The mount of one node; it outlives the daemon, and the next one finds it.
+
+    Args:
+        identity: the node's own, e.g. `client.flocker-node`.
+        keyring: the file with its key.
+        runtime: a folder with a short name on no disk, which outlives the daemon.
+    """
+
+    def __init__(self, storage: SharedStorage, identity: str, keyring: Path, runtime: Path) -> None:
+        self._storage = storage
+        self._identity = identity
+        self._keyring = keyring
+        self._runtime = runtime
+        self._mountpoint = runtime / "volumes"
+        self._mounting = threading.Lock()
+        self._mounted: Mounted | None = None
+
+    def path(self) -> Path:
+        """Where it is mounted, from now on; made anew if its client has ended.
+
+        Raises:
+            PoolError: Ceph refuses the identity, or does not answer.
+        """
+        with self._mounting:
+            mounted = self._mounted or mount.running(
+                self._identity, self._mountpoint, self._runtime
+            )
+            if mounted is None or mounted.has_ended() or not mounted.is_mounted():
+                mounted = self._mount()
+            self._mounted = mounted
+            return self._mountpoint
+
+    def _mount(self) -> Mounted:
+        mount.clear(self._mountpoint)
+        private.make_folder(self._runtime)
+        self._mountpoint.mkdir(mode=private.FOLDER_MODE, exist_ok=True)
+        storage = self._storage
+        ticket = Ticket(
+            storage.conf, storage.filesystem, storage.folder, self._identity, self._key()
+        )
+        return mount.mount(ticket, self._mountpoint, self._runtime)
+
+    def _key(self) -> str:
+        keys = configparser.ConfigParser(interpolation=None)
+        try:
+            keys.read_string(self._keyring.read_text())
+            return keys[self._identity]["key"]
+        except (OSError, KeyError, configparser.Error) as error:
+            raise PoolError(f"{self._keyring} has no key of {self._identity}: {error}") from error
