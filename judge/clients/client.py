@@ -8,9 +8,11 @@ from random import Random
 
 from judge.clients.cluster import Cluster, Request
 from judge.clients.gates import Gates
+from judge.clients.passing import PassingVolumes
 from judge.history import Action, Outcome
 from judge.recorder import Recorder
 
+SIZES = ("64MiB", "1GiB", "none")
 TRIES = 60  # of an undelete: a volume that is removed for a moment comes back
 TRY_SECONDS = 1.0
 
@@ -64,6 +66,7 @@ class Client:
         self._sleep = shared.sleep
         self._weights = shared.weights
         self._snapshots: dict[str, list[str]] = {}  # by volume
+        self._passing = PassingVolumes(name, shared.cluster, shared.recorder, random, shared.sleep)
 
     def step(self) -> None:
         """Do one thing, with a volume at a node, and return when it is over."""
@@ -78,6 +81,9 @@ class Client:
             Action.PRUNE: self._prune,
             Action.RESTORE: self._restore,
             Action.REMOVE: self._remove_for_a_moment,
+            Action.CREATE: lambda *_: self._passing.live(None),
+            Action.CLONE: self._clone,
+            Action.RESIZE: self._resize,
         }
         if action in special:
             special[action](node, volume)
@@ -122,6 +128,13 @@ class Client:
     def _restore(self, node: str, volume: str) -> None:
         if taken := self._snapshots.get(volume):
             self._ask(Action.RESTORE, node, volume, self._random.choice(taken))
+
+    def _clone(self, _: str, volume: str) -> None:
+        if taken := self._snapshots.get(volume):
+            self._passing.live(self._random.choice(taken))
+
+    def _resize(self, node: str, volume: str) -> None:
+        self._ask(Action.RESIZE, node, volume, self._random.choice(SIZES))
 
     def _remove_for_a_moment(self, node: str, volume: str) -> None:
         """Remove a volume that nobody uses, and have it back.

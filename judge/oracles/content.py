@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -26,28 +26,11 @@ from judge.history import (
     Wrote,
 )
 from judge.oracles.claims import Claims
-from judge.oracles.lineage import Lineage, State, meet
+from judge.oracles.lineage import Lineage, Run, State, last_lines, lines_left, meet
 from judge.oracles.oracle import Handlers, Oracle
 
 CHANGES = {Action.RESTORE, Action.REMOVE, Action.UNDELETE}  # the content of a volume that is there
-FOLLOWED = CHANGES | {Action.SNAPSHOT, Action.CLONE}
-
-
-@dataclass
-class Run:
-    """A writer.
-
-    Attributes:
-        acknowledged, synced: the numbers of its last line that was, and with fsync.
-        counts: its lines become part of the volume; they do not when another node was promoted.
-    """
-
-    volume: str
-    node: str
-    stopped: Seconds = inf
-    counts: bool = True
-    acknowledged: int = 0
-    synced: int = 0
+FOLLOWED = CHANGES | {Action.SNAPSHOT, Action.CREATE, Action.CLONE, Action.PURGE}
 
 
 @dataclass
@@ -78,8 +61,10 @@ class NothingLost(Oracle):
         self._claims = Claims()
         self._apart = {volume.name for volume in begin.volumes if not volume.moves}
         self._lineages: defaultdict[str, Lineage] = defaultdict(Lineage)
-        self._removed: dict[str, Lineage] = {}
+        self._removed: defaultdict[str, list[Lineage]] = defaultdict(list)  # the last one last
+        self._is_gone: set[str] = set()  # names of volumes that were removed
         self._runs: dict[str, Run] = {}
+        self._of_name: defaultdict[str, list[str]] = defaultdict(list)  # volume: all its runs
         self._of_volume: defaultdict[str, set[str]] = defaultdict(set)  # runs that count
         self._unsynced: defaultdict[str, dict[str, str]] = defaultdict(dict)  # node: run: lineage
         self._only_seen: dict[str, str] = {}  # run: lineage; nobody was told of its last lines
@@ -102,8 +87,9 @@ class NothingLost(Oracle):
 
     # Writers
 
-    def _started(self, event: WriterStarted) -> None:
+    def _started(self, event: WriterStarted | Wrote) -> None:
         self._runs[event.run] = Run(event.volume, event.node)
+        self._of_name[event.volume].append(event.run)
         self._of_volume[event.volume].add(event.run)
 
     def _stopped(self, event: WriterStopped) -> None:
@@ -112,8 +98,7 @@ class NothingLost(Oracle):
 
     def _wrote(self, event: Wrote) -> None:
         if event.run not in self._runs:
-            self._runs[event.run] = Run(event.volume, event.node)
-            self._of_volume[event.volume].add(event.run)
+            self._started(event)
         run, key = self._runs[event.run], self._key(event.volume, event.node)
         run.acknowledged = event.sequence
         if event.fsynced:
@@ -132,8 +117,8 @@ class NothingLost(Oracle):
             self._check_volume(event)
         elif event.place is Place.SNAPSHOT and event.reference in self._noted:
             self._check_snapshot(event, self._noted[event.reference])
-        elif event.place is Place.REMOVED and event.volume in self._removed:
-            self._check_present(event, self._removed[event.volume].must, "before the removal")
+        elif event.place is Place.REMOVED:
+            self._check_removed(event, self._removed[event.volume])
 
     def _check_lines(self, event: Read) -> None:
         """Each run's lines follow each other from the first one on, and are this volume's."""
@@ -159,7 +144,7 @@ class NothingLost(Oracle):
 
     def _check_volume(self, event: Read) -> None:
         key = self._key(event.volume, event.node)
-        lineage, seen = self._lineages[key], _last(event.seen)
+        lineage, seen = self._lineages[key], last_lines(event.seen)
         if not lineage.is_certain(event.began):
             return
         lost = self._check_present(event, lineage.before(event.began), "before this reader began")
@@ -168,7 +153,7 @@ class NothingLost(Oracle):
         for run, last in seen.items():
             if last > lineage.most.get(run, inf):
                 self._saw(
-                    event, f"it is there, and an earlier reader saw {lineage.most[run]} lines only",
+                    event, f"it is there, and earlier there were {lineage.most[run]} lines only",
                     run, lineage.most[run] + 1,
                 )  # fmt: skip
             if run in self._runs and self._runs[run].stopped < event.began:
@@ -184,10 +169,15 @@ class NothingLost(Oracle):
         elif noted.seen != event.seen:
             self._saw(event, f"{event.reference} has other lines than at an earlier look")
 
+    def _check_removed(self, event: Read, removed: Sequence[Lineage]) -> None:
+        """It has all lines of one of the volumes of that name that were removed."""
+        seen = last_lines(event.seen)
+        if removed and all(lines_left(lineage.must, seen) for lineage in removed):
+            self._check_present(event, removed[-1].must, "before the removal")
+
     def _check_present(self, event: Read, must: Mapping[str, int], when: str) -> State:
         """Say what is lost; the lines that are left of it."""
-        seen = _last(event.seen)
-        lost = {run: seen.get(run, 0) for run, last in must.items() if seen.get(run, 0) < last}
+        lost = lines_left(must, last_lines(event.seen))
         for run, left in lost.items():
             self._saw(
                 event, f"it is lost, and was there {when}, as were all up to line {must[run]}",
@@ -246,14 +236,24 @@ class NothingLost(Oracle):
         if pending is None:
             return
         pending.lineage.doubts -= pending.asked.action in CHANGES
-        if pending.asked.action is Action.RESTORE:
-            self._restored(pending, event)
-        elif event.outcome is Outcome.DONE:
+        if event.outcome is not Outcome.REFUSED:
+            self._done_or_not(pending, event)
+        if event.outcome is Outcome.DONE:
             self._done(pending, event)
 
+    def _done_or_not(self, pending: Pending, event: Answered) -> None:
+        asked = pending.asked
+        if asked.action is Action.RESTORE:
+            self._restored(pending, event)
+        elif asked.action is Action.PURGE:
+            self._removed.pop(asked.volume, None)
+        elif asked.action is Action.UNDELETE:
+            self._is_gone.discard(asked.volume)
+        elif asked.action is Action.CLONE and asked.detail in self._noted:
+            source = self._noted[asked.detail].volume
+            self._sources[asked.volume] |= {source, *self._sources[source]}
+
     def _restored(self, pending: Pending, event: Answered) -> None:
-        if event.outcome is Outcome.REFUSED:
-            return
         noted = self._noted.get(pending.asked.detail)
         now = {} if noted is None else noted.must
         if event.outcome is Outcome.UNKNOWN:
@@ -266,23 +266,24 @@ class NothingLost(Oracle):
             must = meet(pending.must, pending.lineage.must)
             self._noted[event.reference] = Noted(asked.volume, must)
         elif asked.action is Action.REMOVE:
-            self._removed[asked.volume] = pending.lineage
+            self._removed[asked.volume].append(pending.lineage)
             self._lineages.pop(asked.volume, None)
-        elif asked.action is Action.UNDELETE and asked.volume in self._removed:
-            self._lineages[asked.volume] = back = self._removed.pop(asked.volume)
+            self._is_gone.add(asked.volume)
+        elif asked.action is Action.UNDELETE and self._removed[asked.volume]:
+            self._lineages[asked.volume] = back = self._removed[asked.volume].pop()
             back.replaced(event.at)
-        elif asked.action is Action.CLONE and asked.detail in self._noted:
-            noted = self._noted[asked.detail]
-            self._sources[asked.volume] |= {noted.volume, *self._sources[noted.volume]}
-            self._lineages[asked.volume] = Lineage(noted.must)
+        elif asked.action is Action.CREATE and asked.volume in self._is_gone:
+            self._begin_anew(asked.volume, {})
+        elif asked.action is Action.CLONE:
+            noted = self._noted.get(asked.detail)
+            self._begin_anew(asked.volume, {} if noted is None else noted.must)
+
+    def _begin_anew(self, volume: str, must: Mapping[str, int]) -> None:
+        """Have a new volume of a name: no line of an earlier one of that name is in it."""
+        self._is_gone.discard(volume)
+        self._lineages[volume] = lineage = Lineage(must)
+        lineage.most = dict.fromkeys(self._of_name[volume], 0)
 
     def _key(self, volume: str, node: str) -> str:
         """The lineage of a volume; each node has one if data does not move."""
         return f"{volume} on {node}" if volume in self._apart else volume
-
-
-def _last(seen: Iterable[Segment]) -> State:
-    state: State = {}
-    for segment in seen:
-        state[segment.run] = max(state.get(segment.run, 0), segment.last)
-    return state

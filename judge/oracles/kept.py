@@ -29,7 +29,7 @@ class Account:
 
     Attributes:
         last, synced: the numbers of the last line that was acknowledged, and with fsync.
-        given_up: lines up to this one may be gone: they were purged, or their disk is.
+        given_up: lines up to this one may be gone: they were purged or pruned, or their disk is.
         found: first and last numbers of lines that somebody saw in the end.
     """
 
@@ -50,7 +50,8 @@ class NothingThrownAway(Oracle):
         super().__init__(begin)
         self._accounts: dict[str, Account] = {}
         self._of_node: defaultdict[str, set[str]] = defaultdict(set)  # with lines without fsync
-        self._purges: dict[int, str] = {}
+        self._asked_for: dict[int, Asked] = {}  # snapshots and deletions
+        self._snapshots: dict[str, dict[str, int]] = {}  # reference: run: its last line
         self._is_settled = False
         self._seen: set[str] = set()  # volumes
         self._at = 0.0
@@ -102,13 +103,24 @@ class NothingThrownAway(Oracle):
             self._give_up(self._accounts.values())
 
     def _asked(self, event: Asked) -> None:
-        if event.action is Action.PURGE:
-            self._purges[event.call] = event.volume
+        if event.action in (Action.SNAPSHOT, Action.PRUNE, Action.PURGE):
+            self._asked_for[event.call] = event
 
     def _answered(self, event: Answered) -> None:
-        volume = self._purges.pop(event.call, None)
-        if event.outcome is not Outcome.REFUSED:
-            self._give_up(each for each in self._accounts.values() if each.volume == volume)
+        asked = self._asked_for.pop(event.call, None)
+        if asked is None or event.outcome is Outcome.REFUSED:
+            return
+        if asked.action is Action.SNAPSHOT and event.outcome is Outcome.DONE:
+            self._snapshots[event.reference] = {
+                run: each.last
+                for run, each in self._accounts.items()
+                if each.volume == asked.volume
+            }
+        elif asked.action is Action.PRUNE:  # a restore may have left these lines there only
+            for run, last in self._snapshots.pop(asked.detail, {}).items():
+                self._accounts[run].given_up = max(last, self._accounts[run].given_up)
+        elif asked.action is Action.PURGE:
+            self._give_up(each for each in self._accounts.values() if each.volume == asked.volume)
 
     def _give_up(self, accounts: Iterable[Account]) -> None:
         for account in accounts:
@@ -121,7 +133,7 @@ class NothingThrownAway(Oracle):
         if not self._is_settled:
             return
         self._at = event.at
-        if event.place is Place.VOLUME:
+        if event.place in (Place.VOLUME, Place.REMOVED):
             self._seen.add(event.volume)
         for segment in event.seen:
             if segment.run in self._accounts:

@@ -6,11 +6,11 @@ run. So a state is one number for each run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
-from judge.history import Seconds
+from judge.history import Seconds, Segment
 
 State = dict[str, int]  # run -> the number of its last line
 
@@ -18,6 +18,36 @@ State = dict[str, int]  # run -> the number of its last line
 def meet(first: Mapping[str, int], second: Mapping[str, int]) -> State:
     """The lines that both states have."""
     return {run: min(last, second[run]) for run, last in first.items() if run in second}
+
+
+def last_lines(seen: Iterable[Segment]) -> State:
+    """The state that a reader saw."""
+    state: State = {}
+    for segment in seen:
+        state[segment.run] = max(state.get(segment.run, 0), segment.last)
+    return state
+
+
+def lines_left(must: Mapping[str, int], seen: State) -> State:
+    """The lines that are left of each run that has lost some."""
+    return {run: seen.get(run, 0) for run, last in must.items() if seen.get(run, 0) < last}
+
+
+@dataclass
+class Run:
+    """A writer.
+
+    Attributes:
+        acknowledged, synced: the numbers of its last line that was, and with fsync.
+        counts: its lines become part of the volume; they do not when another node was promoted.
+    """
+
+    volume: str
+    node: str
+    stopped: Seconds = inf
+    counts: bool = True
+    acknowledged: int = 0
+    synced: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from judge.chance import seeded
-from judge.clients.client import WEIGHTS, Client, Shared
+from judge.clients.client import SIZES, WEIGHTS, Client, Shared
 from judge.clients.cluster import Content, Refused, Request, Unanswered
 from judge.clients.gates import Gates
 from judge.history import Action, Answered, AnyEvent, Asked, Outcome, Read, Sample, Segment
@@ -115,6 +115,19 @@ def test_a_removed_volume_is_asked_for_until_it_is_back() -> None:
     nodes = Nodes({Action.UNDELETE: Refused("not yet")})
     run(nodes, 1, weights={Action.REMOVE: 1})
     assert Counter(each.action for each in nodes.done)[Action.UNDELETE] > 10
+
+
+def test_volumes_are_resized_and_cloned_only_where_the_driver_can() -> None:
+    weights: dict[Action, float] = {Action.SNAPSHOT: 1, Action.CLONE: 1, Action.RESIZE: 1}
+    nodes = Nodes()
+    run(nodes, 100, weights=weights)
+    done = Counter(request.action for request in nodes.done)
+    assert min(done[Action.CLONE], done[Action.RESIZE]) > 10
+    assert {each.detail for each in nodes.done if each.action is Action.RESIZE} == {*SIZES}
+    nodes = Nodes()
+    run(nodes, 1000)
+    done = Counter(request.action for request in nodes.done)
+    assert done[Action.CLONE] == done[Action.RESIZE] == done[Action.CREATE] == 0
 
 
 def test_nobody_passes_the_gate_of_a_volume_that_is_removed() -> None:

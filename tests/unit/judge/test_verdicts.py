@@ -106,6 +106,24 @@ def restored_or_not() -> list[AnyEvent]:
     return story.finish("node1", 1, r1=6)
 
 
+def pruned_after_a_restore() -> list[AnyEvent]:
+    """The snapshot that was pruned was the only one with the lines from before the restore."""
+    story = Story()
+    restored_with_a_snapshot_before(story)
+    story.ask(Action.PRUNE, detail="a@2")
+    return story.finish("node1", 1, r1=3)
+
+
+def restored_with_a_snapshot_before(story: Story) -> None:
+    story.start("r1", "node1")
+    story.write("r1", 3)
+    story.ask(Action.SNAPSHOT, reference="a@1")
+    story.write("r1", 3)
+    story.stop("r1")
+    story.ask(Action.SNAPSHOT, reference="a@2")
+    story.ask(Action.RESTORE, detail="a@1")
+
+
 def removed_and_had_back() -> list[AnyEvent]:
     story = Story()
     story.run("r1", "node1", 3)
@@ -148,6 +166,44 @@ def cloned() -> list[AnyEvent]:
     story.all_see("node1", 1, r1=6)
     story.all_see("node3", 1, "b", r1=3, r2=2)
     return story.end()
+
+
+def cloned_or_not() -> list[AnyEvent]:
+    story = Story()
+    story.run("r1", "node1", 3)
+    story.ask(Action.SNAPSHOT, reference="a@1")
+    story.ask(Action.CLONE, volume="b", detail="a@1", outcome=Outcome.UNKNOWN)
+    story.read("node3", "b", r1=3)
+    story.ask(Action.CLONE, volume="c", detail="a@1", outcome=Outcome.REFUSED)
+    return story.finish("node1", 1, r1=3)
+
+
+def name_that_comes_again() -> list[AnyEvent]:
+    """Two volumes of a name were removed, and the last one came back for a moment."""
+    story = Story()
+    story.run("r1", "node1", 3)
+    for run, lines in (("r2", 2), ("r3", 4)):
+        story.ask(Action.CREATE, volume="b")
+        story.run(run, "node2", lines, volume="b")
+        story.ask(Action.REMOVE, volume="b")
+    story.ask(Action.UNDELETE, volume="b")
+    story.read("node1", "b", r3=4)
+    story.ask(Action.REMOVE, volume="b")
+    story.settle()
+    for removed in (("r2", 1, 2), ("r3", 1, 4)):
+        story.see("node2", [removed], volume="b", place=Place.REMOVED, reference=removed[0])
+    story.all_see("node1", 1, r1=3)
+    return story.end()
+
+
+def name_of_a_purged_volume() -> list[AnyEvent]:
+    story = Story()
+    story.run("r1", "node1", 3)
+    story.ask(Action.REMOVE)
+    story.ask(Action.PURGE)
+    story.ask(Action.CREATE)
+    story.run("r2", "node2", 2)
+    return story.finish("node1", 1, r2=2)
 
 
 def manual_owner_that_could_not_hear() -> list[AnyEvent]:
@@ -219,7 +275,9 @@ def refused_for_a_while() -> list[AnyEvent]:
     [
         quiet, promoted_with_what_it_said, line_that_nobody_was_told_of, lost_without_fsync,
         restored_and_promoted_before_a_replica_had_it, restored_or_not, removed_and_had_back,
-        purged, disk_replaced, cloned, manual_owner_that_could_not_hear, wrote_while_waking_up,
+        pruned_after_a_restore,
+        purged, disk_replaced, cloned, cloned_or_not, name_that_comes_again,
+        name_of_a_purged_volume, manual_owner_that_could_not_hear, wrote_while_waking_up,
         data_that_stays, refused_for_a_while,
     ],
 )  # fmt: skip
@@ -475,7 +533,36 @@ def removed_volume_lacks_lines() -> Wrong:
     )
 
 
+def old_lines_in_a_new_volume() -> Wrong:
+    story = Story()
+    story.run("r1", "node1", 3)
+    story.ask(Action.REMOVE)
+    story.ask(Action.PURGE)
+    story.ask(Action.CREATE)
+    story.run("r2", "node1", 1)
+    return Wrong(
+        story.finish("node1", 1, r1=2, r2=1), Verdict.VIOLATION, "nothing lost", ("r1", "line 1")
+    )
+
+
 # Nothing thrown away
+
+
+def thrown_away_with_a_removed_volume() -> Wrong:
+    """Of two removed volumes of one name, only the last one can be had back."""
+    story = Story()
+    for run in ("r1", "r2"):
+        story.ask(Action.CREATE)
+        story.run(run, "node1", 3)
+        story.ask(Action.REMOVE)
+    story.ask(Action.CREATE)
+    story.run("r3", "node1", 1)
+    story.settle()
+    story.see("node1", [("r2", 1, 3)], place=Place.REMOVED, reference="a")
+    story.all_see("node1", 1, r3=1)
+    return Wrong(
+        story.end(), Verdict.VIOLATION, "nothing thrown away", ("'a'", "node1", "r1", "line 1")
+    )
 
 
 def thrown_away_after_a_promotion() -> Wrong:
@@ -490,6 +577,15 @@ def thrown_away_after_a_promotion() -> Wrong:
     story.all_see("node2", 2, r1=5)
     return Wrong(
         story.end(), Verdict.VIOLATION, "nothing thrown away", ("'a'", "node1", "r1", "line 9")
+    )
+
+
+def thrown_away_by_pruning_another_snapshot() -> Wrong:
+    story = Story()
+    restored_with_a_snapshot_before(story)
+    story.ask(Action.PRUNE, detail="a@1")
+    return Wrong(
+        story.finish("node1", 1, r1=3), Verdict.VIOLATION, "nothing thrown away", ("line 4",)
     )
 
 
@@ -691,8 +787,10 @@ WRONG = [
     lost_later, seen_and_lost, fsynced_and_lost_with_the_power, without_fsync_and_lost_in_a_move,
     came_back, gap, twice, damaged, unknown_writer, another_volumes_line,
     restored_to_something_else, snapshot_lacks_lines, snapshot_changes, clone_lacks_lines,
-    undeleted_without_its_last_lines, removed_volume_lacks_lines, thrown_away_after_a_promotion,
-    thrown_away_by_a_restore, claims_more_than_the_copy_had, claims_the_future,
+    undeleted_without_its_last_lines, removed_volume_lacks_lines, old_lines_in_a_new_volume,
+    thrown_away_with_a_removed_volume, thrown_away_after_a_promotion,
+    thrown_away_by_a_restore, thrown_away_by_pruning_another_snapshot,
+    claims_more_than_the_copy_had, claims_the_future,
     promises_the_future, calls_an_old_copy_current, two_owners_of_an_epoch, two_mounts_of_an_epoch,
     epoch_goes_back, nodes_disagree, copies_differ, put_aside_without_a_promotion,
     disk_is_not_clean, something_is_left,
