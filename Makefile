@@ -144,7 +144,7 @@ bench: $(VAGRANTS_NODES) ## compare moves with today's methods; writes docs/benc
 simulate: tools ## run the driver on simulated nodes and judge it: HOURS=1 SEED=1, an hour in 20 s
 	@.venv/bin/python -m tests.simulated --hours '$(or $(HOURS),1)' --seed '$(or $(SEED),1)'
 
-mutants: tools ## break the driver in ten ways, and say which oracle of the judge notices
+mutants: tools ## break the driver in fifteen ways, and say which oracle of the judge notices
 	@.venv/bin/python -m tests.simulated.mutants
 
 judge: ## test a volume driver for 35 behaviours: DRIVER=features/drivers/local.yml

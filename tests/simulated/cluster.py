@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,8 +15,9 @@ from flocker.base.answers import VolumeStatus
 from flocker.base.errors import ControlPlaneAway, FlockerError, OwnerAway, PeerAway
 from flocker.base.options import read_size
 from flocker.base.records import ClusterState, Event
+from flocker.moving.succession import candidates
 from judge.clients.cluster import Content, Refused, Request, Unanswered
-from judge.history import Action, CopyClaim, Promoted, Sample
+from judge.history import Action, Checked, CopyClaim, Promoted, Sample
 from judge.recorder import Recorder
 from tests.simulated.etcd import SimulatedEtcd
 from tests.simulated.files import MemoryPath, keep_in_memory
@@ -26,6 +29,7 @@ NAMES = ("node1", "node2", "node3")
 ENGINE_SECONDS = 200.0  # that a client waits for an engine
 COMMAND_SECONDS = 120.0  # and for a command
 STATUS_SECONDS = 5.0
+USE_SECONDS = 5.0  # between two tries to start containers on the copy of a machine
 STALE_SECONDS = 30.0  # for which a node may still tell of what was said before a clock was set
 LOST_AFTER = "what it wrote after "
 
@@ -48,11 +52,16 @@ class SimulatedCluster:
         self.etcd = SimulatedEtcd(NAMES, running, random)
         self.etcd.on_put = self._saw_put
         self.machines: dict[str, Node] = {}
-        shared = Shared(
+        self._shared = Shared(
             running, recorder, self.network, self.etcd, self.machines, random, pause_seconds
         )
         for name in NAMES:
-            self.machines[name] = Node(name, MemoryPath("/", name), shared)
+            self.machines[name] = Node(name, MemoryPath("/", name), self._shared)
+
+    @property
+    def now(self) -> float:
+        """Seconds since the simulation began."""
+        return self._running.now
 
     @property
     def state(self) -> ClusterState:
@@ -62,6 +71,42 @@ class SimulatedCluster:
     def step_clock(self, node: str, by: float) -> None:
         """Set the wall clock of a node."""
         self.machines[node].clock.step(by, self._running.now)
+
+    def can_spare_disk(self, node: str) -> bool:
+        """Tell whether each volume is on the disk of another node, too."""
+        others = [machine.disk.pool for name, machine in self.machines.items() if name != node]
+        return all(
+            any(pool.has_writable(volume.id) or pool.snapshots(volume.id) for pool in others)
+            for volume in self.state.volumes.values()
+        )
+
+    def start_copy(self, node: str) -> Node:
+        """Start another machine that has the name and a copy of all disks of a node.
+
+        People try to start containers on it until it is without power.
+        """
+        folder = MemoryPath("/", f"copy of {node}")
+        machine = Node(node, folder, self._shared, image=self.machines[node])
+        self._running.spawn("people", lambda: self._use(machine))
+        return machine
+
+    def _use(self, machine: Node) -> None:
+        while machine.has_power:
+            for volume in list(self.state.volumes):
+                with suppress(Refused, Unanswered):
+                    self._engine(machine, partial(machine.engine.start, volume))
+            self._running.sleep(USE_SECONDS)
+
+    def check_taken_over(self, node: str) -> None:
+        """Note of each auto volume whether it is another node's, if another one has a copy."""
+        for volume in self.state.volumes.values():
+            if volume.failover == "auto" and candidates(volume, self.state):
+                self._recorder.note(
+                    Checked(
+                        at=self._running.now, node=node, what="takeover", volume=volume.name,
+                        is_well=volume.owner != node, message=f"{volume.owner} still owns it",
+                    )
+                )  # fmt: skip
 
     def do(self, request: Request) -> str:
         node, volume, detail = self.machines[request.node], request.volume, request.detail
@@ -86,7 +131,9 @@ class SimulatedCluster:
             Action.PRUNE: lambda it: it.operations.snapshots.prune(detail),
             Action.RESTORE: lambda it: it.operations.snapshots.restore(detail),
             Action.CLONE: lambda it: it.operations.changes.clone(detail, volume),
-            Action.RESIZE: lambda it: it.operations.changes.resize(volume, read_size(detail)),
+            Action.RESIZE: lambda it: it.operations.changes.resize(
+                volume, None if detail == "none" else read_size(detail)
+            ),
             Action.REMOVE: lambda it: it.driver.remove(volume),
             Action.UNDELETE: lambda it: it.operations.recovery.undelete(volume),
             Action.PURGE: lambda it: it.maintenance.purge(detail or volume),

@@ -12,11 +12,13 @@ from judge.recorder import Recorder
 from tests.simulated.clocks import Clock
 from tests.simulated.disk import Disk
 from tests.simulated.lines import line
+from tests.simulated.plan import UNSYNCED
 from tests.simulated.scheduler import Scheduler
 from tests.simulated.tasks import Process
 
 FIRST_PROCESS = 1 << 24  # no process of the machine that simulates has such a number
 WRITE_SECONDS = 0.02  # at most, that a write with fsync takes
+SYNCED = 0.1  # of the lines in the volume whose containers use fsync now and then only
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Containers:
         self._random = random
         self._pause_seconds = pause_seconds
         self._running_ones: dict[int, Container] = {}
+        self._killed: set[int] = set()  # those that end when the disk answers
         self._numbers = FIRST_PROCESS
 
     def all(self) -> list[Container]:
@@ -62,6 +65,10 @@ class Containers:
 
     def runs(self, container: Container) -> bool:
         return container.number in self._running_ones
+
+    def is_dying(self, container: Container) -> bool:
+        """Tell whether it was killed, and waits for the disk."""
+        return container.number in self._killed
 
     def of(self, volume: str) -> list[Container]:
         """The ones with the volume of that name."""
@@ -107,6 +114,7 @@ class Containers:
 
         def read() -> None:
             self._disk().takes_writes()  # waits while the disk hangs
+            self._end_if_killed(container)
             found.append(self._disk().lines.copy(volume_id).content())
 
         self._numbers += 1
@@ -114,13 +122,26 @@ class Containers:
         self._running.spawn("reader", read, container.process)
         return container
 
+    def kill(self, container: Container) -> bool:
+        """Kill it, if it runs; False if it waits for the disk, and ends once that answers."""
+        if self.runs(container) and self._disk().holds(container.process):
+            self._killed.add(container.number)
+            return False
+        self.end(container)
+        return True
+
     def end(self, container: Container) -> None:
-        """Kill it, if it runs."""
+        """Have it be gone, if it runs."""
         if self._running_ones.pop(container.number, None) is None:
             return
-        self._running.kill(container.process)
+        self._killed.discard(container.number)
         if container.run:
             self._recorder.note(WriterStopped(at=self._running.now, run=container.run))
+        self._running.kill(container.process)
+
+    def _end_if_killed(self, container: Container) -> None:
+        if container.number in self._killed:
+            self.end(container)
 
     def _begin(
         self, run: str, volume: str, volume_id: str, mount_id: str, clock: Clock
@@ -136,14 +157,18 @@ class Containers:
         while True:
             running.sleep(random.uniform(0, self._pause_seconds))
             began = running.now
-            if not disk.takes_writes():
+            is_synced = container.volume != UNSYNCED or random.random() < SYNCED
+            is_written = disk.takes_writes() if is_synced else disk.takes_memory()
+            if is_written:
+                copy.append(line(container.run, sequence + 1), is_synced=is_synced)
+                sequence += 1
+            self._end_if_killed(container)  # then nobody is told of the line
+            if not is_written:
                 continue
-            copy.append(line(container.run, sequence + 1))
-            sequence += 1
-            running.sleep(random.uniform(0, WRITE_SECONDS))
+            running.sleep(random.uniform(0, WRITE_SECONDS) if is_synced else 0)
             self._recorder.note(
                 Wrote(
                     at=running.now, began=began, run=container.run, node=self._node,
-                    volume=container.volume, sequence=sequence, fsynced=True,
+                    volume=container.volume, sequence=sequence, fsynced=is_synced,
                 )
             )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from flocker.base.errors import PoolError
 from tests.simulated.lines import Lines
 from tests.simulated.scheduler import Scheduler
-from tests.simulated.tasks import Task
+from tests.simulated.tasks import Process, Task
 from tests.twins.memory_pool import MemoryPool
 
 # The longest time of a call, in seconds; others touch no disk.
@@ -72,9 +72,17 @@ class Disk:
             pool.room = "not even a reserve"
 
     def takes_writes(self) -> bool:
-        """Tell whether a container can write; waits while the disk hangs."""
+        """Tell whether a container can write with fsync; waits while the disk hangs."""
         self._wait()
-        return self.pool.room == "plenty" and not self.pool.is_read_only and not self.fails()
+        return self.takes_memory() and not self.fails()
+
+    def takes_memory(self) -> bool:
+        """Tell whether a container can write without fsync, which touches no disk."""
+        return self.pool.room == "plenty" and not self.pool.is_read_only
+
+    def holds(self, process: Process) -> bool:
+        """Tell whether a process waits for an answer, and so takes no signal."""
+        return any(task.process is process for task in self._waiting)
 
     def fails(self) -> bool:
         return self.faults["fails"] > 0
@@ -87,9 +95,16 @@ class Disk:
             if self.fails():
                 raise PoolError("Input/output error")
         answer = function(*args, **kwargs)
+        if name == "take_snapshot":  # which holds all that was written
+            self.lines.copy(args[0].volume_id).sync()
         if name in SECONDS:
             self._wait()
         return answer
+
+    def lose_memory(self) -> None:
+        """Lose what no fsync and no snapshot has brought to the disk."""
+        for copy in self.lines.all():
+            copy.lose_memory(self._random)
 
     def _wait(self) -> None:
         while self.faults["hangs"]:

@@ -10,6 +10,7 @@ from judge.clients.cluster import Request
 from judge.history import (
     Action,
     Answered,
+    Checked,
     Digest,
     Leaked,
     Outcome,
@@ -26,6 +27,7 @@ from tests.simulated.scheduler import Scheduler
 
 RECOVERY_SECONDS = 60.0  # two leases and half a minute
 TRY_SECONDS = 2.0
+LAST_SIZE = "2GiB"  # which no client asks for
 PATIENCE_SECONDS = Promises().stuck + 10
 
 
@@ -38,16 +40,26 @@ class Ending:
         self._running = running
 
     def come(self, volumes: list[str]) -> None:
-        """Stop all writers, wait, and note all there is."""
+        """Stop all writers, wait, and note all there is.
+
+        Args:
+            volumes: those that must be there; there may be others.
+        """
         for volume in volumes:
             if volume not in self._cluster.state.volumes:
                 self.do(Action.UNDELETE, self._cluster.nodes[0], volume)
+        volumes = sorted({*volumes, *self._cluster.state.volumes})
+        for volume in volumes:
             for node in self._cluster.nodes:
                 self.do(Action.STOP, node, volume)
         self._running.sleep(RECOVERY_SECONDS)
         self._go_on_from_replicas()
         self._recorder.note(Settled(at=self._running.now))
         self._sample()
+        self._check_sizes()
+        for volume in volumes:
+            self.do(Action.RESIZE, self._cluster.nodes[0], volume, LAST_SIZE)
+        self._check_sizes()
         for volume in volumes:
             for node in self._cluster.nodes:
                 self._read(node, volume)
@@ -89,7 +101,9 @@ class Ending:
         names |= {id_: each.volume.name for id_, each in state.removed.items()}
         owners = {id_: each.volume.owner for id_, each in state.removed.items()}
         for aside in node.disk.pool.asides():
-            is_removed = aside.why == "removed" and owners.get(aside.volume_id) == name
+            is_removed = aside.why == "removed"
+            if is_removed and owners.get(aside.volume_id) != name:
+                continue  # a replica, which is not what comes back
             self._note(
                 name,
                 names.get(aside.volume_id, aside.volume),
@@ -116,6 +130,17 @@ class Ending:
                 )
             )
 
+    def _check_sizes(self) -> None:
+        for volume in self._cluster.state.volumes.values():
+            there = self._cluster.machines[volume.owner].disk.pool.limits.get(volume.id)
+            self._recorder.note(
+                Checked(
+                    at=self._running.now, node=volume.owner, what="size", volume=volume.name,
+                    is_well=there == volume.size_bytes,
+                    message=f"it is {there} in the pool, and {volume.size_bytes} is agreed",
+                )
+            )  # fmt: skip
+
     def _note(self, node: str, volume: str, place: Place, reference: str, content: bytes) -> None:
         found, now = parse(content), self._running.now
         self._recorder.note(
@@ -127,8 +152,10 @@ class Ending:
 
     def _look_for_leaks(self, name: str, node: Node) -> None:
         owners = {volume.id: volume.owner for volume in self._cluster.state.volumes.values()}
+        shown = node.daemon.operations.overview.status()["problems"] if node.daemon else []
         for volume_id in sorted(node.disk.pool.writable_ids()):
-            if owners.get(volume_id) != name:
+            is_shown = any(volume_id in problem for problem in shown)
+            if owners.get(volume_id) != name and not is_shown:
                 self._leak(name, "a writable copy", volume_id)
         if node.daemon is None:
             self._leak(name, "a daemon that does not run")

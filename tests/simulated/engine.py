@@ -6,26 +6,28 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from flocker.base.errors import EngineAway, FlockerError
+from flocker.base.errors import EngineAway, PoolError
 from flocker.engine.client import ANSWER_SECONDS, EngineUse, Stopped
+from flocker.engine.pool_mounts import KILL_SECONDS
 from judge.clients.cluster import Content, Refused, Unanswered
 from tests.simulated.containers import Container, Containers
 from tests.simulated.disk import Disk
 from tests.simulated.lines import parse
-from tests.simulated.network import Gone, NoReply, ask
+from tests.simulated.plugin import Plugin
 from tests.simulated.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from tests.simulated.node import Daemon, Node
+    from tests.simulated.node import Node
 
-PLUGIN_SECONDS = 120.0  # that an engine gives a call of a plugin
 START_SECONDS = 0.3  # at most, from the answer to a Mount to the container's first step
 STOP_SECONDS = 0.5  # at most, that a writer takes to end when it is told to
 LOOK_SECONDS = 0.05
+NOTICE_SECONDS = 1.0  # at most, until an engine sees that a container has ended late
+COPIES = 0.5  # of the reads while a container runs: `docker cp` from that one
 
 
 class Engine:
@@ -44,6 +46,7 @@ class Engine:
         random: Random,
     ) -> None:
         self._node = node
+        self._plugin = Plugin(node, running)
         self._containers = containers
         self._disk = disk
         self._running = running
@@ -70,21 +73,25 @@ class Engine:
             container = self._containers.writer(volume)
             if container is not None:
                 self._running.sleep(self._random.uniform(0, STOP_SECONDS))
-                self._containers.end(container)
-                self._unmount(container.volume, container.mount_id)
+                if not self._kill(container):
+                    raise Refused("the container does not end")
+                self._plugin.unmount(container.volume, container.mount_id)
 
     def read(self, volume: str) -> Content:
-        """Run a container that reads all there is.
+        """Read all there is, by a container that does just that, or from one that runs.
 
         Raises:
             Refused, Unanswered: as these say.
         """
+        writer = self._containers.writer(volume)
+        if writer is not None and self._random.random() < COPIES:
+            return self._copy_from(writer)
         found: list[bytes] = []
         container = self._run(volume, lambda *about: self._containers.begin_reader(*about, found))
         while container.process.tasks and container.process.is_alive:
             self._running.sleep(LOOK_SECONDS)
         self._containers.end(container)
-        self._unmount(container.volume, container.mount_id)
+        self._plugin.unmount(container.volume, container.mount_id)
         if not found:
             raise Unanswered("the reader was stopped")
         return parse(found[0])
@@ -93,8 +100,17 @@ class Engine:
         """End everything, without a word to the driver."""
         for container in self._containers.all():
             self._containers.end(container)
+
+    def begin(self, *, keeps_containers: bool) -> None:
+        """Start anew: nothing is known of mounts, and containers end without a word to the driver.
+
+        Args:
+            keeps_containers: they go on (`live-restore`).
+        """
         self._starting.clear()
         self._names.clear()
+        for container in [] if keeps_containers else self._containers.all():
+            self._containers.kill(container)
 
     # Requests of the driver
 
@@ -134,27 +150,37 @@ class Engine:
 
     def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
         self._answer(within)
-        for container in self._containers.all():
-            if container.volume in volumes and self._containers.runs(container):
+        using = [each for each in self._containers.all() if each.volume in volumes]
+        for container in using:
+            if self._containers.runs(container):
                 self._running.sleep(self._random.uniform(0, STOP_SECONDS))
-                self._die(container)
-                yield Stopped(f"c{container.number}", frozenset([container.volume]))
+                if self._die(container):
+                    yield Stopped(f"c{container.number}", frozenset([container.volume]))
+        if any(map(self._containers.runs, using)):
+            self._running.sleep(within)
+            raise EngineAway("the engine has not stopped all containers")
 
     def mounted(self, volume_ids: Collection[str]) -> set[str]:
         return self._containers.mounted(volume_ids)
 
     def kill_users(self, volume_ids: Collection[str]) -> None:
-        for container in self._containers.all():
-            if container.volume_id in volume_ids:
-                self._die(container)
+        using = [each for each in self._containers.all() if each.volume_id in volume_ids]
+        for container in using:
+            self._die(container)
+        if any(map(self._containers.runs, using)):
+            self._running.sleep(KILL_SECONDS)
+        if left := [each for each in using if self._containers.runs(each)]:
+            raise PoolError(f"cannot end {', '.join(f'process {each.number}' for each in left)}")
 
     def kill(self, process: int, _: int) -> None:
-        """End a container by its process, as the fence does."""
+        """Kill a container by its process, as the fence does."""
         self._die(self._containers.of_process(process))
 
     # Inside
 
     def _answer(self, within: float) -> None:
+        if not self._node.dockerd.is_alive:
+            raise EngineAway("the engine does not run")
         if self.hangs:
             self._running.sleep(within)
             raise EngineAway("the engine does not answer")
@@ -171,40 +197,51 @@ class Engine:
         mount_id = str(uuid.uuid4())
         self._starting[volume] += 1
         try:
-            self._plugin(lambda daemon: daemon.driver.mount(volume, mount_id))
+            self._plugin.mount(volume, mount_id)
             volume_id = self._node.volume_id(volume)
             self._running.sleep(self._random.uniform(0, START_SECONDS))
             if not self._disk().lines.is_there(volume_id):
-                self._unmount(volume, mount_id)
+                self._plugin.unmount(volume, mount_id)
                 raise Refused("the mountpoint is gone")
             return begin(volume, volume_id, mount_id, self._node.clock)
         finally:
             if self._starting[volume]:
                 self._starting[volume] -= 1
 
-    def _die(self, container: Container) -> None:
-        """End it; the engine unmounts whenever it notices."""
-        self._containers.end(container)
-        self._running.spawn(
-            "unmount",
-            lambda: self._unmount(container.volume, container.mount_id),
-            self._node.dockerd,
-        )
+    def _copy_from(self, container: Container) -> Content:
+        """As `docker cp` does: it mounts and unmounts once more by the container's mount ID."""
+        volume, mount_id = container.volume, container.mount_id
+        self._plugin.mount(volume, mount_id)
+        self._disk().takes_writes()  # waits while the disk hangs
+        lines, volume_id = self._disk().lines, self._node.volume_id(volume)
+        content = lines.copy(volume_id).content() if lines.is_there(volume_id) else None
+        self._plugin.unmount(volume, mount_id)
+        if content is None:
+            raise Refused("the mountpoint is gone")
+        return parse(content)
 
-    def _unmount(self, volume: str, mount_id: str) -> None:
-        """Ask once, as engines do."""
-        with suppress(Refused):
-            self._plugin(lambda daemon: daemon.driver.unmount(volume, mount_id))
+    def _die(self, container: Container) -> bool:
+        """Kill it; the engine unmounts whenever it notices. False if it does not end at once."""
+        is_gone = self._kill(container)
+        if is_gone:
+            self._notice(container)
+        return is_gone
 
-    def _plugin(self, call: Callable[[Daemon], Any]) -> Any:
-        daemon = self._node.daemon
-        try:
-            if daemon is None:
-                raise Gone("the plugin")
-            return ask(
-                self._running, daemon.process, "plugin", lambda: call(daemon), PLUGIN_SECONDS
-            )
-        except (FlockerError, OSError) as error:
-            raise Refused(str(error)) from error
-        except (Gone, NoReply) as error:
-            raise Refused(f"the plugin does not answer: {error}") from error
+    def _kill(self, container: Container) -> bool:
+        """Kill it, and unmount if it is gone late; False if it does not end at once."""
+        if self._containers.is_dying(container):
+            return False
+        is_gone = self._containers.kill(container)
+        if not is_gone:
+            self._notice(container)
+        return is_gone
+
+    def _notice(self, container: Container) -> None:
+        """Unmount whenever the container is gone, unless the engine ends before."""
+
+        def unmount() -> None:
+            while self._containers.runs(container):
+                self._running.sleep(NOTICE_SECONDS)
+            self._plugin.unmount(container.volume, container.mount_id)
+
+        self._running.spawn("unmount", unmount, self._node.dockerd)

@@ -14,7 +14,6 @@ from tests.simulated.scheduler import Scheduler
 from tests.simulated.tasks import Task
 
 CALM_SECONDS = (5.0, 60.0)  # between two faults
-FAULT_SECONDS = (5.0, 60.0)
 LOOK_SECONDS = 5.0  # how late the end may be noticed
 
 
@@ -37,7 +36,7 @@ class Fate:
         self._recorder = recorder
         self._running = running
         self._faults = faults
-        self._struck: set[str] = set()  # nodes with a fault that must be alone
+        self._on: list[tuple[Fault, str]] = []  # each with its node
         self._numbers = count(1)
 
     def start(self, random: Random) -> Task:
@@ -45,11 +44,22 @@ class Fate:
         return self._running.spawn("fate", lambda: self._go_on(random))
 
     def _go_on(self, random: Random) -> None:
+        weights = [fault.weight for fault in self._faults]
         while not self.is_over and self._faults:
             self._sleep(random.uniform(*CALM_SECONDS))
-            fault, node = random.choice(self._faults), random.choice(self._cluster.nodes)
-            if not self.is_over and not (fault.is_alone and node in self._struck):
+            [fault] = random.choices(self._faults, weights)
+            node = random.choice(self._cluster.nodes)
+            if not self.is_over and self._may_begin(fault, node):
                 self._strike(fault, node, random)
+
+    def _may_begin(self, fault: Fault, node: str) -> bool:
+        if any(each.is_only for each, _ in self._on) or (fault.is_only and self._on):
+            return False
+        if not fault.is_fair(self._cluster, node):
+            return False
+        return not fault.is_alone or all(
+            not each.is_alone or where != node for each, where in self._on
+        )
 
     def _strike(self, fault: Fault, node: str, random: Random) -> None:
         number = next(self._numbers)
@@ -60,13 +70,11 @@ class Fate:
                 effects=fault.effects,
             )
         )  # fmt: skip
-        if fault.is_alone:
-            self._struck.add(node)
+        self._on.append((fault, node))
         heal = fault.begin(self._cluster, node, random)
-        self._sleep(min(random.uniform(*FAULT_SECONDS), fault.most_seconds))
+        self._sleep(random.uniform(*fault.seconds))
         heal()
-        if fault.is_alone:
-            self._struck.discard(node)
+        self._on.remove((fault, node))
         self._recorder.note(FaultEnded(at=self._running.now, fault=number))
 
     def _sleep(self, seconds: float) -> None:

@@ -13,6 +13,11 @@ from tests.simulated.network import ETCD
 End = Callable[[], object]
 
 DEAF = (Effect.UNREACHABLE,)
+DARK = (Effect.UNREACHABLE, Effect.MEMORY_LOST)
+LOST = (*DARK, Effect.DISK_LOST)
+# From the moment in which a disk stops answering: 30 s until the driver takes it for dead, twice
+# 15 s in which nothing ends that uses the volumes, a lease of 15 s, and 30 s for two candidates.
+TAKEOVER_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,10 @@ class Fault:
         effects: on the nodes that it is on.
         on_all: it is on all nodes.
         is_alone: no other fault of this kind may be on the same node.
-        most_seconds: for which it may last.
+        is_only: no other fault may be on anywhere.
+        weight: how often it comes, against the others.
+        seconds: for which it lasts, at least and at most.
+        is_fair: tells whether a driver can survive it on that node now.
     """
 
     name: str
@@ -32,7 +40,10 @@ class Fault:
     effects: tuple[Effect, ...] = ()
     on_all: bool = False
     is_alone: bool = False
-    most_seconds: float = 60.0
+    is_only: bool = False
+    weight: float = 1.0
+    seconds: tuple[float, float] = (5.0, 60.0)
+    is_fair: Callable[[SimulatedCluster, str], bool] = lambda *_: True
 
 
 def _cut_power(cluster: SimulatedCluster, node: str, _: Random) -> End:
@@ -46,9 +57,25 @@ def _replace_disk(cluster: SimulatedCluster, node: str, _: Random) -> End:
     return cluster.machines[node].boot
 
 
+def _replace_machine(cluster: SimulatedCluster, node: str, random: Random) -> End:
+    cluster.machines[node].replace_board()
+    return _replace_disk(cluster, node, random)
+
+
+def _copy_machine(cluster: SimulatedCluster, node: str, _: Random) -> End:
+    return cluster.start_copy(node).cut_power
+
+
 def _kill_daemon(cluster: SimulatedCluster, node: str, _: Random) -> End:
     cluster.machines[node].kill_daemon()
     return cluster.machines[node].start_daemon
+
+
+def _kill_engine(cluster: SimulatedCluster, node: str, random: Random) -> End:
+    """Half of the engines keep their containers when they start again."""
+    keeps_containers = random.random() < 1 / 2
+    cluster.machines[node].kill_engine()
+    return lambda: cluster.machines[node].start_engine(keeps_containers=keeps_containers)
 
 
 def _kill_fence(cluster: SimulatedCluster, node: str, _: Random) -> End:
@@ -95,6 +122,19 @@ def _disk(fault: str) -> Callable[[SimulatedCluster, str, Random], End]:
     return begin
 
 
+def _let_disk_die(cluster: SimulatedCluster, node: str, _: Random) -> End:
+    """It answers nobody for so long that other nodes have to own its auto volumes in the end."""
+    disk, began = cluster.machines[node].disk, cluster.now
+    disk.begin("hangs")
+
+    def mend() -> None:
+        if cluster.now - began >= TAKEOVER_SECONDS:  # it ends early if the simulation does
+            cluster.check_taken_over(node)
+        disk.end("hangs")
+
+    return mend
+
+
 def _engine_hangs(cluster: SimulatedCluster, node: str, _: Random) -> End:
     engine = cluster.machines[node].engine
     engine.hangs += 1
@@ -127,13 +167,27 @@ def _step_clock(cluster: SimulatedCluster, node: str, random: Random) -> End:
 
 
 FAULTS = (
-    Fault("power cut", _cut_power, DEAF, is_alone=True),
-    Fault("power cut", _cut_power, DEAF, is_alone=True),
-    Fault("disk replaced", _replace_disk, (*DEAF, Effect.DISK_LOST), is_alone=True),
+    Fault("power cut", _cut_power, DARK, is_alone=True, weight=2),
+    Fault(
+        "disk replaced",
+        _replace_disk,
+        LOST,
+        is_alone=True,
+        is_fair=SimulatedCluster.can_spare_disk,
+    ),
+    Fault(
+        "machine replaced",
+        _replace_machine,
+        LOST,
+        is_alone=True,
+        is_fair=SimulatedCluster.can_spare_disk,
+    ),
+    Fault("machine copied", _copy_machine, is_alone=True, weight=0.3),
     Fault("daemon killed", _kill_daemon, DEAF, is_alone=True),
     Fault("daemon stopped", _stop("daemon"), DEAF, is_alone=True),
-    Fault("fence killed", _kill_fence, most_seconds=3, is_alone=True),
-    Fault("fence stopped", _stop("fence"), most_seconds=3, is_alone=True),
+    Fault("engine killed", _kill_engine, is_alone=True),
+    Fault("fence killed", _kill_fence, seconds=(1, 3), is_alone=True),
+    Fault("fence stopped", _stop("fence"), seconds=(1, 3), is_alone=True),
     Fault("suspended", _stop(), (*DEAF, Effect.SUSPENDED), is_alone=True),
     Fault(
         "cut off",
@@ -155,6 +209,7 @@ FAULTS = (
     Fault("disk crammed", _disk("crammed")),
     Fault("disk read-only", _disk("read-only")),
     Fault("disk hangs", _disk("hangs"), DEAF),
+    Fault("disk dies", _let_disk_die, DEAF, is_only=True, seconds=(125, 150)),
     Fault("disk fails", _disk("fails")),
     Fault("writes lost", _disk("loses writes")),
     Fault("increments refused", _disk("refusing")),
@@ -162,5 +217,5 @@ FAULTS = (
     Fault("clock steps", _step_clock),
     # Announcements may come late, and twice: nodes seem to be heard of for the last time earlier.
     Fault("etcd late", _trouble_etcd, DEAF, on_all=True),
-    Fault("etcd down", _etcd_down, DEAF, on_all=True, most_seconds=40),
+    Fault("etcd down", _etcd_down, DEAF, on_all=True, seconds=(5, 40)),
 )

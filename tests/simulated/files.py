@@ -26,6 +26,12 @@ class MemoryPath(PosixPath):
         if self.files.pop(str(self), None) is None and not missing_ok:
             raise FileNotFoundError(str(self))
 
+    def copy_to(self, target: MemoryPath) -> None:
+        """Copy the files below."""
+        for name, text in list(self.files.items()):
+            if name.startswith(f"{self}/"):
+                self.files[f"{target}{name.removeprefix(str(self))}"] = text
+
     def clear(self) -> None:
         """Delete the files below."""
         for name in [name for name in self.files if name.startswith(f"{self}/")]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 from judge.clients.cluster import Content
 from judge.history import Segment
@@ -18,6 +19,9 @@ class Lines:
     def copy(self, volume_id: str) -> WritableCopy:
         """The copy that a container has mounted. It stays that very copy, wherever that is put."""
         return self._copies[volume_id]
+
+    def all(self) -> list[WritableCopy]:
+        return list(self._copies.values())
 
     def path(self, volume_id: str) -> Path:
         return self._root / volume_id / "live"
@@ -50,9 +54,24 @@ class WritableCopy:
 
     def __init__(self, content: bytes) -> None:
         self._parts = [content]
+        self._in_memory: list[int] = []  # lengths of the last lines, which are not on disk yet
 
-    def append(self, line: bytes) -> None:
+    def append(self, line: bytes, *, is_synced: bool) -> None:
         self._parts.append(line)
+        self._in_memory.append(len(line))
+        if is_synced:
+            self.sync()
+
+    def sync(self) -> None:
+        """Have all that was written on disk."""
+        self._in_memory.clear()
+
+    def lose_memory(self, random: Random) -> None:
+        """Lose some of the last lines that are not on disk, as a power cut does."""
+        lost = sum(self._in_memory[random.randint(0, len(self._in_memory)) :])
+        self._in_memory.clear()
+        if lost:
+            self._parts = [self.content()[:-lost]]
 
     def content(self) -> bytes:
         if len(self._parts) > 1:

@@ -1,4 +1,4 @@
-"""`python -m tests.simulated.mutants`: break the driver in ten ways, and say which oracle notices.
+"""`python -m tests.simulated.mutants`: break the driver in many ways; which oracle notices?
 
 Each mutant is the driver with one function replaced. Up to eight seeds are simulated, until an
 oracle finds something. The exit status is 1 if a mutant passes for the driver.
@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from judge.verdict import Judgement, Verdict
@@ -107,8 +108,51 @@ def _tidying_fails() -> None:
     Reconciler.tidy = tidy
 
 
+def _copies_of_a_machine_join() -> None:
+    from flocker.membership.identity import Identity
+
+    begin = Identity.__init__
+    Identity.__init__ = lambda self, file, _: begin(self, file, lambda: "")
+
+
+def _uses_of_former_engines_never_end() -> None:
+    from flocker.engine.mount_counts import MountCounts
+
+    MountCounts.reconcile = _nothing
+    MountCounts.end = _never
+
+
+def _nodes_never_fall_silent() -> None:
+    from flocker.moving.giving_up import GivingUp
+
+    GivingUp.is_silent = False
+
+
+def _sizes_are_agreed_and_not_set() -> None:
+    from flocker.volumes.changes import Changes
+
+    begin = Changes.__init__
+
+    def begin_without_sizes(self: Changes, *parts: Any) -> None:
+        begin(self, *parts)
+        self._pool = SimpleNamespace(prepare_sizes=_nothing, set_size=_nothing)
+
+    Changes.__init__ = begin_without_sizes
+
+
+def _purges_delete_everything() -> None:
+    from flocker.volumes import upkeep
+
+    upkeep._is_meant = lambda *_: True
+
+
 # The faults with which a mutant shows: all, unless its own one is rare among them.
-NEEDED = {"changes in etcd compare nothing": ("etcd late",)}
+NEEDED = {
+    "changes in etcd compare nothing": ("etcd late",),
+    "copies of a machine join": ("machine copied",),
+    "uses of former engines never end": ("engine killed",),
+    "nodes never fall silent": ("disk dies",),
+}
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "the fence never acts": _fence_never_acts,
     "the fence acts late": _fence_acts_late,
@@ -120,6 +164,11 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "changes in etcd compare nothing": _changes_compare_nothing,
     "uses never end": _uses_never_end,
     "tidying fails": _tidying_fails,
+    "copies of a machine join": _copies_of_a_machine_join,
+    "uses of former engines never end": _uses_of_former_engines_never_end,
+    "nodes never fall silent": _nodes_never_fall_silent,
+    "sizes are agreed and not set": _sizes_are_agreed_and_not_set,
+    "purges delete everything": _purges_delete_everything,
 }
 
 

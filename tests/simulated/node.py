@@ -112,15 +112,20 @@ class Daemon:
 class Node:
     """One machine.
 
+    Args:
+        image: the machine of whose disks this one has a copy; its name is the same.
+
     Attributes:
         daemon: the run of it that answers; None while it does not.
         dockerd: its process, which unmounts.
     """
 
-    def __init__(self, name: str, folder: MemoryPath, shared: Shared) -> None:
+    def __init__(
+        self, name: str, folder: MemoryPath, shared: Shared, image: Node | None = None
+    ) -> None:
         self.name = name
         self.shared = shared
-        self.hardware = f"board of {name}"
+        self._boards = 0
         self.has_power = False
         self.daemon: Daemon | None = None
         self._folder = folder
@@ -136,13 +141,16 @@ class Node:
             runtime=folder / "run",
         )
         self.containers = Containers(
-            name, lambda: self.disk, shared.running, shared.recorder, shared.random,
+            folder.name, lambda: self.disk, shared.running, shared.recorder, shared.random,
             shared.pause_seconds,
         )  # fmt: skip
         self.engine = Engine(
             self, self.containers, lambda: self.disk, shared.running, shared.random
         )
+        self.replace_board()
         self.replace_disk()
+        if image is not None:
+            self._copy_disks(image)
         self._processes: list[Process] = []
         self._suspended = False
         self.boot()
@@ -162,10 +170,9 @@ class Node:
         self.has_power = True
         self.clock.booted_at = self._running.now
         self._folder.joinpath("run").clear()
-        self.dockerd = self._new("dockerd")
         self.start_fence()
         self.start_daemon()
-        self._running.spawn("activation", self._activate, self.dockerd)
+        self.start_engine()
 
     def cut_power(self) -> None:
         self.has_power = False
@@ -174,6 +181,13 @@ class Node:
             self._running.kill(process)
         self._processes.clear()
         self.engine.lose_power()
+        self.disk.lose_memory()
+
+    def replace_board(self) -> None:
+        """Be another machine, with a new system: only the pool's disk is the same."""
+        self._boards += 1
+        self.hardware = f"board {self._boards} of {self._folder.name}"
+        MemoryPath(self.config.identity.parent).clear()
 
     def replace_disk(self) -> None:
         """Have an empty disk, in a machine without power."""
@@ -185,6 +199,11 @@ class Node:
             self._running,
             self.shared.random,
         )
+
+    def _copy_disks(self, image: Node) -> None:
+        self._folder.clear()
+        image._folder.copy_to(self._folder)
+        self.disk.pool.copy_from(image.disk.pool)
 
     # Processes
 
@@ -200,6 +219,16 @@ class Node:
         """Containers run on."""
         self.daemon = None
         self._end("daemon")
+
+    def start_engine(self, *, keeps_containers: bool = False) -> None:
+        """Start it, see Engine.begin; it asks its plugins what they are."""
+        self.engine.begin(keeps_containers=keeps_containers)
+        self.dockerd = self._new("dockerd")
+        self._running.spawn("activation", self._activate, self.dockerd)
+
+    def kill_engine(self) -> None:
+        """Containers run on."""
+        self._end("dockerd")
 
     def start_fence(self) -> None:
         process = self._new("fence")

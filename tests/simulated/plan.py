@@ -9,19 +9,21 @@ from judge.history import Plain, Volume, Writing
 from judge.verdict import Judgement
 
 AUTO = {"failover": "auto"}
+UNSYNCED = "third"  # the volume whose containers hardly ever use fsync
 WITH_REPLICAS = (
     Volume(name="first", options=AUTO, writing=Writing.NEVER_TWO),
     Volume(name="second", options={"failover": "manual"}),
-    Volume(name="third", options={**AUTO, "replicas": "1"}, writing=Writing.NEVER_TWO),
+    Volume(name=UNSYNCED, options={**AUTO, "replicas": "1"}, writing=Writing.NEVER_TWO),
 )
 ALONE = Volume(name="fourth", options={"replicas": "0"})
-DISK_REPLACED = "disk replaced"
+LOSSES = ("disk replaced", "machine replaced")
 FAULTS = (
-    *("power cut", DISK_REPLACED, "suspended"),
-    *("daemon killed", "daemon stopped", "fence killed", "fence stopped", "engine hangs"),
+    *("power cut", *LOSSES, "machine copied", "suspended"),
+    *("daemon killed", "daemon stopped", "fence killed", "fence stopped"),
+    *("engine hangs", "engine killed"),
     *("cut off", "etcd away", "etcd hears nothing", "etcd is not heard", "etcd late", "etcd down"),
     *("peers away", "peers hear nothing", "slow links", "clock steps"),
-    *("disk full", "disk crammed", "disk read-only", "disk hangs", "disk fails"),
+    *("disk full", "disk crammed", "disk read-only", "disk hangs", "disk dies", "disk fails"),
     *("writes lost", "increments refused"),
 )
 TRIES = 24  # of a shrinking
@@ -50,7 +52,7 @@ class Plan(Plain):
     @property
     def loses_disks(self) -> bool:
         """Then data that is on one disk only can be gone, so clients leave none there."""
-        return DISK_REPLACED in self.faults
+        return any(each in self.faults for each in LOSSES)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -58,12 +60,12 @@ class Plan(Plain):
 
 
 def planned(seed: int, seconds: float) -> Plan:
-    """The plan of a seed; every third one or so has disks replaced."""
+    """The plan of a seed; every third one or so has disks and machines replaced."""
     has_all = seeded(seed, "plan").random() < 1 / 3
     return Plan(
         seed=seed,
         seconds=seconds,
-        faults=FAULTS if has_all else tuple(each for each in FAULTS if each != DISK_REPLACED),
+        faults=FAULTS if has_all else tuple(each for each in FAULTS if each not in LOSSES),
     )
 
 

@@ -26,6 +26,7 @@ from tests.simulated.scheduler import Scheduler, Stuck
 from tests.simulated.substitutes import seed_chance
 from tests.simulated.tasks import Process, ProcessEnded, Task
 
+MORE_WEIGHTS = {Action.CREATE: 1.0, Action.CLONE: 1.0, Action.RESIZE: 0.5}
 JOIN_SECONDS = 60.0
 LAST_ANSWER_SECONDS = 600.0  # after the last fault
 LOOK_SECONDS = 0.5
@@ -114,9 +115,10 @@ class _Simulation:
             self._running.sleep(LOOK_SECONDS)
 
     def _start_clients(self) -> list[Task]:
-        weights = dict(WEIGHTS)
-        if self._plan.loses_disks:
-            del weights[Action.REMOVE]  # only its owner has a removed volume
+        weights = {**WEIGHTS, **MORE_WEIGHTS}
+        if self._plan.loses_disks:  # only its owner has a volume that is new or was removed
+            for action in (Action.REMOVE, Action.CREATE, Action.CLONE):
+                del weights[action]
         names = [volume.name for volume in self._plan.volumes]
         shared = Shared(self._cluster, self._recorder, names, self._running.sleep, weights)
         clients, process = [], Process("clients")

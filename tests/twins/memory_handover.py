@@ -14,11 +14,12 @@ from tests.twins.memory_parts import MemoryParts, StoredVolume
 class MemoryHandover(MemoryParts):
     """See PoolHandover."""
 
-    def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:  # noqa: ARG002
+    def adopt(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None = None) -> None:
         self._change()
         with self._lock:
             self._refuse_if_wanted(claim.volume_id, claim.epoch)
             self._replace_live(claim.volume_id, snapshot, "conflict")
+            self.limits[claim.volume_id] = size_bytes
             self._volumes[claim.volume_id].epoch = claim.epoch
 
     def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:

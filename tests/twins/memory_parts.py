@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,11 +61,22 @@ class MemoryParts:
         self._staged: dict[tuple[str, int], bytes] = {}
         self._counts = False
         self._records: dict[str, Volume] = {}
+        self.limits: dict[str, int | None] = {}  # bytes, by volume id
         self.room: Literal["plenty", "none", "not even a reserve"] = "plenty"
         self.refuses_increments = False
         self.refuses_all = False
         self.loses_writes = False
         self.is_read_only = False
+
+    def copy_from(self, other: MemoryParts) -> None:
+        """Have all that is in another pool, as a copy of its disk does; this one is empty."""
+        with other._lock:
+            self._volumes = deepcopy(other._volumes)
+            self._trash = deepcopy(other._trash)
+            self._records = dict(other._records)
+            self.limits = dict(other.limits)
+            for volume_id in filter(other.has_writable, other._volumes):
+                self._contents.make(volume_id, other._contents.frozen(volume_id))
 
     def writable_path(self, claim: Claim) -> Path:
         volume = self._volumes.get(claim.volume_id)
@@ -146,6 +158,7 @@ class MemoryParts:
             refuse_if_larger(self._contents.held_bytes(content), size_bytes)
         self._contents.make(claim.volume_id, content)
         self._volumes[claim.volume_id] = StoredVolume(claim.epoch)
+        self.limits[claim.volume_id] = size_bytes
 
     def _replace_live(self, volume_id: str, snapshot: Snapshot, why: str) -> None:
         content = self._find(volume_id, snapshot)

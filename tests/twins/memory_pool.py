@@ -31,6 +31,7 @@ class MemoryPool(MemoryVolumes, MemorySnapshots, MemoryShipping, MemoryHandover,
         room: a test sets it to "none", and nothing can be added any more, or to "not even a
             reserve", and nothing can be changed either. Deleting always works.
         is_read_only: a test sets it, and nothing can be changed.
+        limits: the size of each volume, by its id.
     """
 
     def usage(self) -> Usage:

@@ -37,6 +37,7 @@ class MemorySnapshots(MemoryParts):
             held_bytes = self._contents.held_bytes(self._find(claim.volume_id, snapshot))
             refuse_if_larger(held_bytes, size_bytes)
             self._replace_live(claim.volume_id, snapshot, "restored")
+            self.limits[claim.volume_id] = size_bytes
 
     def clone(
         self, source_id: str, snapshot: Snapshot, claim: Claim, size_bytes: int | None

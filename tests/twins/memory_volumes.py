@@ -30,6 +30,7 @@ class MemoryVolumes(MemoryParts):
         with self._lock:
             self.writable_path(claim)
             refuse_if_larger(self._held_bytes(claim.volume_id), size_bytes)
+            self.limits[claim.volume_id] = size_bytes
 
     def used_bytes(self, volume_id: str) -> int | None:
         with self._lock:
