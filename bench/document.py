@@ -11,36 +11,36 @@ from bench.promises import REASONS, Verdict
 INTRODUCTION = f"""\
 # Benchmark
 
-Made by `make bench`; nothing here is written by hand, and the next run writes it anew. All figures
-are of one run on one machine, whose nodes share its processors and its disk: the ratios say more
-than the seconds. Each is the median of {REPETITIONS} or more; the methods take turns, so that what
-slows the machine down slows all of them.
+`make bench` writes this page; nothing here is written by hand. All figures are from one run on one
+machine, whose nodes share its processors and its disk, so the ratios say more than the seconds.
+Each figure is the median of {REPETITIONS} or more. The methods take turns, so a slow moment of
+the machine slows all of them.
 """
 
 HOW = """\
 ## How it is measured
 
 - **Gap**: from typing `docker stop` on the source until a container on the target has read what the
-  app wrote last. All methods have the copy on the target's disk by then: those that do not see to
-  it themselves end with a flush.
-- **Before every stop** 1 % of the data is rewritten in place (100 KiB of each 10 MB, or one small
-  file in a hundred) and synced. In the first repetition all names, modes and sizes and everything
-  rewritten are compared with what they must be.
-- **Bytes**: IP packets between the two nodes, both ways, counted by rules of the target's packet
-  filter from the 1 % to the end of the gap. Nothing is deducted: headers and etcd's own talk
-  between the two are in it. In brackets: what was sent before, while the app ran (rsync's first
-  pass).
+  app wrote last. By then, all methods have the copy on the target's disk: a method that does not
+  flush is followed by a flush.
+- **Before every stop** 1 % of the data is rewritten in place and synced: 100 KiB of each 10 MB, or
+  one small file in a hundred. In the first repetition, all names, modes and sizes, and all
+  rewritten content, are compared with the expected ones.
+- **Bytes**: IP packets between the two nodes in both directions, from the rewriting of the 1 % to
+  the end of the gap. The target's packet filter counts them, including headers and etcd's traffic
+  between the two nodes. In brackets are the bytes that rsync's first pass sent before, while the
+  app ran.
 - **CPU**: user and system seconds of everything in both nodes (their cgroups), over the same time.
-  The kernel's own threads, which write the pools to disk, belong to no node and are not in it.
+  The kernel's own threads, which write the pools to disk, belong to no node and do not count.
 - **Memory**: the larger peak of the two daemons (VmHWM, reset before each move). `btrfs` runs
-  beside it as a process of its own.
+  in a separate process and does not count.
 - **Busy volumes**: a line with the time is appended to a file of each volume twice a second, on
-  one node. Replicas on the other nodes are looked at twice a second: the **age** of one is the time
-  since the last line that it has was written. Half a second of it is the pause between two lines.
-  Daemons' CPU includes the programs they run; a write is a revision of etcd's.
-- **Data**: files of 10 MB that nothing can compress, if nothing else is said; "compressible" is
-  what gzip makes a fourth of. A volume is filled by sharing blocks with a template, so that each
-  move starts with none of its files in memory.
+  one node. Replicas on the other nodes are read twice a second. The **age** of a replica is the
+  time since its last line was written; half a second of it is the pause between two lines.
+  The CPU of a daemon includes the programs it runs. A write is a revision of etcd.
+- **Data**: incompressible files of 10 MB, unless stated otherwise. gzip reduces "compressible" data
+  to a fourth. A volume is filled by sharing blocks with a template, so each move starts with none
+  of its files in memory.
 """
 
 
@@ -53,7 +53,7 @@ def write(results: Results, verdicts: Sequence[Verdict], facts: Mapping[str, str
     parts = [
         INTRODUCTION,
         "![Gap of the app by size of the volume and method](benchmark.svg)\n",
-        "## What was promised\n",
+        "## Promises\n",
         table(("promise", "measured", "limit", "kept?"), map(_promise_row, verdicts)),
         *_reasons(verdicts),
         "## Moves\n",
@@ -71,15 +71,16 @@ def write(results: Results, verdicts: Sequence[Verdict], facts: Mapping[str, str
             ),
             _move_rows(results),
         ),
-        "## Busy volumes, and a volume that stays where it is\n",
+        "## Busy volumes, and volumes that do not move\n",
         table(
-            ("", "variant", "median", "of the first", "smallest", "largest"), _series_rows(results)
+            ("", "variant", "median", "relative to the first", "smallest", "largest"),
+            _series_rows(results),
         ),
         HOW,
         "## Left out\n",
         "\n".join(f"- {sentence}" for sentence in LEFT_OUT) + "\n",
         *_failures(results),
-        "## Where\n",
+        "## The machine\n",
         table(("what", "value"), facts.items()),
     ]
     return "\n".join(parts)
@@ -100,10 +101,8 @@ def _promise_row(verdict: Verdict) -> tuple[str, ...]:
 
 def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
     missed = [verdict.limit.promise for verdict in verdicts if verdict.is_kept is False]
-    lines = [
-        f"- {promise}: {REASONS.get(promise, 'the reason is not known')}." for promise in missed
-    ]
-    return ["Missed, and why:\n", "\n".join(lines) + "\n"] if lines else []
+    lines = [f"- {promise}: {REASONS.get(promise, 'the reason is unknown')}." for promise in missed]
+    return ["Reasons for missed limits:\n", "\n".join(lines) + "\n"] if lines else []
 
 
 def _move_rows(results: Results) -> Iterable[tuple[str, ...]]:

@@ -28,8 +28,8 @@ METHODS = {
     COLD: "a volume without replicas: everything is sent after the app is stopped",
     SECOND: "the way back after a cold move, with 1 % rewritten meanwhile",
     TAR: "`docker run … tar | ssh … docker run … tar` after the app is stopped",
-    TAR_UNLOGGED: "the same with `--log-driver none`; else Docker writes all of it to a log too",
-    RSYNC: "`rsync -aHAX --delete` over ssh while the app runs, again after it is stopped",
+    TAR_UNLOGGED: "the same with `--log-driver none`; else Docker also writes all data to a log",
+    RSYNC: "`rsync -aHAX --delete` over ssh while the app runs, and again after it is stopped",
     BTRFS: "`btrfs send | ssh btrfs receive` of a snapshot taken after the app is stopped",
 }
 
@@ -80,11 +80,11 @@ CELLS: dict[Data, tuple[str, ...]] = {
     LARGEST: (WARM, CAUGHT_UP),
 }
 LEFT_OUT = (
-    f"{TAR} at 1 GB, and every method without replicas at 4 GB: what they take grows with the size "
+    f"{TAR} at 1 GB, and every method without replicas at 4 GB. Their times grow with the size "
     "from 100 MB to 1 GB already, and three such moves each would take more than the 15 minutes.",
     f"{RSYNC} above 100 MB, for the same reason: its first pass, while the app runs.",
-    "Compressible data and small files at other sizes: they say how a method takes to content, the "
-    "other cells how it takes to size.",
-    f"{CAUGHT_UP}, {SECOND} and {TAR_UNLOGGED}: only where a limit needs them.",
+    "Compressible data and small files at other sizes. These rows show the effect of the content, "
+    "the others the effect of the size.",
+    f"{CAUGHT_UP}, {SECOND} and {TAR_UNLOGGED}, except where a limit needs them.",
 )
-"""Which cells are not in CELLS, and why; for the document."""
+"""The cells that are not in CELLS, with the reason; for the document."""

@@ -29,39 +29,38 @@ MOVED = "moved, warm, 4 GB"
 MOVED_SMALL = "moved, warm, 10 MB"
 RESTARTED = "stopped and started on one node"
 
-SENT_AGAIN = "Bytes of a second move over the bytes changed, worst cell"
-WARM_UNSENT = "Warm gap at 4 GB over that at 10 MB, 1 % not sent yet"
-COLD_AGAINST_SEND = "Cold gap over that of bare btrfs send, 1 GB"
-SYNCED_WRITES = "fio at random with fsync, of local"
-COLD_AGAINST_TAR = "Cold, as fast as tar over ssh not logged, 1 GB"
+SENT_AGAIN = "Bytes sent by a second move, relative to the bytes changed, worst case"
+WARM_UNSENT = "Warm gap with 4 GB, relative to 10 MB, 1 % not sent yet"
+COLD_AGAINST_SEND = "Cold gap, relative to bare btrfs send, 1 GB"
+SYNCED_WRITES = "Random fio with fsync, relative to a local volume"
+COLD_AGAINST_TAR = "Speed of a cold move, relative to tar over ssh not logged, 1 GB"
 AGES = {number: f"Age of replicas at p99, {busy.variant(number)}" for number in busy.LIMITS}
 REASONS: dict[str, str] = {
     WARM_UNSENT: (
-        "1 % of 4 GB is 41 MB, rewritten the moment before the stop: they are what the gap waits "
-        "for, not the 4 GB; with the replicas caught up the gap does not grow"
+        "1 % of 4 GB is 41 MB, rewritten the moment before the stop; the gap waits for these 41 MB "
+        "and not for the 4 GB, so it does not grow when the replicas have caught up"
     ),
     COLD_AGAINST_TAR: (
-        "both nodes share two processors and one disk, and bare btrfs send, which does nothing "
-        "else, is not 2.5 times as fast as this tar either"
+        "both nodes share two processors and one disk; even bare btrfs send, which does nothing "
+        "else, is not 2.5 times as fast as this tar"
     ),
     COLD_AGAINST_SEND: (
         "the driver checks and applies each command of a stream in Python, and serves HTTP and TLS "
-        "in Python; that takes more CPU than ssh and the programs of btrfs do, and both nodes "
+        "in Python; this takes more CPU than ssh and the programs of btrfs, and both nodes "
         "share two processors"
     ),
     SYNCED_WRITES: (
-        "for each synced write btrfs flushes the disk twice and writes 140 KiB of its log in 11 "
-        "pieces, ext4 below `local` flushes it 1.1 times and writes 6 KiB; a sync or a snapshot "
-        "every second changes neither"
+        "for each synced write, btrfs flushes the disk twice and writes 140 KiB of its log in 11 "
+        "pieces; ext4 below `local` flushes the disk 1.1 times and writes 6 KiB; a sync or a "
+        "snapshot every second makes no difference"
     ),
     SENT_AGAIN: (
-        "at 10 MB only 0.1 MB changes, beside which TLS handshakes and what etcd says meanwhile "
-        "weigh a third; where 10 MB change, they are 1 %"
+        "with 10 MB of data only 0.1 MB changes, and TLS handshakes and etcd's traffic add a "
+        "third; where 10 MB change, they add 1 %"
     ),
     **dict.fromkeys(
         AGES.values(),
-        "the drivers, btrfs and the writers of all three nodes share two processors, which are "
-        "busy",
+        "the drivers, btrfs and the writers of all three nodes share two busy processors",
     ),
 }
 """Promise -> why it is missed where it is; known from looking into it, not from the run."""
@@ -140,19 +139,23 @@ def _age(number: int) -> Callable[[Results], float]:
 
 LIMITS = (
     Limit(WARM_UNSENT, "≤", 1.2, "x", _growth(WARM)),
-    Limit("Warm gap at 4 GB over that at 10 MB, replicas caught up", "≤", 1.2, "x",
+    Limit("Warm gap with 4 GB, relative to 10 MB, replicas caught up", "≤", 1.2, "x",
           _growth(CAUGHT_UP)),
-    Limit("moby-counter moved warm with 4 GB, longer away than on one node", "≤", 1.5, "s",
+    Limit("Extra downtime of moby-counter, moved warm with 4 GB, over a restart", "≤", 1.5, "s",
           _longer_than_restart),
-    Limit("Cold, as fast as tar over ssh, 100 MB", "≥", 2.5, "x", _speed_against(TAR, MIDDLE)),
+    Limit("Speed of a cold move, relative to tar over ssh, 100 MB", "≥", 2.5, "x",
+          _speed_against(TAR, MIDDLE)),
     Limit(COLD_AGAINST_TAR, "≥", 2.5, "x",
           _speed_against(TAR_UNLOGGED, LARGE)),
     Limit(COLD_AGAINST_SEND, "≤", 1.15, "x", _time_against_send(LARGE)),
     Limit(SENT_AGAIN, "≤", 1.2, "x", _sent_again),
-    Limit("`docker run`, longer than with a local volume", "≤", 100, "ms", _slower_start),
-    Limit("fio in sequence, of local", "≥", 0.9, "x", _share_of_local(FIO_SEQUENTIAL)),
+    Limit("Extra time of `docker run`, over that with a local volume", "≤", 100, "ms",
+          _slower_start),
+    Limit("Sequential fio, relative to a local volume", "≥", 0.9, "x",
+          _share_of_local(FIO_SEQUENTIAL)),
     Limit(SYNCED_WRITES, "≥", 0.9, "x", _share_of_local(FIO_RANDOM)),
-    Limit("Redis with AOF always, of local", "≥", 0.9, "x", _share_of_local(REDIS)),
+    Limit("Redis with AOF always, relative to a local volume", "≥", 0.9, "x",
+          _share_of_local(REDIS)),
     *(
         Limit(AGES[number], "≤", bound, "s", _age(number))
         for number, bound in busy.LIMITS.items()

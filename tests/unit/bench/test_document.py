@@ -52,7 +52,7 @@ def test_missed_promise_is_said_with_its_reason_or_without_one() -> None:
     found = results()
     found.series["docker run, s"] = {"local": [0.3], "flocker, no replicas": [0.5]}
     assert "| 200.00 ms | ≤ 100 ms | **missed** |" in text(found)
-    assert "the reason is not known" in text(found)
+    assert "the reason is unknown" in text(found)
 
 
 def test_table_has_a_row_below_its_head() -> None:

@@ -27,14 +27,14 @@ def verdict(results: Results, promise: str) -> Verdict:
 
 def test_limit_itself_is_still_kept() -> None:
     results = Results([moved(*cell, gap) for cell, gap in GAPS.items()])
-    assert verdict(results, "Warm gap at 4 GB over that at 10 MB, 1 %").is_kept is True
+    assert verdict(results, "Warm gap with 4 GB, relative to 10 MB, 1 %").is_kept is True
 
 
 @pytest.mark.parametrize(
     ("promise", "measured", "is_kept"),
     [
-        ("Cold, as fast as tar over ssh, 100 MB", 2.4, False),
-        ("Cold gap over that of bare btrfs send, 1 GB", 10 / 9, True),
+        ("Speed of a cold move, relative to tar over ssh, 100 MB", 2.4, False),
+        ("Cold gap, relative to bare btrfs send, 1 GB", 10 / 9, True),
     ],
 )
 def test_cold_is_compared_both_ways(promise: str, measured: float, is_kept: bool) -> None:
@@ -50,12 +50,12 @@ def test_what_was_not_measured_is_neither_kept_nor_missed() -> None:
 def test_second_move_is_judged_by_its_worst_cell() -> None:
     cells = [data for data, methods in CELLS.items() if SECOND in methods]
     moves = [moved(SECOND, data, sent=110) for data in cells[1:]]
-    found = verdict(Results([moved(SECOND, cells[0], sent=130), *moves]), "Bytes of a second move")
+    found = verdict(Results([moved(SECOND, cells[0], sent=130), *moves]), "Bytes sent by a second")
     assert (found.measured, found.is_kept) == (1.3, False)
 
 
 def test_second_move_with_a_cell_missing_is_not_judged() -> None:
-    assert verdict(Results([moved(SECOND, SMALLEST)]), "Bytes of a second").is_kept is None
+    assert verdict(Results([moved(SECOND, SMALLEST)]), "Bytes sent by a second").is_kept is None
 
 
 def test_differences_are_taken_in_the_unit_they_are_told_in() -> None:
@@ -65,8 +65,8 @@ def test_differences_are_taken_in_the_unit_they_are_told_in() -> None:
             APP_AWAY: {MOVED: [4.0], RESTARTED: [3.0]},
         }
     )
-    assert verdict(results, "`docker run`").measured == pytest.approx(50)
-    assert verdict(results, "moby-counter").measured == pytest.approx(1.0)
+    assert verdict(results, "Extra time of `docker run`").measured == pytest.approx(50)
+    assert verdict(results, "Extra downtime of moby-counter").measured == pytest.approx(1.0)
 
 
 def test_every_reason_belongs_to_a_promise() -> None:
