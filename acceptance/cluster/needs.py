@@ -35,29 +35,30 @@ NEEDS = {
     "vagrant": Need(_can(Ability.VAGRANT), "these nodes were not made by Vagrant"),
     "power": Need(
         _can(Ability.POWER),
-        "nobody here can switch these servers off: their inventory has no power: {off, on}",
+        "these servers cannot be switched off: their inventory has no power: {off, on}",
     ),
     "pause": Need(
         _can(Ability.PAUSE),
-        "nobody here can stop these servers' time: their inventory has no power: {pause, resume}",
+        "these servers cannot be paused: their inventory has no power: {pause, resume}",
     ),
     "vm": Need(
         _can(Ability.FORGET),
-        "a power cut would lose nothing here: what a container wrote is in its host's memory",
+        "a power cut loses nothing here: a container's writes are in its host's memory",
     ),
     "failing_disk": Need(
         lambda cluster: all(disk.can_fail(node) for node in cluster.nodes),
-        "a node has no FUSE, no python3-fusepy, or its pool is on a disk and not in a file",
+        "a node lacks FUSE or python3-fusepy, or its pool is not in a file",
     ),
     "three_nodes": Need(
-        lambda cluster: len(cluster.nodes) >= 3, "there are two nodes, and this takes three"
+        lambda cluster: len(cluster.nodes) >= 3,
+        "there are only two nodes, and the scenario needs three",
     ),
     "compose_plugin": Need(
         _have_compose_plugin, "a node's Docker has no `docker compose`, only docker-compose"
     ),
     "subfolder": Need(
         lambda cluster: all(node.engine.is_at_least(SUBFOLDERS_SINCE) for node in cluster.nodes),
-        f"a node's Docker is older than {SUBFOLDERS_SINCE}, which mounts folders of a volume",
+        f"a node's Docker is older than {SUBFOLDERS_SINCE}, the first to mount folders of a volume",
     ),
 }
 

@@ -151,7 +151,7 @@ def does_not_let_a_lost_node_win(stage: NodeStage) -> None:
 def comes_back_after_a_reboot(stage: NodeStage) -> None:
     """Row 25: the power of the last node is cut; its container starts with its data."""
     if Ability.POWER not in stage.machines.abilities:
-        raise NotTried("nobody here can switch these servers off")
+        raise NotTried("these servers cannot be switched off")
     node = stage.nodes[-1]
     name = fresh_name()
     stage.docker(node, *stage.creation(node, name))
@@ -205,7 +205,7 @@ def _lost_owner(stage: NodeStage, volume: str) -> Iterator[int]:
         The number of lines that were older than the promised lag.
     """
     if Ability.POWER not in stage.machines.abilities:
-        raise NotTried("nobody here can switch these servers off")
+        raise NotTried("these servers cannot be switched off")
     first = stage.nodes[0]
     container = stage.start(first, volume, LOGGING)
     lines = _wait_for_lines(stage, container, FEW_LINES)

@@ -64,7 +64,7 @@ Feature: A web app moves to another server with its data
 ENVIRONMENT = """
 def before_scenario(context, scenario):
     if "power" in scenario.effective_tags:
-        scenario.skip("nobody here can switch these servers off")
+        scenario.skip("these servers cannot be switched off")
 """
 
 STEPS = """
