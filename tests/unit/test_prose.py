@@ -24,6 +24,9 @@ MOST_WORDS_OF_A_DECISION = 35  # some tell how a figure was measured
 
 # They open a sentence whose subject is a riddle: "What is refused is …".
 RIDDLE = re.compile(r"(What|Who|Whom|Whether|How)\b")
+# They say nothing, or leave the reader to guess what "it" is.
+FILLER = re.compile(r"\b(by (itself|themselves)|of (its|their) own|goe?s? on|had back)\b")
+BLOCK = re.compile(r"```.*?```", re.DOTALL)
 # Blocks of code, tables, headings, pictures and targets of links are no sentences.
 NO_PROSE = re.compile(r"```.*?```|^(?:    |\||#|\[|!)[^\n]*$", re.DOTALL | re.MULTILINE)
 PARAGRAPH = re.compile(r"\n\s*\n|\n(?= *(?:[-*]|\d+\.) )")
@@ -52,6 +55,12 @@ def test_sentences_of_a_page_are_short_and_begin_with_their_subject(page: str) -
     assert [sentence for sentence in found if words(sentence) > MOST_WORDS] == []
     assert [sentence for sentence in found if is_riddle(sentence)] == []
     assert sum(map(words, found)) / len(found) <= MOST_WORDS_ON_AVERAGE
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_no_filler(page: str) -> None:
+    text = BLOCK.sub("", (ROOT / page).read_text())
+    assert [found[0] for found in FILLER.finditer(text)] == []
 
 
 @pytest.mark.parametrize("page", DECISIONS)
@@ -95,6 +104,11 @@ def test_no_title_of_a_feature_begins_with_a_riddle() -> None:
 )
 def test_sentences_are_told_from_what_is_none(text: str, found: list[str]) -> None:
     assert list(sentences(text)) == found
+
+
+def test_a_filler_is_found_in_a_sentence() -> None:
+    assert FILLER.search("The copy goes on by itself.")
+    assert not FILLER.search("The driver has its own engine.")
 
 
 def test_a_riddle_is_told_from_a_question() -> None:
