@@ -13,8 +13,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -96,6 +98,8 @@ class Publisher:
         self._is_any_held = False  # whether a volume waits for a replica to have its last snapshot
         self._begun: dict[str, float] = {}  # volume id -> when its last snapshot was begun
         self._failing: dict[str, str] = {}  # volume id -> why no snapshot of it could be taken
+        self._holding = threading.Lock()
+        self._held: Counter[str] = Counter()  # volume ids: see `holding`
         self._workers = ThreadPoolExecutor(AT_ONCE, "publish")
         self._round: tuple[float, str] | None = None  # when the last one was complete
 
@@ -139,7 +143,7 @@ class Publisher:
         ]
         behind = self._behind(due, mine)
         self._begun = {each: begun for each, begun in self._begun.items() if each in mine}
-        due = [volume for volume in due if volume.id not in self._freezing]
+        due = [each for each in due if each.id not in self._freezing and each.id not in self._held]
         new = [volume for volume in due if not (is_paced and self._is_unfetched(volume, state))]
         self._is_any_held = len(new) < len(due)
         # Not for those of earlier rounds: what takes long must not hold up the others.
@@ -157,6 +161,22 @@ class Publisher:
         self._ownership.publish([(volume, frozen.copy_on(self._node))])
         self._prune([volume])
         return frozen.snapshot
+
+    @contextmanager
+    def holding(self, volumes: Collection[Volume]) -> Iterator[None]:
+        """Let the rounds publish nothing of these volumes while the block lasts.
+
+        Whoever fetches a later snapshot than one that is not known yet to be kept would never
+        fetch that.
+        """
+        ids = [volume.id for volume in volumes]
+        with self._holding:
+            self._held += Counter(ids)
+        try:
+            yield
+        finally:
+            with self._holding:
+                self._held -= Counter(ids)
 
     def problems(self) -> list[str]:
         """Problems of this node's volumes whose copies fall behind because of it, for people."""
@@ -230,7 +250,7 @@ class Publisher:
         """The snapshots that have been taken by now."""
         frozen: list[_Frozen] = []
         for volume_id, each in list(self._freezing.items()):
-            if each.result.done():
+            if each.result.done() and volume_id not in self._held:
                 del self._freezing[volume_id]
                 failure = f"volume '{each.volume.name}' could not be frozen"
                 attempt(log, failure, partial(self._take, each, frozen))

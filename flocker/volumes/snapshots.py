@@ -62,10 +62,12 @@ class Snapshots:
             raise Refused(f"only volumes of one node can be frozen at one instant: {where}")
         if owners != {self._node}:
             return self._peers.operate(owners.pop(), SnapshotRequest(volumes=volumes, label=label))
-        # One volume is frozen at one instant as it is; several only while nothing writes.
-        with self._paused(volumes) if len(records) > 1 else nullcontext():
-            taken = [(volume, self._freeze(volume)) for volume in records]
-        return {"snapshots": [self._keep(volume, label, *frozen) for volume, frozen in taken]}
+        with self._publisher.holding(records):
+            # One volume is frozen at one instant as it is; several only while nothing writes.
+            with self._paused(volumes) if len(records) > 1 else nullcontext():
+                taken = [(volume, self._freeze(volume)) for volume in records]
+            kept = [self._keep(volume, label, *frozen) for volume, frozen in taken]
+        return {"snapshots": kept}
 
     def snapshots(self, volume: str | None) -> SnapshotList:
         """The snapshots people asked for, of one volume or of all."""

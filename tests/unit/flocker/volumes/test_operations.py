@@ -178,6 +178,26 @@ def test_a_snapshot_is_shown_where_it_is(demo: MemoryCluster) -> None:
     ]
 
 
+def test_a_snapshot_is_replicated_though_the_next_one_is_taken_before_it_is_known(
+    demo: MemoryCluster,
+) -> None:
+    node1 = demo["node1"]
+
+    def write_and_replicate() -> None:
+        node1.write("demo", "later")
+        demo.replicate()
+
+    node1.write("demo", "kept")
+    node1.etcd.before["keep_snapshot"] = write_and_replicate
+    node1.operations.snapshots.snapshot(["demo"], "kept")
+    demo.replicate()
+    demo.lose("node1")
+    demo["node2"].operations.moves.promote("demo")
+    assert demo["node2"].read("demo") == "later"
+    demo["node2"].operations.snapshots.restore("demo@2")
+    assert demo["node2"].read("demo") == "kept"
+
+
 def test_a_volume_without_replicas_can_be_frozen(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("demo", {"replicas": "0"})
     [taken] = cluster["node1"].operations.snapshots.snapshot(["demo"], "")["snapshots"]
