@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +18,7 @@ from flocker.base.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.base.records import ClusterState, Copy, Snapshot, Volume, ago, now
+from flocker.base.records import ClusterState, Copy, Volume, ago, now
 from flocker.moving.demotion import Demotion
 from flocker.moving.owner_change import OwnerChange
 from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
@@ -65,6 +65,8 @@ class Failover:
         self._turns = Turns(context.node, clocks.monotonic)
         self._count_promotion = count_promotion
         self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
+        self._under_way: set[str] = set()  # volume ids
+        self._kept = ThreadPoolExecutor(1, "kept-snapshots")
 
     def start(self, stopping: threading.Event) -> None:
         """Watch for owners that are lost, in the background until `stopping` is set."""
@@ -75,17 +77,37 @@ class Failover:
         while not stopping.is_set():
             state = self._mirror.changes(state, within=RETRY_SECONDS)
             if self._mirror.is_connected:
-                look = partial(self.take_over_lost, state)
+                look = partial(self.begin_takeovers, state)
                 attempt(log, "lost owners could not be looked for", look)
 
     def take_over_lost(self, state: ClusterState) -> None:
-        """Promote what has lost its owner, if it is this node's turn and it may by itself."""
+        """As `begin_takeovers`, and wait until all that this call has begun are over."""
+        for begun in self.begin_takeovers(state):
+            begun.result()
+
+    def begin_takeovers(self, state: ClusterState) -> list[Future[None]]:
+        """Promote what has lost its owner, if it is this node's turn and it may by itself.
+
+        Return at once: a volume that takes long, because a source hangs, delays no other.
+        """
         due = [
             volume
             for volume in self._turns.due(state)
-            if not self._may_still_be_starting(volume.owner, state)
+            if volume.id not in self._under_way
+            and not self._may_still_be_starting(volume.owner, state)
         ]
-        list(self._workers.map(lambda volume: self._take_over(volume, state), due))
+        return [self._begin(volume, state) for volume in due]
+
+    def _begin(self, volume: Volume, state: ClusterState) -> Future[None]:
+        begun = self._workers.submit(self._take_over, volume, state)
+        self._under_way.add(volume.id)
+        begun.add_done_callback(lambda ended: self._end(volume, ended))
+        return begun
+
+    def _end(self, volume: Volume, ended: Future[None]) -> None:
+        self._under_way.discard(volume.id)
+        if defect := ended.exception():
+            log.error("volume '%s' not taken over", volume.name, exc_info=defect)
 
     def _may_still_be_starting(self, owner: str, state: ClusterState) -> bool:
         """Tell whether this node started not long ago and has not heard of the owner since.
@@ -97,9 +119,11 @@ class Failover:
 
     def _take_over(self, volume: Volume, state: ClusterState) -> None:
         try:
-            self._promote(volume, state, "auto", may_be_older=True)
+            promoted, _ = self._promote(volume, state, "auto", may_be_older=True)
         except FlockerError as error:
             log.warning("volume '%s' not taken over: %s", volume.name, error)
+        else:  # others may wait to be taken over
+            self._kept.submit(self._fetch_kept, promoted, state)
 
     def promote(self, name: str, *, here: bool = False) -> tuple[Volume, str]:
         """Make this node the owner of a volume whose owner is away.
@@ -128,7 +152,9 @@ class Failover:
                 f"volume '{name}' is owned by {volume.owner}, which is up; "
                 f"`flocker move {name}` brings it here with all of its data"
             )
-        return self._promote(volume, state, "manual", may_be_older=here)
+        promoted, until = self._promote(volume, state, "manual", may_be_older=here)
+        self._fetch_kept(promoted, state)
+        return promoted, until
 
     def _promote(
         self, volume: Volume, state: ClusterState, kind: str, *, may_be_older: bool
@@ -160,25 +186,26 @@ class Failover:
             self._record_former(promoted, replace(newest, node=volume.owner))
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
-        self._fetch_kept(promoted, newest.snapshot, state)
         return promoted, until
 
-    def _fetch_kept(self, volume: Volume, newest: Snapshot, state: ClusterState) -> None:
+    def _fetch_kept(self, volume: Volume, state: ClusterState) -> None:
         """Have the snapshots that people keep here, where they can be restored from now on.
 
         After the promotion: nobody has to wait for them, and none can make it fail.
         """
         kept = {each.snapshot for each in state.named(volume)}
+        if volume.is_shared or volume.base is None:
+            return
         for copy in copies_to_go_on_from(volume, state):
-            missing = kept - set(self._pool.snapshots(volume.id))
-            if missing and copy.node != self._node:
-                try:
-                    self._transfers.fetch(volume.id, copy.node, [*missing, newest])
-                except FlockerError as error:
-                    log.warning(
-                        "snapshots of volume '%s' are not fetched from %s: %s",
-                        volume.name, copy.node, error,
-                    )  # fmt: skip
+            try:
+                missing = kept - set(self._pool.snapshots(volume.id))
+                if missing and copy.node != self._node:
+                    self._transfers.fetch(volume.id, copy.node, [*missing, volume.base])
+            except FlockerError as error:
+                log.warning(
+                    "snapshots of volume '%s' are not fetched from %s: %s",
+                    volume.name, copy.node, error,
+                )  # fmt: skip
 
     def _promote_shared(self, volume: Volume, state: ClusterState, kind: str) -> tuple[Volume, str]:
         """Own a volume that this node reaches where it is, and have its former owner kept out.

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from flocker.base.errors import (
     TransferFailed,
     VolumeNotFound,
 )
-from flocker.base.records import ClusterState, Copy, Look, Snapshot, Volume
+from flocker.base.records import Claim, ClusterState, Copy, Look, Snapshot, Volume
 from flocker.moving import failover
 from flocker.moving.failover import BOOT_GRACE_SECONDS
 from flocker.moving.replica_choice import complete_until, is_current, newest_copy
@@ -791,7 +792,7 @@ def test_a_node_without_etcd_takes_nothing_over(
         return changes(last, within)
 
     auto["node2"].is_up = False
-    monkeypatch.setattr(auto["node2"].failover, "take_over_lost", lambda _: None)
+    monkeypatch.setattr(auto["node2"].failover, "begin_takeovers", lambda _: None)
     monkeypatch.setattr(node3.mirror, "changes", counted)
     node3.etcd.away_for = {"state"}
     auto.lose("node1")
@@ -807,7 +808,7 @@ def test_a_defect_does_not_end_the_watch(
 ) -> None:
     monkeypatch.setattr(failover, "RETRY_SECONDS", 0.05)
     node3 = auto["node3"]
-    take, tried = node3.failover.take_over_lost, threading.Event()
+    take, tried = node3.failover.begin_takeovers, threading.Event()
 
     def fail_once(state: object) -> None:
         if not tried.is_set():
@@ -815,11 +816,46 @@ def test_a_defect_does_not_end_the_watch(
             raise KeyError("surprise")
         take(state)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(node3.failover, "take_over_lost", fail_once)
+    monkeypatch.setattr(node3.failover, "begin_takeovers", fail_once)
     stopping = threading.Event()
     auto.lose("node1")
     node3.failover.start(stopping)
     eventually(lambda: auto.volume("demo").owner, is_="node3", within=10)
+    stopping.set()
+
+
+def test_a_takeover_that_hangs_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another owner, that is lost later."""
+    monkeypatch.setattr(failover, "RETRY_SECONDS", 0.05)
+    cluster = MemoryCluster(tmp_path, ("node1", "node2", "node3", "node4"))
+    for owner, name in (("node1", "hung"), ("node4", "demo")):
+        options = {"failover": "auto", "replicas": "2" if name == "hung" else "3"}
+        cluster[owner].driver.create(name, options)
+        cluster[owner].write(name, "hello")
+    cluster.replicate()
+    node3 = cluster["node3"]
+    adopt, hung = node3.pool.adopt, cluster.volume("hung").id
+    begun, ended, stopping = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(claim: Claim, *arguments: object) -> None:
+        if claim.volume_id == hung:
+            begun.set()
+            assert ended.wait(30)
+        adopt(claim, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node3.pool, "adopt", hang)
+    node3.failover.start(stopping)
+    try:
+        cluster.lose("node1")
+        assert begun.wait(10)
+        cluster.lose("node4")
+        eventually(lambda: cluster.volume("demo").owner, is_="node3", within=10)
+        assert cluster.volume("hung").owner == "node1"
+    finally:
+        ended.set()
+    eventually(lambda: cluster.volume("hung").owner, is_="node3", within=10)
     stopping.set()
 
 
