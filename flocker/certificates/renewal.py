@@ -67,9 +67,14 @@ class Renewal:
         threading.Thread(target=self._run, args=(stopping, reload), daemon=True).start()
 
     def _run(self, stopping: threading.Event, reload: Callable[[], object]) -> None:
+        is_unread = False
+
         def look() -> None:
-            if self.look():
+            nonlocal is_unread
+            is_unread |= self.look()
+            if is_unread:
                 reload()
+                is_unread = False
 
         while not stopping.wait(CHECK_SECONDS):
             attempt(log, "the certificates could not be looked after", look)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ import pytest
 from acceptance.base.waiting import eventually, eventually_true
 from flocker.base.config import Certificates, Config
 from flocker.base.errors import ControlPlaneAway
-from flocker.certificates import leaves, signing
+from flocker.certificates import leaves, renewal, signing
 from flocker.certificates.leaves import Leaf
 from flocker.certificates.renewal import Renewal
 from flocker.certificates.signing import DAY_SECONDS
@@ -101,6 +104,26 @@ def test_a_node_with_new_certificates_makes_none_and_has_no_problem(
         "cluster's authority", "cluster's authority for etcd",
         "node's authority", "node's authority for etcd",
     ]  # fmt: skip
+
+
+def test_new_certificates_that_could_not_be_read_are_read_later(
+    node1: Renewal, certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without files to spare, for example; the old ones would end a month later."""
+    monkeypatch.setattr(renewal, "CHECK_SECONDS", 0.05)
+    make_ending(certs, 29 * DAY_SECONDS, monkeypatch, "driver")
+    stopping, reads = threading.Event(), Counter[str]()
+
+    def reload() -> None:
+        reads["tried"] += 1
+        if reads["tried"] < 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        reads["done"] += 1
+
+    node1.start(stopping, reload)
+    eventually(lambda: reads["done"], is_=1, within=30)
+    stopping.set()
+    assert reads == {"tried": 3, "done": 1}
 
 
 @pytest.mark.parametrize("what", ["driver", "client of etcd", "member of etcd"])
