@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from flocker.base.records import Removed
+from flocker.base.records import ClusterState, Removed, Volume
 from flocker.node.context import NodeContext
 from flocker.pool.protocol import Pool
 
@@ -37,7 +37,9 @@ class Purging:
         """
         state = self._ownership.state()
         removed = {
-            _key(each): each for each in state.removed.values() if each.volume.owner == self._node
+            _key(each): each
+            for each in state.removed.values()
+            if self._is_ours_to_purge(each.volume, state)
         }
         old_removed = self._old("removed", removed)
         self.purge_asides(self._pool, "aside")
@@ -45,6 +47,12 @@ class Purging:
             return
         for key in old_removed:
             self._ownership.purge(removed[key])
+
+    def _is_ours_to_purge(self, volume: Volume, state: ClusterState) -> bool:
+        """Tell whether this node owned a removed volume, or nobody of that name is left to say."""
+        return volume.owner == self._node or (
+            not volume.is_shared and volume.owner in state.retired
+        )
 
     def purge_asides(self, pool: Pool, kind: str) -> None:
         """Purge the copies in a pool that the retention is over for.

@@ -43,6 +43,27 @@ def test_only_what_the_retention_is_over_for_is_purged(
     assert removed_names(cluster) == ["young"]
 
 
+def test_what_a_forgotten_node_removed_is_purged_by_the_others(
+    node1: Machine, cluster: MemoryCluster
+) -> None:
+    node2 = cluster["node2"]
+    node1.driver.remove("old")
+    for name in ("stuck", "young"):
+        node2.write(name, "node2's now")
+    cluster.lose("node1")
+    cluster.live(700)
+    node2.purging.purge_old()
+    cluster.live(RETENTION_SECONDS + 60)
+    node2.purging.purge_old()
+    assert removed_names(cluster) == ["old"], "node1 may come back, and undelete it"
+    node2.maintenance.forget("node1")
+    node2.purging.purge_old()
+    assert removed_names(cluster) == ["old"], "for the retention"
+    cluster.live(RETENTION_SECONDS + 60)
+    node2.purging.purge_old()
+    assert removed_names(cluster) == []
+
+
 def test_the_first_look_purges_nothing_however_old_it_says_it_is(
     node1: Machine, cluster: MemoryCluster
 ) -> None:
