@@ -110,10 +110,10 @@ class Reconciler:
 
     def end_unbacked_uses(self) -> None:
         """End uses whose unmount never came; needs no etcd, and asks the engine only of those."""
-        used = self._use.volumes()
-        self._use.end_unbacked(
-            [volume for volume in self._mirror.state.volumes.values() if volume.id in used]
-        )
+        used, state = self._use.volumes(), self._mirror.state
+        self._use.end_unbacked([each for each in state.volumes.values() if each.id in used])
+        if self._mirror.is_connected:  # or what is not known may be there all the same
+            self._use.end_gone(used - state.volume_ids())
 
     def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:
         if volume.id in former:

@@ -192,6 +192,16 @@ class VolumeUse:
         for volume in unseen:
             self._end_unless_busy(volume, uses[volume.name], asked_at)
 
+    def end_gone(self, volume_ids: Collection[str]) -> None:
+        """End the uses of volumes that have no record any more, and that nothing has mounted.
+
+        The engine asks for an unmount by name, and nobody knows that name any more.
+        """
+        before = self._counts.now() - START_SECONDS
+        for volume_id in set(volume_ids) - self._mounts.mounted(volume_ids):
+            if self._counts.end(volume_id, added_before=before):
+                log.warning("volume %s is gone: its use here has ended", volume_id)
+
     def among(self, volume_ids: Collection[str]) -> set[str]:
         """Those of which a use is counted or the kernel shows one; needs no records."""
         return self._counts.volumes() & set(volume_ids) | self._mounts.mounted(volume_ids)

@@ -544,6 +544,28 @@ def test_a_count_of_the_engine_that_runs_stays_though_nothing_is_mounted(
     assert list(demo.state.mounts.values()) == ["node1"]
 
 
+def test_a_use_of_a_volume_that_was_removed_elsewhere_ends(demo: MemoryCluster) -> None:
+    """Its unmount comes for a name that nobody knows any more."""
+    node1, volume_id = demo["node1"], demo.volume("demo").id
+    node1.run("demo")
+    demo.replicate()
+    demo.ownership.expire("node1")
+    demo["node2"].failover.promote("demo")
+    demo["node2"].driver.remove("demo")
+    with pytest.raises(VolumeNotFound):
+        node1.driver.unmount("demo", "writer")
+    node1.clock += START_SECONDS + 1
+    node1.reconciler.end_unbacked_uses()
+    assert node1.use.volumes() == {volume_id}, "a process still has it mounted"
+    node1.containers.mounts.clear()
+    node1.etcd.is_away = True
+    node1.reconciler.end_unbacked_uses()
+    assert node1.use.volumes() == {volume_id}, "it may be there"
+    node1.etcd.is_away = False
+    node1.reconciler.end_unbacked_uses()
+    assert node1.use.volumes() == set()
+
+
 def test_a_move_left_behind_is_ended(demo: MemoryCluster) -> None:
     start_move(demo.ownership, demo.volume("demo"), "node2")
     demo["node1"].reconciler.tidy()
