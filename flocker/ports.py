@@ -64,7 +64,7 @@ class FenceGuard(FenceCover, Protocol):
     """The daemon's side of this node's fence: fence/guard.py, not the process of fence/fence.py."""
 
     def listed(self) -> list[AutoVolume]:
-        """The volumes that the fence is told of."""
+        """The volumes that the fence gets to know."""
 
     def problems(self) -> list[str]:
         """Why volumes with failover=auto are not mounted here."""

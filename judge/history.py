@@ -277,7 +277,7 @@ class Sample(Event):
 
 
 class Promoted(Event):
-    """A node has gone on without the owner, by request or by itself.
+    """A node has continued without the owner, on request or automatically.
 
     Attributes:
         epoch: the one that begins with it.

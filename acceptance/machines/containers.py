@@ -36,7 +36,7 @@ def pause(container: str) -> None:
 
 
 def unpause(container: str) -> None:
-    """Let its time go on; one whose time goes on already is left alone."""
+    """Resume it; a container that runs already is left alone."""
     if _docker("inspect", "--format={{.State.Paused}}", container) == "true":
         _docker("unpause", container)
 

@@ -36,7 +36,7 @@ POLL_SECONDS = 0.02
 
 
 class Server:
-    """One application on one socket, in a thread of its own."""
+    """One application on one socket, in its own thread."""
 
     def __init__(self, server: uvicorn.Server, listening: socket.socket, stop_seconds: float):
         self._server = server
@@ -114,7 +114,7 @@ class _CalmServer(uvicorn.Server):
 
 
 class _PeerServer(_CalmServer):
-    """Has a door of its own, which lets nobody in without a certificate."""
+    """Has its own door, which lets nobody in without a certificate."""
 
     def __init__(
         self,

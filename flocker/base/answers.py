@@ -195,7 +195,7 @@ class Pruned(TypedDict):
 
 
 class HistoryEvent(TypedDict):
-    """Something that happened to a volume; `by` is empty if the node did it by itself."""
+    """Something that happened to a volume; `by` is empty if the node did it automatically."""
 
     volume: str
     at: str

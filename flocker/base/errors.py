@@ -89,7 +89,7 @@ class MoveCancelled(Refused):
 
 
 class StillCopying(Refused):
-    """The copy goes on after this answer; the next call picks it up."""
+    """The copy continues after this answer; the next call picks it up."""
 
 
 class OwnerAway(Refused):

@@ -1,4 +1,4 @@
-"""Looks after shared volumes on this node, in a thread of its own: Ceph may be away for long.
+"""Looks after shared volumes on this node, in its own thread: Ceph may be away for long.
 
 A client that nothing uses is ended. One of a volume that others own by now is refused by the
 storage already; it is ended with what uses it, which would wait for ever or get errors.

@@ -1,4 +1,4 @@
-"""Mounts of folders of CephFS, each by a ceph-fuse process of its own.
+"""Mounts of folders of CephFS, each by its own ceph-fuse process.
 
 The kernel and ceph-fuse hold what was written for some seconds. It is all in the storage only
 when the process has ended: `umount` returns before that, and `sync` asks nothing of a ceph-fuse.

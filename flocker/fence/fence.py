@@ -90,7 +90,7 @@ class _Asking:
 
 
 class Fence:
-    """Watches one node's lease, in a process of its own. The daemon's side of it is guard.py.
+    """Watches one node's lease, in its own process. The daemon's side of it is guard.py.
 
     Args:
         clock: seconds, as `boottime`.
@@ -235,7 +235,7 @@ def _use(volume: str) -> str:
 
 
 def log_in_background() -> logging.handlers.QueueListener:
-    """Have what is logged written by a thread of its own: whoever reads it may hang."""
+    """Have what is logged written by a separate thread: whoever reads it may hang."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     root = logging.getLogger()
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()

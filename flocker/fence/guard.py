@@ -98,7 +98,7 @@ class Guard:
             self._write({**kept, **present})
 
     def listed(self) -> list[AutoVolume]:
-        """The volumes that the fence is told of."""
+        """The volumes that the fence gets to know."""
         with self._changing:
             return list(self._listed.values())
 

@@ -30,7 +30,7 @@ class Arrivals:
         self._jobs: dict[str, _Job] = {}
 
     def bring(self, volume: Volume, why: str, within: float | None = None) -> Volume:
-        """Start moving a volume here, or join the move that goes on; return its new record.
+        """Start moving a volume here, or join a move that is under way; return its new record.
 
         Args:
             why: for the volume's history.

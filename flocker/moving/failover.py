@@ -35,7 +35,7 @@ AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of 
 
 
 class Failover:
-    """Promotes replicas on this node: when told to, or by itself where failover=auto.
+    """Promotes replicas on this node: on request, or automatically with failover=auto.
 
     Args:
         refuse: raises Refused if this node may not own a volume.

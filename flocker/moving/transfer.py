@@ -279,7 +279,7 @@ class Transfers:
 
 
 def _failure(error: Exception) -> FlockerError:
-    """A failure that is told of; a defect is one of its increment only, and the others go on."""
+    """A failure that is told of; a defect is one of its increment only, and the others continue."""
     if isinstance(error, FlockerError):
         return error
     log.error("an increment was not taken in", exc_info=error)

@@ -1,6 +1,6 @@
 """Calls of a pool whose storage may be out of reach: each of them ends in time, done or not.
 
-What asks the storage runs in a thread of its own. A thread that hangs stays until the storage is
+What asks the storage runs in its own thread. A thread that hangs stays until the storage is
 back, and the call's caller goes on.
 """
 

@@ -62,7 +62,7 @@ class PluginSocket:
         return self.send("POST", "/Plugin.Activate", b"")
 
     def send(self, method: str, address: str, body: bytes) -> Answer:
-        """Send any request on a connection of its own.
+        """Send any request on its own connection.
 
         Raises:
             NoAnswer: none came in time, or the connection broke.
