@@ -114,8 +114,9 @@ class Creation:
             options = read_options({**opts, "pool": kind})
         if options.pool == "shared" and self._pools.remote is None:
             raise Refused(
-                f"volume '{name}' cannot have pool=shared: {self._node} reaches no Ceph; leave "
-                "pool out for a volume on this node's disk, with replicas on others"
+                f"volume '{name}' cannot have pool=shared: {self._node} reaches no Ceph; set "
+                "FLOCKER_CEPH_FILESYSTEM there as docs/operations.md says, or leave pool out for a "
+                "volume on the node's disk"
             )
         return options
 

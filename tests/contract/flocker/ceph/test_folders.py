@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,3 +101,31 @@ def test_a_key_of_nobody_is_refused(ceph: SmallCeph, tmp_path: Path) -> None:
         pytest.raises(PoolError, match=r"Ceph does not answer as client\.nobody"),
     ):
         monitors.forget("client.flocker.nobody.1")
+
+
+def test_the_client_of_a_daemon_that_is_a_service_is_a_service_of_its_own(
+    ceph: SmallCeph,
+    monitors: Monitors,
+    live: Path,
+    mount_as: MountAs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What systemd would be told is told to a program that does the same, without systemd."""
+    told = tmp_path / "told"
+    program = tmp_path / "systemd-run"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {told}\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    mounted = mount_as(ticket(ceph, monitors, live.parent, 1))
+    (mounted.mountpoint / "file").write_text("text")
+    mounted.unmount()
+    assert mounted.has_ended()
+    started, ended = told.read_text().splitlines()
+    assert f"--unit=ceph-fuse-{identity(live.parent, 1)} --property=Type=forking" in started
+    assert "--property=PIDFile=" in started
+    assert "--property=Type=oneshot" in ended
+    assert ended.endswith(f"-- umount --no-canonicalize {mounted.mountpoint}")

@@ -91,7 +91,7 @@ def test_a_volume_that_is_otherwise_than_asked_for_is_refused_and_stays(
 
 
 def test_a_shared_volume_is_refused_where_no_storage_is_reached(cluster: MemoryCluster) -> None:
-    with pytest.raises(Refused, match="node1 reaches no Ceph; leave pool out"):
+    with pytest.raises(Refused, match="node1 reaches no Ceph; set FLOCKER_CEPH_FILESYSTEM there"):
         cluster["node1"].driver.create("demo", {"pool": "shared"})
     assert cluster.state.volumes == {}
     assert cluster["node1"].pool.volume_ids() == []
