@@ -11,7 +11,6 @@ volume without any takes 10 us.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
 from collections.abc import Iterator
@@ -80,7 +79,7 @@ def _directly_inside(path: Path) -> Iterator[Path]:
         for tree, parent in _references(folder):
             answer = bytearray(_LOOKUP.pack(parent, tree, b"", b""))
             try:
-                fcntl.ioctl(folder, _INO_LOOKUP_USER, answer)
+                subvolume.ask(folder, _INO_LOOKUP_USER, answer)
             except FileNotFoundError:  # whoever made it has just deleted it
                 continue
             _, _, name, way = _LOOKUP.unpack(answer)
@@ -99,7 +98,7 @@ def _references(folder: int) -> Iterator[tuple[int, int]]:
         _MIN_TREE.pack_into(answer, 0, first)
         has_more = False
         try:
-            fcntl.ioctl(folder, _GET_SUBVOL_ROOTREF, answer)
+            subvolume.ask(folder, _GET_SUBVOL_ROOTREF, answer)
         except OSError as error:
             if error.errno != errno.EOVERFLOW:
                 raise

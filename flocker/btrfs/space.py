@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from flocker.btrfs.subvolume import failure, request_code
+from flocker.btrfs.subvolume import ask, failure, request_code
 
 _SPACE_INFO = request_code(3, 20, 16)
 _FS_INFO = request_code(2, 31, 1024)
@@ -83,7 +83,7 @@ def _unallocated(folder: int) -> int:
         about = bytearray(4096)
         struct.pack_into("=Q", about, 0, device)
         try:
-            fcntl.ioctl(folder, _DEV_INFO, about)
+            ask(folder, _DEV_INFO, about)
         except OSError:  # removed from the pool
             continue
         used, total = struct.unpack_from("=QQ", about, 24)

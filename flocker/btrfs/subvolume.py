@@ -186,7 +186,7 @@ def is_gone(pool: Path, id_: int) -> bool:
     _SEARCH.pack_into(asked, 0, _ROOT_TREE, id_, id_, 0, _ANY, 0, _ANY, _ROOT_ITEM, _ROOT_ITEM, 1)
     folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.ioctl(folder, _TREE_SEARCH, asked)
+        ask(folder, _TREE_SEARCH, asked)
     except OSError as error:
         raise failure(f"{pool} cannot be searched", error) from error
     finally:
@@ -371,6 +371,22 @@ def _change(path: Path, what: str, request: int, named: bytes) -> None:
         PoolError: it failed.
     """
     call(path.parent, request, named, f"subvolume {path} could not be {what}")
+
+
+def ask(folder: int, request: int, argument: bytearray) -> None:
+    """Make an ioctl that the kernel answers in its argument, however long that is.
+
+    The interpreter's lock is let go: to answer, the kernel may have to wait for the disk.
+
+    Args:
+        folder: an open one.
+
+    Raises:
+        OSError: it failed.
+    """
+    if _libc.ioctl(folder, request, (ctypes.c_char * len(argument)).from_buffer(argument)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def call(path: Path, request: int, argument: bytes, what: str) -> None:

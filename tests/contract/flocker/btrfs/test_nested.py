@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -53,6 +54,27 @@ def test_they_are_found_wherever_they_are(pool: BtrfsPool) -> None:
     found = [str(each.relative_to(live)) for each in nested.inside(live)]
     assert sorted(found) == ["kept", "var/lib/layer", "var/lib/layer/deeper"]
     assert nested.inside(live / "var" / "lib" / "layer" / "deeper") == []
+
+
+def test_the_daemon_goes_on_while_the_kernel_looks_for_them(
+    pool: BtrfsPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's fcntl lets no other thread run during an ioctl with more than 1024 bytes."""
+    claim, _ = volume_with_subvolumes(pool)
+    lengths: list[int] = []
+    made = fcntl.ioctl
+
+    def ioctl(file: int, request: int, argument: bytes | int = 0) -> object:
+        lengths.append(len(argument) if isinstance(argument, bytes | bytearray) else 0)
+        return made(file, request, argument)
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    live = pool.writable_path(claim)
+    assert len(nested.inside(live)) == 3
+    assert not subvolume.is_gone(live, subvolume.look(live).id)
+    pool.usage()
+    assert lengths
+    assert max(lengths) <= 1024
 
 
 def test_more_of_them_are_found_than_one_answer_of_the_kernel_has_room_for(
