@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from flocker.base.belief import Belief
-from flocker.base.errors import Refused
+from flocker.base.errors import FlockerError, Refused
 from flocker.base.records import ClusterState, Copy, Volume
 from flocker.node.context import NodeContext
 from flocker.node.retention import replicas_of
@@ -49,8 +49,12 @@ class Surplus:
         self._ownership.withdraw([copy])
         # It may be on its way here meanwhile, for a container that starts.
         belief = Belief(lambda: self._refuse_if_needed(volume), volume.epoch)
-        with self._use.locked(volume):
-            self._pool.discard(volume.id, volume.name, self._node, belief, unless_writable=True)
+        try:
+            with self._use.locked(volume):
+                self._pool.discard(volume.id, volume.name, self._node, belief, unless_writable=True)
+        except FlockerError:
+            self._ownership.publish([(volume, copy)])  # it is here, and nobody else would say so
+            raise
 
     def _refuse_if_needed(self, volume: Volume) -> None:
         move = self._ownership.move(volume.id)

@@ -719,6 +719,15 @@ def test_a_copy_on_its_way_back_is_not_given_up(
     assert "node2" in holders_of_copies(surplus)
 
 
+def test_a_copy_that_is_needed_after_all_is_still_known(surplus: MemoryCluster) -> None:
+    node2, volume = surplus["node2"], surplus.volume("demo")
+    node2.etcd.before["withdraw"] = lambda: surplus.ownership.begin_move(volume, "node2")
+    node2.reconciler.tidy()
+    assert "needed after all" in str(node2.troubles.all())
+    assert node2.pool.snapshots(volume.id) != []
+    assert "node2" in holders_of_copies(surplus)
+
+
 def test_without_etcd_no_copy_is_given_up(surplus: MemoryCluster) -> None:
     node2 = surplus["node2"]
     node2.etcd.is_away = True
