@@ -143,6 +143,7 @@ class Publisher:
         ]
         behind = self._behind(due, mine)
         self._begun = {each: begun for each, begun in self._begun.items() if each in mine}
+        self._failing = {each: why for each, why in self._failing.items() if each in mine}
         due = [each for each in due if each.id not in self._freezing and each.id not in self._held]
         new = [volume for volume in due if not (is_paced and self._is_unfetched(volume, state))]
         self._is_any_held = len(new) < len(due)

@@ -242,6 +242,27 @@ def test_one_volume_that_cannot_be_frozen_does_not_stop_the_others(
     assert node1.operations.overview.status()["problems"] == []
 
 
+def test_a_failure_is_not_shown_any_more_of_a_volume_that_went_and_came_back(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = demo["node1"]
+
+    def refuse(_: object) -> Snapshot:
+        raise PoolError("the disk is full")
+
+    demo.replicate()
+    node1.write("demo", "two")
+    with monkeypatch.context() as patch:
+        patch.setattr(node1.pool, "take_snapshot", refuse)
+        node1.publish()
+    assert node1.publisher.problems() != []
+    demo["node2"].operations.moves.move("demo", None)
+    node1.publish()
+    node1.operations.moves.move("demo", None)
+    node1.publish()
+    assert node1.publisher.problems() == []
+
+
 # Following
 
 
