@@ -16,7 +16,24 @@ def get_ident() -> int:
     return _thread.get_ident() if task is None else task.number
 
 
-class Lock:
+class _Held:
+    """Released when the block that holds it ends."""
+
+    __slots__ = ()
+
+    def release(self) -> None:
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Lock(_Held):
     """Waiting tasks are woken when it is free, and the first that goes on takes it."""
 
     __slots__ = ("_is_locked", "_waiting")
@@ -80,16 +97,8 @@ class Lock:
 
     __enter__ = acquire
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
 
-
-class RLock:
+class RLock(_Held):
     """A lock that its task may take again."""
 
     __slots__ = ("_count", "_lock", "_owner")
@@ -118,14 +127,6 @@ class RLock:
             self._lock.release()
 
     __enter__ = acquire
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
 
     # For threading.Condition
 

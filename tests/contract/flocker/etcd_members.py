@@ -6,6 +6,7 @@ import signal
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,20 +161,27 @@ def etcd(tmp_path: Path) -> Iterator[Etcd]:
     etcd.stop()
 
 
-@pytest.fixture
-def members(tmp_path: Path) -> Iterator[list[Etcd]]:
-    """Three members that are one etcd."""
-    cluster: dict[str, str] = {}
-    members = [Etcd(tmp_path, name, cluster) for name in ("first", "second", "third")]
+@contextmanager
+def running(members: list[Etcd]) -> Iterator[None]:
+    """Start the members of one etcd together, and stop them."""
     try:
         for member in members:
             member.launch()
         for member in members:
             member.check_healthy()
-        yield members
+        yield
     finally:
         for member in members:
             member.stop()
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Iterator[list[Etcd]]:
+    """Three members that are one etcd."""
+    cluster: dict[str, str] = {}
+    members = [Etcd(tmp_path, name, cluster) for name in ("first", "second", "third")]
+    with running(members):
+        yield members
 
 
 @pytest.fixture(params=["memory", "etcd"])

@@ -3,12 +3,18 @@ from pathlib import Path
 import pytest
 
 from flocker.volumes import mounting
+from tests.unit.flocker.clocks import Clock
 from tests.unit.flocker.cluster import MemoryCluster
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> MemoryCluster:
     return MemoryCluster(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.api.plugin import serve_engine
-from flocker.api.serving import ANSWER_SECONDS, Server, serve_on_plugin_socket
-from tests.unit.flocker.cluster import MemoryCluster
+from flocker.api.serving import Server, serve_on_plugin_socket
+from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 pytestmark = pytest.mark.contract
 
@@ -92,20 +92,26 @@ def answer(engine: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def test_a_mount_nobody_waits_for_any_more_is_undone(
-    cluster: MemoryCluster, plugin: Plugin
-) -> None:
-    node1 = cluster["node1"]
-    node1.driver.create("demo", {})
+def held_mount(node: Machine, plugin: Plugin) -> tuple[socket.socket, threading.Event]:
+    """A mount of "demo" that the daemon works on until the event is set, and its connection."""
+    node.driver.create("demo", {})
     reached, opened = threading.Event(), threading.Event()
 
     def wait() -> None:
         reached.set()
         assert opened.wait(10)
 
-    node1.etcd.before["mount"] = wait
+    node.etcd.before["mount"] = wait
     engine = ask(plugin, "VolumeDriver.Mount", Name="demo", ID="container")
     assert reached.wait(10)
+    return engine, opened
+
+
+def test_a_mount_nobody_waits_for_any_more_is_undone(
+    cluster: MemoryCluster, plugin: Plugin
+) -> None:
+    node1 = cluster["node1"]
+    engine, opened = held_mount(node1, plugin)
     engine.close()
     opened.set()
     eventually(lambda: "unmount" in node1.etcd.calls, is_=True, within=10)
@@ -167,16 +173,7 @@ def test_a_call_under_way_is_answered_before_the_daemon_ends(
     cluster: MemoryCluster, plugin: Plugin, server: Server
 ) -> None:
     node1 = cluster["node1"]
-    node1.driver.create("demo", {})
-    reached, opened = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        reached.set()
-        assert opened.wait(10)
-
-    node1.etcd.before["mount"] = wait
-    engine = ask(plugin, "VolumeDriver.Mount", Name="demo", ID="container")
-    assert reached.wait(10)
+    engine, opened = held_mount(node1, plugin)
     ending = threading.Thread(target=server.stop)
     ending.start()
     late = ask(plugin, "VolumeDriver.List")
@@ -195,16 +192,7 @@ def test_a_mount_that_takes_too_long_is_refused_before_the_daemon_ends(
 ) -> None:
     monkeypatch.setattr("flocker.api.serving.ANSWER_SECONDS", 0.2)
     node1 = cluster["node1"]
-    node1.driver.create("demo", {})
-    reached, opened = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        reached.set()
-        assert opened.wait(ANSWER_SECONDS)
-
-    node1.etcd.before["mount"] = wait
-    engine = ask(plugin, "VolumeDriver.Mount", Name="demo", ID="container")
-    assert reached.wait(10)
+    engine, opened = held_mount(node1, plugin)
     server.stop()
     said = answer(engine)
     assert said.startswith(b"HTTP/1.1 503")

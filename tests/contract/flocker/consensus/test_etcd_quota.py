@@ -15,7 +15,7 @@ from flocker.base.records import Copy, Event, Node, Snapshot, Volume
 from flocker.consensus import etcd_quota
 from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.etcd_quota import EtcdQuota
-from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
+from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd, running
 
 pytestmark = pytest.mark.contract
 
@@ -32,15 +32,8 @@ def small(tmp_path: Path) -> Iterator[list[Etcd]]:
     cluster: dict[str, str] = {}
     options = ("--quota-backend-bytes", str(QUOTA_BYTES))
     members = [Etcd(tmp_path, name, cluster, options) for name in ("one", "two", "three")]
-    try:
-        for member in members:
-            member.launch()
-        for member in members:
-            member.check_healthy()
+    with running(members):
         yield members
-    finally:
-        for member in members:
-            member.stop()
 
 
 def quota_of(members: list[Etcd], own: Etcd) -> EtcdQuota:

@@ -36,6 +36,20 @@ def a_volume(pool: Pool, *texts: str) -> tuple[Claim, list[Snapshot]]:
     return claim, [written(pool, claim, text) for text in texts]
 
 
+def check_removed_and_back(pool: Pool, claim: Claim, taken: list[Snapshot]) -> None:
+    """Remove a volume with unsaved writes, and take it back with all that it had."""
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
+    [aside] = pool.asides()
+    assert (aside.volume, aside.why) == ("demo", "removed")
+    assert content_of(pool, aside) == "unsaved"
+    assert pool.reclaim(claim.volume_id, SURE.confirm)
+    assert not pool.reclaim(claim.volume_id, SURE.confirm)
+    assert pool.asides() == []
+    assert pool.snapshots(claim.volume_id) == taken
+    assert text_of(pool, claim) == "unsaved"
+
+
 def test_a_new_volume_is_empty_and_writable(make_any_pool: MakeAnyPool) -> None:
     pool, claim = make_any_pool(), a_claim()
     pool.create(claim)
@@ -231,16 +245,7 @@ def test_a_removed_volume_comes_back_with_all_it_had(make_any_pool: MakeAnyPool)
     pool, claim = make_any_pool(), a_claim()
     pool.create(claim)
     taken = [written(pool, claim, text) for text in ("first", "second")]
-    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
-    pool.discard(claim.volume_id, "demo", "node1", SURE)
-    [aside] = pool.asides()
-    assert (aside.volume, aside.why) == ("demo", "removed")
-    assert content_of(pool, aside) == "unsaved"
-    assert pool.reclaim(claim.volume_id, SURE.confirm)
-    assert not pool.reclaim(claim.volume_id, SURE.confirm)
-    assert pool.asides() == []
-    assert pool.snapshots(claim.volume_id) == taken
-    assert text_of(pool, claim) == "unsaved"
+    check_removed_and_back(pool, claim, taken)
 
 
 def test_what_was_removed_and_purged_is_gone(make_any_pool: MakeAnyPool) -> None:

@@ -11,8 +11,12 @@ import pytest
 from flocker.base.errors import PoolError, StaleEpoch
 from flocker.base.records import Claim, Cut, Snapshot
 from flocker.pool.local_pool import LocalPool
-from flocker.pool.protocol import Aside
 from tests.contract.flocker.conftest import SURE, MakePool
+from tests.contract.flocker.pool.test_every_pool import (
+    a_volume,
+    check_removed_and_back,
+    content_of,
+)
 from tests.contract.flocker.pool.test_pool import a_claim, moved, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
@@ -22,23 +26,10 @@ def later(claim: Claim, by: int = 1) -> Claim:
     return Claim(claim.volume_id, claim.epoch + by)
 
 
-def content_of(pool: LocalPool, aside: Aside) -> str:
-    copy = a_claim()
-    pool.clone_aside(aside.reference, copy, None)
-    return text_of(pool, copy)
-
-
 def copied(source: LocalPool, target: LocalPool, claim: Claim, *snapshots: Snapshot) -> None:
     for snapshot in snapshots:
         stream = source.send(claim.volume_id, snapshot.number, None)
         target.receive(claim.volume_id, snapshot, None, stream)
-
-
-def a_volume(pool: LocalPool, *texts: str) -> tuple[Claim, list[Snapshot]]:
-    """A volume with a snapshot of each text."""
-    claim = a_claim()
-    pool.create(claim)
-    return claim, [written(pool, claim, text) for text in texts]
 
 
 def an_owner_and_a_replica(
@@ -244,17 +235,7 @@ def test_adopting_puts_what_was_never_saved_aside(make_pool: MakePool) -> None:
 def test_a_removed_volume_comes_back_whole(make_pool: MakePool) -> None:
     pool = make_pool()
     claim, taken = a_volume(pool, "first", "second")
-    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
-    pool.discard(claim.volume_id, "demo", "node1", SURE)
-    [aside] = pool.asides()
-    assert (aside.volume, aside.why) == ("demo", "removed")
-    assert content_of(pool, aside) == "unsaved"
-
-    assert pool.reclaim(claim.volume_id, SURE.confirm)
-    assert not pool.reclaim(claim.volume_id, SURE.confirm)
-    assert pool.asides() == []
-    assert pool.snapshots(claim.volume_id) == taken
-    assert text_of(pool, claim) == "unsaved"
+    check_removed_and_back(pool, claim, taken)
     pool.readmit(later(claim))
     assert text_of(pool, later(claim)) == "unsaved"
     with pytest.raises(PoolError):

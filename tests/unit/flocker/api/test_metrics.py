@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flocker.api.metrics import Metrics, Status, health
+from tests.unit.flocker.statuses import volume_status
 
 GIB = 1 << 30
 
@@ -24,28 +25,6 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
         "problems": [],
         "is_alive": True,
         "seen": "2026-11-22T19:00:00.000+00:00",
-        **changes,
-    }
-
-
-def volume(name: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "id": f"id-of-{name}",
-        "owner": "node1",
-        "epoch": 1,
-        "created_at": "2026-11-22T19:00:00.000+00:00",
-        "size_bytes": None,
-        "used_bytes": None,
-        "replicas": 2,
-        "failover": "manual",
-        "made_from": None,
-        "mounted_on": None,
-        "copies": [],
-        "stuck": {},
-        "move": None,
-        "problem": None,
-        "pool": "btrfs",
         **changes,
     }
 
@@ -96,7 +75,7 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
     four_seconds_ago = (datetime.now(UTC) - timedelta(seconds=4)).isoformat()
     now = status(
         volumes=[
-            volume(
+            volume_status(
                 "demo",
                 size_bytes=GIB,
                 used_bytes=GIB // 2,
@@ -104,8 +83,8 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
                 copies=[copy("node2", ahead()), copy("node3", four_seconds_ago)],
                 stuck={"node3": "its pool is full"},
             ),
-            volume("plain", problem="a folder in it is a subvolume"),
-            volume("elsewhere", owner="node2", mounted_on="node2", used_bytes=1),
+            volume_status("plain", problem="a folder in it is a subvolume"),
+            volume_status("elsewhere", owner="node2", mounted_on="node2", used_bytes=1),
         ]
     )
     seen = samples(now)
@@ -131,7 +110,7 @@ def test_gauges_tell_of_the_node_and_of_the_volumes_it_owns() -> None:
 
 
 def test_a_replica_of_an_owner_whose_clock_is_ahead_is_not_behind() -> None:
-    now = status(volumes=[volume("demo", copies=[copy("node2", ahead())])])
+    now = status(volumes=[volume_status("demo", copies=[copy("node2", ahead())])])
     seen = samples(now)
     assert seen[("flocker_replica_lag_seconds", "node2", "demo")] == 0
 
@@ -170,7 +149,7 @@ def test_every_scrape_reads_the_status_anew() -> None:
     now = status()
     metrics = Metrics()
     assert samples(now, metrics)[("flocker_volumes_owned",)] == 0
-    now["volumes"] = [volume("demo")]
+    now["volumes"] = [volume_status("demo")]
     assert samples(now, metrics)[("flocker_volumes_owned",)] == 1
 
 
@@ -200,7 +179,7 @@ def test_two_daemons_in_one_process_count_apart() -> None:
 
 
 def test_names_with_quotes_do_not_break_the_text() -> None:
-    now = status(volumes=[volume('we"ird\\\n')])
+    now = status(volumes=[volume_status('we"ird\\\n')])
     assert samples(now)[("flocker_volume_mounted", 'we"ird\\\n')] == 0
 
 
@@ -213,7 +192,7 @@ def test_a_connected_node_with_room_is_healthy() -> None:
     [
         ({"is_connected": False}, "etcd does not answer"),
         ({"pool_problem": "the disk refused writes"}, "the disk refused writes"),
-        ({"volumes": [volume("odd", problem="is odd")]}, "volume 'odd': is odd"),
+        ({"volumes": [volume_status("odd", problem="is odd")]}, "volume 'odd': is odd"),
         ({"nodes": [node("node2")]}, "not known how full the pool is"),
         ({"nodes": [node("node1", pool_total_bytes=None)]}, "not known how full the pool is"),
     ],
@@ -226,9 +205,11 @@ def test_a_node_that_is_not_well_says_what_is_wrong(changes: dict[str, Any], sai
 
 
 def test_each_node_answers_for_its_own_volumes_and_only_while_it_knows_them() -> None:
-    odd = volume("odd", owner="node2", problem="is odd")
+    odd = volume_status("odd", owner="node2", problem="is odd")
     assert health(status(volumes=[odd]))[0] == 200
-    away = status(is_connected=False, volumes=[volume("demo", problem="etcd does not answer")])
+    away = status(
+        is_connected=False, volumes=[volume_status("demo", problem="etcd does not answer")]
+    )
     assert len(health(away)[1]["problems"]) == 1
 
 

@@ -11,19 +11,7 @@ import pytest
 from flocker.__main__ import feed_watchdog
 from flocker.base.pulse import Pulse
 from flocker.base.systemd import tell_systemd
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.unit.flocker.clocks import Clock
 
 
 @pytest.fixture

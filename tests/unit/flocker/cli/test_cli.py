@@ -30,6 +30,7 @@ from flocker.cli import client, wording
 from flocker.cli.client import DaemonClient
 from flocker.cli.commands import app
 from tests.unit.flocker.operator import Operator, serve
+from tests.unit.flocker.statuses import volume_status
 
 ROOT = Path(__file__).parents[4]
 GIB = 1 << 30
@@ -110,25 +111,7 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def volume(name: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "id": f"id-of-{name}",
-        "owner": "node1",
-        "epoch": 1,
-        "created_at": LONG_AGO,
-        "size_bytes": None,
-        "used_bytes": None,
-        "replicas": 0,
-        "failover": "manual",
-        "made_from": None,
-        "mounted_on": None,
-        "copies": [],
-        "stuck": {},
-        "move": None,
-        "problem": None,
-        "pool": "btrfs",
-        **changes,
-    }
+    return volume_status(name, **{"created_at": LONG_AGO, "replicas": 0, **changes})
 
 
 def copy(node: str, holds_until: str | None) -> dict[str, Any]:

@@ -11,17 +11,10 @@ from pathlib import Path
 import pytest
 
 from flocker.engine.mount_counts import MountCounts
+from tests.unit.flocker.clocks import Clock
 
 DEMO = "11111111-1111-1111-1111-111111111111"
 OTHER = "22222222-2222-2222-2222-222222222222"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -54,20 +47,12 @@ def test_docker_create_mounts_and_unmounts_before_the_container_does(counts: Mou
     assert not counts.any(DEMO)
 
 
-def test_docker_cp_uses_the_id_the_container_has(counts: MountCounts) -> None:
+@pytest.mark.parametrize("first_to_end", ["docker cp", "the container, which stops meanwhile"])
+def test_docker_cp_uses_the_id_the_container_has(counts: MountCounts, first_to_end: str) -> None:
     counts.add(DEMO, "a")
     counts.add(DEMO, "a")
     counts.remove(DEMO, "a")
-    assert counts.any(DEMO)
-    counts.remove(DEMO, "a")
-    assert not counts.any(DEMO)
-
-
-def test_docker_cp_while_the_container_stops(counts: MountCounts) -> None:
-    counts.add(DEMO, "a")
-    counts.add(DEMO, "a")
-    counts.remove(DEMO, "a")
-    assert counts.any(DEMO)
+    assert counts.any(DEMO), first_to_end
     counts.remove(DEMO, "a")
     assert not counts.any(DEMO)
 

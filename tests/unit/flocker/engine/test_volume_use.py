@@ -14,6 +14,7 @@ from flocker.engine.client import EngineUse, Stopped
 from flocker.engine.mount_counts import MountCounts
 from flocker.engine.volume_use import START_SECONDS, VolumeUse
 from tests.unit.flocker.borders import Containers
+from tests.unit.flocker.clocks import Clock
 
 DEMO = Volume("demo", "id", "node2", 1, "")
 
@@ -21,19 +22,6 @@ DEMO = Volume("demo", "id", "node2", 1, "")
 @pytest.fixture
 def containers() -> Containers:
     return Containers()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from flocker.consensus.mirror import Mirror
 from flocker.moving import publisher
 from flocker.moving.publisher import LATE_SECONDS, UNFETCHED_SECONDS
 from flocker.moving.replica_choice import complete_until, is_current
+from tests.unit.flocker.clocks import Clock
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 NAMES = ("demo", "other")
@@ -196,20 +197,6 @@ def test_an_owner_that_is_alive_and_does_not_look_is_not_followed_closely(
     assert complete_until(volume, copy, cluster.state) < cluster.state.seen["node1"]
     [shown] = cluster["node2"].operations.overview.status()["volumes"][0]["copies"]
     assert not shown["is_current"]
-
-
-class Clock:
-    """The monotonic clock, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("flocker.moving.publisher.time.monotonic", lambda: clock.now)
-    return clock
 
 
 def test_the_next_snapshot_waits_for_a_replica_to_have_the_last(

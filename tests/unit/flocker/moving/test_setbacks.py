@@ -13,23 +13,10 @@ from flocker.base.errors import StreamRefused, TransferFailed
 from flocker.moving.setbacks import LONGEST_PAUSE_SECONDS, STUCK_AFTER_SECONDS, Setbacks
 from flocker.node.retention import replicas_of
 from tests.twins.memory_pool import MemoryPool
+from tests.unit.flocker.clocks import Clock
 from tests.unit.flocker.cluster import MemoryCluster
 
 REFUSED, BROKEN = StreamRefused("it cannot be applied"), TransferFailed("it broke off")
-
-
-class Clock:
-    """The monotonic clock, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("flocker.moving.setbacks.time.monotonic", lambda: clock.now)
-    return clock
 
 
 def attempts(clock: Clock, error: StreamRefused | TransferFailed, seconds: int) -> list[float]:
@@ -49,8 +36,9 @@ def test_what_is_refused_is_tried_ever_more_seldom(clock: Clock) -> None:
 
 
 def test_what_only_broke_off_is_tried_at_once_until_it_lasts(clock: Clock) -> None:
+    stuck_at = clock.now + STUCK_AFTER_SECONDS
     tried = attempts(clock, BROKEN, 100)
-    assert len([each for each in tried if each < 1000 + STUCK_AFTER_SECONDS]) == STUCK_AFTER_SECONDS
+    assert len([each for each in tried if each < stuck_at]) == STUCK_AFTER_SECONDS
     assert [later - earlier for earlier, later in pairwise(tried)][-3:] == [8, 16, 32]
 
 
