@@ -48,7 +48,7 @@ class Peers(
 
 
 class NodeEngine(Protocol):
-    """This node's engine, besides what VolumeUse asks of it: see engine/volume_use.py."""
+    """This node's engine, besides what VolumeUse asks of it: see engine/users.py."""
 
     def volume_options(self, volume: str) -> dict[str, str] | None:
         """The options that were typed for a volume."""

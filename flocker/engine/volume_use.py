@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 from flocker.base.errors import EngineAway, InUse, Refused, StillNeeded
 from flocker.base.records import Volume, ago
-from flocker.engine.client import EngineUse, Stopped
+from flocker.engine.client import EngineUse
 from flocker.engine.mount_counts import MountCounts
+from flocker.engine.users import Containers, Mounts, stop_users
 
 log = logging.getLogger(__name__)
 
@@ -24,32 +24,6 @@ STOP_SECONDS = 10.0
 # From a mount to the moment in which the kernel shows it: the container starts in between. While it
 # does the engine says so as well; this is for engines that might not.
 START_SECONDS = 30.0
-
-
-class Containers(Protocol):
-    """The containers of this node's engine. Every call may raise EngineAway."""
-
-    def containers_using(self, volume: str) -> list[str]:
-        """Names of the running ones that use the volume of that name."""
-
-    def containers_with(self, volume: str) -> list[str]:
-        """Names of all that were made with the volume of that name, running or not."""
-
-    def uses_of(self, volumes: Collection[str]) -> dict[str, EngineUse]:
-        """Tell of each volume whether any container may need it mounted, in a bounded time."""
-
-    def stop_using(self, volumes: Collection[str], within: float) -> Iterator[Stopped]:
-        """Stop those of all the volumes side by side, for good; tell of each when it has."""
-
-
-class Mounts(Protocol):
-    """The kernel's view: which processes have a volume mounted."""
-
-    def mounted(self, volume_ids: Collection[str]) -> set[str]:
-        """Select the volumes that any process on this node has mounted."""
-
-    def kill_users(self, volume_ids: Collection[str]) -> None:
-        """End every process that has any of them mounted, and wait until none has."""
 
 
 class VolumeUse:
@@ -233,21 +207,9 @@ class VolumeUse:
         Raises:
             PoolError: something does not end.
         """
-        mounted = self._mounts.mounted(names)
-        if not mounted:
-            return
-        by_name = {names[volume_id]: volume_id for volume_id in mounted}
-        try:
-            for stopped in self._containers.stop_using(by_name.keys(), engine_seconds):
-                for name in sorted(stopped.volumes):
-                    log.warning(
-                        "stopped container '%s': volume '%s' %s",
-                        stopped.container, name, why(by_name[name]),
-                    )  # fmt: skip
-        except EngineAway as error:
-            named = ", ".join(f"'{name}'" for name in by_name)
-            log.warning("containers on volume %s are ended by force: %s", named, error)
-        self._mounts.kill_users(mounted)
+        mounted = {each: names[each] for each in self._mounts.mounted(names)}
+        if mounted:
+            stop_users(self._containers, self._mounts, mounted, why, engine_seconds)
 
     def _names(self, volume: Volume) -> list[str]:
         try:
