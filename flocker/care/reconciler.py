@@ -7,6 +7,8 @@ from functools import partial
 
 from flocker.base.errors import StaleEpoch
 from flocker.base.records import ClusterState, Copy, Volume
+from flocker.base.troubles import Round
+from flocker.care.agreed_sizes import AgreedSizes
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.surplus import Surplus
 from flocker.moving.arrivals import Arrivals
@@ -38,6 +40,7 @@ class Reconciler:
         self._removed_copies = removed_copies
         self._surplus = surplus
         self._arrivals = arrivals
+        self._sizes = AgreedSizes(context)
 
     def catch_up(self) -> bool:
         """Bring this node and the cluster into line after they have not heard of each other.
@@ -97,10 +100,16 @@ class Reconciler:
                 if volume.id not in (own_due if volume.owner == self._node else others_due):
                     continue
                 round_.attempt(f"volume '{volume.name}'", partial(put_right, volume))
-            for volume_id in set(self._pool.volume_ids()) - state.volume_ids():
-                if removed := state.removed.get(volume_id):
-                    discard = partial(self._removed_copies.discard, volume_id)
-                    round_.attempt(f"removed volume '{removed.volume.name}'", discard)
+            for volume in self._sizes.due(state):
+                size = partial(self._sizes.apply, volume)
+                round_.attempt(f"the size of volume '{volume.name}'", size)
+            self._discard_removed(state, round_)
+
+    def _discard_removed(self, state: ClusterState, round_: Round) -> None:
+        for volume_id in set(self._pool.volume_ids()) - state.volume_ids():
+            if removed := state.removed.get(volume_id):
+                discard = partial(self._removed_copies.discard, volume_id)
+                round_.attempt(f"removed volume '{removed.volume.name}'", discard)
 
     def _abandon_left_moves(self, state: ClusterState) -> None:
         """End the moves to this node that nobody here works on."""

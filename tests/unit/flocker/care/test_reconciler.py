@@ -20,11 +20,13 @@ from flocker.base.errors import (
     VolumeNotFound,
 )
 from flocker.base.records import Event, Volume, now
+from flocker.care.agreed_sizes import AgreedSizes
 from flocker.engine.client import EngineUse
 from flocker.engine.volume_use import START_SECONDS
 from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
+GIB = 1 << 30
 UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
 
 
@@ -762,3 +764,55 @@ def test_a_removal_that_the_disk_is_in_the_way_of_is_made_up_for(
     node1.reconciler.tidy()
     assert volume.id not in node1.pool.volume_ids()
     assert node1.troubles.all() == []
+
+
+# Sizes
+
+
+def limit_of(demo: MemoryCluster) -> int | None:
+    return demo["node1"].pool.limits[demo.volume("demo").id]
+
+
+@pytest.mark.parametrize("size_bytes", [2 * GIB, None])
+def test_a_size_whose_change_nobody_answered_is_in_force_soon(
+    demo: MemoryCluster, size_bytes: int | None
+) -> None:
+    node1 = demo["node1"]
+    node1.operations.changes.resize("demo", GIB)
+    node1.reconciler.tidy()
+    node1.etcd.unheard = {"change"}
+    with pytest.raises(ControlPlaneAway):
+        node1.operations.changes.resize("demo", size_bytes)
+    node1.etcd.unheard = set()
+    assert (limit_of(demo), demo.volume("demo").size_bytes) == (GIB, size_bytes)
+    node1.reconciler.tidy()
+    assert limit_of(demo) == size_bytes
+
+
+def test_a_size_that_was_set_and_not_recorded_is_taken_back(demo: MemoryCluster) -> None:
+    """The daemon ended before it recorded the change."""
+    demo["node1"].pool.set_size(demo.volume("demo").claim, GIB)
+    demo["node1"].reconciler.tidy()
+    assert limit_of(demo) is None
+
+
+def test_a_size_is_set_again_only_when_it_has_changed(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1, limits = demo["node1"], []
+    monkeypatch.setattr(node1.pool, "set_size", lambda _, size_bytes: limits.append(size_bytes))
+    for _ in range(3):
+        node1.reconciler.tidy()
+    assert limits == [None]
+    node1.operations.changes.resize("demo", GIB)
+    node1.reconciler.tidy()
+    node1.reconciler.tidy()
+    assert limits == [None, GIB, GIB]
+
+
+def test_a_size_that_has_changed_meanwhile_is_left_to_the_next_round(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    before = demo.volume("demo")
+    node1.operations.changes.resize("demo", GIB)
+    AgreedSizes(node1.context).apply(before)
+    assert limit_of(demo) == GIB
