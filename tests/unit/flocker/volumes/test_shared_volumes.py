@@ -8,6 +8,7 @@ import pytest
 
 from flocker.base.errors import (
     BadRequest,
+    FlockerError,
     InUse,
     OwnerLost,
     PoolError,
@@ -170,6 +171,50 @@ def test_a_move_that_was_recorded_and_not_done_is_finished_by_the_mount(
     way(ledger, "node2").is_away = False
     assert node2.read("ledger") == "hello"
     assert way(ledger, "node1").epoch(volume.id) == 2
+
+
+CALLS = ["begin_move", "lock_move", "finish_move", "mount", "sessions", "begin_session"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("how", ["away_for", "unheard"])
+def test_a_move_that_breaks_off_anywhere_is_made_by_the_next_mount(
+    ledger: MemoryCluster, call: str, how: str
+) -> None:
+    node2 = ledger["node2"]
+    getattr(node2.etcd, how).add(call)
+    with pytest.raises(FlockerError):
+        node2.read("ledger")
+    getattr(node2.etcd, how).clear()
+    assert not node2.use.any(ledger.volume("ledger"))
+    node2.reconciler.tidy()  # it ends the moves that nobody works on
+    assert node2.read("ledger") == "hello"
+    assert ledger.volume("ledger").owner == "node2"
+    for node in ("node1", "node2"):
+        look(ledger, node)
+        assert clients(ledger, node) == []
+    assert ledger.state.mounts == {}
+    assert ledger.state.moves == {}
+
+
+@pytest.mark.parametrize("call", ["promote_shared", "sessions", "end_session"])
+@pytest.mark.parametrize("how", ["away_for", "unheard"])
+def test_a_takeover_that_breaks_off_anywhere_is_finished_by_the_next_mount(
+    ledger: MemoryCluster, storage: MemoryStorage, call: str, how: str
+) -> None:
+    ledger["node1"].run("ledger")
+    [address] = ledger.ownership.sessions(ledger.volume("ledger").id)[1]
+    lose(ledger, "node1")
+    node2 = ledger["node2"]
+    getattr(node2.etcd, how).add(call)
+    with pytest.raises(FlockerError):
+        node2.operations.moves.promote("ledger")
+    getattr(node2.etcd, how).clear()
+    if ledger.volume("ledger").owner == "node1":
+        node2.operations.moves.promote("ledger")
+    assert node2.read("ledger") == "hello"
+    assert storage.blocked == {address}
+    assert (ledger.volume("ledger").owner, ledger.volume("ledger").epoch) == ("node2", 2)
 
 
 def test_a_lost_owner_is_kept_out_by_the_storage(
