@@ -19,6 +19,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flocker.base import private
 from flocker.base.errors import PoolError, PoolHangs
@@ -57,10 +58,11 @@ class Mounted:
         address: by which the storage knows it; another one for each mount.
     """
 
-    def __init__(self, mountpoint: Path, pid: int, address: str) -> None:
+    def __init__(self, mountpoint: Path, pid: int, address: str, asked: Path) -> None:
         self.mountpoint = mountpoint
         self.pid = pid
         self.address = address
+        self._asked = asked
 
     def unmount(self) -> None:
         """Unmount, and wait until all that was written is in the storage.
@@ -87,6 +89,16 @@ class Mounted:
     def is_mounted(self) -> bool:
         """True if it is what one finds at the mountpoint; the mount itself is not asked."""
         return _is_mountpoint(self.mountpoint)
+
+    def is_refused(self) -> bool:
+        """True if the storage takes nothing from it any more, and it has heard of that.
+
+        The storage does that by itself to clients that were silent for some minutes.
+        """
+        try:
+            return bool(_status(self._asked).get("blocklisted"))
+        except PoolError:  # it waits for something, or has ended
+            return False
 
     def has_ended(self) -> bool:
         """True if the process is gone; whoever uses the mount gets errors."""
@@ -132,9 +144,9 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
         raise PoolError(f"ceph-fuse could not mount {ticket.folder}: {why}")
     process = int(pid.read_text())
     try:
-        return Mounted(mountpoint, process, address_of(asked))
+        return Mounted(mountpoint, process, address_of(asked), asked)
     except PoolError:  # a client that nobody could block must not stay
-        Mounted(mountpoint, process, "").kill()
+        Mounted(mountpoint, process, "", asked).kill()
         clear(mountpoint)
         raise
 
@@ -152,7 +164,7 @@ def running(identity: str, mountpoint: Path, runtime: Path) -> Mounted | None:
     """The mount that an earlier process of the driver made, if its ceph-fuse still answers."""
     pid, asked = _traces(identity, runtime)
     try:
-        return Mounted(mountpoint, int(pid.read_text()), address_of(asked))
+        return Mounted(mountpoint, int(pid.read_text()), address_of(asked), asked)
     except (OSError, ValueError, PoolError):
         return None
 
@@ -169,17 +181,29 @@ def address_of(admin_socket: Path) -> str:
         PoolError: it does not answer.
     """
     try:
+        address: str = _status(admin_socket)["addr_str"]
+    except KeyError as error:
+        raise PoolError(f"ceph-fuse does not tell its address: {error}") from error
+    return address
+
+
+def _status(admin_socket: Path) -> dict[str, Any]:
+    """A client's report of itself.
+
+    Raises:
+        PoolError: it does not answer.
+    """
+    try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(ASK_SECONDS)
             asking.connect(str(admin_socket))
             asking.sendall(json.dumps({"prefix": "status", "format": "json"}).encode() + b"\0")
             with asking.makefile("rb") as answers:
                 [length] = _LENGTH.unpack(answers.read(_LENGTH.size))
-                status = json.loads(answers.read(length))
-        address: str = status["addr_str"]
-    except (OSError, ValueError, struct.error, KeyError) as error:
-        raise PoolError(f"ceph-fuse does not tell its address: {error}") from error
-    return address
+                status: dict[str, Any] = json.loads(answers.read(length))
+    except (OSError, ValueError, struct.error) as error:
+        raise PoolError(f"ceph-fuse does not answer: {error}") from error
+    return status
 
 
 def _traces(identity: str, runtime: Path) -> tuple[Path, Path]:

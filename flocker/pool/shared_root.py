@@ -44,6 +44,8 @@ class SharedRoot:
             mounted = self._mounted or mount.running(
                 self._identity, self._mountpoint, self._runtime
             )
+            if mounted is not None and mounted.is_refused():  # as after a pause of some minutes
+                mounted.kill()
             if mounted is None or mounted.has_ended() or not mounted.is_mounted():
                 mounted = self._mount()
             self._mounted = mounted

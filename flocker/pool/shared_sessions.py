@@ -73,6 +73,8 @@ class Sessions:
         """
         if claim.volume_id in self._running:
             known, running = self._running[claim.volume_id]
+            if running.is_refused():
+                running.kill()  # whoever uses its mount gets errors for ever
             if known == claim and running.is_mounted() and not running.has_ended():
                 return running.mountpoint
             if not running.has_ended():
@@ -113,6 +115,12 @@ class Sessions:
         """End a client at once: who uses the mount gets errors. `end` takes what is left away."""
         if volume_id in self._running:
             self._running[volume_id][1].kill()
+
+    def problem(self, volume_id: str) -> str | None:
+        """Describe why users of a mount here get errors; None if none is known."""
+        if volume_id in self._running and self._running[volume_id][1].is_refused():
+            return "Ceph takes nothing from its client here any more; start its containers again"
+        return None
 
     def mountpoint(self, volume_id: str) -> Path | None:
         """Where a volume is mounted; None if it is not. Nothing is asked of the storage."""

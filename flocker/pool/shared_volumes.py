@@ -38,7 +38,7 @@ class SharedVolumes(SharedParts):
     def problem(self, volume_id: str) -> str | None:
         if self._folder(volume_id).epoch() is None:
             return f"the shared pool has no volume {volume_id}"
-        return None
+        return self._sessions.problem(volume_id)
 
     def epoch(self, volume_id: str) -> int | None:
         return self._folder(volume_id).epoch()

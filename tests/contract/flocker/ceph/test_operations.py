@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from acceptance.base.waiting import eventually
 from flocker.base.config import Ceph
 from flocker.base.errors import PoolError
 from flocker.base.records import Claim
@@ -101,6 +102,12 @@ def test_a_reader_gets_a_volume_and_an_identity_that_can_do_no_more(
         pool.take_over(later, records.by_epoch(claim.volume_id))
         assert text_of(pool, later) == "text"
         pool.drop_snapshot(claim.volume_id, snapshot)
+        with Monitors(ceph.conf, ceph.identity, ceph.keyring) as monitors:
+            own = running(ceph.identity, runtime / "node" / "volumes", runtime / "node")
+            assert own is not None
+            monitors.block(own.address)  # as Ceph does to a node that was paused for minutes
+        eventually(own.is_refused, is_=True, within=20)
+        assert pool.volume_ids() == [claim.volume_id]
         with Monitors(ceph.conf, ceph.identity, ceph.keyring) as monitors:
             for refused in ("auth ls", "osd blocklist clear"):
                 with pytest.raises(PoolError, match="Ceph refused"):

@@ -197,3 +197,20 @@ def test_a_size_is_a_limit_for_containers(shared_nodes: SharedNodes) -> None:
         pool.set_size(claim, 16 * MIB)
         eventually(add, is_=0, within=10)
     eventually(lambda: (pool.used_bytes(claim.volume_id) or 0) > 3 * MIB, is_=True, within=10)
+
+
+def test_a_client_that_ceph_shuts_out_is_replaced_by_the_next_use(
+    shared_nodes: SharedNodes, used: tuple[SharedPool, Claim, Writer]
+) -> None:
+    """As it does by itself to a node that was paused for some minutes."""
+    pool, claim, writer = used
+    assert pool.problem(claim.volume_id) is None
+    [address] = shared_nodes.records.of(claim)
+    shared_nodes.monitors.block(address)
+    eventually(lambda: writer.write("more") or writer.flush(), is_=errno.ESHUTDOWN, within=20)
+    assert "start its containers again" in str(pool.problem(claim.volume_id))
+    writer.end()
+    assert lines(pool, claim)[0].startswith("saved")  # and what was taken before it was shut out
+    (pool.writable_path(claim) / "lines").write_text("new")
+    assert pool.problem(claim.volume_id) is None
+    assert shared_nodes.records.of(claim) != [address]
