@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -18,7 +18,14 @@ from flocker.base.answers import Imported
 from flocker.base.asking import ask_all
 from flocker.base.errors import Refused
 from flocker.base.options import check_name
-from flocker.base.records import ClusterState, Record, Volume, now
+from flocker.base.records import (
+    ClusterState,
+    NamedSnapshot,
+    Record,
+    Snapshot,
+    Volume,
+    now,
+)
 from flocker.node.context import NodeContext
 from flocker.pool.kept_record import newer_record
 
@@ -28,6 +35,7 @@ log = logging.getLogger(__name__)
 STRAY_SECONDS = 60
 # Data may have been put aside and fetched again without its record.
 RECORD_SECONDS = 60
+FOUND = "found by flocker import"  # label of a snapshot whose own was lost with etcd
 
 
 class PeerStrays(Protocol):
@@ -65,6 +73,7 @@ class Strays:
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._pool = context.pool
+        self._retention = context.retention
         self._use = context.use
         self._troubles = context.troubles
         self._peers = peers
@@ -128,6 +137,8 @@ class Strays:
         held = self._pool.snapshots(stray.id)
         base = held[-1] if held else None
         volume = replace(record, owner=self._node, epoch=stray.epoch + 1, base=base)
+        for each in held:  # first: once the volume has a record, old ones are deleted
+            self._retention.asked_for(volume.id, each.number)
         if stray.is_open:
             self._pool.readmit(volume.claim)
         elif base is not None:
@@ -140,8 +151,18 @@ class Strays:
                 f"there is a volume '{there.name}' on {there.owner} by now, which "
                 + ("is this one" if there.id == volume.id else "is another; choose another name")
             )
+        self._keep(volume, held)
         self._mirror.settle(lambda known: known.volumes.get(volume.name) == volume)
         return volume
+
+    def _keep(self, volume: Volume, held: Sequence[Snapshot]) -> None:
+        """Keep the snapshots of an imported volume: which of them people kept is not known."""
+        known = {each.snapshot for each in self._ownership.state().named(volume)}
+        for snapshot in held:
+            if snapshot not in known:
+                named = NamedSnapshot(volume.id, snapshot, volume.created_at, FOUND)
+                event = volume.event(self._node, "snapshot", f"{snapshot.number}: {FOUND}")
+                self._ownership.keep_snapshot(volume, named, event)
 
     def _found(self, state: ClusterState) -> list[Stray]:
         unknown = set(self._pool.volume_ids()) - state.volume_ids() - state.removed.keys()

@@ -29,12 +29,16 @@ def lost(cluster: MemoryCluster) -> MemoryCluster:
     for machine in cluster.machines.values():
         machine.strays.look()
     cluster["node2"].write("demo", "newest")
+    lose_etcd(cluster)
+    return cluster
+
+
+def lose_etcd(cluster: MemoryCluster) -> None:
     cluster.ownership = MemoryOwnership()
     for machine in cluster.machines.values():
         machine.etcd._shared = cluster.ownership
         (machine.folder / "catalog.json").unlink()
         machine.start()
-    return cluster
 
 
 def test_a_volume_comes_back_with_its_name_its_options_and_all_of_its_data(
@@ -54,6 +58,26 @@ def test_a_volume_comes_back_with_its_name_its_options_and_all_of_its_data(
     }
     assert lost["node3"].read("demo") == "newest"
     assert lost["node1"].read("demo") == "newest"
+
+
+def test_the_snapshots_of_an_imported_volume_are_kept(cluster: MemoryCluster) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {})
+    node1.write("demo", "kept")
+    node1.operations.snapshots.snapshot(["demo"], "for the audit")
+    for text in ("two", "three", "four", "five"):
+        node1.write("demo", text)
+        cluster.replicate()
+    node1.strays.look()
+    lose_etcd(cluster)
+    node1.maintenance.bring_back("demo", None)
+    for text in ("six", "seven", "eight", "nine"):
+        node1.write("demo", text)
+        cluster.replicate()
+    listed = node1.operations.snapshots.snapshots("demo")["snapshots"]
+    assert (listed[0]["number"], listed[0]["label"]) == (1, "found by flocker import")
+    node1.operations.snapshots.restore("demo@1")
+    assert node1.read("demo") == "kept"
 
 
 def test_data_without_a_record_is_shown_with_what_to_type(lost: MemoryCluster) -> None:
