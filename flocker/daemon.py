@@ -22,7 +22,7 @@ from flocker.api.verification_api import add_peer_verification_routes, add_verif
 from flocker.api.watching import Watching
 from flocker.base.config import Config
 from flocker.base.errors import BadRequest
-from flocker.base.pulse import DISK_SECONDS, Pulse
+from flocker.base.pulse import Pulse
 from flocker.care.announcer import Announcer
 from flocker.care.housekeeper import Housekeeper
 from flocker.certificates.renewal import Renewal
@@ -97,14 +97,15 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
     machine, ports = _borders(config, renewal, tls)
     machine.mirror.start(stopping)
     parts = build(config, ports, _own_report(machine), Clocks())
-    pulse = Pulse()
+    health = parts.safeguards.pool_health
+    pulse = Pulse(is_disk_at_fault=lambda: health.problem() is not None)
     start_parts(config, machine, ports, parts, stopping, pulse)
     watching = Watching(
         parts.services.operations.overview,
         etcd_quota=machine.etcd_quota,
         verification=parts.care.verification,
         guard=machine.fence,
-        pool_health=parts.safeguards.pool_health,
+        pool_health=health,
         metrics=parts.metrics,
     )
     return Daemon(_engine_app(parts, watching), _peers_app(ports, parts, watching), pulse, tls)
@@ -204,7 +205,7 @@ def start_parts(
     )
     announcer.start(stopping, pulse)
     housekeeper.start(stopping, pulse)
-    parts.copies.publisher.start(stopping, pulse.expect("publishing", DISK_SECONDS))
+    parts.copies.publisher.start(stopping, pulse.expect_at_disk("publishing"))
     hidden = Hidden(
         machine.engine.local_volumes,
         lambda: machine.mirror.state.volumes.keys(),

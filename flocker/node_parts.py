@@ -38,8 +38,8 @@ from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
 from flocker.node.pools import Pools
 from flocker.node.retention import Retention
+from flocker.pool.glance import Glance
 from flocker.pool.health import PoolHealth
-from flocker.pool.shortages import shortages
 from flocker.ports import OwnReport, Ports
 from flocker.volumes.changes import Changes
 from flocker.volumes.creation import Creation
@@ -129,6 +129,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
     copies = _copies(context, ports, safeguards, clocks, metrics)
     typed_options = TypedOptions(ports.engine.volume_options)
     care = _care(config, context, ports, copies, typed_options)
+    glance = Glance()
     condition = Condition(
         [
             partial(clock_problems, context),
@@ -138,16 +139,16 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
             context.troubles.all,
             copies.publisher.problems,
             copies.follower.problems,
-            lambda: shortages(ports.pool.usage()),
             care.verification.problems,
             *own.problems,
         ],
+        usage=lambda: glance.read(ports.pool.usage),
         publisher=copies.publisher,
         follower=copies.follower,
         giving_up=safeguards.giving_up,
     )
     creation = Creation(context, ports.peers)
-    descriptions = Descriptions(context, typed_options)
+    descriptions = Descriptions(context, typed_options, glance)
     overview = Overview(context, descriptions, condition.problems, own.certificates)
     check = ports.membership.check
     removal = Removal(context, ports.peers, typed_options)

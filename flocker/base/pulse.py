@@ -18,12 +18,21 @@ DISK_SECONDS = 300.0
 class Pulse:
     """The parts of one daemon.
 
+    Args:
+        is_disk_at_fault: tells whether the disk keeps those waiting that work on it.
+
     Attributes:
         limits: how long each may be silent, in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        is_disk_at_fault: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._clock = clock
+        self._is_disk_at_fault = is_disk_at_fault
+        self._at_disk: set[str] = set()
         self._seen: dict[str, float] = {}
         self.limits: dict[str, float] = {}
 
@@ -44,10 +53,19 @@ class Pulse:
         self.limits[part] = within
         return beat
 
+    def expect_at_disk(self, part: str) -> Callable[[], None]:
+        """As `expect`, for a part that works on the disk; while that is at fault it is not hung.
+
+        A daemon that is started anew would wait for the same disk, and not even answer.
+        """
+        self._at_disk.add(part)
+        return self.expect(part, DISK_SECONDS)
+
     def hung(self) -> list[str]:
         """The parts that hang, each with how long."""
         now = self._clock()
-        silent = {part: now - self._seen[part] for part in list(self.limits)}
+        excused = self._at_disk if self._is_disk_at_fault() else ()
+        silent = {part: now - self._seen[part] for part in list(self.limits) if part not in excused}
         return [
             f"{part} ({seconds:.0f} s)"
             for part, seconds in silent.items()

@@ -17,6 +17,7 @@ from flocker.base.records import Look, Node
 from flocker.fence.lapse import Lapse
 from flocker.fence.lease_file import LeaseFile
 from flocker.node.context import NodeContext
+from flocker.pool.protocol import Usage
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ RENEWALS = 5
 
 class Condition(Protocol):
     """The condition that is announced with a node."""
+
+    def usage(self) -> Usage:
+        """The room of its pool."""
 
     def problems(self) -> list[str]:
         """Its problems, one sentence each."""
@@ -77,7 +81,6 @@ class Announcer:
     ) -> None:
         self._config = config
         self._ownership = context.ownership
-        self._pool = context.pool
         self._reaches_shared = context.pools.remote is not None
         self._condition = condition
         self._fence = fence
@@ -115,7 +118,7 @@ class Announcer:
     def _announce(self) -> None:
         if self._condition.is_silent():
             return
-        usage = self._pool.usage()
+        usage = self._condition.usage()
         config = self._config
         node = Node(
             config.node,

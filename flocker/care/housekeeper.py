@@ -11,7 +11,7 @@ from typing import Protocol
 
 from flocker.base.background import attempt
 from flocker.base.errors import ControlPlaneAway
-from flocker.base.pulse import DISK_SECONDS, Pulse
+from flocker.base.pulse import Pulse
 from flocker.care.purging import Purging
 from flocker.care.reconciler import Reconciler
 from flocker.care.strays import Strays
@@ -62,7 +62,7 @@ class Housekeeper:
 
     def start(self, stopping: threading.Event, pulse: Pulse) -> None:
         """Run in the background until `stopping` is set, and show in the pulse that it does."""
-        beat = pulse.expect("tidying", DISK_SECONDS)
+        beat = pulse.expect_at_disk("tidying")
         threading.Thread(target=self._tidy_for_ever, args=(stopping, beat), daemon=True).start()
         threading.Thread(target=self._end_uses_for_ever, args=(stopping,), daemon=True).start()
 

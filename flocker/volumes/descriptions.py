@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from flocker.base.errors import (
     PoolError,
+    PoolHangs,
     Refused,
     VolumeNotFound,
 )
@@ -19,6 +21,7 @@ from flocker.base.records import ClusterState, Volume
 from flocker.engine.typed_options import TypedOptions
 from flocker.moving.replica_choice import complete_until, is_current, owner_lost
 from flocker.node.context import NodeContext
+from flocker.pool.glance import Glance
 from flocker.volumes.opening import open_here
 
 
@@ -30,6 +33,19 @@ class Description:
     mountpoint: Path | None
 
 
+@dataclass(frozen=True)
+class Here:
+    """A volume as the pool of its owner sees it.
+
+    Attributes:
+        used_bytes: what it holds; None if that is not known.
+        problem: the reason why it cannot be used, in words; None if there is none.
+    """
+
+    used_bytes: int | None = None
+    problem: str | None = None
+
+
 class Descriptions:
     """The descriptions of the cluster's volumes, from one node.
 
@@ -37,12 +53,13 @@ class Descriptions:
         typed_options: what the engine was told when volumes were created on this node.
     """
 
-    def __init__(self, context: NodeContext, typed_options: TypedOptions) -> None:
+    def __init__(self, context: NodeContext, typed_options: TypedOptions, glance: Glance) -> None:
         self._context = context
         self._node = context.node
         self._mirror = context.mirror
         self._pools = context.pools
         self._typed_options = typed_options
+        self._glance = glance
 
     def describe(self, name: str) -> Description:
         """Describe one volume.
@@ -53,11 +70,11 @@ class Descriptions:
         volume = self._mirror.volume(name)
         if volume is None:
             raise VolumeNotFound(name)
-        return self._description(volume)
+        return self._describe([volume])[0]
 
     def describe_all(self) -> list[Description]:
         """All volumes of the cluster, by name."""
-        return [self._description(volume) for volume in self._mirror.volumes()]
+        return self._describe(self._mirror.volumes())
 
     def status(self, volume: Volume) -> dict[str, Any]:
         """The fields of `docker volume inspect` besides the engine's own."""
@@ -75,56 +92,66 @@ class Descriptions:
                 if node != volume.owner
             },
         }
-        if volume.owner == self._node:
-            used = self.used_bytes(volume)
-            if used is not None:
-                status["used_bytes"] = used
+        here = self.here([volume])[volume.id]
+        if here.used_bytes is not None:
+            status["used_bytes"] = here.used_bytes
         if move := state.moves.get(volume.id):
             percent = "" if move.percent is None else f", {move.percent} %"
             status["move"] = f"to {move.target}{percent}"
         if asked_for := self._typed_options.differences(volume):
             status["asked for here"] = "; ".join(asked_for)
-        if problem := self.problem(volume):
+        if problem := here.problem or self.problem_elsewhere(volume):
             status["problem"] = problem
         self._typed_options.look_later(volume)
         return status
 
-    def used_bytes(self, volume: Volume) -> int | None:
-        """The bytes in a volume that this node owns; None if they are not counted or not told."""
-        try:
-            return self._pools.glance_at(volume).used_bytes(volume.id)
-        except (PoolError, Refused):
-            if not volume.is_shared:
-                raise
-            return None  # Ceph is away, which `problem` tells
-
-    def problem(self, volume: Volume) -> str | None:
-        """The reason why a volume cannot be used, in words; None if there is none."""
-        state = self._mirror.state
-        if volume.owner == self._node:
+    def here(self, volumes: Sequence[Volume]) -> dict[str, Here]:
+        """The view that its pool gives of each volume, by id; empty for those of other nodes."""
+        found = {volume.id: Here() for volume in volumes}
+        own = [volume for volume in volumes if volume.owner == self._node]
+        found.update((volume.id, self._look(volume)) for volume in own if volume.is_shared)
+        if local := [volume for volume in own if not volume.is_shared]:
             try:
-                if not volume.is_shared:  # that would mount it
-                    open_here(self._context, volume)
-                if problem := self._pools.glance_at(volume).problem(volume.id):
-                    return problem
-            except (PoolError, Refused) as error:
-                return str(error)
+                found |= self._glance.read(lambda: {each.id: self._look(each) for each in local})
+            except PoolHangs as error:
+                found |= {volume.id: Here(problem=str(error)) for volume in local}
+        return found
+
+    def problem_elsewhere(self, volume: Volume) -> str | None:
+        """The reason beyond its pool why a volume cannot be used; None if there is none."""
+        state = self._mirror.state
         if not self._mirror.is_connected:
             return "etcd does not answer; this is what was known last"
         if volume.owner not in state.nodes:
             return str(owner_lost(volume, state))
         return None
 
-    def _description(self, volume: Volume) -> Description:
-        mountpoint = None
-        if volume.owner == self._node:
-            # To the engine an error here would mean that the volume is gone. `problem` tells it.
-            with suppress(PoolError, Refused):
-                if volume.is_shared:
-                    mountpoint = self._pools.sharing(volume).mountpoint(volume.id)
-                else:
-                    mountpoint = self._pools.of(volume).writable_path(volume.claim)
-        return Description(volume, mountpoint)
+    def _look(self, volume: Volume) -> Here:
+        used_bytes = None
+        try:
+            pool = self._pools.glance_at(volume)
+            used_bytes = pool.used_bytes(volume.id)
+            if not volume.is_shared:  # that would mount it
+                open_here(self._context, volume)
+            return Here(used_bytes, pool.problem(volume.id))
+        except (PoolError, Refused) as error:
+            return Here(used_bytes, str(error))
+
+    def _describe(self, volumes: list[Volume]) -> list[Description]:
+        own = [volume for volume in volumes if volume.owner == self._node]
+        paths = {volume.id: self._path(volume) for volume in own if volume.is_shared}
+        if local := [volume for volume in own if not volume.is_shared]:
+            with suppress(PoolHangs):
+                paths |= self._glance.read(lambda: {each.id: self._path(each) for each in local})
+        return [Description(volume, paths.get(volume.id)) for volume in volumes]
+
+    def _path(self, volume: Volume) -> Path | None:
+        # To the engine an error here would mean that the volume is gone. `here` tells it.
+        with suppress(PoolError, Refused):
+            if volume.is_shared:
+                return self._pools.sharing(volume).mountpoint(volume.id)
+            return self._pools.of(volume).writable_path(volume.claim)
+        return None
 
 
 def _age(volume: Volume, node: str, state: ClusterState) -> str:

@@ -18,7 +18,7 @@ from flocker.base.errors import VolumeNotFound
 from flocker.base.records import ClusterState, Copy, Event, Volume
 from flocker.moving.replica_choice import complete_until, is_current
 from flocker.node.context import NodeContext
-from flocker.volumes.descriptions import Descriptions
+from flocker.volumes.descriptions import Descriptions, Here
 from flocker.volumes.recovery import by_time
 
 
@@ -47,7 +47,8 @@ class Overview:
 
     def status(self) -> Status:
         """The nodes and the volumes, as this node knows them."""
-        state = self._mirror.state
+        state, volumes = self._mirror.state, self._mirror.volumes()
+        here = self._descriptions.here(volumes)
         return {
             "node": self._node,
             "is_connected": self._mirror.is_connected,
@@ -55,7 +56,7 @@ class Overview:
             "problems": self._problems(),
             "certificates": self._certificates(),
             "nodes": [_node(name, state) for name in sorted(state.seen.keys() | state.nodes)],
-            "volumes": [self._volume(volume, state) for volume in self._mirror.volumes()],
+            "volumes": [self._volume(volume, here[volume.id], state) for volume in volumes],
         }
 
     def history(self, volume: str | None) -> History:
@@ -71,10 +72,9 @@ class Overview:
         events = [event for each in ids for event in self._ownership.history(each)]
         return {"events": [_event(each) for each in events]}
 
-    def _volume(self, volume: Volume, state: ClusterState) -> VolumeStatus:
+    def _volume(self, volume: Volume, here: Here, state: ClusterState) -> VolumeStatus:
         move = state.moves.get(volume.id)
         others = [copy for node, copy in state.copies_of(volume).items() if node != volume.owner]
-        is_here = volume.owner == self._node
         return {
             "name": volume.name,
             "id": volume.id,
@@ -82,7 +82,7 @@ class Overview:
             "epoch": volume.epoch,
             "created_at": volume.created_at,
             "size_bytes": volume.size_bytes,
-            "used_bytes": self._descriptions.used_bytes(volume) if is_here else None,
+            "used_bytes": here.used_bytes,
             "replicas": volume.replicas,
             "failover": volume.failover,
             "made_from": volume.made_from,
@@ -94,7 +94,7 @@ class Overview:
                 if volume.id in node.stuck
             },
             "move": None if move is None else move_status(move),
-            "problem": self._descriptions.problem(volume),
+            "problem": here.problem or self._descriptions.problem_elsewhere(volume),
             "pool": volume.pool,
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flocker.__main__ import feed_watchdog
-from flocker.base.pulse import Pulse
+from flocker.base.pulse import DISK_SECONDS, Pulse
 from flocker.base.systemd import tell_systemd
 from tests.unit.flocker.clocks import Clock
 
@@ -71,6 +71,17 @@ def test_a_part_that_never_began_hangs_as_well(pulse: Pulse, clock: Clock) -> No
     assert pulse.hung() == []
     clock.now += 1
     assert pulse.hung() == ["tidying (6 s)"]
+
+
+def test_who_waits_for_a_disk_that_hangs_does_not_hang(clock: Clock) -> None:
+    disk_hangs = True
+    pulse = Pulse(clock, lambda: disk_hangs)
+    pulse.expect("announcing", DISK_SECONDS)
+    pulse.expect_at_disk("publishing")
+    clock.now += DISK_SECONDS + 1
+    assert pulse.hung() == ["announcing (301 s)"]
+    disk_hangs = False
+    assert pulse.hung() == ["announcing (301 s)", "publishing (301 s)"]
 
 
 def test_a_systemd_that_takes_nothing_holds_nobody_up(systemd: socket.socket) -> None:

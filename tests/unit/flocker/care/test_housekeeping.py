@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from acceptance.base.waiting import NeverCame, eventually
+from flocker.base import pulse as pulses
 from flocker.base.config import Certificates, Config
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.pulse import Pulse
@@ -80,8 +81,12 @@ class Housework:
 class Unwell:
     """The condition of a node that has a problem and a copy that is stuck."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: Machine) -> None:
         self.silent = False
+        self._pool = node.pool
+
+    def usage(self) -> Usage:
+        return self._pool.usage()
 
     def problems(self) -> list[str]:
         return ["volume 'demo': stuck"]
@@ -105,8 +110,8 @@ def housework() -> Housework:
 
 
 @pytest.fixture
-def condition() -> Unwell:
-    return Unwell()
+def condition(node1: Machine) -> Unwell:
+    return Unwell(node1)
 
 
 @pytest.fixture
@@ -422,7 +427,7 @@ def test_a_thread_that_hangs_shows_in_the_pulse(
     part: str,
     limit: str,
 ) -> None:
-    module = announcer if part == "announcing" else housekeeper
+    module = announcer if part == "announcing" else pulses
     monkeypatch.setattr(module, f"{limit}_SECONDS", 1.0)
     goes_on = threading.Event()
     owner, name = {

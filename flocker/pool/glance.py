@@ -1,0 +1,67 @@
+"""Reads of the pool for those who must not wait for a disk that hangs.
+
+While a write hangs, some reads of the same file system do so too: those of what is not in memory,
+and those that need a lock of the commit that waits. Nobody can tell beforehand which ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from flocker.base.errors import PoolHangs
+
+Answer = TypeVar("Answer")
+
+# A node that waits once for so long and announces itself then is in time for its lease.
+PATIENCE_SECONDS = 5.0
+
+
+class Glance:
+    """Reads one pool, each time in a thread of its own, which is left behind if it hangs.
+
+    Any number of threads may read. While one of those left behind still hangs, nobody waits again.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._numbers = itertools.count()
+        self._under_way: dict[int, float] = {}  # when each read was begun
+
+    def read(self, look: Callable[[], Answer]) -> Answer:
+        """Return what `look` does, or raise as it does.
+
+        Raises:
+            PoolHangs: it has not ended within PATIENCE_SECONDS, or an earlier one has not yet.
+        """
+        if self._waited() > PATIENCE_SECONDS:
+            raise self._hangs()
+        number, answer = next(self._numbers), Future[Answer]()
+        self._under_way[number] = self._clock()
+        threading.Thread(target=self._look, args=(number, look, answer), daemon=True).start()
+        try:
+            return answer.result(PATIENCE_SECONDS)
+        except TimeoutError:
+            if answer.done():  # it was `look` that raised it
+                raise
+            raise self._hangs() from None
+
+    def _look(self, number: int, look: Callable[[], Answer], answer: Future[Answer]) -> None:
+        try:
+            result = look()
+        except BaseException as error:  # for whoever waits, who may be gone
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)
+        finally:
+            del self._under_way[number]
+
+    def _waited(self) -> float:
+        return self._clock() - min(self._under_way.copy().values(), default=self._clock())
+
+    def _hangs(self) -> PoolHangs:
+        return PoolHangs(f"the pool has not answered for {self._waited():.0f} s")
