@@ -18,6 +18,7 @@ from pathlib import Path
 
 from flocker.base.errors import PoolError
 from flocker.btrfs import subvolume
+from flocker.btrfs.ioctl import ioctl
 from flocker.btrfs.subvolume import request_code
 
 # struct btrfs_ioctl_get_subvol_rootref_args: min_treeid; 255 times treeid, dirid; num_items.
@@ -79,7 +80,7 @@ def _directly_inside(path: Path) -> Iterator[Path]:
         for tree, parent in _references(folder):
             answer = bytearray(_LOOKUP.pack(parent, tree, b"", b""))
             try:
-                subvolume.ask(folder, _INO_LOOKUP_USER, answer)
+                ioctl(folder, _INO_LOOKUP_USER, answer)
             except FileNotFoundError:  # whoever made it has just deleted it
                 continue
             _, _, name, way = _LOOKUP.unpack(answer)
@@ -98,7 +99,7 @@ def _references(folder: int) -> Iterator[tuple[int, int]]:
         _MIN_TREE.pack_into(answer, 0, first)
         has_more = False
         try:
-            subvolume.ask(folder, _GET_SUBVOL_ROOTREF, answer)
+            ioctl(folder, _GET_SUBVOL_ROOTREF, answer)
         except OSError as error:
             if error.errno != errno.EOVERFLOW:
                 raise

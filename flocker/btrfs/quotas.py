@@ -10,7 +10,6 @@ Source: <linux/btrfs.h>; /sys/fs/btrfs/<fsid>/qgroups, kernel 6.18.
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import struct
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from flocker.base.errors import PoolError
 from flocker.btrfs import subvolume
+from flocker.btrfs.ioctl import ioctl
 from flocker.btrfs.subvolume import request_code
 
 log = logging.getLogger(__name__)
@@ -96,17 +96,17 @@ class Quotas:
                 raise
 
     def _wait(self) -> None:
-        self._ioctl(_QUOTA_RESCAN_WAIT, 0)
+        self._ioctl(_QUOTA_RESCAN_WAIT, None)
 
-    def _ioctl(self, request: int, argument: bytearray | int) -> bytearray:
+    def _ioctl(self, request: int, argument: bytearray | None) -> bytearray:
         folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.ioctl(folder, request, argument)
+            ioctl(folder, request, argument)
         except OSError as error:
             raise PoolError(f"quotas of {self._root}: {error.strerror}") from error
         finally:
             os.close(folder)
-        return argument if isinstance(argument, bytearray) else bytearray()
+        return bytearray() if argument is None else argument
 
     def _is_set(self, name: str) -> bool:
         return self._read(name) == "1"

@@ -8,13 +8,13 @@ Source: <linux/btrfs.h>, <linux/btrfs_tree.h>.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from flocker.btrfs.subvolume import ask, failure, request_code
+from flocker.btrfs.ioctl import ioctl
+from flocker.btrfs.subvolume import failure, request_code
 
 _SPACE_INFO = request_code(3, 20, 16)
 _FS_INFO = request_code(2, 31, 1024)
@@ -68,7 +68,7 @@ def metadata(path: Path) -> Room:
 def _spaces(folder: int) -> list[tuple[int, int, int]]:
     asked = bytearray(16 + _SLOTS * _SPACE.size)
     struct.pack_into("=QQ", asked, 0, _SLOTS, 0)
-    fcntl.ioctl(folder, _SPACE_INFO, asked)
+    ioctl(folder, _SPACE_INFO, asked)
     _, found = struct.unpack_from("=QQ", asked)
     return [_SPACE.unpack_from(asked, 16 + number * _SPACE.size) for number in range(found)]
 
@@ -76,14 +76,14 @@ def _spaces(folder: int) -> list[tuple[int, int, int]]:
 def _unallocated(folder: int) -> int:
     """Bytes of all devices that are neither data's nor metadata's yet."""
     answer = bytearray(1024)
-    fcntl.ioctl(folder, _FS_INFO, answer)
+    ioctl(folder, _FS_INFO, answer)
     (largest_id,) = struct.unpack_from("=Q", answer)
     unallocated = 0
     for device in range(1, largest_id + 1):
         about = bytearray(4096)
         struct.pack_into("=Q", about, 0, device)
         try:
-            ask(folder, _DEV_INFO, about)
+            ioctl(folder, _DEV_INFO, about)
         except OSError:  # removed from the pool
             continue
         used, total = struct.unpack_from("=QQ", about, 24)

@@ -1,18 +1,15 @@
 """Btrfs subvolumes; longer than 300 lines because each ioctl brings the layout of its structures.
 
 Some tell what the kernel says about a subvolume, a few change it. All are ioctls, because they are
-asked hundreds of times a second. Those that wait for the disk go through ctypes: Python's fcntl
-holds its interpreter lock during an ioctl whose argument is larger than 1024 bytes, as theirs are
-(4096), and the whole daemon would stand still. ctypes gives the lock up.
+asked hundreds of times a second.
 
-Source: <linux/btrfs.h>, <linux/btrfs_tree.h>; Modules/fcntlmodule.c of Python 3.11 to 3.13.
+Source: <linux/btrfs.h>, <linux/btrfs_tree.h>.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import struct
 import subprocess
@@ -21,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flocker.base.errors import PoolError, PoolFull
+from flocker.btrfs.ioctl import ioctl
 
 _NO_DATA, _TO_KERNEL, _FROM_KERNEL = 0, 1, 2
 
@@ -71,7 +69,6 @@ _UNCHANGEABLE = 0x10 | 0x20  # FS_IMMUTABLE_FL, FS_APPEND_FL
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p]
 
 
 def failure(what: str, error: OSError) -> PoolError:
@@ -137,7 +134,7 @@ def look(path: Path) -> Subvolume:
             if os.fstat(folder).st_ino != _FIRST_INODE:
                 raise PoolError(f"{path} is not a subvolume")
             answer = bytearray(_INFO.size)
-            fcntl.ioctl(folder, _GET_SUBVOL_INFO, answer)
+            ioctl(folder, _GET_SUBVOL_INFO, answer)
         finally:
             os.close(folder)
     except OSError as error:
@@ -164,7 +161,7 @@ def stamp(path: str) -> bytes | None:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             answer = bytearray(_INFO.size)
-            fcntl.ioctl(folder, _GET_SUBVOL_INFO, answer)
+            ioctl(folder, _GET_SUBVOL_INFO, answer)
         finally:
             os.close(folder)
     except OSError:
@@ -186,7 +183,7 @@ def is_gone(pool: Path, id_: int) -> bool:
     _SEARCH.pack_into(asked, 0, _ROOT_TREE, id_, id_, 0, _ANY, 0, _ANY, _ROOT_ITEM, _ROOT_ITEM, 1)
     folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        ask(folder, _TREE_SEARCH, asked)
+        ioctl(folder, _TREE_SEARCH, asked)
     except OSError as error:
         raise failure(f"{pool} cannot be searched", error) from error
     finally:
@@ -201,7 +198,7 @@ def pool_generation(pool: Path) -> int:
     _FS_FLAGS.pack_into(asked, 0, _HAS_GENERATION)
     folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.ioctl(folder, _FS_INFO, asked)
+        ioctl(folder, _FS_INFO, asked)
     except OSError as error:
         raise failure(f"{pool} cannot be looked at", error) from error
     finally:
@@ -219,7 +216,7 @@ def sync(path: Path) -> None:
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.ioctl(folder, _SYNC, 0)
+        ioctl(folder, _SYNC)
     except OSError as error:
         raise failure(f"{path} could not be flushed", error) from error
     finally:
@@ -234,7 +231,7 @@ def begin_deletions(pool: Path) -> None:
     """
     folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.ioctl(folder, _START_SYNC, bytearray(8))
+        ioctl(folder, _START_SYNC, bytearray(8))
     except OSError as error:
         raise failure(f"deletions in {pool} could not be begun", error) from error
     finally:
@@ -250,7 +247,7 @@ def set_readonly(path: Path, *, is_readonly: bool) -> None:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         flags = struct.pack("=Q", _READONLY_FLAG if is_readonly else 0)
-        fcntl.ioctl(folder, _SET_FLAGS, flags)
+        ioctl(folder, _SET_FLAGS, flags)
     except OSError as error:
         what = "read-only" if is_readonly else "writable"
         raise failure(f"{path} cannot be made {what}", error) from error
@@ -270,12 +267,13 @@ def make_ordinary(path: Path) -> bool:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if facts.received_uuid is not None:
-            fcntl.ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.size))
-        (attributes,) = struct.unpack("=i", fcntl.ioctl(folder, _GET_ATTRIBUTES, bytes(4)))
-        is_kept = bool(attributes & _UNCHANGEABLE)
+            ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.size))
+        attributes = bytearray(4)
+        ioctl(folder, _GET_ATTRIBUTES, attributes)
+        (flags,) = struct.unpack("=i", attributes)
+        is_kept = bool(flags & _UNCHANGEABLE)
         if is_kept:
-            free = struct.pack("=i", attributes & ~_UNCHANGEABLE)
-            fcntl.ioctl(folder, _SET_ATTRIBUTES, free)
+            ioctl(folder, _SET_ATTRIBUTES, struct.pack("=i", flags & ~_UNCHANGEABLE))
     except OSError as error:
         raise PoolError(f"{path} cannot be made an ordinary one: {error.strerror}") from error
     finally:
@@ -313,7 +311,7 @@ def set_received(path: Path, identity: bytes, transaction: int) -> None:
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.pack(identity, transaction)))
+        ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.pack(identity, transaction)))
     except OSError as error:
         raise failure(f"{path} could not be given its identity", error) from error
     finally:
@@ -373,24 +371,8 @@ def _change(path: Path, what: str, request: int, named: bytes) -> None:
     call(path.parent, request, named, f"subvolume {path} could not be {what}")
 
 
-def ask(folder: int, request: int, argument: bytearray) -> None:
-    """Make an ioctl that the kernel answers in its argument, however long that is.
-
-    The interpreter's lock is let go: to answer, the kernel may have to wait for the disk.
-
-    Args:
-        folder: an open one.
-
-    Raises:
-        OSError: it failed.
-    """
-    if _libc.ioctl(folder, request, (ctypes.c_char * len(argument)).from_buffer(argument)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
 def call(path: Path, request: int, argument: bytes, what: str) -> None:
-    """Make an ioctl that may take long, without the interpreter's lock.
+    """Make an ioctl on a folder.
 
     Raises:
         PoolError: it failed; it begins with `what`.
@@ -398,9 +380,7 @@ def call(path: Path, request: int, argument: bytes, what: str) -> None:
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            if _libc.ioctl(folder, request, argument) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+            ioctl(folder, request, argument)
         finally:
             os.close(folder)
     except OSError as error:

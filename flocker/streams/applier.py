@@ -11,7 +11,6 @@ Source: btrfs-progs, cmds/receive.c.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import struct
@@ -23,6 +22,7 @@ from typing import Any, Self
 from flocker.base.errors import PoolError, StreamRefused, TransferFailed
 from flocker.btrfs import holes
 from flocker.btrfs.beneath import Beneath
+from flocker.btrfs.ioctl import ioctl
 from flocker.streams.expected import Expected
 from flocker.streams.send_stream import Beginning, Command
 from flocker.streams.stream_format import Attribute, Kind
@@ -207,7 +207,7 @@ class _Target:
         try:
             wanted = values[Attribute.CLONE_OFFSET], values[Attribute.CLONE_LEN]
             place = values[Attribute.FILE_OFFSET]
-            fcntl.ioctl(target, _CLONE, _CLONE_RANGE.pack(source, *wanted, place))
+            ioctl(target, _CLONE, _CLONE_RANGE.pack(source, *wanted, place))
         finally:
             os.close(source)
 
