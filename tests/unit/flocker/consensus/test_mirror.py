@@ -265,13 +265,17 @@ def test_following_begins_again_whatever_ended_it(
 
 
 def test_that_nobody_answers_is_said_once(
-    table: Table, following: Mirror, caplog: pytest.LogCaptureFixture
+    table: Table,
+    following: Mirror,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("flocker.consensus.mirror.RETRY_SECONDS", 0.1)
     eventually(lambda: following.is_connected, is_=True, within=5)
     table.failure = away()
     table.add("demo")
     eventually(lambda: following.is_connected, is_=False, within=5)
-    assert following.changes(following.state, within=2.5) is following.state
+    assert following.changes(following.state, within=1) is following.state
     assert caplog.text.count("as they were last known") == 1
 
 

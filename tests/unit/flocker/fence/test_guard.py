@@ -198,7 +198,10 @@ def test_files_that_cannot_be_read_say_nothing(node: Node, content: str) -> None
 
 
 @pytest.mark.usefixtures("fence")
-def test_no_more_volumes_are_used_than_the_fence_can_stop(node: Node) -> None:
+def test_no_more_volumes_are_used_than_the_fence_can_stop(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "POLL_SECONDS", 0.001)
     for number in range(VOLUMES_AT_MOST):
         node.use(Volume(f"v{number}", f"id{number}", "node1", 1, "", failover="auto"))
     with pytest.raises(
