@@ -68,7 +68,9 @@ class RemovedCopies:
         """Put aside what only this node has, or whoever purges the volume would not know of it."""
         here = self._pool.snapshots(volume.id)
         if self._pool.has_writable(volume.id) or not all(map(volume.includes, here)):
-            self._demotion.record_conflict(volume, self._pool.put_away(volume, self._node, confirm))
+            kept = self._demotion.kept(volume)
+            aside = self._pool.put_away(volume, self._node, confirm, kept)
+            self._demotion.record_conflict(volume, aside)
 
     def _removed(self, volume_id: str) -> Removed | None:
         """The removed volume; None if it was even purged.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from flocker.base.errors import ControlPlaneAway, Refused, StaleEpoch
-from flocker.base.records import Volume
+from flocker.base.records import Snapshot, Volume
 from flocker.node.context import NodeContext
 from flocker.pool.kept_record import newer_record
 from flocker.pool.protocol import Aside
@@ -24,6 +24,7 @@ class Demotion:
     def __init__(self, context: NodeContext) -> None:
         self._node = context.node
         self._ownership = context.ownership
+        self._mirror = context.mirror
         self._pool = context.pool
         self._use = context.use
 
@@ -81,7 +82,14 @@ class Demotion:
 
     def _put_away(self, volume: Volume) -> Aside | None:
         """To be called with the volume locked."""
-        return self._pool.put_away(volume, self._node, lambda: self._refuse_if_ours(volume))
+        return self._pool.put_away(
+            volume, self._node, lambda: self._refuse_if_ours(volume), self.kept(volume)
+        )
+
+    def kept(self, volume: Volume) -> list[Snapshot]:
+        """The snapshots that people keep of a volume, those included that it left behind."""
+        known = self._mirror.state.snapshots.get(volume.id, {})
+        return [each.snapshot for each in known.values()]
 
     def _refuse_if_gone(self, volume: Volume) -> None:
         there = self._ownership.volume(volume.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flocker.base.errors import PoolError
 from flocker.base.records import Claim, Snapshot, Volume
@@ -38,7 +38,13 @@ class BtrfsHandover(BtrfsParts):
             subvolume.sync(self._folders.top)
 
     @works_when_full
-    def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
+    def put_away(
+        self,
+        volume: Volume,
+        node: str,
+        confirm: Callable[[], None],
+        kept: Collection[Snapshot] = (),
+    ) -> Aside | None:
         with self._folders.locked(volume.id) as folder:
             try:
                 stored = folder.epoch() or 0
@@ -53,7 +59,7 @@ class BtrfsHandover(BtrfsParts):
             confirm()
             folder.make()
             self._incoming.call_off(volume.id, lambda snapshot: not volume.includes(snapshot))
-            aside = self._step_back(folder, volume, node)
+            aside = self._step_back(folder, volume, node, kept)
             # Last: until all is done, the next call has to finish it.
             folder.write_epoch(volume.epoch)
             subvolume.sync(self._folders.top)
@@ -73,7 +79,9 @@ class BtrfsHandover(BtrfsParts):
             folder.write_epoch(claim.epoch)
             subvolume.sync(self._folders.top)
 
-    def _step_back(self, folder: VolumeFolder, volume: Volume, node: str) -> Aside | None:
+    def _step_back(
+        self, folder: VolumeFolder, volume: Volume, node: str, kept: Collection[Snapshot]
+    ) -> Aside | None:
         """Leave nothing but what the volume includes; the newest of the rest is put aside.
 
         If anything stops this half-way, the newest state is still here, and the next call finds it.
@@ -85,9 +93,12 @@ class BtrfsHandover(BtrfsParts):
             folder.snapshots(),
             volume,
             folder.holders(folder.live) if is_writable else None,
+            kept,
         )
         for snapshot in found.snapshots:
-            if snapshot != found.newest:
+            if snapshot in found.kept:
+                self._put_snapshot_aside(folder, volume, node, snapshot)
+            elif snapshot != found.newest:
                 folder.delete_snapshot(snapshot.number)
         if is_writable:
             make_ordinary(folder.live)
@@ -99,12 +110,16 @@ class BtrfsHandover(BtrfsParts):
             subvolume.delete(folder.live)
         if found.newest is None:
             return None
+        return self._put_snapshot_aside(folder, volume, node, found.newest)
+
+    def _put_snapshot_aside(
+        self, folder: VolumeFolder, volume: Volume, node: str, snapshot: Snapshot
+    ) -> Aside:
         # Copied, not moved: the kernel does not let a read-only one leave its folder.
-        newest = folder.snapshot(found.newest.number)
         entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
-        subvolume.snapshot(newest, entry.content)
+        subvolume.snapshot(folder.snapshot(snapshot.number), entry.content)
         try:
-            folder.delete_snapshot(found.newest.number)
+            folder.delete_snapshot(snapshot.number)
         except PoolError:  # it is being sent; the next call does this again
             self._trash.drop(entry)
             raise

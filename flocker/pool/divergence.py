@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flocker.base.records import Snapshot, Volume
 
@@ -16,15 +16,20 @@ class Divergence:
         keeps_live: put the writable copy aside.
         newest: else put this snapshot aside, if any.
         snapshots: to be deleted, oldest first; `newest` is one of them.
+        kept: those of them to be put aside as well, because people keep them.
     """
 
     keeps_live: bool
     newest: Snapshot | None
     snapshots: list[Snapshot]
+    kept: list[Snapshot] = field(default_factory=list)
 
 
 def divergence(
-    here: Sequence[Snapshot], volume: Volume, holders: Collection[Snapshot] | None
+    here: Sequence[Snapshot],
+    volume: Volume,
+    holders: Collection[Snapshot] | None,
+    kept: Collection[Snapshot] = (),
 ) -> Divergence:
     """Compare what is here with what the owner has.
 
@@ -32,9 +37,11 @@ def divergence(
         here: the snapshots on this node, oldest first.
         volume: its present record.
         holders: those of `here` that hold all of the writable copy; None: there is no such copy.
+        kept: those that people keep.
     """
     part = [snapshot for snapshot in here if volume.includes(snapshot)]
     others = [snapshot for snapshot in here if snapshot not in part]
-    if holders is not None and not any(each in holders for each in (*part, *others[-1:])):
-        return Divergence(keeps_live=True, newest=None, snapshots=others)
-    return Divergence(keeps_live=False, newest=others[-1] if others else None, snapshots=others)
+    keeps_live = holders is not None and not any(each in holders for each in (*part, *others[-1:]))
+    newest = others[-1] if others and not keeps_live else None
+    also_kept = [each for each in others if each in kept and each != newest]
+    return Divergence(keeps_live, newest, others, also_kept)

@@ -127,19 +127,30 @@ class PoolHandover(Protocol):
             PoolError: there is no such snapshot.
         """
 
-    def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
+    def put_away(
+        self,
+        volume: Volume,
+        node: str,
+        confirm: Callable[[], None],
+        kept: Collection[Snapshot] = (),
+    ) -> Aside | None:
         """Stop being the owner: from now on no claim of an earlier epoch is honoured.
 
         It does nothing when a later epoch is there: the volume came back meanwhile.
 
         Snapshots that the volume does not include, and writes after all snapshots, are not part
         of it. The writable copy is put aside as a conflict, or the newest such snapshot if that
-        holds all of it; the other such snapshots are deleted. Everything else stays, as parents
-        for the way back. Safe to repeat; a call that failed is finished by the next one.
+        holds all of it. So are those of the other such snapshots that people keep; the rest are
+        deleted. Everything else stays, as parents for the way back. Safe to repeat; a call that
+        failed is finished by the next one.
 
         Args:
             node: this one, for the name of what is put aside.
             confirm: called if there is something to do, as that of a Belief.
+            kept: the snapshots of the volume that people keep, part of it or not.
+
+        Returns:
+            The newest state that was put aside, if there was one.
         """
 
     def readmit(self, claim: Claim) -> None:

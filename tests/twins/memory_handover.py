@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flocker.base.errors import PoolError
 from flocker.base.records import Claim, Snapshot, Volume
@@ -22,7 +22,13 @@ class MemoryHandover(MemoryParts):
             self.limits[claim.volume_id] = size_bytes
             self._volumes[claim.volume_id].epoch = claim.epoch
 
-    def put_away(self, volume: Volume, node: str, confirm: Callable[[], None]) -> Aside | None:
+    def put_away(
+        self,
+        volume: Volume,
+        node: str,
+        confirm: Callable[[], None],
+        kept: Collection[Snapshot] = (),
+    ) -> Aside | None:
         self._change()
         with self._lock:
             known = self._volumes.setdefault(volume.id, StoredVolume())
@@ -33,7 +39,7 @@ class MemoryHandover(MemoryParts):
             self._refuse_if_wanted(volume.id, None)
             confirm()
             self._flush()
-            aside = self._step_back(volume, node)
+            aside = self._step_back(volume, node, kept)
             known.epoch = volume.epoch
             return aside
 
@@ -47,12 +53,12 @@ class MemoryHandover(MemoryParts):
                 raise PoolError(f"volume {claim.volume_id} is at a later epoch")
             volume.epoch = claim.epoch
 
-    def _step_back(self, volume: Volume, node: str) -> Aside | None:
+    def _step_back(self, volume: Volume, node: str, kept: Collection[Snapshot]) -> Aside | None:
         is_writable = self.has_writable(volume.id)
         known = self._volumes[volume.id]
         here = known.known()
         holders = self._holders(volume.id) if is_writable else None
-        found = divergence(here, volume, holders)
+        found = divergence(here, volume, holders, kept)
         content = None
         if found.newest is not None:
             content = known.snapshots[found.newest.number][1]
@@ -60,7 +66,9 @@ class MemoryHandover(MemoryParts):
             live = self._contents.take(volume.id)
             content = live if found.keeps_live else content
         for snapshot in found.snapshots:
-            del known.snapshots[snapshot.number]
+            _, was = known.snapshots.pop(snapshot.number)
+            if snapshot in found.kept:
+                self._put_aside(volume.id, volume.name, node, "conflict", was, None)
         if content is None:
             return None
         return self._put_aside(volume.id, volume.name, node, "conflict", content, None)

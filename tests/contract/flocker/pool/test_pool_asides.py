@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flocker.base.errors import PoolError, StaleEpoch
-from flocker.base.records import Claim, Cut, Snapshot
+from flocker.base.records import Claim, Cut, Snapshot, Volume
 from flocker.pool.local_pool import LocalPool
 from tests.contract.flocker.conftest import SURE, MakePool
 from tests.contract.flocker.pool.test_every_pool import (
@@ -96,6 +96,20 @@ def test_going_back_to_an_earlier_state_is_no_reason_to_forget_the_later(
     assert aside is not None
     assert content_of(pool, aside) == "second"
     assert pool.snapshots(claim.volume_id) == [first]
+
+
+def test_what_people_keep_goes_aside_beside_the_newest(make_pool: MakePool) -> None:
+    pool = make_pool()
+    claim, [first, second, third] = a_volume(pool, "first", "second", "third")
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
+    owned = Volume("demo", claim.volume_id, "elsewhere", claim.epoch + 1, "2026-01-01", base=first)
+    for _ in range(2):
+        pool.put_away(owned, "node1", SURE.confirm, [first, second])
+        asides = pool.asides()
+        assert {content_of(pool, each) for each in asides} == {"second", "unsaved"}
+        assert {each.why for each in asides} == {"conflict"}
+        assert third not in pool.snapshots(claim.volume_id)
+        assert pool.snapshots(claim.volume_id) == [first]
 
 
 @pytest.mark.parametrize("unsaved", [True, False])

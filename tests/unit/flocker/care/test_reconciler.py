@@ -19,7 +19,7 @@ from flocker.base.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.base.records import Event, Volume, now
+from flocker.base.records import Event, Snapshot, Volume, now
 from flocker.care.agreed_sizes import AgreedSizes
 from flocker.engine.client import EngineUse
 from flocker.engine.volume_use import START_SECONDS
@@ -227,11 +227,13 @@ def test_a_removal_waits_for_a_copy_that_is_being_put_away(
     forgetting = threading.Thread(target=node1.removed_copies.discard, args=(volume.id,))
     put_away = node1.pool.put_away
 
-    def while_it_is_removed(record: Volume, node: str, confirm: Callable[[], None]) -> object:
+    def while_it_is_removed(
+        record: Volume, node: str, confirm: Callable[[], None], kept: list[Snapshot]
+    ) -> object:
         deaf.ownership.remove(volume, replace(deaf.ownership.history(volume.id)[0], what="removed"))
         forgetting.start()
         forgetting.join(0.2)  # it waits, or is done by then
-        return put_away(record, node, confirm)
+        return put_away(record, node, confirm, kept)
 
     monkeypatch.setattr(node1.pool, "put_away", while_it_is_removed)
     node1.departures.put_away("demo")
@@ -424,10 +426,12 @@ def test_one_volume_that_cannot_be_put_away_does_not_stop_the_others(
     put_away = node1.pool.put_away
     bad = deaf.volume("demo").id
 
-    def fail_once(volume: Volume, node: str, confirm: Callable[[], None]) -> object:
+    def fail_once(
+        volume: Volume, node: str, confirm: Callable[[], None], kept: list[Snapshot]
+    ) -> object:
         if volume.id == bad:
             raise PoolError("the disk is bad")
-        return put_away(volume, node, confirm)
+        return put_away(volume, node, confirm, kept)
 
     with monkeypatch.context() as patch:
         patch.setattr(node1.pool, "put_away", fail_once)

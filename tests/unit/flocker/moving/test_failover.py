@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -532,8 +532,10 @@ def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(
     demo.lose("node2")
     put_away = node3.pool.put_away
 
-    def arrives_after(record: Volume, node: str, confirm: Callable[[], None]) -> object:
-        aside = put_away(record, node, confirm)
+    def arrives_after(
+        record: Volume, node: str, confirm: Callable[[], None], kept: Collection[Snapshot]
+    ) -> object:
+        aside = put_away(record, node, confirm, kept)
         node3.pool.receive(volume.id, late, None, node1.pool.send(volume.id, late.number, None))
         return aside
 
@@ -543,6 +545,25 @@ def test_what_arrives_too_late_of_a_lost_owner_is_not_gone_on_from(
     assert node3.read("demo") == "went on"
     demo.bring_back("node2")
     assert node2.read("demo") == "went on"
+
+
+def test_a_snapshot_that_only_a_lost_owner_kept_is_put_aside_too(demo: MemoryCluster) -> None:
+    """Its replicas were behind; since then what the snapshot was taken for was deleted."""
+    node1 = demo["node1"]
+    node1.write("demo", "for the audit")
+    node1.operations.snapshots.snapshot(["demo"], "audit")
+    for text in ("deleted", "and the last"):
+        node1.write("demo", text)
+        node1.publish()
+    node1.write("demo", "not published")
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    demo.bring_back("node1")
+    found = set()
+    for number, aside in enumerate(node1.operations.recovery.conflicts()["asides"]):
+        node1.operations.changes.clone(aside["reference"], f"clone{number}")
+        found.add(node1.read(f"clone{number}"))
+    assert found == {"for the audit", "not published"}
 
 
 def test_a_copy_that_a_promotion_left_behind_is_never_gone_on_from(demo: MemoryCluster) -> None:

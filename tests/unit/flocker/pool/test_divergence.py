@@ -66,5 +66,25 @@ def test_nothing_stays_of_what_was_written_here_when_the_base_is_not_known() -> 
     assert of([ONE, TWO], None) == Divergence(False, TWO, [ONE, TWO])
 
 
+@pytest.mark.parametrize(
+    ("holders", "left"),
+    [
+        ([], Divergence(True, None, [ONE, TWO, THREE], [ONE, THREE])),
+        ([THREE], Divergence(False, THREE, [ONE, TWO, THREE], [ONE])),
+        (None, Divergence(False, THREE, [ONE, TWO, THREE], [ONE])),
+    ],
+)
+def test_what_people_keep_is_put_aside_too(
+    holders: list[Snapshot] | None, left: Divergence
+) -> None:
+    volume = Volume("demo", "id", "elsewhere", 2, "2026-01-01")
+    assert divergence([ONE, TWO, THREE], volume, holders, kept=[ONE, THREE]) == left
+
+
+def test_what_people_keep_and_the_volume_has_stays() -> None:
+    volume = Volume("demo", "id", "elsewhere", 2, "2026-01-01", base=TWO)
+    assert divergence([ONE, TWO], volume, [TWO], kept=[ONE, TWO]) == NOTHING
+
+
 def test_a_node_that_has_nothing_has_nothing_to_give_up() -> None:
     assert of([], None) == of([], ONE) == NOTHING
