@@ -13,11 +13,11 @@ from flocker.base.background import attempt
 from flocker.base.config import Config
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.pulse import ANNOUNCE_SECONDS, Pulse
-from flocker.base.records import Look, Node
+from flocker.base.records import Node
+from flocker.care.condition import Condition
 from flocker.fence.lapse import Lapse
 from flocker.fence.lease_file import LeaseFile
 from flocker.node.context import NodeContext
-from flocker.pool.protocol import Usage
 
 log = logging.getLogger(__name__)
 
@@ -28,30 +28,8 @@ PROBLEMS_TOLD = 10  # to other nodes, every few seconds; `/health` has all of th
 RENEWALS = 5
 
 
-class Condition(Protocol):
-    """The condition that is announced with a node."""
-
-    def usage(self) -> Usage:
-        """The room of its pool."""
-
-    def problems(self) -> list[str]:
-        """Its problems, one sentence each."""
-
-    def stuck(self) -> dict[str, str]:
-        """Volume id -> why the copy there is stuck."""
-
-    def last_look(self) -> Look | None:
-        """Up to when its volumes were looked at."""
-
-    def gives_up(self) -> bool:
-        """Tell whether its auto volumes are left to others."""
-
-    def is_silent(self) -> bool:
-        """Tell whether its lease is to end."""
-
-
-class Fence(Protocol):
-    """This node's fence, as its daemon sees it."""
+class FenceList(Protocol):
+    """The list that this node's fence goes by; fence/guard.py keeps it."""
 
     def refresh(self) -> None:
         """Write down what must be stopped when this node falls silent.
@@ -74,7 +52,7 @@ class Announcer:
         context: NodeContext,
         condition: Condition,
         *,
-        fence: Fence,
+        fence: FenceList,
         lease_file: LeaseFile,
         lapse: Lapse,
         on_joined: Callable[[], object],

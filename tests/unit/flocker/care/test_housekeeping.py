@@ -20,6 +20,7 @@ from flocker.base.pulse import Pulse
 from flocker.base.records import Look, Node
 from flocker.care import announcer, housekeeper
 from flocker.care.announcer import Announcer
+from flocker.care.condition import Condition
 from flocker.care.housekeeper import Housekeeper
 from flocker.care.purging import Purging
 from flocker.care.strays import Strays
@@ -142,7 +143,7 @@ def start(
         Announcer(
             CONFIG,
             node1.context,
-            condition,
+            cast(Condition, condition),
             fence=housework,
             lease_file=lease_file,
             lapse=cast(Lapse, housework),
