@@ -20,6 +20,7 @@ from flocker.api.plugin import serve_engine
 from flocker.api.rights import Rights
 from flocker.api.verification_api import add_peer_verification_routes, add_verification_routes
 from flocker.api.watching import Watching
+from flocker.base.admitted import admitted
 from flocker.base.config import Config
 from flocker.base.errors import BadRequest
 from flocker.base.pulse import Pulse
@@ -40,7 +41,7 @@ from flocker.fence.guard import Guard
 from flocker.fence.lease_file import LeaseFile
 from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
-from flocker.membership.membership import Membership, admitted
+from flocker.membership.membership import Membership
 from flocker.membership.refusals import Refusals
 from flocker.node.client_records import ClientRecords
 from flocker.node.clocks import Clocks

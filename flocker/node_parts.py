@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flocker.api.metrics import Metrics
+from flocker.base.admitted import admitted
 from flocker.base.config import Config
 from flocker.base.troubles import Troubles
 from flocker.care.condition import Condition, clock_problems
@@ -21,7 +22,6 @@ from flocker.care.surplus import Surplus
 from flocker.care.verification import Verification
 from flocker.engine.typed_options import TypedOptions
 from flocker.fence.lapse import Lapse
-from flocker.membership.membership import admitted
 from flocker.membership.standing import Standing
 from flocker.moving.arrivals import Arrivals
 from flocker.moving.demotion import Demotion

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar, cast
 
+from flocker.base.admitted import admitted
 from flocker.base.errors import ControlPlaneAway, NotAdmitted
 from flocker.base.records import Look, Node
 from flocker.consensus.ownership import Ownership
@@ -116,46 +116,3 @@ class Membership:
         if self._clock() - self._refused_since > self._patience_seconds:
             self._identity.settle()
         self._expel()
-
-
-Part = TypeVar("Part")
-
-
-def admitted(
-    part: Part, check: Callable[[], None], free: Collection[str] = (), **instead: Callable[..., Any]
-) -> Part:
-    """The same part, which may be used only while `check` does not refuse. See OnlyWhenAdmitted."""
-    return cast(Part, OnlyWhenAdmitted(part, check, free, **instead))
-
-
-class OnlyWhenAdmitted:
-    """A part that may be used only while `check` does not refuse, but for the calls in `free`.
-
-    Args:
-        instead: calls that are answered by something else.
-    """
-
-    def __init__(
-        self,
-        part: object,
-        check: Callable[[], None],
-        free: Collection[str] = (),
-        **instead: Callable[..., Any],
-    ) -> None:
-        self._part = part
-        self._check = check
-        self._free = free
-        self._instead = instead
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._instead:
-            return self._instead[name]
-        found = getattr(self._part, name)
-        if name in self._free or not callable(found):
-            return found
-
-        def checked(*arguments: Any, **named: Any) -> Any:
-            self._check()
-            return found(*arguments, **named)
-
-        return checked

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from flocker import daemon as real_daemon
 from flocker.api.rights import Rights
+from flocker.base.admitted import admitted
 from flocker.base.config import Certificates, Config
 from flocker.base.pulse import Pulse
 from flocker.consensus import majority
@@ -21,7 +22,7 @@ from flocker.fence.guard import Guard
 from flocker.fence.lease_file import LeaseFile
 from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
-from flocker.membership.membership import Membership, admitted
+from flocker.membership.membership import Membership
 from flocker.node.clocks import Clocks
 from flocker.node_parts import build
 from flocker.pool.local_pool import LocalPool

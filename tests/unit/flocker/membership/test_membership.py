@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flocker.api.metrics import health
+from flocker.base.admitted import OnlyWhenAdmitted
 from flocker.base.errors import ControlPlaneAway, NotAdmitted, Refused
-from flocker.membership.membership import OnlyWhenAdmitted
 from tests.unit.flocker.cluster import PATIENCE_SECONDS, Machine, MemoryCluster
 
 CHANGES = (
