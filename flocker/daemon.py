@@ -47,7 +47,7 @@ from flocker.node.client_records import ClientRecords
 from flocker.node.clocks import Clocks
 from flocker.node_parts import NodeParts, build
 from flocker.pool.btrfs_pool import BtrfsPool
-from flocker.pool.in_time import hasty, patient
+from flocker.pool.in_time import in_time
 from flocker.pool.remote_pool import RemotePool
 from flocker.pool.volume_folder import live_of
 from flocker.ports import OwnReport, Ports
@@ -142,8 +142,8 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
     machine = Machine(engine, fence, lease_file, etcd_quota, renewal, refusals, mirror)
     records = ClientRecords(membership.ownership, lambda: mirror.state)
     shared = shared_pool(config, clients, records, mounts)
-    remote, glance = (patient(shared), hasty(shared)) if shared else (None, None)
-    return machine, Ports(membership, mirror, pool, use, peers, engine, fence, remote, glance)
+    remote = in_time(shared) if shared else None
+    return machine, Ports(membership, mirror, pool, use, peers, engine, fence, remote)
 
 
 def shared_pool(

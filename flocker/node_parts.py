@@ -11,6 +11,7 @@ from functools import partial
 from flocker.api.metrics import Metrics
 from flocker.base.admitted import admitted
 from flocker.base.config import Config
+from flocker.base.records import PoolKind
 from flocker.base.troubles import Troubles
 from flocker.care.condition import Condition, clock_problems
 from flocker.care.purging import Purging
@@ -36,7 +37,7 @@ from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
-from flocker.node.pools import Pools
+from flocker.node.pools import STORAGE, Pools
 from flocker.node.retention import Retention
 from flocker.pool.glance import Glance
 from flocker.pool.health import PoolHealth
@@ -148,7 +149,8 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
         giving_up=safeguards.giving_up,
     )
     creation = Creation(context, ports.peers)
-    descriptions = Descriptions(context, typed_options, glance)
+    glances: dict[PoolKind, Glance] = {"btrfs": glance, "shared": Glance(STORAGE)}
+    descriptions = Descriptions(context, typed_options, glances)
     overview = Overview(context, descriptions, condition.problems, own.certificates)
     check = ports.membership.check
     removal = Removal(context, ports.peers, typed_options)
@@ -186,7 +188,7 @@ def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
         ownership,
         ports.mirror,
         ports.pool,
-        Pools(config.node, ports.pool, ownership, ports.remote, ports.glance),
+        Pools(config.node, ports.pool, ownership, ports.remote),
         ports.use,
         Retention(config.retention_seconds, observed),
         Troubles(),

@@ -76,7 +76,6 @@ class Ports:
 
     Attributes:
         remote: the storage that all nodes reach; None if this node does not.
-        glance: the same for who only looks, and must not wait.
     """
 
     membership: Membership
@@ -87,7 +86,6 @@ class Ports:
     engine: NodeEngine
     fence: FenceGuard
     remote: RemotePool | None = None
-    glance: RemotePool | None = None
 
 
 @dataclass(frozen=True)

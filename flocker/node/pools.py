@@ -21,7 +21,6 @@ class Pools:
     Args:
         local: on this node's disk.
         remote: on a storage that all nodes reach; None if this node does not.
-        glance: the same for who only looks; it refuses rather than to have anybody wait.
         sessions: the clients by which owners reach volumes on it.
     """
 
@@ -31,13 +30,11 @@ class Pools:
         local: LocalPool,
         sessions: AgreedSessions,
         remote: RemotePool | None = None,
-        glance: RemotePool | None = None,
     ) -> None:
         self._node = node
         self._local = local
         self._sessions = sessions
         self.remote = remote
-        self._glance = glance
 
     @property
     def every(self) -> Sequence[Pool]:
@@ -64,15 +61,6 @@ class Pools:
                 "another node"
             )
         return self.remote
-
-    def glance_at(self, volume: Volume) -> Pool:
-        """As `of`, for who only looks: nobody waits for a storage that is away.
-
-        Raises:
-            Refused: as `of`.
-        """
-        pool = self.of(volume)
-        return self._glance if volume.is_shared and self._glance is not None else pool
 
     def owned(self, volume: Volume) -> Pool:
         """The pool of a volume that this node owns, where nobody else can write to it any more.

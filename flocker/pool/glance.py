@@ -1,4 +1,4 @@
-"""Reads of the pool for those who must not wait for a disk that hangs.
+"""Reads of a pool for those who must not wait for a disk or a storage that hangs.
 
 While a write hangs, some reads of the same file system do so too: those of what is not in memory,
 and those that need a lock of the commit that waits. Nobody can tell beforehand which ones.
@@ -25,9 +25,13 @@ class Glance:
     """Reads one pool, each time in a thread of its own, which is left behind if it hangs.
 
     Any number of threads may read. While one of those left behind still hangs, nobody waits again.
+
+    Args:
+        pool: as people know it.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pool: str = "the pool", clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
         self._clock = clock
         self._numbers = itertools.count()
         self._under_way: dict[int, float] = {}  # when each read was begun
@@ -64,4 +68,4 @@ class Glance:
         return self._clock() - min(self._under_way.copy().values(), default=self._clock())
 
     def _hangs(self) -> PoolHangs:
-        return PoolHangs(f"the pool has not answered for {self._waited():.0f} s")
+        return PoolHangs(f"{self._pool} has not answered for {self._waited():.0f} s")

@@ -22,44 +22,39 @@ SHORTER = {"close": 15.0}  # a peer waits for it for 20 s, the engine for 60 s
 ASKS_NOBODY = frozenset({"mountpoint", "opened", "cut_off"})
 
 
-def patient(pool: RemotePool) -> RemotePool:
-    """The same pool, for work that has to be done."""
-    limits = {**LONGER, **SHORTER}
-    return cast(
-        RemotePool, _InTime(pool, lambda call: limits.get(call, PATIENT_SECONDS), MOST_LATE)
-    )
+# Only those who read through a Glance ask for these: it has a limit, and leaves one thread behind.
+GLANCED_AT = frozenset({"used_bytes", "problem"})
 
 
-def hasty(pool: RemotePool, seconds: float = 1.0) -> RemotePool:
-    """The same pool, for who only looks: while one call hangs all others are refused at once."""
-    return cast(RemotePool, _InTime(pool, lambda _: seconds, 1))
+def in_time(pool: RemotePool) -> RemotePool:
+    """The same pool; a call raises PoolHangs when its time is over."""
+    return cast(RemotePool, _InTime(pool))
 
 
 class _InTime:
-    """A pool whose every call raises PoolHangs when its time is over."""
+    """See in_time."""
 
-    def __init__(self, pool: RemotePool, limit: Callable[[str], float], most_late: int) -> None:
+    def __init__(self, pool: RemotePool) -> None:
         self._pool = pool
-        self._limit = limit
-        self._most_late = most_late
         self._lock = threading.Lock()
         self._late: set[Future[Any]] = set()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._pool, name)
-        return found if name in ASKS_NOBODY else partial(self._call, name, found)
+        is_direct = name in ASKS_NOBODY | GLANCED_AT
+        return found if is_direct else partial(self._call, name, found)
 
     def _call(self, name: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         what = name.replace("_", " ")
         with self._lock:
-            if len(self._late) >= self._most_late:
+            if len(self._late) >= MOST_LATE:
                 raise PoolHangs(f"Ceph does not answer ({what}); `ceph -s` tells more")
         job: Future[Any] = Future()
         threading.Thread(
             target=_run, args=(job, partial(call, *arguments, **named)), name=f"ceph {what}",
             daemon=True,
         ).start()  # fmt: skip
-        seconds = self._limit(name)
+        seconds = {**LONGER, **SHORTER}.get(name, PATIENT_SECONDS)
         try:
             return job.result(seconds)
         except TimeoutError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from flocker.base.errors import (
 from flocker.base.options import (
     format_size,
 )
-from flocker.base.records import ClusterState, Volume
+from flocker.base.records import ClusterState, PoolKind, Volume
 from flocker.engine.typed_options import TypedOptions
 from flocker.moving.replica_choice import complete_until, is_current, owner_lost
 from flocker.node.context import NodeContext
@@ -51,15 +52,21 @@ class Descriptions:
 
     Args:
         typed_options: what the engine was told when volumes were created on this node.
+        glances: at the pools that this node reaches.
     """
 
-    def __init__(self, context: NodeContext, typed_options: TypedOptions, glance: Glance) -> None:
+    def __init__(
+        self,
+        context: NodeContext,
+        typed_options: TypedOptions,
+        glances: Mapping[PoolKind, Glance],
+    ) -> None:
         self._context = context
         self._node = context.node
         self._mirror = context.mirror
         self._pools = context.pools
         self._typed_options = typed_options
-        self._glance = glance
+        self._glances = glances
 
     def describe(self, name: str) -> Description:
         """Describe one volume.
@@ -109,12 +116,12 @@ class Descriptions:
         """The view that its pool gives of each volume, by id; empty for those of other nodes."""
         found = {volume.id: Here() for volume in volumes}
         own = [volume for volume in volumes if volume.owner == self._node]
-        found.update((volume.id, self._look(volume)) for volume in own if volume.is_shared)
-        if local := [volume for volume in own if not volume.is_shared]:
-            try:
-                found |= self._glance.read(lambda: {each.id: self._look(each) for each in local})
-            except PoolHangs as error:
-                found |= {volume.id: Here(problem=str(error)) for volume in local}
+        for kind, glance in self._glances.items():
+            if there := [volume for volume in own if volume.pool == kind]:
+                try:
+                    found |= glance.read(partial(self._look_at, there))
+                except PoolHangs as error:
+                    found |= {volume.id: Here(problem=str(error)) for volume in there}
         return found
 
     def problem_elsewhere(self, volume: Volume) -> str | None:
@@ -126,10 +133,13 @@ class Descriptions:
             return str(owner_lost(volume, state))
         return None
 
+    def _look_at(self, volumes: Sequence[Volume]) -> dict[str, Here]:
+        return {volume.id: self._look(volume) for volume in volumes}
+
     def _look(self, volume: Volume) -> Here:
         used_bytes = None
         try:
-            pool = self._pools.glance_at(volume)
+            pool = self._pools.of(volume)
             used_bytes = pool.used_bytes(volume.id)
             if not volume.is_shared:  # that would mount it
                 open_here(self._context, volume)
@@ -139,10 +149,12 @@ class Descriptions:
 
     def _describe(self, volumes: list[Volume]) -> list[Description]:
         own = [volume for volume in volumes if volume.owner == self._node]
+        # Of those on the storage nobody is asked.
         paths = {volume.id: self._path(volume) for volume in own if volume.is_shared}
         if local := [volume for volume in own if not volume.is_shared]:
             with suppress(PoolHangs):
-                paths |= self._glance.read(lambda: {each.id: self._path(each) for each in local})
+                glance = self._glances["btrfs"]
+                paths |= glance.read(lambda: {each.id: self._path(each) for each in local})
         return [Description(volume, paths.get(volume.id)) for volume in volumes]
 
     def _path(self, volume: Volume) -> Path | None:

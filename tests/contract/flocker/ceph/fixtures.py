@@ -22,7 +22,7 @@ from flocker.base.errors import PoolError  # noqa: E402
 from flocker.base.records import Claim  # noqa: E402
 from flocker.ceph.monitors import Monitors  # noqa: E402 - needs the module that was just loaded
 from flocker.ceph.mount import Mounted, Ticket, clear, identities, mount, running  # noqa: E402
-from flocker.pool.in_time import patient  # noqa: E402
+from flocker.pool.in_time import in_time  # noqa: E402
 from flocker.pool.remote_pool import RecordedSessions, RemotePool  # noqa: E402
 from flocker.pool.shared_pool import SharedPool  # noqa: E402
 from flocker.pool.shared_sessions import (  # noqa: E402
@@ -151,7 +151,7 @@ class SharedNodes:
         runtime = self._ceph.folder / uuid.uuid4().hex[:8]
         self._runtimes.append(runtime)
         sessions = Sessions(self._storage, self.monitors, runtime, records)
-        return patient(SharedPool(lambda: self._root, sessions, is_mounted))
+        return in_time(SharedPool(lambda: self._root, sessions, is_mounted))
 
     def restarted(self) -> SharedPool:
         """The pool of the last node, as its next daemon has it."""

@@ -183,7 +183,7 @@ def test_nothing_else_waits_while_ceph_does_not_answer(
             away.enter_context(ceph.silent(kind))
         began = time.monotonic()
         status = nodes[0].ask("Get", Name="ledger")["Volume"]["Status"]
-        assert "Ceph does not answer" in status["problem"]
+        assert "Ceph has not answered for 5 s" in status["problem"]
         assert {each["Name"] for each in nodes[0].ask("List")["Volumes"]} == {"demo", "ledger"}
         assert volumes_shown(drivers[0]) == {"demo", "ledger"}
         engine.docker(
@@ -198,7 +198,7 @@ def test_nothing_else_waits_while_ceph_does_not_answer(
             "machine",
             "true",
         )
-        assert time.monotonic() - began < 15  # two starts of a container on a busy machine
+        assert time.monotonic() - began < 20  # 5 s once, and the start of a container
         refused = nodes[0].mount("ledger", "one")
         assert "Ceph has not answered for 40 s" in refused["Err"]
     eventually(lambda: nodes[0].mount("ledger", "two")["Err"], is_="", within=60)
