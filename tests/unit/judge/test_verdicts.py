@@ -81,13 +81,19 @@ def lost_without_fsync() -> list[AnyEvent]:
     return story.finish("node1", 1, r1=4)
 
 
-def restored_and_promoted_before_a_replica_had_it() -> list[AnyEvent]:
+def written_around_a_snapshot() -> tuple[Story, float]:
+    """Three lines, a snapshot, three more, and no writer; with the time of the last write."""
     story = Story()
     story.start("r1", "node1")
     story.write("r1", 3)
     story.ask(Action.SNAPSHOT, reference="a@1")
-    before = story.write("r1", 3)
+    written_at = story.write("r1", 3)
     story.stop("r1")
+    return story, written_at
+
+
+def restored_and_promoted_before_a_replica_had_it() -> list[AnyEvent]:
+    story, before = written_around_a_snapshot()
     story.ask(Action.RESTORE, detail="a@1")
     story.read("node1", r1=3)
     story.promote("node2", before + 1)
@@ -96,12 +102,7 @@ def restored_and_promoted_before_a_replica_had_it() -> list[AnyEvent]:
 
 
 def restored_or_not() -> list[AnyEvent]:
-    story = Story()
-    story.start("r1", "node1")
-    story.write("r1", 3)
-    story.ask(Action.SNAPSHOT, reference="a@1")
-    story.write("r1", 3)
-    story.stop("r1")
+    story, _ = written_around_a_snapshot()
     story.ask(Action.RESTORE, detail="a@1", outcome=Outcome.UNKNOWN)
     return story.finish("node1", 1, r1=6)
 
@@ -152,12 +153,7 @@ def disk_replaced() -> list[AnyEvent]:
 
 
 def cloned() -> list[AnyEvent]:
-    story = Story()
-    story.start("r1", "node1")
-    story.write("r1", 3)
-    story.ask(Action.SNAPSHOT, reference="a@1")
-    story.write("r1", 3)
-    story.stop("r1")
+    story, _ = written_around_a_snapshot()
     story.ask(Action.CLONE, volume="b", detail="a@1")
     story.run("r2", "node2", 2, volume="b")
     story.see("node3", [("r1", 1, 3), ("r2", 1, 2)], volume="b")
@@ -468,12 +464,7 @@ def another_volumes_line() -> Wrong:
 
 
 def restored_to_something_else() -> Wrong:
-    story = Story()
-    story.start("r1", "node1")
-    story.write("r1", 3)
-    story.ask(Action.SNAPSHOT, reference="a@1")
-    story.write("r1", 3)
-    story.stop("r1")
+    story, _ = written_around_a_snapshot()
     story.ask(Action.RESTORE, detail="a@1")
     story.settle()
     story.see("node1", [("r1", 1, 6)], place=Place.SNAPSHOT, reference="before")
@@ -590,12 +581,7 @@ def thrown_away_by_pruning_another_snapshot() -> Wrong:
 
 
 def thrown_away_by_a_restore() -> Wrong:
-    story = Story()
-    story.start("r1", "node1")
-    story.write("r1", 3)
-    story.ask(Action.SNAPSHOT, reference="a@1")
-    story.write("r1", 3)
-    story.stop("r1")
+    story, _ = written_around_a_snapshot()
     story.ask(Action.RESTORE, detail="a@1")
     return Wrong(
         story.finish("node1", 1, r1=3), Verdict.VIOLATION, "nothing thrown away", ("line 4",)

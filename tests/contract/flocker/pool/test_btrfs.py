@@ -133,14 +133,25 @@ def change(opened: FileIO, how: str) -> None:
             mapped[:7] = b"changed"
 
 
+def a_file(pool: BtrfsPool, claim: Claim) -> Path:
+    """A new volume's file of zeros."""
+    pool.create(claim)
+    file = pool.writable_path(claim) / "file"
+    file.write_bytes(bytes(8192))
+    return file
+
+
+def frozen(pool: BtrfsPool, claim: Claim, snapshot: Snapshot) -> Path:
+    """That file in a snapshot."""
+    return pool.root / "volumes" / claim.volume_id / "snapshots" / str(snapshot.number) / "file"
+
+
 @pytest.mark.parametrize("how", ["write", "mmap"])
 def test_a_write_that_is_only_in_memory_is_a_change(
     make_btrfs_pool: MakeBtrfsPool, claim: Claim, how: str
 ) -> None:
     pool = make_btrfs_pool()
-    pool.create(claim)
-    file = pool.writable_path(claim) / "file"
-    file.write_bytes(bytes(8192))
+    file = a_file(pool, claim)
     first = pool.take_snapshot(claim)
     assert pool.changed_volumes([claim]) == []
     # Into a file that exists, nothing flushed: that alone begins no transaction.
@@ -149,8 +160,7 @@ def test_a_write_that_is_only_in_memory_is_a_change(
         assert pool.changed_volumes([claim]) == [claim]
     second = pool.take_snapshot(claim)
     assert second != first
-    frozen = pool.root / "volumes" / claim.volume_id / "snapshots" / str(second.number) / "file"
-    assert frozen.read_bytes()[:7] == b"changed"
+    assert frozen(pool, claim, second).read_bytes()[:7] == b"changed"
 
 
 @pytest.mark.parametrize("how", ["write", "mmap"])
@@ -158,15 +168,12 @@ def test_a_snapshot_holds_what_is_only_in_memory(
     make_btrfs_pool: MakeBtrfsPool, claim: Claim, how: str
 ) -> None:
     pool = make_btrfs_pool()
-    pool.create(claim)
-    file = pool.writable_path(claim) / "file"
-    file.write_bytes(bytes(8192))
+    file = a_file(pool, claim)
     pool.take_snapshot(claim)
     with file.open("r+b", buffering=0) as opened:
         change(opened, how)
         second = pool.take_snapshot(claim)
-    frozen = pool.root / "volumes" / claim.volume_id / "snapshots" / str(second.number) / "file"
-    assert frozen.read_bytes()[:7] == b"changed"
+    assert frozen(pool, claim, second).read_bytes()[:7] == b"changed"
 
 
 def test_reading_is_no_change(make_btrfs_pool: MakeBtrfsPool, claim: Claim) -> None:

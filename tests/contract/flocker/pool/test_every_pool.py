@@ -14,7 +14,7 @@ from flocker.base.records import Claim, Cut, Snapshot, Volume
 from flocker.pool.protocol import Aside, Pool
 from tests.contract.flocker.conftest import SURE
 from tests.contract.flocker.pool.conftest import MakeAnyPool
-from tests.contract.flocker.pool.test_pool import a_claim, text_of, written
+from tests.contract.flocker.pool.test_pool import a_claim, cloned, text_of, written
 
 pytestmark = pytest.mark.contract
 
@@ -213,13 +213,8 @@ def test_an_empty_volume_is_freed_only_if_nobody_wants_it(make_any_pool: MakeAny
 
 
 def test_a_clone_is_a_volume_of_its_own(make_any_pool: MakeAnyPool) -> None:
-    pool, claim, copy = make_any_pool(), a_claim(), a_claim()
-    pool.create(claim)
-    first = written(pool, claim, "first")
-    written(pool, claim, "second")
-    pool.clone(claim.volume_id, first, copy, None)
-    assert text_of(pool, copy) == "first"
-    assert pool.snapshots(copy.volume_id) == []
+    pool = make_any_pool()
+    claim, copy = cloned(pool)
     written(pool, copy, "third")
     assert text_of(pool, claim) == "second"
     pool.discard(claim.volume_id, "demo", "node1", SURE)

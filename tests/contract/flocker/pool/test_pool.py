@@ -266,14 +266,21 @@ def test_a_restored_volume_is_what_the_snapshot_was(make_pool: MakePool) -> None
     assert text_of(pool, claim) == "second"
 
 
-def test_nobody_else_has_a_clone_yet(make_pool: MakePool) -> None:
-    pool, claim, copy = make_pool(), a_claim(), a_claim()
+def cloned(pool: Pool) -> tuple[Claim, Claim]:
+    """A volume that says "second", and its clone from when it said "first"."""
+    claim, copy = a_claim(), a_claim()
     pool.create(claim)
     first = written(pool, claim, "first")
     written(pool, claim, "second")
     pool.clone(claim.volume_id, first, copy, None)
     assert text_of(pool, copy) == "first"
     assert pool.snapshots(copy.volume_id) == []
+    return claim, copy
+
+
+def test_nobody_else_has_a_clone_yet(make_pool: MakePool) -> None:
+    pool = make_pool()
+    _, copy = cloned(pool)
     assert pool.changed_volumes([copy]) == [copy]  # nobody else has it yet
 
 
