@@ -48,8 +48,8 @@ class BtrfsAsides(BtrfsParts):
             if folder.has_data:
                 if folder.live.is_dir():
                     make_ordinary(folder.live)
-                entry = self._trash.prepare(volume_id, volume, node, "removed")
-                folder.path.rename(entry.content)
+                with self._trash.place(volume_id, volume, node, "removed") as entry:
+                    folder.path.rename(entry.content)
                 subvolume.sync(self._folders.top)
             else:  # only an epoch to remember
                 shutil.rmtree(folder.path)

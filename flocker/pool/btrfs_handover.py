@@ -103,8 +103,8 @@ class BtrfsHandover(BtrfsParts):
         if is_writable:
             make_ordinary(folder.live)
         if found.keeps_live:
-            entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
-            folder.live.rename(entry.content)
+            with self._trash.place(volume.id, volume.name, node, "conflict") as entry:
+                folder.live.rename(entry.content)
             return entry.aside
         if is_writable:
             subvolume.delete(folder.live)
@@ -116,8 +116,8 @@ class BtrfsHandover(BtrfsParts):
         self, folder: VolumeFolder, volume: Volume, node: str, snapshot: Snapshot
     ) -> Aside:
         # Copied, not moved: the kernel does not let a read-only one leave its folder.
-        entry = self._trash.prepare(volume.id, volume.name, node, "conflict")
-        subvolume.snapshot(folder.snapshot(snapshot.number), entry.content)
+        with self._trash.place(volume.id, volume.name, node, "conflict") as entry:
+            subvolume.snapshot(folder.snapshot(snapshot.number), entry.content)
         try:
             folder.delete_snapshot(snapshot.number)
         except PoolError:  # it is being sent; the next call does this again

@@ -79,8 +79,9 @@ class LiveCopies:
             subvolume.delete(folder.next)
         else:
             volume_id = folder.path.name
-            entry = self._trash.prepare(volume_id, volume_id, os.uname().nodename, why)
-            folder.next.rename(entry.content)
+            node = os.uname().nodename
+            with self._trash.place(volume_id, volume_id, node, why) as entry:
+                folder.next.rename(entry.content)
             log.warning(
                 "what was written to volume %s is kept as %s", volume_id, entry.aside.reference
             )

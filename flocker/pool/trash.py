@@ -17,6 +17,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,21 @@ class Trash:
             aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
             note.write(folder / _NOTE, json.dumps(aside.to_json()))
         return Entry(aside, folder, folder / ("volume" if why == "removed" else "copy"))
+
+    @contextmanager
+    def place(self, volume_id: str, volume: str, node: str, why: str) -> Iterator[Entry]:
+        """As `prepare`, for a block that moves something there; if it does not, nothing is left.
+
+        A disk that is full has it tried again every few seconds.
+        """
+        entry = self.prepare(volume_id, volume, node, why)
+        try:
+            yield entry
+        except Exception:
+            if not entry.content.is_dir():
+                with suppress(OSError):  # the next start clears it away
+                    self.drop(entry)
+            raise
 
     def entries(self, volume_id: str = "") -> list[Entry]:
         """All that is here, or all of one volume, oldest first."""

@@ -12,6 +12,7 @@ import pytest
 
 from flocker.base.errors import PoolFull
 from flocker.base.records import Claim, Snapshot, Volume
+from flocker.btrfs import subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.live_copies import LiveCopies
 from flocker.pool.shortages import shortages
@@ -166,3 +167,33 @@ def test_a_shortage_says_what_to_type(pool: BtrfsPool, filler: Claim) -> None:
     [shortage] = shortages(pool.usage())
     assert shortage.startswith("the pool is nearly full: no room left; ")
     assert "`flocker purge`" in shortage
+
+
+@pytest.mark.parametrize("is_in_a_snapshot", [True, False])
+def test_what_cannot_be_put_aside_leaves_no_place_for_it_in_the_trash(
+    pool: BtrfsPool, monkeypatch: pytest.MonkeyPatch, is_in_a_snapshot: bool
+) -> None:
+    """It is tried again every few seconds, and each place takes metadata."""
+    lost, base = a_changed_volume(pool)
+    if is_in_a_snapshot:
+        pool.take_snapshot(lost)
+    snapshot, rename = subvolume.snapshot, Path.rename
+
+    def refuse_snapshot(source: Path, path: Path, *, readonly: bool = False) -> None:
+        if path.parent.parent.name == "trash":
+            raise PoolFull("no room")
+        snapshot(source, path, readonly=readonly)
+
+    def refuse_rename(path: Path, target: Path) -> Path:
+        if target.parent.parent.name == "trash":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subvolume, "snapshot", refuse_snapshot)
+        patch.setattr(Path, "rename", refuse_rename)
+        for _ in range(3):
+            with pytest.raises(PoolFull):
+                pool.put_away(taken_over(lost, base), "node1", SURE.confirm)
+    assert list((pool.root / "trash").iterdir()) == []
+    assert pool.put_away(taken_over(lost, base), "node1", SURE.confirm) is not None
