@@ -261,7 +261,7 @@ def test_a_pool_that_cannot_be_flushed_is_said(
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "the disk is dead")
 
-    monkeypatch.setattr("fcntl.ioctl", broken)
+    monkeypatch.setattr(subvolume, "ioctl", broken)
     with pytest.raises(PoolError, match="the disk is dead"):
         pool.changed_volumes([a_claim()])
 

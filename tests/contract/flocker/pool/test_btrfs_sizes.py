@@ -12,7 +12,7 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.base.records import Claim, Snapshot
-from flocker.btrfs import subvolume
+from flocker.btrfs import quotas, subvolume
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.btrfs_shipping import SNAPSHOTS_KEPT
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
@@ -225,7 +225,7 @@ def test_a_volume_that_cannot_be_limited_is_not_made(
     def broken(*_: object) -> None:
         raise OSError(errno.EIO, "the disk is dead")
 
-    monkeypatch.setattr("fcntl.ioctl", broken)
+    monkeypatch.setattr(quotas, "ioctl", broken)
     with pytest.raises(Exception, match="the disk is dead"):
         pool.create(claim, 20 * MIB)
     monkeypatch.undo()
