@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from judge.verdict import Judgement, Verdict
@@ -30,16 +29,25 @@ def _nothing(*_: Any, **__: Any) -> None:
     pass
 
 
+def _replace(owner: object, name: str, broken: object) -> None:
+    """Break something of the driver; AttributeError if the driver has it no more."""
+    getattr(owner, name)
+    setattr(owner, name, broken)
+
+
 def _fence_never_acts() -> None:
     from flocker.fence.fence import Fence
 
-    Fence._is_due = _never
+    _replace(Fence, "_is_due", _never)
 
 
 def _fence_acts_late() -> None:
     from flocker.fence.fence import Fence
 
-    Fence._is_due = lambda self, lease: self._clock() - lease.renewed_at > 2 * lease.lease_seconds
+    def is_due(self: Fence, lease: Any) -> bool:
+        return self._clock() - lease.renewed_at > 2 * lease.lease_seconds
+
+    _replace(Fence, "_is_due", is_due)
 
 
 def _move_lacks_the_last_snapshot() -> None:
@@ -51,26 +59,26 @@ def _move_lacks_the_last_snapshot() -> None:
         known = self._context.pool.snapshots(volume.id)
         return known[-1] if known else take(self, volume)
 
-    Departures._take_whole = take_none
+    _replace(Departures, "_take_whole", take_none)
 
 
 def _former_owner_keeps_nothing() -> None:
     from tests.twins.memory_parts import MemoryParts
 
-    MemoryParts._put_aside = _nothing
+    _replace(MemoryParts, "_put_aside", _nothing)
 
 
 def _promotion_promises_too_much() -> None:
     from flocker.base.records import now
     from flocker.moving import failover
 
-    failover.complete_until = lambda *_: now()
+    _replace(failover, "complete_until", lambda *_: now())
 
 
 def _copies_are_always_current() -> None:
     from flocker.volumes import overview
 
-    overview.is_current = lambda *_: True
+    _replace(overview, "is_current", lambda *_: True)
 
 
 def _snapshots_are_said_and_not_taken() -> None:
@@ -82,21 +90,21 @@ def _snapshots_are_said_and_not_taken() -> None:
         taken = known[-1] if known else self._pool.take_snapshot(volume.claim)
         return publisher._Frozen(volume, taken, now())
 
-    publisher.Publisher._freeze = freeze
+    _replace(publisher.Publisher, "_freeze", freeze)
 
 
 def _changes_compare_nothing() -> None:
     from flocker.consensus.transactions import Transactions
 
     transact = Transactions._transact
-    Transactions._transact = lambda self, _, operations: transact(self, [], operations)
+    _replace(Transactions, "_transact", lambda self, _, operations: transact(self, [], operations))
 
 
 def _uses_never_end() -> None:
     from flocker.engine.mount_counts import MountCounts
 
-    MountCounts.remove = _nothing
-    MountCounts.end = _never
+    _replace(MountCounts, "remove", _nothing)
+    _replace(MountCounts, "end", _never)
 
 
 def _tidying_fails() -> None:
@@ -105,45 +113,39 @@ def _tidying_fails() -> None:
     def tidy(_: Reconciler) -> None:
         raise KeyError("a record that is not there")
 
-    Reconciler.tidy = tidy
+    _replace(Reconciler, "tidy", tidy)
 
 
 def _copies_of_a_machine_join() -> None:
     from flocker.membership.identity import Identity
 
     begin = Identity.__init__
-    Identity.__init__ = lambda self, file, _: begin(self, file, lambda: "")
+    _replace(Identity, "__init__", lambda self, file, _: begin(self, file, lambda: ""))
 
 
 def _uses_of_former_engines_never_end() -> None:
     from flocker.engine.mount_counts import MountCounts
 
-    MountCounts.reconcile = _nothing
-    MountCounts.end = _never
+    _replace(MountCounts, "reconcile", _nothing)
+    _replace(MountCounts, "end", _never)
 
 
 def _nodes_never_fall_silent() -> None:
     from flocker.moving.giving_up import GivingUp
 
-    GivingUp.is_silent = False
+    _replace(GivingUp, "is_silent", False)
 
 
 def _sizes_are_agreed_and_not_set() -> None:
-    from flocker.volumes.changes import Changes
+    from tests.twins.memory_volumes import MemoryVolumes
 
-    begin = Changes.__init__
-
-    def begin_without_sizes(self: Changes, *parts: Any) -> None:
-        begin(self, *parts)
-        self._pool = SimpleNamespace(prepare_sizes=_nothing, set_size=_nothing)
-
-    Changes.__init__ = begin_without_sizes
+    _replace(MemoryVolumes, "set_size", _nothing)
 
 
 def _purges_delete_everything() -> None:
-    from flocker.volumes import upkeep
+    from flocker.volumes import maintenance
 
-    upkeep._is_meant = lambda *_: True
+    _replace(maintenance, "_is_meant", lambda *_: True)
 
 
 # The faults with which a mutant shows: all, unless its own one is rare among them.

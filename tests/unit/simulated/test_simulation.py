@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,12 @@ def test_a_broken_driver_does_not_pass(tmp_path: Path) -> None:
     judgement = simulate(plan, tmp_path)
     assert judgement.verdict is Verdict.DEFECT
     assert "a record that is not there" in judgement.reason
+
+
+def test_every_mutant_replaces_something_that_the_driver_has() -> None:
+    """In a process of its own: what is broken there stays broken."""
+    breaking = "from tests.simulated.mutants import MUTANTS\nfor each in MUTANTS.values(): each()"
+    subprocess.run([sys.executable, "-c", breaking], check=True)
 
 
 def test_there_are_fifteen_ways_to_break_the_driver() -> None:
