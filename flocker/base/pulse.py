@@ -56,7 +56,8 @@ class Pulse:
     def expect_at_disk(self, part: str) -> Callable[[], None]:
         """As `expect`, for a part that works on the disk; while that is at fault it is not hung.
 
-        A daemon that is started anew would wait for the same disk, and not even answer.
+        A daemon that is started anew would wait for the same disk, and not even answer. Once the
+        disk answers the part has its whole time: it may have much to write then.
         """
         self._at_disk.add(part)
         return self.expect(part, DISK_SECONDS)
@@ -64,8 +65,9 @@ class Pulse:
     def hung(self) -> list[str]:
         """The parts that hang, each with how long."""
         now = self._clock()
-        excused = self._at_disk if self._is_disk_at_fault() else ()
-        silent = {part: now - self._seen[part] for part in list(self.limits) if part not in excused}
+        if self._is_disk_at_fault():
+            self._seen.update(dict.fromkeys(self._at_disk, now))
+        silent = {part: now - self._seen[part] for part in list(self.limits)}
         return [
             f"{part} ({seconds:.0f} s)"
             for part, seconds in silent.items()

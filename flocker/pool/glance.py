@@ -40,19 +40,28 @@ class Glance:
         """Return what `look` does, or raise as it does.
 
         Raises:
-            PoolHangs: it has not ended within PATIENCE_SECONDS, or an earlier one has not yet.
+            PoolHangs: it has not ended within PATIENCE_SECONDS, an earlier one has not yet, or
+                there is no thread for it.
         """
         if self._waited() > PATIENCE_SECONDS:
             raise self._hangs()
-        number, answer = next(self._numbers), Future[Answer]()
-        self._under_way[number] = self._clock()
-        threading.Thread(target=self._look, args=(number, look, answer), daemon=True).start()
+        answer = self._begin(look)
         try:
             return answer.result(PATIENCE_SECONDS)
         except TimeoutError:
             if answer.done():  # it was `look` that raised it
                 raise
             raise self._hangs() from None
+
+    def _begin(self, look: Callable[[], Answer]) -> Future[Answer]:
+        number, answer = next(self._numbers), Future[Answer]()
+        self._under_way[number] = self._clock()
+        try:
+            threading.Thread(target=self._look, args=(number, look, answer), daemon=True).start()
+        except RuntimeError as error:  # no room for one: nothing would ever end this read
+            del self._under_way[number]
+            raise PoolHangs(f"the pool could not be asked: {error}") from error
+        return answer
 
     def _look(self, number: int, look: Callable[[], Answer], answer: Future[Answer]) -> None:
         try:

@@ -80,8 +80,20 @@ def test_who_waits_for_a_disk_that_hangs_does_not_hang(clock: Clock) -> None:
     pulse.expect_at_disk("publishing")
     clock.now += DISK_SECONDS + 1
     assert pulse.hung() == ["announcing (301 s)"]
+
+
+def test_who_has_waited_for_a_disk_has_its_time_again_once_that_answers(clock: Clock) -> None:
+    disk_hangs = True
+    pulse = Pulse(clock, lambda: disk_hangs)
+    pulse.expect_at_disk("publishing")
+    for _ in range(2):
+        clock.now += DISK_SECONDS + 1
+        assert pulse.hung() == []
     disk_hangs = False
-    assert pulse.hung() == ["announcing (301 s)", "publishing (301 s)"]
+    clock.now += DISK_SECONDS
+    assert pulse.hung() == []
+    clock.now += 1
+    assert pulse.hung() == ["publishing (301 s)"]
 
 
 def test_a_systemd_that_takes_nothing_holds_nobody_up(systemd: socket.socket) -> None:

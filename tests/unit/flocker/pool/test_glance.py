@@ -11,6 +11,7 @@ from acceptance.base.waiting import eventually
 from flocker.base.errors import PoolHangs
 from flocker.pool import glance as module
 from flocker.pool.glance import Glance
+from tests.unit.flocker.clocks import Clock
 
 
 class Disk:
@@ -46,6 +47,23 @@ def test_a_read_that_fails_fails_as_it_did(error: Exception) -> None:
 
     with pytest.raises(type(error), match=str(error)):
         Glance().read(fail)
+
+
+def test_a_read_for_which_there_is_no_thread_is_not_waited_for(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    glance = Glance(clock)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", _no_room)
+        with pytest.raises(PoolHangs, match="can't start new thread"):
+            glance.read(disk.read)
+    clock.now += 3600
+    disk.answers.set()
+    assert glance.read(disk.read) == "read"
+
+
+def _no_room(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 def test_nobody_waits_again_while_a_read_hangs(disk: Disk) -> None:
