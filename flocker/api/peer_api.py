@@ -14,8 +14,8 @@
     POST /increments                       small increments of many volumes, in one stream
     GET  /standing                         whether the node that asks was retired
     GET  /asides                           what was put aside there
-    POST /maintenance/purge                     see maintenance_api.py
-    GET  /maintenance/strays                    likewise
+    POST /maintenance/purge                see maintenance_api.py
+    GET  /maintenance/strays               likewise
     POST /verification/...                 see verification_api.py
 
 permissions.py says who may ask what; peer_models.py has the limits of questions and answers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from flocker.base.errors import PoolHangs, Refused
+from flocker.base.errors import PoolError, Refused
 from flocker.base.records import Claim, PoolKind, Volume
 from flocker.consensus.ownership import AgreedSessions
 from flocker.pool.local_pool import LocalPool
@@ -82,19 +82,20 @@ class Pools:
         return remote
 
     def asides(self) -> tuple[list[Aside], list[str]]:
-        """The saved copies that this node reaches, and the storages that did not answer."""
+        """The saved copies that this node reaches, and the storages that did not tell of theirs."""
+        found = self._local.asides()
         if self.remote is None:
-            return self._local.asides(), []
+            return found, []
         try:
-            return self._local.asides() + self.remote.asides(), []
-        except PoolHangs:
-            return self._local.asides(), [STORAGE]
+            return found + self.remote.asides(), []
+        except PoolError:
+            return found, [STORAGE]
 
     def kind_with_aside(self, reference: str) -> PoolKind | None:
         """The kind of pool in which a saved copy is; None: no pool here tells of it."""
         if _has(self._local, reference):
             return "btrfs"
-        with suppress(PoolHangs):
+        with suppress(PoolError):
             if self.remote is not None and _has(self.remote, reference):
                 return "shared"
         return None

@@ -18,7 +18,10 @@ from flocker.pool.remote_pool import RemotePool
 MOST_LATE = 32  # calls that hang at the same time; then each further one is refused at once
 PATIENT_SECONDS = 40.0  # a metadata server that was lost is replaced after some 20 s
 LONGER = dict.fromkeys(("clone", "clone_aside", "restore", "purge_aside"), 3600.0)  # they copy
-SHORTER = {"close": 15.0}  # a peer waits for it for 20 s, the engine for 60 s
+SHORTER = {
+    "close": 15.0,  # a peer waits for it for 20 s, the engine for 60 s
+    "asides": 10.0,  # a person waits for the list for 20 s, of which other nodes may take 5
+}
 ASKS_NOBODY = frozenset({"mountpoint", "opened", "cut_off"})
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 from flocker.base.answers import Forgotten, Imported, Purged, PurgedHere, PurgedNode
 from flocker.base.asking import ask_all
-from flocker.base.errors import FlockerError, PoolError, PoolHangs, Refused
+from flocker.base.errors import FlockerError, PoolError, Refused
 from flocker.base.records import ClusterState, Removed, Volume
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.strays import Strays
@@ -102,7 +102,7 @@ class Maintenance:
                     # This node has not heard of the removal, or the disk was in the way then.
                     self._discard(by_id[volume_id], failed)
                 chosen, left = _split(pool.asides(), by_id.keys(), references)
-            except PoolHangs as error:
+            except PoolError as error:
                 failed.append(str(error))
                 continue
             kept += left

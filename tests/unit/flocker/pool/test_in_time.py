@@ -10,7 +10,9 @@ from typing import cast
 import pytest
 
 from acceptance.base.waiting import eventually
+from flocker.api.peer_client import LIST_SECONDS
 from flocker.base.errors import PoolHangs, StaleEpoch
+from flocker.cli.client import ANSWER_SECONDS
 from flocker.pool import glance
 from flocker.pool import in_time as module
 from flocker.pool.glance import Glance
@@ -54,6 +56,10 @@ def storage() -> Iterator[Storage]:
 
 def pool_of(storage: Storage) -> RemotePool:
     return cast(RemotePool, storage)
+
+
+def test_a_list_of_copies_comes_while_a_person_still_waits_for_it() -> None:
+    assert LIST_SECONDS + module.SHORTER["asides"] < ANSWER_SECONDS
 
 
 def test_answers_and_errors_come_as_they_are(storage: Storage) -> None:

@@ -423,6 +423,34 @@ def test_a_storage_that_is_away_holds_up_nothing_else(ledger: MemoryCluster) -> 
         node1.driver.mount("ledger", "one")
 
 
+def test_a_storage_that_refuses_this_node_hides_nothing_of_its_disk(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ceph has no right for the node, or ceph-fuse cannot mount."""
+    node1 = ledger["node1"]
+    node1.driver.create("demo", {})
+    node1.write("demo", "text")
+    node1.operations.snapshots.snapshot(["demo"], "")
+    node1.operations.snapshots.restore("demo@1")
+    node1.driver.remove("demo")
+
+    def refuse() -> None:
+        raise PoolError("Ceph does not answer as client.flocker-node")
+
+    for call in ("asides", "volume_ids"):
+        monkeypatch.setattr(way(ledger, "node1").pool, call, refuse)
+    listed = node1.operations.recovery.trash()
+    assert [each["name"] for each in listed["removed"]] == ["demo"]
+    assert listed["silent"] == ["Ceph"]
+    assert node1.operations.recovery.conflicts()["silent"] == ["Ceph"]
+    with pytest.raises(Refused, match="there is no copy demo@node9-20261122T190000Z"):
+        node1.driver.create("new", {"from": "demo@node9-20261122T190000Z"})
+    purged = node1.maintenance.purge("demo")
+    [own] = [each for each in purged["nodes"] if each["node"] == "node1"]
+    assert own["failed"] == ["Ceph does not answer as client.flocker-node"]
+    assert node1.pool.asides() == []
+
+
 def test_a_node_or_a_volume_that_can_be_promoted_is_not_forgotten(ledger: MemoryCluster) -> None:
     lose(ledger, "node1")
     with pytest.raises(Refused, match=r"flocker promote ledger` typed on a node that reaches"):
