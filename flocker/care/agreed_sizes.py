@@ -15,6 +15,7 @@ class AgreedSizes:
 
     def __init__(self, context: NodeContext) -> None:
         self._node = context.node
+        self._ownership = context.ownership
         self._mirror = context.mirror
         self._pools = context.pools
         self._use = context.use
@@ -34,15 +35,26 @@ class AgreedSizes:
         ]
 
     def apply(self, volume: Volume) -> None:
-        """Limit a volume to its size, if that is still what this node knows as agreed.
+        """Limit a volume to its size, if that is still what is agreed.
 
         Raises:
+            ControlPlaneAway: etcd does not answer.
             HoldsMore: it holds more than that.
         """
         pool = self._pools.owned(volume)
         with self._use.locked(volume):
-            if self._mirror.state.volumes.get(volume.name) != volume:
+            if self._agreed(volume) != volume:
                 return  # resized or moved meanwhile; the next round sees it
             if pool.has_writable(volume.id):
                 pool.set_size(volume.claim, volume.size_bytes)
             self._set[volume.id] = volume.size_bytes
+
+    def _agreed(self, volume: Volume) -> Volume | None:
+        """The record of a volume, as etcd has it if its size has changed in this daemon's time.
+
+        This node may not have heard of the next change yet. All volumes of a daemon that has just
+        begun are no questions to etcd.
+        """
+        if volume.id in self._set:
+            return self._ownership.volume(volume.name)
+        return self._mirror.state.volumes.get(volume.name)

@@ -21,6 +21,7 @@ from flocker.base.errors import (
 )
 from flocker.base.records import Event, Snapshot, Volume, now
 from flocker.care.agreed_sizes import AgreedSizes
+from flocker.consensus import mirror
 from flocker.engine.client import EngineUse
 from flocker.engine.volume_use import START_SECONDS
 from tests.twins.moves import start_move
@@ -820,3 +821,19 @@ def test_a_size_that_has_changed_meanwhile_is_left_to_the_next_round(demo: Memor
     node1.operations.changes.resize("demo", GIB)
     AgreedSizes(node1.context).apply(before)
     assert limit_of(demo) == GIB
+
+
+def test_a_size_that_this_node_has_not_heard_of_yet_stays_in_force(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = demo["node1"]
+    node1.reconciler.tidy()
+    node1.operations.changes.resize("demo", GIB)
+    with monkeypatch.context() as late:
+        late.setattr(mirror, "SETTLE_SECONDS", 0)
+        late.setattr(node1.mirror, "_is_following", True)  # and hears of nothing
+        node1.operations.changes.resize("demo", 2 * GIB)
+        node1.reconciler.tidy()
+        assert limit_of(demo) == 2 * GIB
+    node1.reconciler.tidy()
+    assert limit_of(demo) == 2 * GIB
