@@ -24,7 +24,7 @@ from judge.drivers.behaviours import BEHAVIOURS
 from judge.drivers.levels import Equipment, outcomes
 from judge.drivers.profile import BadProfile, Profile, read
 from judge.drivers.table import progress, table
-from judge.drivers.verdicts import Finding, Outcome, Verdict, join
+from judge.drivers.verdicts import BehaviourVerdict, TrialOutcome, Verdict, join
 from judge.machine.mounts import leave_the_machines_mounts
 
 MATRIX = BUILD / "drivers.json"
@@ -32,8 +32,8 @@ RESULTS = BUILD / "allure-results"
 
 
 def judge(
-    profile: Profile, equipment: Equipment, tell: Callable[[Outcome], None]
-) -> dict[int, Finding]:
+    profile: Profile, equipment: Equipment, tell: Callable[[TrialOutcome], None]
+) -> dict[int, BehaviourVerdict]:
     """The finding on each behaviour; `tell` hears of every trial as it ends."""
     found = []
     for outcome in outcomes(profile, equipment):
@@ -71,7 +71,7 @@ def main() -> int:
     return int(any(each.verdict is Verdict.FAILED for each in findings.values()))
 
 
-def _print_progress(outcome: Outcome) -> None:
+def _print_progress(outcome: TrialOutcome) -> None:
     print(progress(outcome), file=sys.stderr, flush=True)
 
 

@@ -21,7 +21,7 @@ from judge.drivers.recording_proxy import recording
 from judge.drivers.scenario_rows import outcomes_of
 from judge.drivers.socket_trials import SOCKET_TRIALS, SocketStage
 from judge.drivers.trial import NotTried, Stage, Trial, try_all
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 from judge.machine.mounts import PLUGINS
 from report.results import read_results
 
@@ -46,7 +46,7 @@ class Equipment:
     results: Path
 
 
-def outcomes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
+def outcomes(profile: Profile, equipment: Equipment) -> Iterator[TrialOutcome]:
     """Try everything that the driver claims, on all levels."""
     yield from _on_this_machine(profile)
     yield from _on_nodes(profile, equipment)
@@ -54,7 +54,7 @@ def outcomes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
         yield from outcomes_of(read_results(equipment.results))
 
 
-def _on_this_machine(profile: Profile) -> Iterator[Outcome]:
+def _on_this_machine(profile: Profile) -> Iterator[TrialOutcome]:
     if profile.here is None:
         yield from _untried(Level.SOCKET, SOCKET_TRIALS, profile, NOT_HERE)
         yield from _untried(Level.ENGINE, ENGINE_TRIALS, profile, NOT_HERE)
@@ -68,7 +68,7 @@ def _on_this_machine(profile: Profile) -> Iterator[Outcome]:
         yield from _untried(Level.ENGINE, ENGINE_TRIALS, profile, str(reason))
 
 
-def _at_the_socket(profile: Profile, driver: AtHand) -> Iterator[Outcome]:
+def _at_the_socket(profile: Profile, driver: AtHand) -> Iterator[TrialOutcome]:
     if driver.plugin is None:
         yield from _untried(Level.SOCKET, SOCKET_TRIALS, profile, BUILT_IN)
         return
@@ -76,7 +76,7 @@ def _at_the_socket(profile: Profile, driver: AtHand) -> Iterator[Outcome]:
     yield from try_all(SOCKET_TRIALS, stage, Level.SOCKET, profile.claims)
 
 
-def _with_the_engine(profile: Profile, driver: AtHand) -> Iterator[Outcome]:
+def _with_the_engine(profile: Profile, driver: AtHand) -> Iterator[TrialOutcome]:
     with ExitStack() as stack:
         proxy = None
         if driver.plugin is not None:
@@ -86,7 +86,7 @@ def _with_the_engine(profile: Profile, driver: AtHand) -> Iterator[Outcome]:
         yield from try_all(ENGINE_TRIALS, stage, Level.ENGINE, profile.claims)
 
 
-def _on_nodes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
+def _on_nodes(profile: Profile, equipment: Equipment) -> Iterator[TrialOutcome]:
     if profile.nodes is None:
         yield from _untried(Level.CLUSTER, NODE_TRIALS, profile, NOT_ON_NODES)
         return
@@ -102,7 +102,7 @@ def _on_nodes(profile: Profile, equipment: Equipment) -> Iterator[Outcome]:
 
 def _untried(
     level: Level, trials: Iterable[Trial[Stage]], profile: Profile, reason: str
-) -> Iterator[Outcome]:
+) -> Iterator[TrialOutcome]:
     claimed = [trial.behaviour for trial in trials if trial.is_claimed(profile.claims)]
     for behaviour in dict.fromkeys(claimed):
-        yield Outcome(behaviour, level, Verdict.NOT_TRIED, reason)
+        yield TrialOutcome(behaviour, level, Verdict.NOT_TRIED, reason)

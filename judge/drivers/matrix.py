@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from judge.drivers.behaviours import BEHAVIOURS
-from judge.drivers.verdicts import Finding
+from judge.drivers.verdicts import BehaviourVerdict
 
 
-def column(title: str, at: str, findings: Mapping[int, Finding]) -> dict[str, Any]:
+def column(title: str, at: str, findings: Mapping[int, BehaviourVerdict]) -> dict[str, Any]:
     """A driver's column as JSON.
 
     Args:

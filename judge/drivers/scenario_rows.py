@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from judge.drivers.behaviours import BEHAVIOURS, Level
 from judge.drivers.trial import LONGEST_REASON
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 from report.results import Result
 
 TAG = re.compile(r"behaviour\.(\d+)")
@@ -19,7 +19,7 @@ def rows_of(result: Result) -> list[int]:
     return sorted(int(found[1]) for tag in result.tags if (found := TAG.fullmatch(tag)))
 
 
-def outcomes_of(results: Iterable[Result]) -> Iterator[Outcome]:
+def outcomes_of(results: Iterable[Result]) -> Iterator[TrialOutcome]:
     """An outcome for each tagged scenario, and one for each behaviour that no result is about."""
     missing = {behaviour.number for behaviour in BEHAVIOURS}
     for result in results:
@@ -27,12 +27,12 @@ def outcomes_of(results: Iterable[Result]) -> Iterator[Outcome]:
             missing.discard(number)
             yield _outcome(number, result)
     for number in sorted(missing):
-        yield Outcome(number, Level.CLUSTER, Verdict.NOT_TRIED, NOT_RUN)
+        yield TrialOutcome(number, Level.CLUSTER, Verdict.NOT_TRIED, NOT_RUN)
 
 
-def _outcome(number: int, result: Result) -> Outcome:
+def _outcome(number: int, result: Result) -> TrialOutcome:
     said = " ".join(f"{result.name}: {result.message}".split())[:LONGEST_REASON]
     if result.status == "passed":
-        return Outcome(number, Level.CLUSTER, Verdict.HELD)
+        return TrialOutcome(number, Level.CLUSTER, Verdict.HELD)
     verdict = Verdict.NOT_TRIED if result.status == "skipped" else Verdict.FAILED
-    return Outcome(number, Level.CLUSTER, verdict, said)
+    return TrialOutcome(number, Level.CLUSTER, verdict, said)

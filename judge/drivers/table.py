@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from judge.drivers.behaviours import BEHAVIOURS, BY_NUMBER
-from judge.drivers.verdicts import Finding, Outcome, Verdict
+from judge.drivers.verdicts import BehaviourVerdict, TrialOutcome, Verdict
 
 MARKS = {
     Verdict.HELD: "✓",
@@ -15,7 +15,7 @@ MARKS = {
 }
 
 
-def progress(outcome: Outcome) -> str:
+def progress(outcome: TrialOutcome) -> str:
     """One line about a trial."""
     behaviour = BY_NUMBER[outcome.behaviour]
     reason = f": {outcome.reason}" if outcome.reason else ""
@@ -25,7 +25,7 @@ def progress(outcome: Outcome) -> str:
     )
 
 
-def table(title: str, findings: Mapping[int, Finding]) -> str:
+def table(title: str, findings: Mapping[int, BehaviourVerdict]) -> str:
     """All verdicts on a driver, and how many there are of each."""
     lines = [title, ""]
     for behaviour in BEHAVIOURS:

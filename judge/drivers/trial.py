@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from acceptance.base.waiting import NeverCame
 from judge.drivers.behaviours import BY_NUMBER, Claim, Level
 from judge.drivers.plugin_socket import NoAnswer
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 
 Stage = TypeVar("Stage")
 LONGEST_REASON = 400  # characters
@@ -51,19 +51,19 @@ def require(is_so: bool, otherwise: str) -> None:
 
 def try_all(
     trials: Iterable[Trial[Stage]], stage: Stage, level: Level, claims: frozenset[Claim]
-) -> Iterator[Outcome]:
+) -> Iterator[TrialOutcome]:
     """Try what the driver claims, one after the other; yields an outcome for each."""
     for trial in trials:
         if trial.is_claimed(claims):
             yield _outcome(trial, stage, level)
 
 
-def _outcome(trial: Trial[Stage], stage: Stage, level: Level) -> Outcome:
+def _outcome(trial: Trial[Stage], stage: Stage, level: Level) -> TrialOutcome:
     try:
         trial.run(stage)
     except NotTried as reason:
-        return Outcome(trial.behaviour, level, Verdict.NOT_TRIED, str(reason))
+        return TrialOutcome(trial.behaviour, level, Verdict.NOT_TRIED, str(reason))
     except (Broken, NoAnswer, NeverCame, OSError) as error:  # OSError: of files in volumes
         said = " ".join(str(error).split())[:LONGEST_REASON]
-        return Outcome(trial.behaviour, level, Verdict.FAILED, said)
-    return Outcome(trial.behaviour, level, Verdict.HELD)
+        return TrialOutcome(trial.behaviour, level, Verdict.FAILED, said)
+    return TrialOutcome(trial.behaviour, level, Verdict.HELD)

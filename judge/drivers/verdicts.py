@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialOutcome:
     """The outcome of one trial; `reason` says why it failed or was not tried."""
 
     behaviour: int
@@ -29,7 +29,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Finding:
+class BehaviourVerdict:
     """The verdict on one behaviour, with the levels at which it was tried."""
 
     verdict: Verdict
@@ -37,24 +37,28 @@ class Finding:
     levels: tuple[int, ...] = ()
 
 
-def join(behaviour: Behaviour, claims: frozenset[Claim], outcomes: Iterable[Outcome]) -> Finding:
+def join(
+    behaviour: Behaviour, claims: frozenset[Claim], outcomes: Iterable[TrialOutcome]
+) -> BehaviourVerdict:
     """One verdict from all trials of a behaviour.
 
     It failed if one trial did, and held if one did and none failed. The levels are those at which
     it was tried.
     """
     if behaviour.needs is not None and behaviour.needs not in claims:
-        return Finding(Verdict.NOT_CLAIMED, f"the profile does not claim {behaviour.needs}")
+        return BehaviourVerdict(
+            Verdict.NOT_CLAIMED, f"the profile does not claim {behaviour.needs}"
+        )
     own = [outcome for outcome in outcomes if outcome.behaviour == behaviour.number]
     tried = [each for each in own if each.verdict in (Verdict.HELD, Verdict.FAILED)]
     levels = tuple(sorted({int(each.level) for each in tried}))
     failed = [each for each in tried if each.verdict is Verdict.FAILED]
     if failed:
-        return Finding(Verdict.FAILED, _reasons(failed), levels)
+        return BehaviourVerdict(Verdict.FAILED, _reasons(failed), levels)
     if tried:
-        return Finding(Verdict.HELD, "", levels)
-    return Finding(Verdict.NOT_TRIED, _reasons(own) or "no trial fits this driver")
+        return BehaviourVerdict(Verdict.HELD, "", levels)
+    return BehaviourVerdict(Verdict.NOT_TRIED, _reasons(own) or "no trial fits this driver")
 
 
-def _reasons(outcomes: Iterable[Outcome]) -> str:
+def _reasons(outcomes: Iterable[TrialOutcome]) -> str:
     return "; ".join(dict.fromkeys(each.reason for each in outcomes if each.reason))

@@ -19,7 +19,7 @@ from judge.drivers.plugin_socket import PluginSocket
 from judge.drivers.profile import Budgets, Here, Profile, read
 from judge.drivers.recording_proxy import recording
 from judge.drivers.trial import try_all
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 from judge.machine.engine import OwnEngine, own_engine
 from judge.machine.mounts import PLUGINS
 from judge.machine.programs import Program
@@ -65,12 +65,12 @@ def small_plugin(engine: OwnEngine, defect: str = "") -> Iterator[EngineStage]:
             program.stop()
 
 
-def outcomes(stage: EngineStage, *rows: int) -> list[Outcome]:
+def outcomes(stage: EngineStage, *rows: int) -> list[TrialOutcome]:
     trials = [trial for trial in ENGINE_TRIALS if not rows or trial.behaviour in rows]
     return list(try_all(trials, stage, Level.ENGINE, stage.profile.claims))
 
 
-def with_verdict(found: list[Outcome], verdict: Verdict) -> dict[int, str]:
+def with_verdict(found: list[TrialOutcome], verdict: Verdict) -> dict[int, str]:
     return {each.behaviour: each.reason for each in found if each.verdict is verdict}
 
 

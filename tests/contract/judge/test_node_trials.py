@@ -26,7 +26,7 @@ from judge.drivers.node_stage import IMAGE, NodeStage
 from judge.drivers.node_trials import NODE_TRIALS
 from judge.drivers.profile import Budgets, Nodes, Profile
 from judge.drivers.trial import try_all
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 from judge.machine.engine import OwnEngine, own_engine
 from judge.machine.mounts import PLUGINS
 from tests.contract.judge.small_plugin import ONE_USER, serving
@@ -148,11 +148,11 @@ def test_a_node_without_the_data_does_not_continue(engines: list[OwnEngine]) -> 
     assert failed(verdicts(engines, "mounts somewhere else each time", (18, 19))) == {18, 19}
 
 
-def verdicts(engines: list[OwnEngine], behaves: str, rows: tuple[int, ...]) -> list[Outcome]:
+def verdicts(engines: list[OwnEngine], behaves: str, rows: tuple[int, ...]) -> list[TrialOutcome]:
     trials = [trial for trial in NODE_TRIALS if trial.behaviour in rows]
     with stage_of(engines, behaves) as stage:
         return list(try_all(trials, stage, Level.CLUSTER, PROFILE.claims))
 
 
-def failed(found: list[Outcome]) -> set[int]:
+def failed(found: list[TrialOutcome]) -> set[int]:
     return {each.behaviour for each in found if each.verdict is Verdict.FAILED}

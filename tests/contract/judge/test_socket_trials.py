@@ -13,7 +13,7 @@ from judge.drivers.plugin_socket import PluginSocket
 from judge.drivers.profile import Here, Profile
 from judge.drivers.socket_trials import SOCKET_TRIALS, SocketStage
 from judge.drivers.trial import try_all
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 from tests.contract.judge.small_plugin import DEFECTS, serving
 
 pytestmark = pytest.mark.contract
@@ -35,14 +35,14 @@ def folder() -> Iterator[Path]:
         yield Path(short)
 
 
-def outcomes(folder: Path, defect: str = "") -> list[Outcome]:
+def outcomes(folder: Path, defect: str = "") -> list[TrialOutcome]:
     path = folder / "small.sock"
     with serving(path, folder, defect):
         stage = SocketStage(PluginSocket(path, ANSWER_SECONDS), PROFILE, words={})
         return list(try_all(SOCKET_TRIALS, stage, Level.SOCKET, PROFILE.claims))
 
 
-def failed(found: list[Outcome]) -> dict[int, str]:
+def failed(found: list[TrialOutcome]) -> dict[int, str]:
     return {each.behaviour: each.reason for each in found if each.verdict is Verdict.FAILED}
 
 

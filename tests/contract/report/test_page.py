@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from acceptance.base.waiting import eventually, eventually_true
 from judge.drivers import matrix
 from judge.drivers.behaviours import BEHAVIOURS
-from judge.drivers.verdicts import Finding, Verdict
+from judge.drivers.verdicts import BehaviourVerdict, Verdict
 from judge.results import keep
 from report.build import write_report
 from report.offline import external_loads
@@ -32,7 +32,7 @@ SCHEMES = ("light", "dark")
 PLAYED_SECONDS = 60  # for a recording of ten
 AT = "2026-11-28T12:00:00+00:00"
 FINDINGS = {  # every verdict, in turn
-    each.number: Finding([*Verdict][each.number % len(Verdict)], "the reason for that")
+    each.number: BehaviourVerdict([*Verdict][each.number % len(Verdict)], "the reason for that")
     for each in BEHAVIOURS
 }
 ANSWERS = {

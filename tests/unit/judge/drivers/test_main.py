@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from judge.drivers import __main__ as command
-from judge.drivers.verdicts import Finding, Verdict
+from judge.drivers.verdicts import BehaviourVerdict, Verdict
 
 BARE = "driver: mine\ntitle: My driver\nclaims: [quota]\n"
 
@@ -62,8 +62,8 @@ def test_the_verdicts_are_printed_as_json_on_request(
 
 
 def test_one_failure_fails_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    findings = {number: Finding(Verdict.HELD) for number in range(1, 36)}
-    findings[9] = Finding(Verdict.FAILED, "lost it", (1,))
+    findings = {number: BehaviourVerdict(Verdict.HELD) for number in range(1, 36)}
+    findings[9] = BehaviourVerdict(Verdict.FAILED, "lost it", (1,))
     monkeypatch.setattr(command, "judge", lambda *_: findings)
     assert run(monkeypatch, tmp_path, BARE) == 1
 

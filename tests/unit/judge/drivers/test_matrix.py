@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judge.drivers.behaviours import BEHAVIOURS
 from judge.drivers.matrix import add, column
-from judge.drivers.verdicts import Finding, Verdict
+from judge.drivers.verdicts import BehaviourVerdict, Verdict
 from report.drivers import read_matrix
 
 AT = "2026-11-28T12:00:00+00:00"
@@ -15,7 +15,7 @@ LATER = "2026-11-29T12:00:00+00:00"
 
 
 def judged(verdict: Verdict, reason: str = "", at: str = AT) -> dict[str, object]:
-    findings = {each.number: Finding(verdict, reason, (1,)) for each in BEHAVIOURS}
+    findings = {each.number: BehaviourVerdict(verdict, reason, (1,)) for each in BEHAVIOURS}
     return column("A driver", at, findings)
 
 

@@ -12,7 +12,7 @@ from behave.parser import parse_file
 from judge.drivers.behaviours import BEHAVIOURS, BY_NUMBER, Claim
 from judge.drivers.profile import read
 from judge.drivers.scenario_rows import outcomes_of, rows_of
-from judge.drivers.verdicts import Finding, Verdict, join
+from judge.drivers.verdicts import BehaviourVerdict, Verdict, join
 from report.identity import Place
 from report.results import Result
 
@@ -39,7 +39,7 @@ def result(status: str, *tags: str, message: str = "") -> Result:
     return Result("id", "full", "A scenario", place, frozenset(tags), status, message, 0, 1, ())
 
 
-def finding(number: int, *results: Result) -> Finding:
+def finding(number: int, *results: Result) -> BehaviourVerdict:
     return join(BY_NUMBER[number], frozenset(Claim), outcomes_of(results))
 
 
@@ -61,19 +61,19 @@ def test_a_scenario_may_prove_several_rows() -> None:
 
 def test_a_row_holds_if_all_its_scenarios_passed() -> None:
     passed = result("passed", "behaviour.14")
-    assert finding(14, passed, passed) == Finding(Verdict.HELD, "", (3,))
+    assert finding(14, passed, passed) == BehaviourVerdict(Verdict.HELD, "", (3,))
 
 
 @pytest.mark.parametrize("status", ["failed", "broken"])
 def test_a_failed_scenario_fails_its_row_with_its_message(status: str) -> None:
     passed = result("passed", "behaviour.14")
     failed = result(status, "behaviour.14", message="expected\n  hello")
-    assert finding(14, passed, failed) == Finding(
+    assert finding(14, passed, failed) == BehaviourVerdict(
         Verdict.FAILED, "A scenario: expected hello", (3,)
     )
 
 
 def test_a_skipped_scenario_or_none_leaves_its_row_untried() -> None:
     skipped = result("skipped", "behaviour.14", message="no power")
-    assert finding(14, skipped) == Finding(Verdict.NOT_TRIED, "A scenario: no power")
+    assert finding(14, skipped) == BehaviourVerdict(Verdict.NOT_TRIED, "A scenario: no power")
     assert "make test" in finding(14).reason

@@ -10,7 +10,7 @@ from acceptance.base.waiting import NeverCame
 from judge.drivers.behaviours import Claim, Level
 from judge.drivers.plugin_socket import Answer, NoAnswer
 from judge.drivers.trial import LONGEST_REASON, Broken, NotTried, Trial, require, try_all
-from judge.drivers.verdicts import Outcome, Verdict
+from judge.drivers.verdicts import TrialOutcome, Verdict
 
 NO_CLAIMS: frozenset[Claim] = frozenset()
 
@@ -22,13 +22,13 @@ def raising(error: Exception) -> Callable[[None], None]:
     return run
 
 
-def outcome(run: Callable[[None], None]) -> Outcome:
+def outcome(run: Callable[[None], None]) -> TrialOutcome:
     (found,) = try_all([Trial(9, run)], None, Level.SOCKET, NO_CLAIMS)
     return found
 
 
 def test_a_trial_that_returns_held() -> None:
-    assert outcome(lambda _: None) == Outcome(9, Level.SOCKET, Verdict.HELD)
+    assert outcome(lambda _: None) == TrialOutcome(9, Level.SOCKET, Verdict.HELD)
 
 
 @pytest.mark.parametrize("error", [Broken, NoAnswer, NeverCame, OSError])
@@ -41,7 +41,7 @@ def test_a_trial_that_finds_a_fault_failed_with_one_short_line(error: type[Excep
 
 def test_a_trial_that_cannot_run_was_not_tried() -> None:
     found = outcome(raising(NotTried("no nodes")))
-    assert found == Outcome(9, Level.SOCKET, Verdict.NOT_TRIED, "no nodes")
+    assert found == TrialOutcome(9, Level.SOCKET, Verdict.NOT_TRIED, "no nodes")
 
 
 def test_a_fault_of_the_judge_is_no_verdict_on_the_driver() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judge.drivers.behaviours import BY_NUMBER, Claim, Level
-from judge.drivers.verdicts import Finding, Outcome, Verdict, join
+from judge.drivers.verdicts import BehaviourVerdict, TrialOutcome, Verdict, join
 
 MOVE = BY_NUMBER[14]
 WRITE = BY_NUMBER[9]
@@ -12,35 +12,37 @@ EVERYTHING = frozenset(Claim)
 
 def outcome(
     verdict: Verdict, reason: str = "", *, number: int = 9, level: Level = Level.SOCKET
-) -> Outcome:
-    return Outcome(number, level, verdict, reason)
+) -> TrialOutcome:
+    return TrialOutcome(number, level, verdict, reason)
 
 
 def test_a_behaviour_holds_if_all_trials_held() -> None:
     held = [outcome(Verdict.HELD), outcome(Verdict.HELD, level=Level.ENGINE)]
-    assert join(WRITE, EVERYTHING, held) == Finding(Verdict.HELD, "", (1, 2))
+    assert join(WRITE, EVERYTHING, held) == BehaviourVerdict(Verdict.HELD, "", (1, 2))
 
 
 def test_one_failed_trial_fails_it_with_the_reason() -> None:
     outcomes = [outcome(Verdict.HELD), outcome(Verdict.FAILED, "lost it", level=Level.ENGINE)]
-    assert join(WRITE, EVERYTHING, outcomes) == Finding(Verdict.FAILED, "lost it", (1, 2))
+    assert join(WRITE, EVERYTHING, outcomes) == BehaviourVerdict(Verdict.FAILED, "lost it", (1, 2))
 
 
 def test_a_trial_that_was_not_tried_spoils_nothing() -> None:
     outcomes = [outcome(Verdict.NOT_TRIED, "no socket"), outcome(Verdict.HELD, level=Level.ENGINE)]
-    assert join(WRITE, EVERYTHING, outcomes) == Finding(Verdict.HELD, "", (2,))
+    assert join(WRITE, EVERYTHING, outcomes) == BehaviourVerdict(Verdict.HELD, "", (2,))
 
 
 def test_without_a_trial_the_reasons_are_kept() -> None:
     outcomes = [outcome(Verdict.NOT_TRIED, "no socket"), outcome(Verdict.NOT_TRIED, "no nodes")]
-    assert join(WRITE, EVERYTHING, outcomes) == Finding(Verdict.NOT_TRIED, "no socket; no nodes")
+    assert join(WRITE, EVERYTHING, outcomes) == BehaviourVerdict(
+        Verdict.NOT_TRIED, "no socket; no nodes"
+    )
     assert join(WRITE, EVERYTHING, []).verdict is Verdict.NOT_TRIED
 
 
 def test_a_behaviour_that_is_not_claimed_is_not_judged() -> None:
     outcomes = [outcome(Verdict.FAILED, "lost it", number=14)]
     finding = join(MOVE, frozenset({Claim.QUOTA}), outcomes)
-    assert finding == Finding(Verdict.NOT_CLAIMED, "the profile does not claim multi_node")
+    assert finding == BehaviourVerdict(Verdict.NOT_CLAIMED, "the profile does not claim multi_node")
 
 
 def test_trials_of_other_behaviours_do_not_count() -> None:
