@@ -9,7 +9,7 @@ from judge.clients.cluster import Cluster, Request
 from judge.history import Action, Outcome
 from judge.recorder import Recorder
 
-WRITING_SECONDS = 30.0  # at most
+WRITING_SECONDS = 15.0  # at most
 UNDELETES = 0.5  # of the removals
 PURGES = 0.75
 OPTIONS = ("{}", '{"failover": "auto"}', '{"replicas": "0"}', '{"size": "64MiB"}')

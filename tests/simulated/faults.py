@@ -207,10 +207,11 @@ FAULTS = (
     Fault("slow links", _slow),
     Fault("disk full", _disk("full")),
     Fault("disk crammed", _disk("crammed")),
-    Fault("disk read-only", _disk("read-only")),
+    # With an engine that does not answer, the node may fall silent: see moving/giving_up.py.
+    Fault("disk read-only", _disk("read-only"), DEAF),
     Fault("disk hangs", _disk("hangs"), DEAF),
     Fault("disk dies", _let_disk_die, DEAF, is_only=True, seconds=(125, 150)),
-    Fault("disk fails", _disk("fails")),
+    Fault("disk fails", _disk("fails"), DEAF),
     Fault("writes lost", _disk("loses writes")),
     Fault("increments refused", _disk("refusing")),
     Fault("engine hangs", _engine_hangs),

@@ -26,7 +26,7 @@ from tests.simulated.scheduler import Scheduler, Stuck
 from tests.simulated.substitutes import seed_chance
 from tests.simulated.tasks import Process, ProcessEnded, Task
 
-MORE_WEIGHTS = {Action.CREATE: 1.0, Action.CLONE: 1.0, Action.RESIZE: 0.5}
+MORE_WEIGHTS = {Action.CREATE: 0.5, Action.CLONE: 0.5, Action.RESIZE: 0.5}
 JOIN_SECONDS = 60.0
 LAST_ANSWER_SECONDS = 600.0  # after the last fault
 LOOK_SECONDS = 0.5
