@@ -9,14 +9,13 @@ from functools import partial
 
 from acceptance.base import evidence
 from acceptance.base.waiting import eventually, eventually_true
-from acceptance.cluster import disk
+from acceptance.cluster import disk, packet_filter
 from acceptance.cluster.cluster import Cluster
 from acceptance.cluster.healing import Healing
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
 
 SUBVOLUME_INODE = 256  # of the root of each; source: btrfs, BTRFS_FIRST_FREE_OBJECTID
-CHAIN = "cut-off"  # of a node's packet filter; empty while the node is connected
 PACKAGE = "/vagrant/build/deb/flocker_*.deb"
 NEWER = "/tmp/newer-flocker"  # noqa: S108 - on a node, which is nobody else's
 NEWER_SUFFIX = ".1"  # of the version
@@ -55,9 +54,10 @@ class Faults:
 
     def cut_off(self, node: Node) -> None:
         """Cut a node off from the other nodes; this machine still reaches it."""
-        self._begin("network", node, partial(node.run, f"sudo iptables -w -F {CHAIN}"))
+        self._begin("network", node, partial(packet_filter.drop_nothing, node))
         node.is_well = False
-        _drop_others(node, self._cluster.nodes)
+        others = [other.address for other in self._cluster.nodes if other is not node]
+        packet_filter.drop(node, [f"{side} {other}" for other in others for side in ("-s", "-d")])
 
     def reconnect(self, node: Node) -> None:
         """Let a node reach the others; the nodes know each other again when this returns."""
@@ -219,17 +219,6 @@ class Faults:
         self._healing.end(what, node.name)
         self._cluster.wait_until_whole()
         node.is_well = True
-
-
-def _drop_others(node: Node, nodes: Iterable[Node]) -> None:
-    """Drop what comes from other nodes and goes to them. Nobody is told, so calls hang."""
-    others = [other.address for other in nodes if other is not node]
-    rules = [f"{side} {other}" for other in others for side in ("-s", "-d")]
-    node.run(
-        f"if sudo iptables -w -N {CHAIN} 2>/dev/null; then"
-        f" sudo iptables -w -I INPUT -j {CHAIN} && sudo iptables -w -I OUTPUT -j {CHAIN}; fi; "
-        + " && ".join(f"sudo iptables -w -A {CHAIN} {rule} -j DROP" for rule in rules)
-    )
 
 
 def _kill(unit: str, node: Node) -> None:

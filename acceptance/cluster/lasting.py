@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from acceptance.cluster import packet_filter
 from acceptance.cluster.faults import Faults
 from acceptance.cluster.pool_check import POOL
 from acceptance.nodes.node import Node
@@ -39,15 +40,9 @@ def dropping(name: str, rules: Callable[[str], Sequence[str]]) -> Fault:
     """The packet filter drops something; `rules` are those for one other node's address."""
 
     def begin(node: Node, others: Sequence[str]) -> None:
-        for rule in (rule for other in others for rule in rules(other)):
-            node.run(f"sudo iptables -w -I {rule} -j DROP")
+        packet_filter.drop(node, [rule for other in others for rule in rules(other)])
 
-    def end(node: Node, others: Sequence[str]) -> None:
-        for rule in (rule for other in others for rule in rules(other)):
-            there = f"sudo iptables -w -C {rule} -j DROP 2>/dev/null"
-            node.run(f"! {there} || sudo iptables -w -D {rule} -j DROP")
-
-    return Fault(name, begin, end)
+    return Fault(name, begin, lambda node, _: packet_filter.drop_nothing(node))
 
 
 def closed(port: int) -> Fault:
@@ -55,8 +50,8 @@ def closed(port: int) -> Fault:
     return dropping(
         f"port {port} closed",
         lambda other: (
-            f"INPUT -s {other} -p tcp --dport {port}",
-            f"OUTPUT -d {other} -p tcp --dport {port}",
+            f"-s {other} -p tcp --dport {port}",
+            f"-d {other} -p tcp --dport {port}",
         ),
     )
 
@@ -105,7 +100,7 @@ class LastingFaults(Faults):
         self._healing.end_all()
 
 
-DEAF = dropping("deaf", lambda other: (f"INPUT -s {other}",))
+DEAF = dropping("deaf", lambda other: (f"-s {other}",))
 """A cut in one direction: the node is heard, and hears nobody."""
 SLOW = Fault("slow link", _slow, _quick)
 FULL = Fault("pool full", _fill, _empty)
