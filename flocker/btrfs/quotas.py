@@ -82,6 +82,15 @@ class Quotas:
         asked = struct.pack("=QQQQQQ", group, _LIMIT_HELD, most, 0, 0, 0)
         self._ioctl(_QGROUP_LIMIT, bytearray(asked))
 
+    def most(self, path: Path) -> int | None:
+        """The bytes that a subvolume may hold; None while nothing stops it."""
+        group = f"0_{subvolume.look(path).id}"
+        is_limited = int(self._read(f"{group}/limit_flags") or 0) & _LIMIT_HELD
+        if not is_limited or self._is_set("inconsistent"):
+            return None
+        text = self._read(f"{group}/max_referenced")
+        return None if text is None else int(text)
+
     def held_bytes(self, path: Path) -> int | None:
         """The bytes in a subvolume, as of the last flush; None while nothing is counted."""
         text = self._read(f"0_{subvolume.look(path).id}/referenced")

@@ -121,8 +121,9 @@ class Reconciler:
         """End uses whose unmount never came; needs no etcd, and asks the engine only of those."""
         used, state = self._use.volumes(), self._mirror.state
         self._use.end_unbacked([each for each in state.volumes.values() if each.id in used])
-        if self._mirror.is_connected:  # or what is not known may be there all the same
-            self._use.end_gone(used - state.volume_ids())
+        gone = used - state.volume_ids()
+        if gone and self._mirror.is_connected:  # or what is not known may be there all the same
+            self._use.end_gone(gone)
 
     def _drop_former_uses(self, volume: Volume, former: set[str], *, is_recorded: bool) -> None:
         if volume.id in former:

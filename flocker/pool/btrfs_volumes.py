@@ -34,9 +34,9 @@ class BtrfsVolumes(BtrfsParts):
     def set_size(self, claim: Claim, size_bytes: int | None) -> None:
         with self._folders.locked(claim.volume_id) as folder:
             live = self.writable_path(claim)
-            if size_bytes is not None:
-                subvolume.sync(self._folders.top)  # what is only in memory is not counted yet
             limit = more(size_bytes, excess_of(folder))
+            if not self._sizes.is_kept_to(live, limit):
+                subvolume.sync(self._folders.top)  # what is only in memory is not counted yet
             self._sizes.refuse_if_larger(live, limit)
             self._sizes.limit(live, limit)
             if size_bytes is None:

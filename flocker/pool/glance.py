@@ -60,7 +60,7 @@ class Glance:
             threading.Thread(target=self._look, args=(number, look, answer), daemon=True).start()
         except RuntimeError as error:  # no room for one: nothing would ever end this read
             del self._under_way[number]
-            raise PoolHangs(f"the pool could not be asked: {error}") from error
+            raise PoolHangs(f"{self._pool} could not be asked: {error}") from error
         return answer
 
     def _look(self, number: int, look: Callable[[], Answer], answer: Future[Answer]) -> None:

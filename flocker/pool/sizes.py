@@ -41,6 +41,13 @@ class Sizes:
         if self._quotas.are_on:
             self._quotas.limit(path, size_bytes)
 
+    def is_kept_to(self, path: Path, size_bytes: int | None) -> bool:
+        """True if a subvolume holds no more than that, as the kernel lets it hold no more."""
+        if size_bytes is None:
+            return True
+        most = self._quotas.most(path)
+        return most is not None and most <= size_bytes
+
     def held_bytes(self, path: Path) -> int | None:
         """Bytes held by a subvolume and those inside it; None while nothing is counted."""
         held = [self._quotas.held_bytes(each) for each in (path, *nested.inside(path))]

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
+from flocker.base.errors import HoldsMore
 from flocker.base.records import Claim, Snapshot
 from flocker.btrfs import quotas, subvolume
+from flocker.pool import btrfs_volumes
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.btrfs_shipping import SNAPSHOTS_KEPT
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
@@ -298,3 +300,30 @@ def test_df_shows_the_whole_pool_as_the_readme_says(make_btrfs_pool: MakeBtrfsPo
     pool, claim = make_btrfs_pool(), a_claim()
     pool.create(claim, 64 * MIB)
     assert os.statvfs(pool.writable_path(claim)).f_blocks == os.statvfs(pool.root).f_blocks
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "flushes"), [(10 * MIB, 0), (20 * MIB, 0), (None, 0), (5 * MIB, 1)]
+)
+def test_the_pool_is_flushed_only_for_a_size_that_may_be_too_small(
+    make_btrfs_pool: MakeBtrfsPool,
+    monkeypatch: pytest.MonkeyPatch,
+    size_bytes: int | None,
+    flushes: int,
+) -> None:
+    """A daemon that begins sets the sizes of all its volumes, and one flush may take a second."""
+    pool, claim, flushed = make_btrfs_pool(), a_claim(), []
+    pool.create(claim, 10 * MIB)
+    with monkeypatch.context() as counting:
+        counting.setattr(btrfs_volumes.subvolume, "sync", flushed.append)
+        pool.set_size(claim, size_bytes)
+    assert len(flushed) == flushes
+    assert is_refused(pool.writable_path(claim), "file", 8) is (size_bytes == 5 * MIB)
+
+
+def test_what_is_only_in_memory_counts_for_a_smaller_size(make_btrfs_pool: MakeBtrfsPool) -> None:
+    pool, claim = make_btrfs_pool(), a_claim()
+    pool.create(claim, 20 * MIB)
+    (pool.writable_path(claim) / "file").write_bytes(os.urandom(8 * MIB))
+    with pytest.raises(HoldsMore):
+        pool.set_size(claim, 5 * MIB)

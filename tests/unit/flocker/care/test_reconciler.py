@@ -530,6 +530,16 @@ def test_a_volume_that_came_back_meanwhile_is_left_alone(deaf: MemoryCluster) ->
 # Tidying
 
 
+def test_the_kernel_is_not_asked_while_no_volume_in_use_is_gone(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read the mount tables of all processes every few seconds would cost much for nothing."""
+    node1 = demo["node1"]
+    node1.driver.mount("demo", "writer")
+    monkeypatch.setattr(node1.containers, "mounted", lambda _: pytest.fail("it was asked"))
+    node1.reconciler.end_unbacked_uses()
+
+
 def test_a_former_count_is_dropped_once_nothing_is_mounted(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
     node1.run("demo")

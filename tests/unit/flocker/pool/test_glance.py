@@ -52,7 +52,7 @@ def test_a_read_that_fails_fails_as_it_did(error: Exception) -> None:
 def test_a_read_for_which_there_is_no_thread_is_not_waited_for(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    glance = Glance(clock)
+    glance = Glance(clock=clock)
     with monkeypatch.context() as crowded:
         crowded.setattr(threading.Thread, "start", _no_room)
         with pytest.raises(PoolHangs, match="can't start new thread"):
