@@ -108,10 +108,7 @@ class Disk:
 
     def _wait(self) -> None:
         while self.faults["hangs"]:
-            task = self._running.current
-            assert task is not None
-            self._waiting.append(task)
-            self._running.wait()
+            self._running.wait_among(self._waiting)
 
 
 class PoolOfDisk:

@@ -89,7 +89,7 @@ class SimulatedEtcd(MemoryEtcd):
             if revision <= self._forgotten:
                 return
             if place == len(self._changes):
-                if not self._wait(silence_seconds):
+                if not self._running.wait_among(self._watching, silence_seconds):
                     return
                 continue
             upto = self._changes[-1][0]
@@ -134,16 +134,6 @@ class SimulatedEtcd(MemoryEtcd):
         if len(self._changes) > 2 * EVENTS_KEPT:
             self._forgotten = self._changes[EVENTS_KEPT - 1][0]
             del self._changes[:EVENTS_KEPT]
-
-    def _wait(self, seconds: float) -> bool:
-        task = self._running.current
-        assert task is not None
-        self._watching.append(task)
-        try:
-            return self._running.wait(seconds)
-        finally:
-            if task in self._watching:
-                self._watching.remove(task)
 
     def _wake_watching(self) -> None:
         for task in self._watching:

@@ -6,7 +6,6 @@ import _thread
 from types import TracebackType
 
 from tests.simulated import scheduler as simulation
-from tests.simulated.scheduler import Stuck
 from tests.simulated.tasks import Task
 
 
@@ -79,19 +78,11 @@ class Lock(_Held):
     def _wait(self, seconds: float | None) -> bool:
         running = simulation.current()
         until = None if seconds is None else running.now + seconds
-        task = running.current
-        if task is None:
-            raise Stuck("the simulation itself would wait for a lock")
         while self._is_locked:
             left = None if until is None else until - running.now
             if left is not None and left <= 0:
                 return False
-            self._waiting.append(task)
-            try:
-                running.wait(left)
-            finally:
-                if task in self._waiting:
-                    self._waiting.remove(task)
+            running.wait_among(self._waiting, left)
         self._take()
         return True
 

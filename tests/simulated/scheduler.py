@@ -85,6 +85,18 @@ class Scheduler:
         self._switch()
         return not task.timed_out
 
+    def wait_among(self, waiting: list[Task], seconds: float | None = None) -> bool:
+        """As `wait`, and be in a list meanwhile, for whoever wakes one of those."""
+        task = self.current
+        if task is None:
+            raise Stuck("the simulation itself cannot wait; a task can")
+        waiting.append(task)
+        try:
+            return self.wait(seconds)
+        finally:
+            if task in waiting:
+                waiting.remove(task)
+
     def sleep(self, seconds: float) -> None:
         self.wait(seconds)
 

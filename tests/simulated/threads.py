@@ -121,14 +121,7 @@ class SimpleQueue:
             left = None if until is None else until - running.now
             if not block or (left is not None and left <= 0):
                 raise Empty
-            task = running.current
-            assert task is not None
-            self._waiting.append(task)
-            try:
-                running.wait(left)
-            finally:
-                if task in self._waiting:
-                    self._waiting.remove(task)
+            running.wait_among(self._waiting, left)
         return self._items.popleft()
 
     def get_nowait(self) -> Any:
