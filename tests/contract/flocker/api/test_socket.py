@@ -16,6 +16,7 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker.api.plugin import serve_engine
 from flocker.api.serving import Server, serve_on_plugin_socket
+from flocker.engine.volume_use import START_SECONDS
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 pytestmark = pytest.mark.contract
@@ -197,7 +198,9 @@ def test_a_mount_that_takes_too_long_is_refused_before_the_daemon_ends(
     said = answer(engine)
     assert said.startswith(b"HTTP/1.1 503")
     assert b"flocker is being restarted" in said
-    node1.start()  # the mount ended with its daemon, before it was counted
+    node1.start()  # the use was counted, for the fence to know of it, and nothing backs it
+    node1.clock += START_SECONDS
+    node1.reconciler.end_unbacked_uses()
     assert not node1.use.any(cluster.volume("demo"))
     opened.set()
 
