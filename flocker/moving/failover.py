@@ -212,7 +212,7 @@ class Failover:
 
         The record comes first: to keep a living owner out whose record stays would stop it.
         """
-        self._pools.sharing(volume)  # or nothing is recorded
+        self._pools.check_reached(volume)  # or nothing is recorded: others may reach it
         until = now()
         why, trouble = _reason(volume, state, kind, is_own=False)
         event = volume.event(

@@ -116,7 +116,7 @@ class Handoff:
         The owner unmounts it after it was locked: from then on nobody mounts it there.
         """
         started = time.monotonic()
-        self._pools.sharing(volume)  # or nothing is begun
+        self._pools.check_reached(volume)  # or nothing is begun
         self._owners.check_unused(volume)
         move = self._ownership.begin_move(volume, self._node)
         try:

@@ -62,6 +62,15 @@ class Pools:
             )
         return self.remote
 
+    def check_reached(self, volume: Volume) -> None:
+        """Ask the storage of a shared volume about it, before anything is recorded of it here.
+
+        Raises:
+            Refused: as `sharing`.
+            PoolError: the storage does not answer this node.
+        """
+        self.sharing(volume).epoch(volume.id)
+
     def owned(self, volume: Volume) -> Pool:
         """The pool of a volume that this node owns, where nobody else can write to it any more.
 

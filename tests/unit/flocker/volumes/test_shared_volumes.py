@@ -16,6 +16,7 @@ from flocker.base.errors import (
     StaleEpoch,
     TransferFailed,
 )
+from flocker.moving.succession import candidates
 from flocker.volumes.maintenance import GONE_SECONDS
 from tests.twins.memory_remote import MemoryStorage, WayToStorage
 from tests.unit.flocker.cluster import MemoryCluster
@@ -241,14 +242,42 @@ def test_a_takeover_that_ceph_did_not_answer_is_finished_by_the_mount(
     volume = ledger.volume("ledger")
     [address] = ledger.ownership.sessions(volume.id)[1]
     lose(ledger, "node1")
-    way(ledger, "node2").is_away = True
+    node2 = ledger["node2"]
+    node2.etcd.after["promote_shared"] = lambda: setattr(way(ledger, "node2"), "is_away", True)
     with pytest.raises(PoolError, match=r"is node2's now \(epoch 2\), and Ceph has not stopped"):
-        ledger["node2"].operations.moves.promote("ledger")
+        node2.operations.moves.promote("ledger")
     assert ledger.volume("ledger").owner == "node2"
     assert storage.blocked == set()
     way(ledger, "node2").is_away = False
     assert ledger["node2"].read("ledger") == "hello"
     assert storage.blocked == {address}
+
+
+def test_a_node_that_ceph_does_not_answer_leaves_a_lost_volume_to_others(
+    cluster: MemoryCluster,
+) -> None:
+    """It owned the volume otherwise, and is there: nobody else would take it over then."""
+    cluster["node1"].driver.create("ledger", {"pool": "shared", "failover": "auto"})
+    cluster["node1"].write("ledger", "hello")
+    lose(cluster, "node1")
+    first, second = candidates(cluster.volume("ledger"), cluster.state)
+    way(cluster, first).is_away = True
+    with pytest.raises(PoolError, match="Ceph does not answer"):
+        cluster[first].operations.moves.promote("ledger")
+    assert cluster.volume("ledger").owner == "node1"
+    cluster[second].operations.moves.promote("ledger")
+    assert cluster[second].read("ledger") == "hello"
+
+
+def test_a_node_that_ceph_does_not_answer_leaves_a_volume_where_it_is(
+    ledger: MemoryCluster,
+) -> None:
+    way(ledger, "node2").is_away = True
+    with pytest.raises(TransferFailed, match="did not come from node1 to node2: Ceph does not"):
+        ledger["node2"].driver.mount("ledger", "one")
+    assert ledger.volume("ledger").owner == "node1"
+    assert ledger.state.moves == {}
+    assert ledger["node1"].read("ledger") == "hello"
 
 
 def test_an_owner_that_is_up_is_not_replaced(ledger: MemoryCluster) -> None:
