@@ -141,7 +141,7 @@ bench: $(VAGRANTS_NODES) ## compare moves with today's methods; writes docs/benc
 	$(if $(MACHINES),,$(MAKE) down || status=1;) \
 	exit $$status
 
-simulate: tools ## run the driver on simulated nodes and judge it: HOURS=1 SEED=1, an hour in 20 s
+simulate: tools ## run the driver on simulated nodes and judge it: HOURS=1 SEED=1, about 20 s an hour
 	@.venv/bin/python -m tests.simulated --hours '$(or $(HOURS),1)' --seed '$(or $(SEED),1)'
 
 mutants: tools ## break the driver in fifteen ways, and say which oracle of the judge notices

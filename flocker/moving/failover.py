@@ -191,7 +191,7 @@ class Failover:
     def _fetch_kept(self, volume: Volume, state: ClusterState) -> None:
         """Have the snapshots that people keep here, where they can be restored from now on.
 
-        After the promotion: nobody has to wait for them, and none can make it fail.
+        After the promotion, so that none can make it fail; only `promote` waits for them.
         """
         kept = {each.snapshot for each in state.named(volume)}
         if volume.is_shared or volume.base is None:
