@@ -26,9 +26,10 @@ def check_all_succeed(context: Context) -> None:
 
 @then('Docker on "{node}" counts {count:d} volumes in less than {seconds:g} second')
 def check_count(context: Context, node: str, count: int, seconds: float) -> None:
-    typed = context.operator.type(node, crowd.count_volumes())
-    assert (typed.exit_status, typed.output.strip()) == (0, str(count)), typed.output
-    questions.check_time(typed, seconds)
+    answers = [context.operator.type(node, crowd.count_volumes()) for _ in range(questions.TRIES)]
+    for typed in answers:
+        assert (typed.exit_status, typed.output.strip()) == (0, str(count)), typed.output
+    questions.check_time(answers, seconds)
 
 
 @when('{count:d} containers on "{node}" write to a volume each at once')

@@ -77,9 +77,11 @@ def check_answers(context: Context) -> None:
 @then("Docker answers in less than {seconds:g} second")
 def check_quick_answers(context: Context, seconds: float) -> None:
     for row in context.table:
-        typed = context.operator.type(row["node"], questions.command(row["question"]))
-        questions.check_answer(typed, row["answer"])
-        questions.check_time(typed, seconds)
+        asked = questions.command(row["question"])
+        answers = [context.operator.type(row["node"], asked) for _ in range(questions.TRIES)]
+        for typed in answers:
+            questions.check_answer(typed, row["answer"])
+        questions.check_time(answers, seconds)
 
 
 @then('the pool of "{node}" is clean')

@@ -16,6 +16,7 @@ from flocker.engine.volume_use import VolumeUse
 from flocker.node import observed
 from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
+from flocker.node.pools import Pools
 from flocker.node.retention import Retention
 from flocker.pool.local_pool import LocalPool
 from tests.contract.flocker.conftest import SURE, MakePool
@@ -55,6 +56,7 @@ class Daemon:
             self._ownership,
             Mirror(self._ownership, self._file.with_name("catalog.json")),
             self.pool,
+            Pools("node1", self.pool, self._ownership),
             cast(VolumeUse, None),  # nothing here asks who uses a volume
             Retention(RETENTION_SECONDS, self._observed),
             Troubles(),
