@@ -80,7 +80,7 @@ class Mounted:
     def kill(self) -> None:
         """End the process at once, and with it all that hangs in the mount; data may be lost.
 
-        What is left of the mount answers with errors, until `clear` takes it away.
+        The rest of the mount answers with errors, until `clear` takes it away.
         """
         with _Watched(self.pid) as process:
             process.kill()

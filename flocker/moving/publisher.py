@@ -167,8 +167,8 @@ class Publisher:
     def holding(self, volumes: Collection[Volume]) -> Iterator[None]:
         """Let the rounds publish nothing of these volumes while the block lasts.
 
-        Whoever fetches a later snapshot than one that is not known yet to be kept would never
-        fetch that.
+        Otherwise a replica may fetch a later snapshot than one that is not known yet to be kept,
+        and never fetch that one.
         """
         ids = [volume.id for volume in volumes]
         with self._holding:

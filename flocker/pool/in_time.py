@@ -1,7 +1,7 @@
 """Calls of a pool whose storage may be out of reach: each of them ends in time, done or not.
 
-What asks the storage runs in its own thread. A thread that hangs stays until the storage is
-back, and the call's caller goes on.
+Each call runs in its own thread. A thread that hangs stays until the storage is back, and the
+caller goes on.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Trash:
         entry = self.prepare(volume_id, volume, node, why)
         try:
             yield entry
-        except Exception:
+        except Exception:  # whatever the block raised, it goes on to the caller
             if not entry.content.is_dir():
                 with suppress(OSError):  # the next start clears it away
                     self.drop(entry)

@@ -1,6 +1,6 @@
 """A storage in memory that all nodes of a test reach, for tests only.
 
-What a former owner's client would still write is not stopped here, as it writes to a real
+Late writes of a former owner's client are not stopped here, because they go to a real
 directory. A test asks whether its address is blocked.
 """
 

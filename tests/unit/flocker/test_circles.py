@@ -15,7 +15,7 @@ from tests.unit.flocker.cluster import MemoryCluster
 
 
 def inside(value: Any) -> Iterator[Any]:
-    """What a container holds, and what a function needs when it is called."""
+    """The items of a container, and the objects that a function needs when it is called."""
     match value:
         case dict():
             yield from value.values()

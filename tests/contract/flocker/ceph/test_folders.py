@@ -111,7 +111,7 @@ def test_the_client_of_a_daemon_that_is_a_service_is_a_service_of_its_own(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What systemd would be told is told to a program that does the same, without systemd."""
+    """A program stands in for systemd, and does what systemd would be told to do."""
     told = tmp_path / "told"
     program = tmp_path / "systemd-run"
     program.write_text(

@@ -1,4 +1,4 @@
-"""What every pool puts aside, and how it is restored; run on memory and on real btrfs."""
+"""Copies that pools put aside, and how they are restored; run on memory and on real btrfs."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def clients(cluster: MemoryCluster, node: str) -> list[str]:
 
 
 def look(cluster: MemoryCluster, node: str) -> None:
-    """What a node does every two seconds."""
+    """Look after the clients, as a node does every two seconds."""
     looking = cluster[node].shared_clients
     assert looking is not None
     looking.look()
