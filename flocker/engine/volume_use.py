@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from flocker.base.errors import EngineAway, InUse, Refused, StillNeeded
 from flocker.base.records import Volume, ago
@@ -47,13 +47,14 @@ class VolumeUse:
         Raises:
             Refused: they were not done in time.
         """
-        try:
-            with self.locked_id(volume.id, within):
-                yield
-        except TimeoutError:
-            raise Refused(
-                f"volume '{volume.name}' is busy on {self._node}; run the command again"
-            ) from None
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.locked_id(volume.id, within))
+            except TimeoutError:
+                raise Refused(
+                    f"volume '{volume.name}' is busy on {self._node}; run the command again"
+                ) from None
+            yield  # not within the try: a disk or Ceph may time out here, too
 
     @contextmanager
     def locked_id(self, volume_id: str, within: float = -1) -> Iterator[None]:

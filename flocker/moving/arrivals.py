@@ -52,6 +52,8 @@ class Arrivals:
         try:
             return job.result.result(timeout=within)
         except NotYet:
+            if job.result.done():  # it was the move that raised it, or has just ended
+                return job.result.result()
             raise StillCopying(job.describe(self._handoff.progress(volume.id))) from None
 
     def is_bringing(self, volume_id: str) -> bool:

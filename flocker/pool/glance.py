@@ -49,8 +49,8 @@ class Glance:
         try:
             return answer.result(PATIENCE_SECONDS)
         except TimeoutError:
-            if answer.done():  # it was `look` that raised it
-                raise
+            if answer.done():  # it was `look` that raised it, or has just ended
+                return answer.result()
             raise self._hangs() from None
 
     def _begin(self, look: Callable[[], Answer]) -> Future[Answer]:

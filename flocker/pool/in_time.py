@@ -61,8 +61,8 @@ class _InTime:
         try:
             return job.result(seconds)
         except TimeoutError:
-            if job.done():  # the storage's own word
-                raise
+            if job.done():  # the storage's own word, or an answer that has just come
+                return job.result()
         with self._lock:
             self._late.add(job)
         job.add_done_callback(self._is_done)

@@ -106,6 +106,11 @@ def test_one_at_a_time(use: VolumeUse) -> None:
         pass
 
 
+def test_what_times_out_while_a_volume_is_locked_does_not_make_it_busy(use: VolumeUse) -> None:
+    with pytest.raises(TimeoutError, match="of the disk"), use.locked(DEMO):
+        raise TimeoutError("of the disk")
+
+
 def test_a_failure_while_it_is_locked_unlocks_it(use: VolumeUse) -> None:
     with pytest.raises(KeyError), use.locked(DEMO):
         raise KeyError

@@ -186,6 +186,18 @@ def test_a_long_copy_is_answered_in_time_and_goes_on(demo: MemoryCluster, gate: 
     assert (node2.mount("demo", "container") / "file").read_text() == "hello"
 
 
+def test_a_move_that_times_out_is_not_said_to_go_on(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(*_: object) -> None:
+        raise TimeoutError("of the disk")
+
+    monkeypatch.setattr(demo["node2"].pool, "adopt", time_out)
+    with pytest.raises(TimeoutError, match="of the disk"):
+        demo["node2"].driver.mount("demo", "container")
+    assert owner(demo) == "node1"
+
+
 @pytest.mark.usefixtures("gate")
 def test_an_answer_that_comes_too_early_says_how_far_the_copy_is(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from flocker.base.errors import PoolHangs
 from flocker.pool import glance as module
 from flocker.pool.glance import Glance
 from tests.unit.flocker.clocks import Clock
+from tests.unit.flocker.pool.last_moment import last_moment
 
 
 class Disk:
@@ -47,6 +48,13 @@ def test_a_read_that_fails_fails_as_it_did(error: Exception) -> None:
 
     with pytest.raises(type(error), match=str(error)):
         Glance().read(fail)
+
+
+def test_a_read_that_ends_as_its_time_does_is_answered(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Future", last_moment(disk.answers))
+    assert Glance().read(disk.read) == "read"
 
 
 def test_a_read_for_which_there_is_no_thread_is_not_waited_for(

@@ -18,6 +18,7 @@ from flocker.pool import in_time as module
 from flocker.pool.glance import Glance
 from flocker.pool.in_time import in_time
 from flocker.pool.remote_pool import RemotePool
+from tests.unit.flocker.pool.last_moment import last_moment
 
 SHORT = 0.05
 
@@ -97,6 +98,14 @@ def test_who_waits_for_an_answer_is_told_what_was_asked(
     monkeypatch.setattr(module, "PATIENT_SECONDS", SHORT)
     with pytest.raises(PoolHangs, match=r"has not answered for 0\.05 s \(epoch\); `ceph -s`"):
         in_time(pool_of(storage)).epoch("a")
+
+
+def test_an_answer_that_comes_as_its_time_ends_is_one(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENT_SECONDS", SHORT)
+    monkeypatch.setattr(module, "Future", last_moment(storage.is_back))
+    assert in_time(pool_of(storage)).epoch("a") == 7
 
 
 def test_who_has_work_to_do_is_refused_when_too_many_hang(
