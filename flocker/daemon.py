@@ -45,6 +45,7 @@ from flocker.membership.membership import Membership
 from flocker.membership.refusals import Refusals
 from flocker.node.client_records import ClientRecords
 from flocker.node.clocks import Clocks
+from flocker.node.pools import Pools
 from flocker.node_parts import NodeParts, build
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.in_time import in_time
@@ -143,7 +144,8 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
     records = ClientRecords(membership.ownership, lambda: mirror.state)
     shared = shared_pool(config, clients, records, mounts)
     remote = in_time(shared) if shared else None
-    return machine, Ports(membership, mirror, pool, use, peers, engine, fence, remote)
+    pools = Pools(config.node, pool, membership.ownership, remote)
+    return machine, Ports(membership, mirror, pools, use, peers, engine, fence)
 
 
 def shared_pool(

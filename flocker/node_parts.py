@@ -37,7 +37,7 @@ from flocker.moving.transfer import Transfers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
 from flocker.node.observed import Observed
-from flocker.node.pools import STORAGE, Pools
+from flocker.node.pools import STORAGE
 from flocker.node.retention import Retention
 from flocker.pool.glance import Glance
 from flocker.pool.health import PoolHealth
@@ -143,7 +143,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
             care.verification.problems,
             *own.problems,
         ],
-        usage=lambda: glance.read(ports.pool.usage),
+        usage=lambda: glance.read(context.pool.usage),
         publisher=copies.publisher,
         follower=copies.follower,
         giving_up=safeguards.giving_up,
@@ -182,13 +182,11 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
 
 def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
     observed = Observed(config.pool / "observed.json", clocks.lived, clocks.wall)
-    ownership = ports.membership.ownership
     return NodeContext(
         config.node,
-        ownership,
+        ports.membership.ownership,
         ports.mirror,
-        ports.pool,
-        Pools(config.node, ports.pool, ownership, ports.remote),
+        ports.pools,
         ports.use,
         Retention(config.retention_seconds, observed),
         Troubles(),
@@ -196,7 +194,7 @@ def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
 
 
 def _safeguards(context: NodeContext, ports: Ports, clocks: Clocks) -> Safeguards:
-    pool_health = PoolHealth(ports.pool.check_writable, clocks.monotonic)
+    pool_health = PoolHealth(context.pool.check_writable, clocks.monotonic)
     return Safeguards(
         Standing(context, ports.peers, ports.membership.refuse),
         pool_health,
@@ -208,7 +206,7 @@ def _safeguards(context: NodeContext, ports: Ports, clocks: Clocks) -> Safeguard
 def _copies(
     context: NodeContext, ports: Ports, safeguards: Safeguards, clocks: Clocks, metrics: Metrics
 ) -> Copies:
-    transfers = Transfers(ports.pool, ports.peers, metrics.received_bytes.inc)
+    transfers = Transfers(context.pool, ports.peers, metrics.received_bytes.inc)
     owner_change = OwnerChange(context.ownership, context.pool)
     demotion = Demotion(context)
     # A machine that may not join leaves what it has as it is.
@@ -260,9 +258,9 @@ def _care(
 def _shared_clients(
     context: NodeContext, ports: Ports, removed_copies: RemovedCopies, purging: Purging
 ) -> SharedClients | None:
-    if ports.remote is None:
+    if (remote := context.pools.remote) is None:
         return None
-    looking = SharedClients(context, ports.remote, removed_copies=removed_copies, purging=purging)
+    looking = SharedClients(context, remote, removed_copies=removed_copies, purging=purging)
     return admitted(looking, ports.membership.check_known, ("start",))
 
 

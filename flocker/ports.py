@@ -20,8 +20,7 @@ from flocker.membership.membership import Membership
 from flocker.membership.standing import PeerStanding
 from flocker.moving.handoff import PeerOwners
 from flocker.moving.transfer import PeerSnapshots
-from flocker.pool.local_pool import LocalPool
-from flocker.pool.remote_pool import RemotePool
+from flocker.node.pools import Pools
 from flocker.volumes.creation import PeerCreation
 from flocker.volumes.maintenance import PeerMaintenance
 from flocker.volumes.mounting import FenceCover
@@ -72,20 +71,15 @@ class FenceGuard(FenceCover, Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """The borders of a node: what a test puts twins in the place of.
-
-    Attributes:
-        remote: the storage that all nodes reach; None if this node does not.
-    """
+    """The borders of a node: what a test puts twins in the place of."""
 
     membership: Membership
     mirror: Mirror
-    pool: LocalPool
+    pools: Pools
     use: VolumeUse
     peers: Peers
     engine: NodeEngine
     fence: FenceGuard
-    remote: RemotePool | None = None
 
 
 @dataclass(frozen=True)

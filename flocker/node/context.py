@@ -26,8 +26,7 @@ class NodeContext:
         node: its name.
         ownership: what is agreed, as this machine may change it.
         mirror: what is agreed, as this node has last heard of it.
-        pool: the data on this node's disk: all that is replicated.
-        pools: asked by volume, also of those that are not.
+        pools: the data that this node reaches, asked by volume.
         use: tells whether anything here uses a volume.
         retention: the snapshots that must stay here, and for how long anything stays.
         troubles: takes what goes wrong with single volumes, which stops no other volume.
@@ -36,11 +35,15 @@ class NodeContext:
     node: str
     ownership: Ownership
     mirror: Mirror
-    pool: LocalPool
     pools: Pools
     use: VolumeUse
     retention: Retention
     troubles: Troubles
+
+    @property
+    def pool(self) -> LocalPool:
+        """The data on this node's disk: all that is replicated."""
+        return self.pools.local
 
     def prune(self, volume: Volume) -> None:
         """Delete the snapshots here that nothing can build on any more, as the mirror says."""

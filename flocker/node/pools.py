@@ -32,14 +32,14 @@ class Pools:
         remote: RemotePool | None = None,
     ) -> None:
         self._node = node
-        self._local = local
+        self.local = local
         self._sessions = sessions
         self.remote = remote
 
     @property
     def every(self) -> Sequence[Pool]:
         """All of them."""
-        return [self._local] if self.remote is None else [self._local, self.remote]
+        return [self.local] if self.remote is None else [self.local, self.remote]
 
     def of(self, volume: Volume) -> Pool:
         """The pool that has the data of a volume.
@@ -47,7 +47,7 @@ class Pools:
         Raises:
             Refused: the volume is shared, and this node does not reach the storage.
         """
-        return self.sharing(volume) if volume.is_shared else self._local
+        return self.sharing(volume) if volume.is_shared else self.local
 
     def sharing(self, volume: Volume) -> RemotePool:
         """The pool of a shared volume.
@@ -82,7 +82,7 @@ class Pools:
             PoolError: the storage did not stop the former owner.
         """
         if not volume.is_shared:
-            return self._local
+            return self.local
         remote = self.sharing(volume)
         if remote.epoch(volume.id) != volume.epoch:
             former = self._sessions.sessions(volume.id)
@@ -92,7 +92,7 @@ class Pools:
 
     def asides(self) -> tuple[list[Aside], list[str]]:
         """The saved copies that this node reaches, and the storages that did not tell of theirs."""
-        found = self._local.asides()
+        found = self.local.asides()
         if self.remote is None:
             return found, []
         try:
@@ -102,7 +102,7 @@ class Pools:
 
     def kind_with_aside(self, reference: str) -> PoolKind | None:
         """The kind of pool in which a saved copy is; None: no pool here tells of it."""
-        if _has(self._local, reference):
+        if _has(self.local, reference):
             return "btrfs"
         with suppress(PoolError):
             if self.remote is not None and _has(self.remote, reference):

@@ -24,6 +24,7 @@ from flocker.membership.expulsion import Expulsion
 from flocker.membership.identity import Identity
 from flocker.membership.membership import Membership
 from flocker.node.clocks import Clocks
+from flocker.node.pools import Pools
 from flocker.node_parts import build
 from flocker.pool.local_pool import LocalPool
 from flocker.ports import OwnReport, Peers, Ports
@@ -87,7 +88,8 @@ class Daemon:
             node.name, lease_file, mirror, use.volumes, node.engine.mounted,
             live=lambda volume_id: str(node.disk.lines.path(volume_id)),
         )  # fmt: skip
-        ports = Ports(membership, mirror, pool, use, cast(Peers, peers), node.engine, guard)
+        pools = Pools(node.name, pool, membership.ownership)
+        ports = Ports(membership, mirror, pools, use, cast(Peers, peers), node.engine, guard)
         report = OwnReport([lambda: majority.problems(len(shared.nodes), mirror.state)])
         mirror.start(stopping := threading.Event())
         parts = build(config, ports, report, Clocks(uptime=node.uptime))

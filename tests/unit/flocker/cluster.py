@@ -29,6 +29,7 @@ from flocker.membership.membership import Membership
 from flocker.moving.replica_choice import complete_until
 from flocker.node.client_records import ClientRecords
 from flocker.node.clocks import Clocks
+from flocker.node.pools import Pools
 from flocker.node_parts import build
 from flocker.pool.health import FAILURES
 from flocker.pool.local_pool import LocalPool
@@ -134,12 +135,11 @@ class Machine:
         return Ports(
             self.membership,
             self.mirror,
-            self.pool,
+            Pools(self.name, self.pool, self.membership.ownership, self.remote),
             self.use,
             self.peers,
             self.containers,
             self.guard,
-            self.remote,
         )
 
     def _reach(self, reach: Reach) -> RemotePool:

@@ -55,7 +55,6 @@ class Daemon:
             "node1",
             self._ownership,
             Mirror(self._ownership, self._file.with_name("catalog.json")),
-            self.pool,
             Pools("node1", self.pool, self._ownership),
             cast(VolumeUse, None),  # nothing here asks who uses a volume
             Retention(RETENTION_SECONDS, self._observed),
