@@ -182,6 +182,10 @@ class StillWanted(PoolError):
     """Data was not taken away, as what its caller believed is not true any more."""
 
 
+class BeingSent(PoolError):
+    """A snapshot was not deleted, as another node is reading it."""
+
+
 class PoolFull(PoolError):
     """The file system has no room for what was asked."""
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flocker.base.errors import PoolError, PoolFull
+from flocker.base.errors import BeingSent, PoolError, PoolFull
 from flocker.btrfs.ioctl import ioctl
 
 _NO_DATA, _TO_KERNEL, _FROM_KERNEL = 0, 1, 2
@@ -322,9 +322,16 @@ def delete(path: Path) -> None:
     """Delete a subvolume.
 
     Raises:
-        PoolError: also when it is being sent.
+        BeingSent: nothing was deleted.
+        PoolError: it could not be deleted for another reason.
     """
-    _change(path, "deleted", _DESTROY, _NAMED.pack(0, os.fsencode(path.name)))
+    what = f"subvolume {path} could not be deleted"
+    try:
+        _ask(path.parent, _DESTROY, _NAMED.pack(0, os.fsencode(path.name)))
+    except PermissionError as error:  # root is refused for no other reason
+        raise BeingSent(f"{what}: it is being sent to another node") from error
+    except OSError as error:
+        raise failure(what, error) from error
 
 
 def await_deletions(pool: Path, seconds: float) -> None:
@@ -378,10 +385,14 @@ def call(path: Path, request: int, argument: bytes, what: str) -> None:
         PoolError: it failed; it begins with `what`.
     """
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            ioctl(folder, request, argument)
-        finally:
-            os.close(folder)
+        _ask(path, request, argument)
     except OSError as error:
         raise failure(what, error) from error
+
+
+def _ask(path: Path, request: int, argument: bytes) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        ioctl(folder, request, argument)
+    finally:
+        os.close(folder)

@@ -140,8 +140,7 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
     finally:
         key.unlink()  # the process has read it
     if done.returncode != 0:
-        *_, why = ["it gave no reason", *done.stderr.split("\n")[:-1]]
-        raise PoolError(f"ceph-fuse could not mount {ticket.folder}: {why}")
+        raise PoolError(f"ceph-fuse could not mount {ticket.folder}: {_reason(done.stderr)}")
     process = int(pid.read_text())
     try:
         return Mounted(mountpoint, process, address_of(asked), asked)
@@ -149,6 +148,12 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
         Mounted(mountpoint, process, "", asked).kill()
         clear(mountpoint)
         raise
+
+
+def _reason(said: str) -> str:
+    """The line of ceph-fuse's output that names the error; its own log may come before or after."""
+    lines = said.splitlines() or ["it gave no reason"]
+    return next((line for line in lines if "mount failed" in line), lines[-1])
 
 
 def clear(mountpoint: Path) -> None:

@@ -244,6 +244,7 @@ def purge(
     """Delete removed volumes and copies put aside for good.
 
     The command prints how much disk space it freed on each node. This cannot be undone.
+    The exit status is 1 if something could not be deleted or a node did not answer.
     """
     if everything == (reference is not None):
         raise Failed(
@@ -254,6 +255,8 @@ def purge(
     title = f"purging {reference or 'the trash'}"
     answer = _order(context, "purge", {"reference": reference}, title, as_json, is_long=True)
     _tell(answer, as_json, wording.purged)
+    if answer["silent"] or any(node["failed"] for node in answer["nodes"]):
+        raise typer.Exit(FAILED)
 
 
 @command("sudo flocker forget node3")

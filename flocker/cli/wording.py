@@ -176,7 +176,10 @@ def purged(answer: answers.Purged) -> str:
             "`flocker purge REF` deletes one."
         )
     if answer["silent"]:
-        lines.append(f"{', '.join(answer['silent'])} did not answer; nothing was purged there.")
+        lines.append(
+            f"{', '.join(answer['silent'])} did not answer; nothing was purged there. "
+            "Repeat the command when all nodes answer."
+        )
     return "\n".join(lines) or "There was nothing to purge."
 
 

@@ -76,6 +76,7 @@ class BtrfsAsides(BtrfsParts):
     def purge_aside(self, reference: str) -> None:
         volume_id = self._trash.find(reference).aside.volume_id
         with self._folders.locked(volume_id):  # not while a removed volume is taken back
+            self._sends.end(volume_id)  # nobody has a use for what another node still reads of it
             self._trash.drop(self._trash.find(reference))
 
     def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:

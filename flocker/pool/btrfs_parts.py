@@ -17,6 +17,7 @@ from flocker.pool.folders import Folders
 from flocker.pool.incoming import Incoming
 from flocker.pool.live_copies import LiveCopies
 from flocker.pool.reserve import Reserve
+from flocker.pool.sends import Sends
 from flocker.pool.sizes import Sizes, more, write_excess
 from flocker.pool.trash import Trash
 from flocker.pool.volume_folder import VOLUMES, VolumeFolder
@@ -43,6 +44,7 @@ class BtrfsParts:
             writeback=self._writeback,
             incoming=self._incoming,
         )
+        self._sends = Sends()
         self._is_mounted = is_mounted
 
     def writable_path(self, claim: Claim) -> Path:

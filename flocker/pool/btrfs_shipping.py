@@ -30,7 +30,9 @@ class BtrfsShipping(BtrfsParts):
 
     def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
         # A generator, so that only who reads it waits for the disk.
-        yield from btrfs_stream.send(*self._stream_ends(volume_id, number, parent))
+        sending = btrfs_stream.Sending(*self._stream_ends(volume_id, number, parent))
+        with self._sends.noted(volume_id, sending):
+            yield from sending
 
     def receive(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: Iterable[bytes]
@@ -42,7 +44,8 @@ class BtrfsShipping(BtrfsParts):
     ) -> bytes | None:
         snapshot, base = self._stream_ends(volume_id, number, parent)
         assert base is not None
-        return btrfs_stream.small(snapshot, base, most_bytes)
+        with self._sends.short(volume_id):
+            return btrfs_stream.small(snapshot, base, most_bytes)
 
     def stage(
         self, volume_id: str, snapshot: Snapshot, parent: Snapshot | None, stream: bytes

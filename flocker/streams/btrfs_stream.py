@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -39,24 +39,47 @@ END_SECONDS = 5.0  # what hangs in the kernel cannot be killed, and nobody waits
 RECEIVER = (sys.executable, "-BPSs", "-m", "flocker.streams.receiver")
 
 
-def send(snapshot: Path, parent: Path | None) -> Generator[bytes, None, None]:
-    """A snapshot, whole or what differs from `parent`.
+class Sending:
+    """A snapshot on its way, whole or what differs from `parent`; to be iterated once."""
 
-    An empty chunk is a sign of life: there is nothing to send yet, and the kernel is at work.
+    def __init__(self, snapshot: Path, parent: Path | None) -> None:
+        self._command = _command(snapshot, parent)
+        self._lock = threading.Lock()
+        self._program: subprocess.Popen[bytes] | None = None
+        self._is_ended = False
 
-    Raises:
-        PoolError: while iterating, when the stream cannot be completed, or hangs.
-    """
-    return _sent(_command(snapshot, parent))
+    def __iter__(self) -> Generator[bytes, None, None]:
+        """Read the stream; an empty chunk says that the kernel is at work, and has nothing yet.
+
+        Raises:
+            PoolError: while iterating, when the stream cannot be completed, hangs, or was ended.
+        """
+        return _sent(self._command, self._note)
+
+    def end(self) -> None:
+        """End it from another thread, whether or not its reader still takes anything."""
+        with self._lock:
+            self._is_ended = True
+            if self._program is not None:
+                _end(self._program)
+
+    def _note(self, program: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._program = program
+            if self._is_ended:
+                _end(program)
 
 
-def _sent(command: list[str]) -> Generator[bytes, None, None]:
+def _sent(
+    command: list[str], note: Callable[[subprocess.Popen[bytes]], None] = lambda _: None
+) -> Generator[bytes, None, None]:
     with tempfile.TemporaryFile() as complaints:
         program = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=complaints, pipesize=CHUNK_BYTES
         )
         assert program.stdout is not None
         try:
+            note(program)
             yield from _read(
                 program.stdout.fileno(), Watch("btrfs send", [of_process(program.pid)])
             )
@@ -82,7 +105,7 @@ def _read(pipe: int, watch: Watch) -> Generator[bytes, None, None]:
 
 
 def small(snapshot: Path, parent: Path, most_bytes: int) -> bytes | None:
-    """The stream of `send` in one piece; None if it is longer than `most_bytes`.
+    """The stream of `Sending` in one piece; None if it is longer than `most_bytes`.
 
     The kernel writes it without a process of ours: for the few changes of a second, that is
     most of what a stream costs.
@@ -129,7 +152,7 @@ def _send(snapshot: Path, parent: Path, to: int) -> None:
 
 
 def data_bytes(snapshot: Path, parent: Path | None) -> int:
-    """The bytes of data that `send` will carry, headers not counted.
+    """The bytes of data that `Sending` will carry, headers not counted.
 
     Raises:
         PoolError: there is no such snapshot, or btrfs hangs.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flocker.base.errors import PoolError, StaleEpoch
+from flocker.base.errors import BeingSent, PoolError, StaleEpoch
 from flocker.base.records import Claim, Cut, Snapshot, Volume
+from flocker.btrfs import subvolume
 from flocker.pool.local_pool import LocalPool
-from tests.contract.flocker.conftest import SURE, MakePool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool, MakePool
 from tests.contract.flocker.pool.test_every_pool import (
     a_volume,
     check_removed_and_back,
@@ -303,3 +305,35 @@ def test_what_is_purged_is_deleted_for_good(make_pool: MakePool) -> None:
     with pytest.raises(PoolError, match=one.reference):
         pool.purge_aside(one.reference)
     assert not pool.reclaim(claim.volume_id, SURE.confirm)
+
+
+def test_a_volume_is_purged_while_another_node_reads_it(make_btrfs_pool: MakeBtrfsPool) -> None:
+    """The kernel deletes no snapshot that is being sent, and that node may take its time."""
+    pool = make_btrfs_pool()
+    claim, _ = a_volume(pool, "first")
+    (pool.writable_path(claim) / "film").write_bytes(os.urandom(8 << 20))  # more than a pipe holds
+    second = written(pool, claim, "second")
+    stream = pool.send(claim.volume_id, second.number, None)
+    assert next(stream)
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
+    [aside] = pool.asides()
+    pool.purge_aside(aside.reference)
+    assert pool.asides() == []
+    with pytest.raises(PoolError, match="btrfs send failed"):
+        list(stream)
+
+
+def test_a_snapshot_that_is_being_sent_says_why_it_is_not_deleted(
+    make_btrfs_pool: MakeBtrfsPool,
+) -> None:
+    pool = make_btrfs_pool()
+    claim, _ = a_volume(pool)
+    (pool.writable_path(claim) / "film").write_bytes(os.urandom(8 << 20))
+    first = written(pool, claim, "first")
+    stream = pool.send(claim.volume_id, first.number, None)
+    assert next(stream)
+    [path] = pool.root.glob(f"volumes/{claim.volume_id}/snapshots/{first.number}")
+    with pytest.raises(BeingSent, match="could not be deleted: it is being sent to another node"):
+        subvolume.delete(path)
+    stream.close()
+    subvolume.delete(path)

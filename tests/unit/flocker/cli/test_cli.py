@@ -171,7 +171,6 @@ EVENT = {
     "by": "engine on node2",
 }
 
-# What is typed -> the operation that is asked for, and an answer to it.
 PURGED: dict[str, Any] = {
     "nodes": [
         {
@@ -186,7 +185,10 @@ PURGED: dict[str, Any] = {
     "kept": ["demo@node2-20261122T190000Z"],
     "silent": ["node3"],
 }
+# Nothing failed, and every node answered.
+WHOLLY_PURGED = {**PURGED, "nodes": [{**PURGED["nodes"][0], "failed": []}], "silent": []}
 
+# What is typed -> the operation that is asked for, and an answer to it.
 COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["status"], ("status",), status(volume("demo"))),
     (["move", "demo"], ("move", "demo", None), MOVED),
@@ -203,8 +205,8 @@ COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     ),
     (["snapshots"], ("snapshots", None), {"snapshots": [{**TAKEN, "nodes": ["node1"]}]}),
     (["snapshots", "demo"], ("snapshots", "demo"), {"snapshots": []}),
-    (["purge", "old"], ("purge", "old"), PURGED),
-    (["purge", "--all"], ("purge", None), PURGED),
+    (["purge", "old"], ("purge", "old"), WHOLLY_PURGED),
+    (["purge", "--all"], ("purge", None), WHOLLY_PURGED),
     (["verify", "demo"], ("verify", "demo"), {"volume": "demo", "copies": []}),
     (["forget", "old"], ("forget", "old"), {"volume": "old", "node": None}),
     (["forget", "node3"], ("forget", "node3"), {"volume": None, "node": "node3"}),
@@ -811,10 +813,25 @@ def test_a_purge_tells_what_it_freed_what_it_kept_and_who_did_not_answer() -> No
         "node1: demo@node1-20261122T190000Z: Directory not empty\n"
         "Kept, because only a replaced owner had it: demo@node2-20261122T190000Z; "
         "`flocker purge REF` deletes one.\n"
-        "node3 did not answer; nothing was purged there."
+        "node3 did not answer; nothing was purged there. Repeat the command when all nodes answer."
     )
     nothing = {"nodes": [], "kept": [], "silent": []}
     assert wording.purged(nothing) == "There was nothing to purge."
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("left", "exit_code"),
+    [({}, 0), ({"silent": ["node3"]}, 1), ({"nodes": PURGED["nodes"]}, 1)],
+    ids=["all of it", "a node did not answer", "a copy could not be deleted"],
+)
+def test_a_purge_that_left_something_is_an_exit_status(
+    operator: Operator, run: Run, left: dict[str, Any], exit_code: int, options: list[str]
+) -> None:
+    operator.answers["purge"] = {**WHOLLY_PURGED, **left}
+    done = run("purge", "old", *options)
+    assert done.exit_code == exit_code
+    assert "old@node1-20261122T190000Z" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from flocker.base.errors import PoolHangs, TransferFailed
+from flocker.base.errors import PoolError, PoolHangs, TransferFailed
 from flocker.streams import btrfs_stream, liveness
 from flocker.streams.expected import Expected
 
@@ -52,7 +52,7 @@ def receiver(btrfs: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_send_that_hangs_is_given_up(btrfs: Program, tmp_path: Path) -> None:
     btrfs(f"printf some; {HANGS}")
-    stream = btrfs_stream.send(tmp_path, None)
+    stream = iter(btrfs_stream.Sending(tmp_path, None))
     assert next(stream) == b"some"
     with pytest.raises(PoolHangs, match="btrfs send has made no progress for 1 s; `dmesg`"):
         list(stream)
@@ -61,12 +61,30 @@ def test_a_send_that_hangs_is_given_up(btrfs: Program, tmp_path: Path) -> None:
 def test_a_send_that_works_in_silence_gives_signs_of_life(btrfs: Program, tmp_path: Path) -> None:
     btrfs(f"printf some; {WORKS}; printf more")
     arrived = [b""]
-    for chunk in btrfs_stream.send(tmp_path, None):
+    for chunk in btrfs_stream.Sending(tmp_path, None):
         arrived.append(chunk)
         if arrived.count(b"") * liveness.SIGN_SECONDS > 2 * liveness.STALL_SECONDS:
             (tmp_path / "done").touch()
     assert b"".join(arrived) == b"somemore"
     assert (tmp_path / "done").exists()
+
+
+def test_a_send_ends_though_nobody_reads_it(btrfs: Program, tmp_path: Path) -> None:
+    btrfs("printf some; exec sleep 3600")
+    sending = btrfs_stream.Sending(tmp_path, None)
+    stream = iter(sending)
+    assert next(stream) == b"some"
+    sending.end()
+    with pytest.raises(PoolError, match="btrfs send failed"):
+        list(stream)
+
+
+def test_a_send_that_was_ended_before_does_not_begin(btrfs: Program, tmp_path: Path) -> None:
+    btrfs("exec sleep 3600")
+    sending = btrfs_stream.Sending(tmp_path, None)
+    sending.end()
+    with pytest.raises(PoolError, match="btrfs send failed"):
+        list(sending)
 
 
 def test_a_size_that_does_not_come_is_given_up(btrfs: Program, tmp_path: Path) -> None:
