@@ -20,7 +20,7 @@ from flocker.base import private
 from flocker.base.answers import Result, Verified, VerifiedCopy
 from flocker.base.background import attempt
 from flocker.base.errors import FlockerError, PoolError, Refused, VolumeNotFound
-from flocker.base.records import Snapshot, Volume, ago, now
+from flocker.base.records import ClusterState, Snapshot, Volume, ago, now
 from flocker.node.context import NodeContext
 from flocker.pool.digest import Digest
 
@@ -33,6 +33,7 @@ AS_FAST_AS_IT_GOES = 1 << 40  # bytes per second
 BY_ITSELF = 8 << 20  # bytes per second
 LOOK_SECONDS = 600.0  # between two volumes
 EACH_SECONDS = 7 * 24 * 3600.0
+AGAIN_SECONDS = 24 * 3600.0  # for a copy that could not be compared
 
 
 class PeerDigests(Protocol):
@@ -82,10 +83,17 @@ class Verification:
         due = [
             (self._verified_at(volume), volume.name)
             for volume in state.volumes.values()
-            if volume.owner == self._node and self._holders(volume)
+            if volume.owner == self._node and self._is_due(volume, state)
         ]
-        if due and min(due)[0] < ago(EACH_SECONDS):
+        if due:
             self._compare(state.volumes[min(due)[1]], BY_ITSELF)
+
+    def _is_due(self, volume: Volume, state: ClusterState) -> bool:
+        up = self._holders(volume) & state.nodes.keys()
+        known = self._results.get(volume.id)
+        left = {copy["node"] for copy in known["copies"] if _is_left(copy)} if known else set()
+        seconds = AGAIN_SECONDS if left & up else EACH_SECONDS
+        return bool(up) and self._verified_at(volume) < ago(seconds)
 
     def _verified_at(self, volume: Volume) -> str:
         known = self._results.get(volume.id)
@@ -96,7 +104,7 @@ class Verification:
 
         Returns:
             `volume`, `at` and `copies`: for each node, `result` is "same", "differs",
-            "unreadable" or "not compared"; `why` says more.
+            "unreadable" or "not compared", as those on nodes that are away; `why` says more.
 
         Raises:
             Refused: there is no copy to compare with.
@@ -106,7 +114,7 @@ class Verification:
             raise VolumeNotFound(volume)
         if record.owner != self._node:
             return self._peers.verify(record)
-        if not self._holders(record):
+        if not self._holders(record) & self._mirror.state.nodes.keys():
             raise Refused(
                 f"volume '{volume}' has no copy on another node that is up, so there is nothing "
                 "to compare; `flocker status` tells where copies are"
@@ -126,7 +134,10 @@ class Verification:
             return self._pool.digest(volume_id, snapshot.number, bytes_per_second)
 
     def results(self) -> list[Verified]:
-        """The last result of each volume that this node owns."""
+        """The last result of each volume that this node owns.
+
+        A copy that could not be compared last is as it was found before.
+        """
         state = self._mirror.state
         own = [volume for volume in state.volumes.values() if volume.owner == self._node]
         return [self._results[volume.id] for volume in own if volume.id in self._results]
@@ -134,26 +145,27 @@ class Verification:
     def problems(self) -> list[str]:
         """Problems that the results show, for people."""
         return [
-            f"volume '{result['volume']}': the copy on {copy['node']} {_finding(copy)} "
-            f"(verified at {result['at']}); docs/operations.md says how to replace a copy"
+            f"volume '{result['volume']}': the copy on {copy['node']} {_finding(copy)}; "
+            f"`flocker verify {result['volume']}` compares again, and docs/operations.md says how "
+            "to replace a copy"
             for result in self.results()
             for copy in result["copies"]
-            if copy["result"] in ("differs", "unreadable")
+            if _is_bad(copy)
         ]
 
-    def _holders(self, volume: Volume) -> list[str]:
-        """The other nodes that are up and have a copy."""
-        state = self._mirror.state
-        return sorted(
-            node for node in state.copies_of(volume) if node in state.nodes and node != volume.owner
-        )
+    def _holders(self, volume: Volume) -> set[str]:
+        """The other nodes that have a copy."""
+        return self._mirror.state.copies_of(volume).keys() - {volume.owner}
 
     def _compare(self, volume: Volume, bytes_per_second: int) -> Verified:
         ours: dict[Snapshot, Future[_Read]] = {}
         theirs: list[tuple[str, Snapshot, Future[_Read]]] = []
         copies: list[VerifiedCopy] = []
         with ThreadPoolExecutor(AT_ONCE) as readers:
-            for node in self._holders(volume):
+            for node in sorted(self._holders(volume)):
+                if node not in self._mirror.state.nodes:
+                    copies.append(_copy(node, None, "not compared", f"{node} is away"))
+                    continue
                 try:
                     snapshot = self._in_common(volume, node)
                 except FlockerError as error:
@@ -181,17 +193,26 @@ class Verification:
         return common[-1]
 
     def _keep(self, volume: Volume, result: Verified) -> None:
-        for copy in result["copies"]:
-            if copy["result"] in ("differs", "unreadable"):
-                log.error("volume '%s': the copy on %s %s", volume.name, copy["node"], copy)
+        for copy in filter(_is_bad, result["copies"]):
+            log.error("volume '%s': the copy on %s %s", volume.name, copy["node"], copy)
         with self._lock:
             known = self._mirror.state.volume_ids()
             kept = {each: value for each, value in self._results.items() if each in known}
-            self._results = {**kept, volume.id: result}
+            self._results = {**kept, volume.id: self._with_former(volume, result)}
             try:
                 private.write(self._file, json.dumps(self._results))
             except OSError as error:  # then it is verified again sooner
                 log.warning("%s cannot be written: %s", self._file, error)
+
+
+    def _with_former(self, volume: Volume, result: Verified) -> Verified:
+        """The result; a copy that it left out is bad until a comparison says otherwise."""
+        former = self._results.get(volume.id)
+        bad = {copy["node"]: copy for copy in former["copies"] if _is_bad(copy)} if former else {}
+        compared = [copy for copy in result["copies"] if not _is_left(copy)]
+        left = (self._holders(volume) | {self._node}) - {copy["node"] for copy in compared}
+        copies = [copy for copy in result["copies"] if not (_is_left(copy) and copy["node"] in bad)]
+        return {**result, "copies": copies + [bad[node] for node in sorted(left & bad.keys())]}
 
 
 def _read(read: Callable[[], Digest]) -> _Read:
@@ -223,6 +244,14 @@ def _copy(node: str, snapshot: Snapshot | None, result: Result, why: str) -> Ver
         "why": why,
         "size_bytes": None,
     }
+
+
+def _is_bad(copy: VerifiedCopy) -> bool:
+    return copy["result"] in ("differs", "unreadable")
+
+
+def _is_left(copy: VerifiedCopy) -> bool:
+    return copy["result"] == "not compared"
 
 
 def _finding(copy: VerifiedCopy) -> str:

@@ -93,6 +93,68 @@ def test_a_node_that_is_away_is_no_bad_copy(demo: MemoryCluster) -> None:
     assert said_by(demo["node1"]) == []
 
 
+@pytest.mark.parametrize("lease", ["has ended", "has not ended"])
+def test_a_bad_copy_that_cannot_be_compared_again_stays_bad(
+    demo: MemoryCluster, lease: str
+) -> None:
+    damage(demo, "node2")
+    demo["node1"].verification.verify("demo")
+    demo["node2"].is_up = False
+    if lease == "has ended":
+        demo.ownership.expire("node2")
+    for _ in range(2):
+        answer = demo["node1"].verification.verify("demo")
+        assert results(answer)["node2"] == "not compared"
+        [problem] = said_by(demo["node1"])
+        assert "the copy on node2 is not what the owner has in snapshot 1: " in problem
+
+    demo["node2"].is_up = True
+    demo["node2"].announce()
+    demo["node1"].write("demo", "later")
+    demo.replicate()
+    assert set(results(demo["node1"].verification.verify("demo")).values()) == {"same"}
+    assert said_by(demo["node1"]) == []
+
+
+def test_an_owner_that_could_not_be_read_stays_bad_while_nothing_is_compared(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise PoolError("file.txt cannot be read: Input/output error")
+
+    monkeypatch.setattr(demo["node1"].pool, "digest", unreadable)
+    demo["node1"].verification.verify("demo")
+    for name in ("node2", "node3"):
+        demo[name].is_up = False
+    assert set(results(demo["node1"].verification.verify("demo")).values()) == {"not compared"}
+    [problem] = said_by(demo["node1"])
+    assert "the copy on node1 cannot be read: file.txt" in problem
+
+
+def test_a_bad_copy_that_is_given_up_is_no_trouble_any_more(demo: MemoryCluster) -> None:
+    damage(demo, "node2")
+    demo["node1"].verification.verify("demo")
+    demo.ownership.withdraw([demo.state.copies_of(demo.volume("demo"))["node2"]])
+    demo["node1"].verification.verify("demo")
+    assert said_by(demo["node1"]) == []
+
+
+def test_a_copy_that_could_not_be_compared_is_due_the_next_day(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = demo["node1"].verification
+    demo["node2"].is_up = False
+    node1.verify_one()
+    monkeypatch.setattr("flocker.care.verification.AGAIN_SECONDS", -60.0)
+    node1.verify_one()  # it is up, and still does not answer
+    demo["node2"].is_up = True
+    node1.verify_one()
+    [verified] = node1.results()
+    assert {copy["result"] for copy in verified["copies"]} == {"same"}
+    node1.verify_one()
+    assert node1.results() == [verified]
+
+
 def test_nothing_to_compare_is_refused(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("single", {"replicas": "0"})
     with pytest.raises(Refused, match="'single' has no copy on another node"):

@@ -835,7 +835,7 @@ def test_a_purge_that_left_something_is_an_exit_status(
 
 
 @pytest.mark.parametrize(
-    ("result", "exit_code"), [("same", 0), ("not compared", 0), ("differs", 1), ("unreadable", 1)]
+    ("result", "exit_code"), [("same", 0), ("not compared", 1), ("differs", 1), ("unreadable", 1)]
 )
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_bad_copy_is_an_exit_status(
