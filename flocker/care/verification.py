@@ -204,7 +204,6 @@ class Verification:
             except OSError as error:  # then it is verified again sooner
                 log.warning("%s cannot be written: %s", self._file, error)
 
-
     def _with_former(self, volume: Volume, result: Verified) -> Verified:
         """The result; a copy that it left out is bad until a comparison says otherwise."""
         former = self._results.get(volume.id)
