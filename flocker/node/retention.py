@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from flocker.base.records import ClusterState, Volume
 from flocker.node.observed import Observed, seen_away
 
 PIN_SECONDS = 24 * 3600.0  # longer than the largest volume takes to be fetched
+KNOWN_SECONDS = 600.0  # longer than anybody goes by a state in which a record is not there yet
 
 
 def replicas_of(volume: Volume, state: ClusterState, *, stuck_last: bool = True) -> list[str]:
@@ -63,7 +64,8 @@ class Retention:
         self._lock = threading.Lock()
         self._clock = clock
         self._sent: defaultdict[str, dict[str, _Pin]] = defaultdict(dict)
-        self._asked_for: defaultdict[str, set[int]] = defaultdict(set)
+        # Number -> until when it stays without a record.
+        self._asked_for: defaultdict[str, dict[int, float]] = defaultdict(dict)
         self._read: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def sending(self, volume_id: str, node: str, number: int) -> None:
@@ -75,14 +77,17 @@ class Retention:
             self._sent[volume_id][node] = _Pin(number, self._clock())
 
     def asked_for(self, volume_id: str, number: int) -> None:
-        """A person wants this one; until the cluster knows, nothing else keeps it."""
+        """A person wants this one; until the cluster knows, nothing else keeps it.
+
+        Then its record does, wherever the volume goes: another node may take that away.
+        """
         with self._lock:
-            self._asked_for[volume_id].add(number)
+            self._asked_for[volume_id][number] = self._clock() + PIN_SECONDS
 
     def not_wanted(self, volume_id: str, number: int) -> None:
         """That person does not want it any more."""
         with self._lock:
-            self._asked_for[volume_id].discard(number)
+            self._asked_for[volume_id].pop(number, None)
 
     @contextmanager
     def reading(self, volume_id: str, number: int) -> Iterator[None]:
@@ -102,12 +107,26 @@ class Retention:
             for node, copy in state.copies_of(volume).items()
             if not self._is_gone(node, state)
         }
-        kept |= {named.snapshot.number for named in state.named(volume)}
+        known = {named.snapshot.number for named in state.named(volume)}
+        kept |= known
         with self._lock:
-            kept |= self._asked_for.get(volume.id, set())
+            kept |= self._not_known_yet(volume, known)
             kept |= set(+self._read.get(volume.id, Counter()))
             kept |= self._pinned(volume, state)
         return kept
+
+    def _not_known_yet(self, volume: Volume, known: Collection[int]) -> set[int]:
+        """The snapshots that people asked for this moment; the others are forgotten."""
+        now, asked_for = self._clock(), self._asked_for.pop(volume.id, {})
+        soon = now + KNOWN_SECONDS
+        left = {
+            number: min(until, soon) if number in known else until
+            for number, until in asked_for.items()
+            if until > now
+        }
+        if left:
+            self._asked_for[volume.id] = left
+        return set(left)
 
     def _pinned(self, volume: Volume, state: ClusterState) -> set[int]:
         """The snapshots that peers are fetching; the others are forgotten."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from flocker.base.errors import BadRequest, HoldsMore, LeavesBehind, Refused
+from flocker.base.errors import BadRequest, HoldsMore, LeavesBehind, PoolError, Refused
 from flocker.base.options import (
     Options,
     Reference,
@@ -22,6 +23,8 @@ from flocker.consensus.ownership import existing
 from flocker.node.context import NodeContext
 from flocker.pool.protocol import Pool
 from flocker.volumes.gone import belief_that_gone
+
+log = logging.getLogger(__name__)
 
 
 class PeerCreation(Protocol):
@@ -173,7 +176,7 @@ class Creation:
                 yield taken
             finally:
                 if volume.is_shared:  # on btrfs it costs nothing, and is pruned with the others
-                    self._pools.sharing(volume).drop_snapshot(volume.id, taken)
+                    self._drop(volume, taken)
             return
         snapshot = self._snapshot(volume, number)
         if snapshot is None:
@@ -182,6 +185,14 @@ class Creation:
                 f"`flocker snapshots {volume.name}` lists its snapshots"
             )
         yield snapshot
+
+    def _drop(self, volume: Volume, taken: Snapshot) -> None:
+        try:
+            self._pools.sharing(volume).drop_snapshot(volume.id, taken)
+        except PoolError as error:  # what was made from it shall have its record all the same
+            log.warning(
+                "snapshot %d of volume '%s' is left on Ceph: %s", taken.number, volume.name, error
+            )
 
     def _whole(self, volume: Volume) -> Snapshot:
         try:

@@ -103,17 +103,16 @@ class Snapshots:
                 f"nobody took a snapshot {wanted.number} of volume '{volume.name}'; "
                 f"`flocker snapshots {volume.name}` lists its snapshots"
             )
+        if volume.is_shared:  # first: no later round deletes it, so the command must find it again
+            snapshot = kept[wanted.number].snapshot
+            self._pools.sharing(volume).drop_snapshot(volume.id, snapshot)
         event = volume.event(self._node, "pruned", reference)
         self._ownership.drop_snapshot(kept[wanted.number], event)
         self._retention.not_wanted(volume.id, wanted.number)
-        if volume.is_shared:
-            snapshot = kept[wanted.number].snapshot
-            self._pools.sharing(volume).drop_snapshot(volume.id, snapshot)
-            return {"reference": reference}
-        # The other nodes prune theirs when they fetch the next change.
-        self._pool.prune(
-            volume.id, lambda: self._retention.numbers(volume, self._ownership.state())
-        )
+        if not volume.is_shared:  # the other nodes prune theirs when they fetch the next change
+            self._pool.prune(
+                volume.id, lambda: self._retention.numbers(volume, self._ownership.state())
+            )
         return {"reference": reference}
 
     def restore(self, reference: str) -> Restored:

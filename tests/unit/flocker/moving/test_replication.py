@@ -14,9 +14,9 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.base.errors import ControlPlaneAway, OwnerAway, PoolError, Refused, TransferFailed
-from flocker.base.records import ClusterState, Copy, Cut, Node, Snapshot, Volume
+from flocker.base.records import ClusterState, Copy, Cut, NamedSnapshot, Node, Snapshot, Volume
 from flocker.moving import follower, publisher
-from flocker.node.retention import PIN_SECONDS, Retention, replicas_of
+from flocker.node.retention import KNOWN_SECONDS, PIN_SECONDS, Retention, replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 GIB = 1 << 30
@@ -490,6 +490,32 @@ def test_what_was_sent_is_kept_until_the_peer_has_it_or_a_day_is_over(
     assert retention.numbers(volume, has_come) == {3}
     assert retention.numbers(volume, ClusterState()) == {3}, "node3's"
     clock[0] = PIN_SECONDS + 1
+    assert retention.numbers(volume, ClusterState()) == set()
+
+
+def test_what_a_person_asked_for_is_kept_until_everybody_goes_by_its_record(
+    demo: MemoryCluster,
+) -> None:
+    """Who has just looked at the cluster's state may not have seen the record yet."""
+    clock = [0.0]
+    retention = Retention(RETENTION_SECONDS, demo["node1"].observed, lambda: clock[0])
+    volume = demo.volume("demo")
+    named = NamedSnapshot(volume.id, Snapshot(3, "identity", volume.epoch), "")
+    recorded = ClusterState(snapshots={volume.id: {3: named}})
+    retention.asked_for(volume.id, 3)
+    clock[0] = KNOWN_SECONDS + 1
+    assert retention.numbers(volume, ClusterState()) == {3}
+    assert retention.numbers(volume, recorded) == {3}
+    clock[0] += KNOWN_SECONDS - 1
+    assert retention.numbers(volume, ClusterState()) == {3}
+    clock[0] += 2
+    assert retention.numbers(volume, recorded) == {3}
+    assert retention.numbers(volume, ClusterState()) == set()
+
+    retention.asked_for(volume.id, 4)  # and nobody could be told
+    clock[0] += PIN_SECONDS - 1
+    assert retention.numbers(volume, ClusterState()) == {4}
+    clock[0] += 2
     assert retention.numbers(volume, ClusterState()) == set()
 
 

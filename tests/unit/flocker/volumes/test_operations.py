@@ -22,6 +22,7 @@ from flocker.base.errors import (
     VolumeNotFound,
 )
 from flocker.base.records import Event, Snapshot, Volume
+from flocker.node import retention
 from flocker.pool.protocol import Aside
 from flocker.volumes.operations import Operations
 from tests.twins.moves import start_move
@@ -281,6 +282,22 @@ def test_a_snapshot_that_is_pruned_takes_no_room_any_more(demo: MemoryCluster, n
     demo["node1"].write("demo", "five")
     demo.replicate()
     assert 1 not in held(demo["node2"])
+
+
+def test_a_former_owner_keeps_nothing_that_its_successor_prunes(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KNOWN_SECONDS", 0)
+    demo["node1"].operations.snapshots.snapshot(["demo"], "good")
+    for text in ("two", "three", "four", "five"):
+        demo["node2"].write("demo", text)
+        demo.replicate()
+    volume_id = demo.volume("demo").id
+    assert 1 in [each.number for each in demo["node1"].pool.snapshots(volume_id)]
+    demo["node2"].operations.snapshots.prune("demo@1")
+    demo["node2"].write("demo", "six")
+    demo.replicate()
+    assert 1 not in [each.number for each in demo["node1"].pool.snapshots(volume_id)]
 
 
 def test_what_was_made_from_a_pruned_snapshot_stays(demo: MemoryCluster) -> None:

@@ -12,6 +12,7 @@ from flocker.base.errors import (
     InUse,
     OwnerLost,
     PoolError,
+    PoolHangs,
     Refused,
     StaleEpoch,
     TransferFailed,
@@ -376,6 +377,29 @@ def test_snapshots_restores_and_clones_stay_in_the_pool(ledger: MemoryCluster) -
     assert [each.number for each in way(ledger, "node1").snapshots(source)] == [1, 2]
     operations.snapshots.prune("ledger@1")
     assert [each.number for each in way(ledger, "node1").snapshots(source)] == [2]
+
+
+def test_a_snapshot_that_ceph_did_not_delete_can_be_pruned_again(ledger: MemoryCluster) -> None:
+    operations = ledger["node1"].operations
+    operations.snapshots.snapshot(["ledger"], "first")
+    way(ledger, "node1").is_away = True
+    with pytest.raises(PoolError):
+        operations.snapshots.prune("ledger@1")
+    way(ledger, "node1").is_away = False
+    assert operations.snapshots.prune("ledger@1") == {"reference": "ledger@1"}
+    assert way(ledger, "node1").snapshots(ledger.volume("ledger").id) == []
+    assert operations.snapshots.snapshots("ledger")["snapshots"] == []
+
+
+def test_a_clone_is_made_though_ceph_keeps_what_it_was_made_from(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object) -> None:
+        raise PoolHangs("Ceph has not answered for 40 s")
+
+    monkeypatch.setattr(way(ledger, "node1").pool, "drop_snapshot", hang)
+    ledger["node1"].operations.changes.clone("ledger", "copy")
+    assert ledger["node2"].read("copy") == "hello"
 
 
 def test_a_volume_is_made_from_another_in_the_same_pool_only(ledger: MemoryCluster) -> None:
