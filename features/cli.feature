@@ -58,7 +58,7 @@ Feature: An operator types commands and reads the answers
         """
         sudo flocker move films --to node2
         """
-      Then it shows that it gets further
+      Then it shows its progress
       And "node2" owns the volume "films"
 
     Scenario: The container that follows a move need not wait

@@ -9,27 +9,27 @@ Feature: Containers keep running without the control plane
   Rule: Containers keep running, and calls that need a decision are refused with the reason
 
     @slow @behaviour.27
-    Scenario: Two of the three nodes lose their etcd
+    Scenario: Containers keep writing and Docker answers while two of three nodes have no etcd
       Given "node1" has created the volume "ticks" with
         | label      |
         | team=sales |
       And a container on "node1" keeps writing to the volume "ticks"
       When etcd stops on "node2" and "node3"
-      Then "node1" notices that nothing can be agreed
+      Then "node1" notices that etcd has no majority
       And the container on "node1" still writes
       And Docker answers in less than 1 second
         | node  | question                   | answer |
         | node1 | which containers run       | writer |
         | node2 | which volumes there are    | ticks  |
         | node1 | what the volume "ticks" is | sales  |
-      And "node2" is refused the volume "ticks" because nothing can be agreed
+      And "node2" is refused the volume "ticks" because etcd has no majority
       And the container on "node1" still writes
 
     @slow
-    Scenario: Two of the three nodes get their etcd back
+    Scenario: A volume can move again when etcd is back
       Given a container on "node1" keeps writing to the volume "ticks"
       And etcd has stopped on "node2" and "node3"
-      And "node1" has noticed that nothing can be agreed
+      And "node1" has noticed that etcd has no majority
       When etcd is back on all nodes
       Then "node2" is refused the volume "ticks" because the container on "node1" uses it
       And the volume "ticks" can move to "node2" when the container on "node1" has stopped
@@ -60,7 +60,7 @@ Feature: Containers keep running without the control plane
 
   Rule: A control plane that is slow for some seconds causes no refusal
 
-    Scenario Outline: A disk that all nodes share holds etcd up while a container starts
+    Scenario Outline: A container starts although etcd is held up for <hold-up> seconds
       Given etcd is held up for <hold-up> seconds on all nodes
       When "node1" writes "here" to the volume "patience"
       Then it succeeds

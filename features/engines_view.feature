@@ -1,16 +1,17 @@
 @normal @allure.epic:The_promises
 Feature: Every engine lists the volumes of the whole cluster
 
-  An engine knows only its own containers, and it prefers its own local volumes. Nobody may lose a
-  volume because of that.
+  An engine knows only its own containers. So it may call a volume unused although a container on
+  another node has it. If a local volume has the same name, the engine takes the local one. Neither may
+  cost anybody a volume.
 
   Rule: A clean-up on one node removes no volume that another node uses
 
     Scenario: Volumes of stopped containers on another node are not removed
       Given moby-counter runs on "node1"
       And the operator has stopped moby-counter on "node1"
-      And the engine of "node2" takes the volume "demo" for unused
-      When "node2" removes all volumes it takes for unused
+      And the engine of "node2" considers the volume "demo" unused
+      When "node2" removes all volumes that it considers unused
       Then it is refused while redis, which is stopped on "node1", uses the volume "demo"
       And Docker answers
         | node  | question                | answer |

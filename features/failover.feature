@@ -5,6 +5,9 @@ Feature: A volume outlives the node that has it
   automatically if they were created with failover=auto. A person, or Docker Swarm, starts the
   containers there. After a takeover, a node that comes back does not get its volumes back.
 
+  Each node has a fence. This process stops the containers on volumes with failover=auto when its
+  node can no longer reach the others, before another node takes these volumes over.
+
   Rule: With failover=auto another node takes a volume over automatically
 
     @browser @blocker @power @behaviour.18
@@ -43,7 +46,7 @@ Feature: A volume outlives the node that has it
         | takeover |
         | 30       |
 
-    Scenario: A node that could not stop its containers in time does not start them
+    Scenario: A node whose fence does not run starts no container on such a volume
       Given "node1" has created the volume "ledger" with
         | failover |
         | auto     |
@@ -52,7 +55,7 @@ Feature: A volume outlives the node that has it
       Then it is refused because the fence of "node1" does not watch
       And "node1" reports "so no volume with failover=auto is mounted here"
 
-    Scenario: A node starts containers again when it can stop them in time
+    Scenario: A node starts containers on such a volume again when its fence runs
       Given "node1" has created the volume "ledger" with
         | failover |
         | auto     |
@@ -131,7 +134,7 @@ Feature: A volume outlives the node that has it
       And "node1" has been cut off from the others
       And "node2" has noticed that "node1" is away
       When "node2" promotes the volume "ledger"
-      Then it says "Writes of node1 after"
+      Then it says from which time on writes of "node1" are missing
       And "node2" reads all that had been copied of the volume "ledger"
 
     @behaviour.19
@@ -154,7 +157,7 @@ Feature: A volume outlives the node that has it
       And "node1" has been cut off from the others
       And "node3" has noticed that "node1" is away
       When "node3" promotes its copy of the volume "ledger"
-      Then it says "Writes of node1 after"
+      Then it says from which time on writes of "node1" are missing
       And "node3" owns the volume "ledger"
       And "node3" reads all that had been copied of the volume "ledger"
 

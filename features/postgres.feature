@@ -34,10 +34,10 @@ Feature: The app also moves with its data in Postgres
       And "node1" runs neither
       And "node2" owns the volume "demo-postgres"
 
-  Rule: A whale that was acknowledged is on disk
+  Rule: A whale that the app has acknowledged survives the sudden end of its node
 
     @browser @fault @slow
-    Scenario: The power fails on a node that has just answered, and the app starts on another node
+    Scenario: The app finds all whales on another node after its own node lost its power
       Given moby-counter runs with Postgres on "node1"
       And a visitor has placed 3 whales on "node1"
       When "node1" loses its power, and has it back

@@ -2,8 +2,8 @@
 Feature: The power may go at any moment
 
   A node that loses its power loses its memory, and all that was not yet on its disk. Writes that were
-  acknowledged must survive. Nodes that are containers cannot show this: their memory is that of the
-  machine they run on, which keeps running.
+  acknowledged must survive: the app acknowledges a whale when its database has it on disk. Nodes that
+  are containers cannot show this: their memory is that of the machine they run on, which keeps running.
 
   Background:
     Given "node1" has created the volume "demo" with
@@ -11,10 +11,10 @@ Feature: The power may go at any moment
       | 0        |
     And moby-counter runs on "node1"
 
-  Rule: A whale that was acknowledged is on disk
+  Rule: A whale that the app has acknowledged survives a power cut
 
     @browser @blocker
-    Scenario: The app's node loses its power while whales are placed
+    Scenario: The app finds all whales after its node lost its power while they were placed
       Given a script keeps placing whales on "node1"
       When "node1" loses its power, and has it back
       Then moby-counter starts on "node1"
@@ -25,7 +25,7 @@ Feature: The power may go at any moment
   Rule: A move that was interrupted can be repeated, and loses nothing
 
     @browser
-    Scenario Outline: <loser> loses its power while the volume goes from node1 to node2
+    Scenario Outline: A move from node1 to node2 can be repeated after <loser> lost its power
       Given "node1" has filled the volume "demo" with 100 MB
       And a script keeps placing whales on "node1"
       And the operator has stopped moby-counter on "node1"

@@ -42,7 +42,7 @@ Feature: A volume is in use as long as a container uses it, and not longer
 
     @fault @behaviour.23
     Scenario: Containers that outlive their engine keep their volume
-      Given the engine of "node1" lets containers go on without it
+      Given the engine of "node1" lets containers run without it
       And a container on "node1" keeps writing to the volume "notes"
       When the engine of "node1" is restarted
       Then the container on "node1" still writes

@@ -12,10 +12,10 @@ Feature: Each role can do what it needs, and nothing else
       Then it is turned away before it has asked
 
       Examples:
-        | what    |
-        | health  |
-        | metrics |
-        | asides  |
+        | what                       |
+        | health                     |
+        | metrics                    |
+        | copies that were put aside |
 
     @behaviour.32
     Scenario: A program without a certificate asks etcd
@@ -36,7 +36,7 @@ Feature: Each role can do what it needs, and nothing else
       Then it is told the metrics of a node
 
     Scenario: A monitor asks for what only operators may know
-      When a monitor asks "node1" for its asides
+      When a monitor asks "node1" for its copies that were put aside
       Then it is refused because a monitor may not ask this
 
     Scenario: A monitor cannot remove a volume

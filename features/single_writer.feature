@@ -37,7 +37,7 @@ Feature: One node at a time writes to a volume
   Rule: A node that was replaced while it was paused cannot change the new owner's data
 
     @fault @slow @pause @three_nodes @behaviour.19
-    Scenario Outline: A paused node resumes after another has taken over, and is stopped
+    Scenario Outline: The container of a paused node is stopped when the node resumes after a takeover
       Given "node1" has created the volume "ledger" with
         | failover |
         | auto     |
@@ -46,7 +46,7 @@ Feature: One node at a time writes to a volume
       And "node1" has been paused
       And another node owns the volume "ledger" within <takeover> seconds
       And "node2" has added "taken over" to the volume "ledger"
-      When "node1" goes on
+      When "node1" resumes
       Then the container on "node1" is stopped
       And "node2" owns the volume "ledger"
       And "node1" reads "taken over" last in the volume "ledger"
@@ -55,12 +55,12 @@ Feature: One node at a time writes to a volume
         | takeover |
         | 30       |
 
-  Rule: A node is a machine, not a name
+  Rule: A node's name belongs to one machine
 
     @fault @slow @three_nodes
-    Scenario: A second machine of a node's name does not join, and stops what uses volumes
+    Scenario: A second machine with a node's name does not join, and stops its containers with volumes
       Given a container on "node3" keeps writing to the volume "ledger"
-      When the driver on "node3" takes itself for "node1"
+      When the driver on "node3" starts under the name "node1"
       Then the container on "node3" is stopped
       And "node3" is refused the volume "ledger" because another machine has the name "node1"
       And "node3" reports "is not node1"

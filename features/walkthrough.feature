@@ -74,7 +74,7 @@ Feature: A web app moves to another server with its data
       And the page says that "node1" serves it
       When the visitor places 5 whales
       Then the visitor sees a whale at each point on "node1"
-      And the page has nothing to complain about
+      And the browser reports no error on the page
       When the operator stops the app on "node1", to start it on "node2", with
         """
         cd /vagrant/app && <compose> stop

@@ -1,4 +1,4 @@
-"""The questions that scenarios ask Docker, and the command that asks each."""
+"""The questions that scenarios ask: the command of each for Docker, its route for a driver."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ COMMANDS = {
     "which volumes there are": "docker volume ls",
     'what the volume "{volume}" is': "docker volume inspect {volume}",
 }
+
+ROUTES = {"health": "health", "metrics": "metrics", "copies that were put aside": "asides"}
 
 
 def command(question: str) -> str:

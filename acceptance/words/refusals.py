@@ -26,7 +26,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "the name belongs to another machine",
         "If the other machine is gone for good",
     ),
-    "nothing can be agreed": ("etcd",),
+    "etcd has no majority": ("etcd",),
     'the folder "{folder}" in it cannot leave "{node}"': (
         "cannot leave {node}: the folder '{folder}' in it is a subvolume",
     ),

@@ -31,7 +31,7 @@ def pause(context: Context, node: str) -> None:
     context.faults.pause(context.cluster.node(node))
 
 
-@when('"{node}" goes on')
+@when('"{node}" resumes')
 def resume(context: Context, node: str) -> None:
     context.faults.resume(context.cluster.node(node))
 
@@ -68,7 +68,7 @@ def hold_etcd_up(context: Context, seconds: int) -> None:
     context.faults.hold_etcd_up(seconds)
 
 
-@given('the engine of "{node}" lets containers go on without it')
+@given('the engine of "{node}" lets containers run without it')
 def keep_containers(context: Context, node: str) -> None:
     context.faults.keep_containers(context.cluster.node(node))
 
@@ -120,7 +120,7 @@ def fail_disk(context: Context, node: str, fails: str) -> None:
     context.faults.fail_disk(context.cluster.node(node), fails)
 
 
-@when('the driver on "{node}" takes itself for "{other}"')
+@when('the driver on "{node}" starts under the name "{other}"')
 def rename_driver(context: Context, node: str, other: str) -> None:
     context.faults.rename_driver(context.cluster.node(node), other)
 
@@ -136,19 +136,19 @@ def wait_until_noticed(context: Context, node: str, other: str) -> None:
     eventually(lambda: other in knows(), is_=False, within=NOTICED_SECONDS)
 
 
-@given('"{node}" has noticed that nothing can be agreed')
-@then('"{node}" notices that nothing can be agreed')
+@given('"{node}" has noticed that etcd has no majority')
+@then('"{node}" notices that etcd has no majority')
 def wait_until_alone(context: Context, node: str) -> None:
     read = context.cluster.node(node).flocker
     eventually(lambda: read("status")["is_connected"], is_=False, within=NOTICED_SECONDS)
 
 
-@given('the engine of "{node}" takes a while to start, without volumes')
+@given('a start of the engine of "{node}" has been timed, without volumes')
 def note_start_seconds(context: Context, node: str) -> None:
     context.notes.start_seconds = context.cluster.node(node).restart("docker")
 
 
-@then('the engine of "{node}" starts at most {seconds:g} seconds slower than that')
+@then('the engine of "{node}" starts at most {seconds:g} seconds slower than without volumes')
 def check_start_seconds(context: Context, node: str, seconds: float) -> None:
     before = context.notes.start_seconds
     slower = context.cluster.node(node).restart("docker") - before

@@ -51,13 +51,13 @@ def check_report(context: Context, node: str, problem: str) -> None:
     questions.check_answer(context.operator.type(node, "sudo flocker status"), problem)
 
 
-@given('the engine of "{node}" takes the volume "{volume}" for unused')
+@given('the engine of "{node}" considers the volume "{volume}" unused')
 def check_unused(context: Context, node: str, volume: str) -> None:
     typed = context.operator.type(node, UNUSED)
     assert (typed.exit_status, typed.output.strip()) == (0, volume), typed.output
 
 
-@when('"{node}" removes all volumes it takes for unused')
+@when('"{node}" removes all volumes that it considers unused')
 def remove_unused(context: Context, node: str) -> None:
     context.typed = context.operator.type(node, f"docker volume rm $({UNUSED})")
 

@@ -1,11 +1,13 @@
 """Steps about the operator: what is typed where, and what it answers."""
 
 import json
+import re
 
 from behave import given, then, when
 
 from acceptance.base import listing
 from acceptance.context import Context
+from acceptance.words.questions import ROUTES
 
 # Exit statuses of curl when the other side ends a connection it had taken: with no answer, while it
 # sent, while it received. A node that is down, or whom curl does not trust, is none of these.
@@ -24,12 +26,12 @@ def type_at_home(context: Context) -> None:
 
 @when('a program of the operator asks "{node}" for its {what}')
 def ask_with_certificate(context: Context, node: str, what: str) -> None:
-    context.typed = context.operator.ask_driver(node, what, role="operator")
+    context.typed = context.operator.ask_driver(node, ROUTES[what], role="operator")
 
 
 @when('a program without a certificate asks "{node}" for its {what}')
 def ask_without_certificate(context: Context, node: str, what: str) -> None:
-    context.typed = context.operator.ask_driver(node, what, role=None)
+    context.typed = context.operator.ask_driver(node, ROUTES[what], role=None)
 
 
 @when('the operator types at a terminal of "{node}"')
@@ -70,6 +72,14 @@ def check_saying(context: Context, text: str) -> None:
     assert text in typed.output, f"it said {typed.output!r}"
 
 
+@then('it says from which time on writes of "{node}" are missing')
+def check_missing_writes(context: Context, node: str) -> None:
+    typed = context.typed
+    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    missing = rf"Writes of {node} after [\d: -]+ UTC are not in it"
+    assert re.search(missing, typed.output), f"it said {typed.output!r}"
+
+
 @then("it lists last of all")
 def check_list(context: Context) -> None:
     typed, table = context.typed, context.table
@@ -85,7 +95,7 @@ def check_turned_away(context: Context) -> None:
     assert typed.exit_status in TURNED_AWAY, f"exit status {typed.exit_status}: {typed.output}"
 
 
-@then("it shows that it gets further")
+@then("it shows its progress")
 def check_progress(context: Context) -> None:
     typed = context.typed
     assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"

@@ -6,6 +6,7 @@ from behave import then, when
 
 from acceptance.base.ports import DRIVER_PORT, ETCD_PEER_PORT, ETCD_PORT
 from acceptance.context import Context
+from acceptance.words.questions import ROUTES
 
 ENGINE = "dockerd"
 PORTS = {
@@ -28,7 +29,7 @@ def ask_etcd(context: Context, node: str) -> None:
 
 @when('a monitor asks "{node}" for its {what}')
 def ask_as_monitor(context: Context, node: str, what: str) -> None:
-    context.typed = context.operator.ask_driver(node, what, role="monitor")
+    context.typed = context.operator.ask_driver(node, ROUTES[what], role="monitor")
 
 
 @when('a monitor asks "{node}" to remove the volume "{volume}"')

@@ -24,7 +24,7 @@ def test_a_refusal_for_the_reason_said_passes() -> None:
     [
         (REASON, "orders"),
         ('the container on "node3" uses it', "ledger"),
-        ("nothing can be agreed", "ledger"),
+        ("etcd has no majority", "ledger"),
     ],
 )
 def test_a_refusal_for_another_reason_fails(reason: str, volume: str) -> None:
