@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from flocker.base.records import ClusterState, Removed, Volume
+from flocker.base.records import Removed
+from flocker.care.removed_copies import is_in_charge
 from flocker.node.context import NodeContext
 from flocker.pool.protocol import Pool
 
@@ -23,6 +24,7 @@ class Purging:
         self._node = context.node
         self._ownership = context.ownership
         self._pool = context.pool
+        self._reaches_shared = context.pools.remote is not None
         self._troubles = context.troubles
         self._observed = context.retention.observed
         self._oldest_seconds = max(context.retention.seconds, APART_SECONDS)
@@ -39,7 +41,8 @@ class Purging:
         removed = {
             _key(each): each
             for each in state.removed.values()
-            if self._is_ours_to_purge(each.volume, state)
+            if is_in_charge(self._node, each.volume, state)
+            and (self._reaches_shared or not each.volume.is_shared)
         }
         old_removed = self._old("removed", removed)
         self.purge_asides(self._pool, "aside")
@@ -47,12 +50,6 @@ class Purging:
             return
         for key in old_removed:
             self._ownership.purge(removed[key])
-
-    def _is_ours_to_purge(self, volume: Volume, state: ClusterState) -> bool:
-        """Tell whether this node owned a removed volume, or nobody of that name is left to say."""
-        return volume.owner == self._node or (
-            not volume.is_shared and volume.owner in state.retired
-        )
 
     def purge_asides(self, pool: Pool, kind: str) -> None:
         """Purge the copies in a pool that the retention is over for.

@@ -6,10 +6,18 @@ from collections.abc import Callable
 
 from flocker.base.belief import Belief
 from flocker.base.errors import Refused
-from flocker.base.records import Removed, Volume
+from flocker.base.records import ClusterState, Removed, Volume
 from flocker.engine.typed_options import TypedOptions
 from flocker.moving.demotion import Demotion
 from flocker.node.context import NodeContext
+
+
+def is_in_charge(node: str, volume: Volume, state: ClusterState) -> bool:
+    """Tell whether a node looks after what is left of a removed volume.
+
+    Its last owner does, or every node if that was forgotten.
+    """
+    return volume.owner == node or volume.owner in state.retired
 
 
 class RemovedCopies:
@@ -20,6 +28,7 @@ class RemovedCopies:
     ) -> None:
         self._node = context.node
         self._ownership = context.ownership
+        self._mirror = context.mirror
         self._pool = context.pool
         self._pools = context.pools
         self._use = context.use
@@ -54,13 +63,17 @@ class RemovedCopies:
     def _discard(self, record: Removed, removed: Removed | None) -> None:
         """To be called with the volume locked; `removed` is what etcd says of it."""
         volume = record.volume
-        if volume.is_shared and volume.owner != self._node:
+        if (
+            volume.is_shared
+            and removed is not None
+            and not is_in_charge(self._node, volume, self._mirror.state)
+        ):
             return  # there is one copy, and its last owner puts that aside
         # Its last owner may be taking it back: then the copy there is at a later epoch already.
         is_own = removed is not None and removed.volume.owner == self._node
         epoch = removed.volume.epoch if removed and is_own else None
         belief = Belief(lambda: self._refuse_unless_same(removed, volume.id), epoch)
-        if volume.owner != self._node:
+        if volume.owner != self._node and not volume.is_shared:
             self._keep_what_is_not_part(volume, belief.confirm)
         self._pools.of(volume).discard(volume.id, volume.name, self._node, belief)
 

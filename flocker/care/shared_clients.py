@@ -14,7 +14,7 @@ from functools import partial
 from flocker.base.background import attempt
 from flocker.base.records import Claim, ClusterState, Volume
 from flocker.care.purging import Purging
-from flocker.care.removed_copies import RemovedCopies
+from flocker.care.removed_copies import RemovedCopies, is_in_charge
 from flocker.node.context import NodeContext
 from flocker.pool.remote_pool import RemotePool
 
@@ -64,7 +64,7 @@ class SharedClients:
                 round_.attempt(f"volume {claim.volume_id}", partial(self._look_at, claim, state))
             for removed in state.removed.values():
                 volume = removed.volume
-                if volume.is_shared and volume.owner == self._node:
+                if volume.is_shared and is_in_charge(self._node, volume, state):
                     finish = partial(self._finish_removal, volume)
                     round_.attempt(f"removed volume '{volume.name}'", finish)
             if time.monotonic() >= self._purge_due:

@@ -15,6 +15,7 @@ from flocker.base.options import about, format_size
 WHY_ASIDE = {
     "conflict": "written by an owner that was replaced",
     "restored": "replaced by a restore",
+    "removed": "left of a volume that was removed",
 }
 
 

@@ -41,14 +41,24 @@ class Recovery:
     def conflicts(self) -> Conflicts:
         """The copies, on all nodes, of owners that were replaced."""
         found, silent = self._asides()
-        return {"asides": [each for each in found if each["why"] == "conflict"], "silent": silent}
+        conflicts = [_aside(node, each) for node, each in found if each.why == "conflict"]
+        return {"asides": conflicts, "silent": silent}
 
     def trash(self) -> TrashList:
-        """List what was removed or replaced and can still be restored."""
+        """List what was removed or replaced and can still be restored.
+
+        What is left of a volume that was removed is among the copies if no record says so: it was
+        purged, or brought back, while the storage or the node did not answer.
+        """
         found, silent = self._asides()
+        state = self._ownership.state()
         return {
-            "removed": [self._removed(removed) for removed in by_time(self._ownership.state())],
-            "asides": [each for each in found if each["why"] != "removed"],
+            "removed": [self._removed(removed) for removed in by_time(state)],
+            "asides": [
+                _aside(node, each)
+                for node, each in found
+                if each.why != "removed" or each.volume_id not in state.removed
+            ],
             "silent": silent,
         }
 
@@ -115,15 +125,15 @@ class Recovery:
         if there is not None and there.id == volume.id:
             raise Refused(f"volume '{volume.name}' is there again")
 
-    def _asides(self) -> tuple[list[AsideEntry], list[str]]:
-        """The saved copies on all nodes, and the nodes that did not answer."""
+    def _asides(self) -> tuple[list[tuple[str, Aside]], list[str]]:
+        """Node and saved copy, of all nodes, oldest first; and the nodes that did not answer."""
         state = self._mirror.state
         others = (state.seen.keys() | state.nodes) - {self._node}
         listed, silent = ask_all(others, self._peers.asides)
         listed[self._node], away = self._pools.asides()
         silent += away
-        found = [_aside(name, each) for name, asides in listed.items() for each in asides]
-        return sorted(found, key=lambda each: str(each["at"])), silent
+        found = [(name, each) for name, asides in listed.items() for each in asides]
+        return sorted(found, key=lambda each: each[1].at), silent
 
     def _removed(self, removed: Removed) -> RemovedVolume:
         until = datetime.fromisoformat(removed.removed_at) + self._retention

@@ -556,10 +556,11 @@ def test_trash_says_how_to_get_each_back(operator: Operator, run: Run) -> None:
     replaced = {**ASIDE, "why": "restored", "reference": "web@node2-20200203T140322Z"}
     operator.answers["trash"] = {
         "removed": [REMOVED],
-        "asides": [ASIDE, replaced],
+        "asides": [ASIDE, replaced, {**ASIDE, "why": "removed"}],
         "silent": ["node3"],
     }
     shown = run("trash").stdout
+    assert "left of a volume that was removed" in shown
     assert "flocker undelete old" in shown
     assert "flocker clone demo@node1-20200203T140322Z demo-rescued" in shown
     assert "written by an owner that was replaced" in shown

@@ -603,13 +603,21 @@ def test_the_other_nodes_are_asked_for_what_they_keep_side_by_side(
 def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
     demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def aside(node: str, why: str, minute: int) -> Aside:
+    demo["node1"].driver.create("gone", {})
+    removed = demo.volume("gone").id
+    demo["node1"].driver.remove("gone")
+
+    def aside(node: str, why: str, minute: int, volume_id: str = removed) -> Aside:
         at = f"2026-01-01T00:{minute:02}:00+00:00"
-        return Aside(f"demo@{node}-{why}", "id", "demo", why, at)
+        return Aside(f"demo@{node}-{why}", volume_id, "demo", why, at)
 
     put_aside = {
         "node1": [aside("node1", "conflict", 3), aside("node1", "removed", 1)],
-        "node2": [aside("node2", "restored", 2), aside("node2", "conflict", 1)],
+        "node2": [
+            aside("node2", "restored", 2),
+            aside("node2", "conflict", 1),
+            aside("node2", "removed", 4, "of a volume that is not removed"),
+        ],
     }
     for name, asides in put_aside.items():
         monkeypatch.setattr(demo[name].pool, "asides", lambda asides=asides: asides)
@@ -624,7 +632,8 @@ def test_trash_and_conflicts_of_all_nodes_are_listed_and_who_is_silent(
         trash = demo[name].operations.recovery.trash()
         assert trash["silent"] == ["node3"]
         whys = [each["why"] for each in trash["asides"]]
-        assert whys == ["conflict", "restored", "conflict"]
+        assert whys == ["conflict", "restored", "conflict", "removed"]
+        assert [each["name"] for each in trash["removed"]] == ["gone"]
 
 
 # Sizes

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flocker.base.belief import Belief
 from flocker.base.errors import (
     BadRequest,
     FlockerError,
@@ -20,7 +21,7 @@ from flocker.base.errors import (
 from flocker.moving.succession import candidates
 from flocker.volumes.maintenance import GONE_SECONDS
 from tests.twins.memory_remote import MemoryStorage, WayToStorage
-from tests.unit.flocker.cluster import MemoryCluster
+from tests.unit.flocker.cluster import RETENTION_SECONDS, MemoryCluster
 
 
 @pytest.fixture
@@ -436,6 +437,51 @@ def test_a_removal_that_ceph_did_not_answer_is_done_later(ledger: MemoryCluster)
     way(ledger, "node1").is_away = False
     look(ledger, "node1")
     assert way(ledger, "node2").volume_ids() == []
+
+
+def remove_without_ceph(ledger: MemoryCluster) -> None:
+    """Have node1 remove the volume and put nothing aside, and end for good."""
+    way(ledger, "node1").is_away = True
+    ledger["node1"].driver.remove("ledger")
+    lose(ledger, "node1")
+
+
+def test_what_a_lost_owner_has_removed_is_purged_by_another_node(ledger: MemoryCluster) -> None:
+    remove_without_ceph(ledger)
+    purged = ledger["node2"].maintenance.purge("ledger")
+    assert purged["silent"] == ["node1"]
+    assert way(ledger, "node2").volume_ids() == []
+    assert way(ledger, "node2").asides() == []
+
+
+def test_what_a_forgotten_owner_has_removed_is_put_aside_and_purged_by_another_node(
+    ledger: MemoryCluster,
+) -> None:
+    remove_without_ceph(ledger)
+    node2 = ledger["node2"]
+    node2.observed.look(node2.mirror.state)
+    ledger.live(GONE_SECONDS)
+    node2.maintenance.forget("node1")
+    look(ledger, "node2")
+    [aside] = way(ledger, "node2").asides()
+    assert (aside.volume, aside.why) == ("ledger", "removed")
+
+    node2.purging.purge_old()
+    ledger.live(RETENTION_SECONDS + 60)
+    node2.purging.purge_old()
+    assert ledger.state.removed == {}
+
+
+def test_a_removal_that_comes_late_is_found_in_the_trash(ledger: MemoryCluster) -> None:
+    volume = ledger.volume("ledger")
+    remove_without_ceph(ledger)
+    ledger["node2"].operations.recovery.undelete("ledger")
+    belief = Belief(lambda: None, volume.epoch)
+    way(ledger, "node1").pool.discard(volume.id, "ledger", "node1", belief)
+    [aside] = ledger["node2"].operations.recovery.trash()["asides"]
+    assert (aside["volume"], aside["why"]) == ("ledger", "removed")
+    ledger["node2"].operations.changes.clone(aside["reference"], "rescued")
+    assert ledger["node2"].read("rescued") == "hello"
 
 
 def test_what_was_put_aside_is_listed_once_and_purged(ledger: MemoryCluster) -> None:
