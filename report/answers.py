@@ -51,7 +51,8 @@ def verdict(promises: Promises, failed_tests: int) -> str:
     else:
         sentence = f"All {tried} promises that were tried hold"
     if failed_tests:
-        sentence += f"; {_count(failed_tests, 'other test')} failed"
+        joined = ";" if broken or not tried else ", but"
+        sentence += f"{joined} {_count(failed_tests, 'other test')} failed"
     return sentence
 
 
@@ -62,8 +63,7 @@ def summary(promises: Promises, figures: dict[str, Figure]) -> str:
     if APP_AWAY in figures:
         sentences.append(f"The app was away for {figures[APP_AWAY].measured_text} while it moved.")
     if TAKEOVER in figures:
-        took = figures[TAKEOVER].measured_text
-        sentences.append(f"After a failure another server took over within {took}.")
+        sentences.append(_takeover(figures[TAKEOVER]))
     if LAG in figures:
         lag = figures[LAG].measured_text
         sentences.append(f"Replicas lagged by at most {lag}.")
@@ -71,6 +71,14 @@ def summary(promises: Promises, figures: dict[str, Figure]) -> str:
     were = "was" if untried == 1 else "were"
     sentences.append(f"{untried} of {_count(len(promises.all), 'promise')} {were} not tried.")
     return " ".join(sentences)
+
+
+def _takeover(slowest: Figure) -> str:
+    """The promise is part of the sentence: some failures have a looser one."""
+    promised = ""
+    if slowest.promised is not None:
+        promised = f" that are promised within {slowest.promised:g} {slowest.unit}"
+    return f"Takeovers{promised} took at most {slowest.measured_text}."
 
 
 def answers(promises: Promises, figures: dict[str, Figure], failed_tests: int) -> list[Answer]:
@@ -113,9 +121,11 @@ def _how_long(promises: Promises, away: Figure | None, started: Figure | None) -
     if away is None:
         return Answer(question, NOT_MEASURED, ())
     details = ["From the command that stops the app to the first correct answer on another server."]
-    moves = sum(figure.name == APP_AWAY for trial in promises.trials for figure in trial.figures)
-    if moves > 1:
-        details.append(f"The longest of {moves} moves in this run.")
+    figures = [figure for trial in promises.trials for figure in trial.figures]
+    moves = [figure for figure in figures if figure.name == APP_AWAY]
+    if len(moves) > 1:
+        shortest = min(moves, key=lambda move: move.measured).measured_text
+        details.append(f"The longest of {len(moves)} moves in this run; the shortest: {shortest}.")
     if started is not None:
         details.append(f"{started}.")
     return Answer(question, away.measured_text, tuple(details))
@@ -131,7 +141,9 @@ def _what_is_lost(lag: Figure | None, takeover: Figure | None) -> Answer:
         details.append(f"{lag}.")
     if takeover is not None:
         details.append(f"{takeover}.")
-    short = NOT_MEASURED if lag is None else f"At most the last {lag.measured_text} of writes"
+    short = NOT_MEASURED
+    if lag is not None:
+        short = f"Up to the last {lag.measured_text} of writes in this run"
     return Answer("What is lost when a server dies?", short, tuple(details))
 
 

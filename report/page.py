@@ -23,6 +23,14 @@ HERE = Path(__file__).resolve().parent
 DRIVER_MARKS = {"held": "✓", "failed": "✗", "not claimed": "-", "not tried": "○"}
 MARKS = {Verdict.HOLDS: "✓", Verdict.BROKEN: "✗", Verdict.NOT_TRIED: "○"}
 SHOWN_RUNS = 12
+TESTS = {
+    "alarms": "scenarios fail when driver or nodes are broken on purpose",
+    "contract": "the parts, with real file systems, etcd, engines and databases",
+    "samples": "one scenario on plain servers, and one virtual machine",
+    "servers": "plain Debian servers",
+    "unit": "the rules, without a disk or a network",
+    "vm": "virtual machines and their boxes",
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ def render(page: Page) -> str:
         "seconds": _seconds,
         "picture_list": _picture_list,
         "driver_mark": DRIVER_MARKS.__getitem__,
+        "tested": lambda program: TESTS.get(program, ""),
     }
     logo = base64.b64encode((HERE / "logo.svg").read_bytes()).decode()
     return templates.get_template("index.html").render(

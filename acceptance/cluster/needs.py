@@ -43,7 +43,7 @@ NEEDS = {
     ),
     "vm": Need(
         _can(Ability.FORGET),
-        "a power cut loses nothing here: a container's writes are in its host's memory",
+        "these nodes are containers, whose memory survives a power cut",
     ),
     "failing_disk": Need(
         lambda cluster: all(disk.can_fail(node) for node in cluster.nodes),

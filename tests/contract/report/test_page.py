@@ -39,7 +39,7 @@ ANSWERS = {
     "What is promised?": "An app moves to another server with all its data.",
     "Is it true today?": "No",
     "How long is the app away during a move?": "3.1 s",
-    "What is lost when a server dies?": "At most the last 1.1 s of writes",
+    "What is lost when a server dies?": "Up to the last 1.1 s of writes in this run",
     "What was not tried?": "1 promise of 5",
 }
 

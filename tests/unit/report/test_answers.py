@@ -43,13 +43,16 @@ def test_the_verdict_hides_no_failure() -> None:
     assert answers.verdict(promises("broken", "failed"), 1) == (
         "2 of 2 promises that were tried are broken; 1 other test failed"
     )
+    assert answers.verdict(promises("passed", "passed"), 2) == (
+        "All 2 promises that were tried hold, but 2 other tests failed"
+    )
 
 
 def test_the_summary_has_every_figure_that_was_measured() -> None:
     assert answers.summary(promises("passed", "skipped"), FIGURES) == (
         "This project promises that an app moves to another server with all its data. "
         "The app was away for 3.1 s while it moved. "
-        "After a failure another server took over within 14.2 s. "
+        "Takeovers that are promised within 30 s took at most 14.2 s. "
         "Replicas lagged by at most 1.1 s. "
         "1 of 2 promises was not tried."
     )
@@ -63,7 +66,7 @@ def test_five_questions_are_answered() -> None:
         ("What is promised?", "An app moves to another server with all its data."),
         ("Is it true today?", "No"),
         ("How long is the app away during a move?", "3.1 s"),
-        ("What is lost when a server dies?", "At most the last 1.1 s of writes"),
+        ("What is lost when a server dies?", "Up to the last 1.1 s of writes in this run"),
         ("What was not tried?", "1 promise of 3"),
     ]
     assert found[1].details[-1] == "Broken: Rule 1."
@@ -74,7 +77,10 @@ def test_the_longest_of_several_moves_is_told(tmp_path: Path) -> None:
     steps = (measured(tmp_path, AWAY, Figure(APP_AWAY, 2.5, None, None, "s")),)
     found = judge([planned("a")], [result("a", steps=steps)])
     away = answers.answers(found, answers.headlines(found.trials), 0)[2]
-    assert (away.short, away.details[1]) == ("3.1 s", "The longest of 2 moves in this run.")
+    assert (away.short, away.details[1]) == (
+        "3.1 s",
+        "The longest of 2 moves in this run; the shortest: 2.5 s.",
+    )
 
 
 def test_yes_is_said_of_what_was_tried() -> None:

@@ -69,6 +69,12 @@ def test_the_mark_beside_the_verdict_is_green_only_if_nothing_failed(
     assert mark in heading
 
 
+def test_the_other_tests_are_explained() -> None:
+    html = render(page(result("a"), tests={"alarms": (44, 0), "mine": (1, 0)}))
+    assert "scenarios fail when driver or nodes are broken on purpose</span></th>" in html
+    assert 'mine <span class="subject"></span></th>' in html
+
+
 def test_nothing_tried_has_no_mark() -> None:
     html = render(page(result("a", "skipped", message="away")))
     heading = html[html.index("<h1>") : html.index("</h1>")]
