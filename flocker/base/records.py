@@ -31,14 +31,20 @@ class Record:
     unknown: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        own = {name: _plain(getattr(self, name)) for name in _names(type(self))}
-        return {**self.unknown, **own}
+        whole = {
+            name: _plain(value) if isinstance(value, (Record, tuple)) else value
+            for name, value in vars(self).items()
+        }
+        del whole["unknown"]
+        return {**self.unknown, **whole}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read a record; what an older version did not write has its default."""
         names = _names(cls)
         known = {name: value[name] for name in names if name in value}
+        if len(known) == len(value):
+            return cls(**known)
         unknown = {name: value[name] for name in value if name not in names}
         return cls(**known, unknown=unknown)
 
@@ -380,12 +386,16 @@ class ClusterState:
 
 def now() -> str:
     """The time, as records hold it."""
-    return ago(0)
+    return _told(datetime.now(UTC))
 
 
 def ago(seconds: float) -> str:
     """The time so many seconds before now, to be compared with what records hold."""
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+    return _told(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def _told(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 def percent(bytes_done: int, bytes_total: int | None) -> int | None:

@@ -231,8 +231,8 @@ class Strays:
 
     def _free_or_show(self, volume_id: str) -> None:
         with self._use.locked_id(volume_id):  # not while it is being brought back
-            if volume_id in self._ownership.state().volume_ids():
-                return  # its record has come
+            if volume_id in self._mirror.state.volume_ids():
+                return  # its record has come; before anything is freed, etcd itself is asked
             # An empty volume may be about to be written to: its record can have been lost with etcd
             # while its container goes on.
             confirm = partial(self._end_its_creation, volume_id)

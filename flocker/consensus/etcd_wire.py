@@ -12,11 +12,10 @@ import logging
 import sys
 import threading
 import time
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from etcd3gw.client import Etcd3Client
@@ -162,8 +161,7 @@ class _Patience:
         return moment >= self._end or not any(failure.is_silent for failure in failures)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A key as it was read.
 
     Attributes:
@@ -367,8 +365,8 @@ def _span(prefix: str) -> tuple[str, str]:
 
 
 def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode()
+    return b2a_base64(text.encode(), newline=False).decode()
 
 
 def _text(base64: str) -> str:
-    return b64decode(base64).decode()
+    return a2b_base64(base64).decode()

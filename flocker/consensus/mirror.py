@@ -12,8 +12,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from flocker.base import private
 from flocker.base.background import attempt
@@ -179,9 +181,14 @@ class Mirror:
 
 def _differ_in_copies(one: ClusterState, other: ClusterState) -> bool:
     """Tell whether two states are the same but for copies, and what is not written down."""
-    return replace(_lasting(one), copies={}) == replace(_lasting(other), copies={})
+    return _seldom_changed(one) == _seldom_changed(other)
 
 
-def _lasting(state: ClusterState) -> ClusterState:
-    """The part worth writing down: every node reports every few seconds."""
-    return replace(state, nodes={}, seen={}, looks={})
+def _tables_but(*names: str) -> Callable[[ClusterState], tuple[Any, ...]]:
+    """A reader of all tables of a state but some."""
+    return attrgetter(*(each.name for each in fields(ClusterState) if each.name not in names))
+
+
+_REPORTED = ("nodes", "seen", "looks")  # every few seconds
+_lasting = _tables_but(*_REPORTED)  # worth writing down
+_seldom_changed = _tables_but(*_REPORTED, "copies")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,13 +104,13 @@ class LeaseFile:
         """
         # Grows for as long as the file lasts, whoever writes it.
         version = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        listed = {"version": version, "volumes": [asdict(volume) for volume in volumes]}
+        listed = {"version": version, "volumes": [vars(volume) for volume in volumes]}
         self._replace(self._auto, listed)
         return version
 
     def write_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Note a look of the fence."""
-        self._replace(self._heartbeat, asdict(heartbeat))
+        self._replace(self._heartbeat, vars(heartbeat))
 
     def read_lease(self) -> Lease | None:
         """The lease; None when this node never had one since it started.
@@ -117,7 +118,7 @@ class LeaseFile:
         Raises:
             ValueError: what is there was not written by this module.
         """
-        return _read(Lease, self._renewed)
+        return _read(self._renewed, _lease)
 
     def read_auto(self) -> AutoList:
         """The list of volumes.
@@ -125,12 +126,7 @@ class LeaseFile:
         Raises:
             ValueError: what is there was not written by this module.
         """
-        listed = _read(AutoList, self._auto)
-        if listed is None:
-            return NO_LIST
-        if not isinstance(listed.volumes, list):
-            raise ValueError("no list of volumes")
-        return AutoList(listed.version, tuple(_made(AutoVolume, each) for each in listed.volumes))
+        return _read(self._auto, _auto_list) or NO_LIST
 
     def read_heartbeat(self) -> Heartbeat | None:
         """The fence's last look; None if there was none since the node started.
@@ -138,14 +134,14 @@ class LeaseFile:
         Raises:
             ValueError: what is there was not written by this module.
         """
-        return _read(Heartbeat, self._heartbeat)
+        return _read(self._heartbeat, _last_look)
 
     def _replace(self, file: Path, content: Any) -> None:
         with self._writing:
             private.write(file, json.dumps(content))
 
 
-def _read(kind: type[Made], file: Path) -> Made | None:
+def _read(file: Path, parse: Callable[[str], Made]) -> Made | None:
     """Read the file; None if there is no such file.
 
     Raises:
@@ -155,7 +151,25 @@ def _read(kind: type[Made], file: Path) -> Made | None:
         text = file.read_text()
     except FileNotFoundError:
         return None
-    return _made(kind, json.loads(text))
+    return parse(text)
+
+
+# The fence reads lease and list twice a second, and they seldom say anything new.
+@lru_cache(maxsize=32)
+def _lease(text: str) -> Lease:
+    return _made(Lease, json.loads(text))
+
+
+@lru_cache(maxsize=32)
+def _auto_list(text: str) -> AutoList:
+    listed = _made(AutoList, json.loads(text))
+    if not isinstance(listed.volumes, list):
+        raise ValueError("no list of volumes")
+    return AutoList(listed.version, tuple(_made(AutoVolume, each) for each in listed.volumes))
+
+
+def _last_look(text: str) -> Heartbeat:
+    return _made(Heartbeat, json.loads(text))
 
 
 def _made(kind: type[Made], content: Any) -> Made:
