@@ -9,12 +9,16 @@ exit status is that of `python -m judge`.
 from __future__ import annotations
 
 import argparse
+import atexit
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 from judge.__main__ import STATUS
 from judge.verdict import Judgement, Verdict, worst
@@ -55,13 +59,29 @@ def _simulate_hour(plan: Plan) -> Verdict:
 
 def simulate(plan: Plan, build: Path) -> Judgement:
     """Run a plan in a process of its own, and keep its history below `build`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.simulated.one", plan.model_dump_json(), str(build)],
+    plans, verdicts = simulator()
+    print(json.dumps([plan.model_dump(mode="json"), str(build.absolute())]), file=plans)
+    verdict = verdicts.readline()
+    if not verdict:
+        raise RuntimeError(f"seed {plan.seed} could not be simulated; see the traceback above")
+    return Judgement.model_validate_json(verdict)
+
+
+@cache
+def simulator() -> tuple[IO[str], IO[str]]:
+    """The ends of one.py that take plans and give verdicts; it ends with this process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.simulated.one"],
         env={**os.environ, "PYTHONHASHSEED": HASH_SEED},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        check=True,
+        bufsize=1,
+        text=True,
     )
-    return Judgement.model_validate_json(done.stdout)
+    atexit.register(process.communicate)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
 
 
 def _tell(what: str, began: float) -> None:

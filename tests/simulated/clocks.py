@@ -54,13 +54,12 @@ REAL_MONOTONIC, REAL_WALL = time.monotonic, time.time  # while no simulation run
 
 def _mine(running: Scheduler) -> Clock:
     task = running.current
-    clock = task.process.clock if task is not None else None
-    return TRUE if clock is None else clock
+    return (task.process.clock if task is not None else None) or TRUE
 
 
 def boottime() -> float:
     """Seconds since this machine was started."""
-    running = simulation.current_or_none()
+    running = simulation.running
     if running is None:
         return REAL_MONOTONIC()
     return running.read_clock() - _mine(running).booted_at
@@ -68,7 +67,7 @@ def boottime() -> float:
 
 def wall() -> float:
     """Seconds since 1970, as this machine has it."""
-    running = simulation.current_or_none()
+    running = simulation.running
     if running is None:
         return REAL_WALL()
     return BEGAN + running.read_clock() + _mine(running).ahead

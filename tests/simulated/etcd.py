@@ -34,7 +34,8 @@ class SimulatedEtcd(MemoryEtcd):
         self._running = running
         self._random = random
         self._ends: dict[int, tuple[float, float]] = {}  # lease -> when, and how long it lasts
-        self._changes: list[tuple[int, Json]] = []  # each with its revision
+        self._changes: list[Json] = []
+        self._revisions: list[int] = []  # of each change
         self._forgotten = 0  # revision up to which changes are not kept any more
         self._watching: list[Task] = []
         self._told: list[tuple[str, str]] = []  # keys and values that were just put
@@ -85,16 +86,15 @@ class SimulatedEtcd(MemoryEtcd):
         Ends when etcd has forgotten them, or nothing came for so long.
         """
         while True:
-            place = bisect.bisect_left(self._changes, revision, key=lambda each: each[0])
+            place = bisect.bisect_left(self._revisions, revision)
             if revision <= self._forgotten:
                 return
             if place == len(self._changes):
                 if not self._running.wait_among(self._watching, silence_seconds):
                     return
                 continue
-            upto = self._changes[-1][0]
-            yield [change for _, change in self._changes[place:]]
-            revision = upto + 1
+            revision = self._revisions[-1] + 1
+            yield self._changes[place:]
 
     def end_lease(self, lease: int) -> None:
         bound = [it for it in self._keys.values() if it.lease == lease]
@@ -130,10 +130,11 @@ class SimulatedEtcd(MemoryEtcd):
         return None if stored is None else json.loads(b64decode(stored.value))
 
     def _note(self, change: Json) -> None:
-        self._changes.append((self._revision, change))
+        self._changes.append(change)
+        self._revisions.append(self._revision)
         if len(self._changes) > 2 * EVENTS_KEPT:
-            self._forgotten = self._changes[EVENTS_KEPT - 1][0]
-            del self._changes[:EVENTS_KEPT]
+            self._forgotten = self._revisions[EVENTS_KEPT - 1]
+            del self._changes[:EVENTS_KEPT], self._revisions[:EVENTS_KEPT]
 
     def _wake_watching(self) -> None:
         for task in self._watching:

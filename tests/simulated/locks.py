@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import _thread
-from types import TracebackType
 
 from tests.simulated import scheduler as simulation
 from tests.simulated.tasks import Task
 
 
 def get_ident() -> int:
-    running = simulation.current_or_none()
+    running = simulation.running
     task = running.current if running is not None else None
     return _thread.get_ident() if task is None else task.number
 
 
-class _Held:
-    """Released when the block that holds it ends."""
-
-    __slots__ = ()
-
-    def release(self) -> None:
-        raise NotImplementedError
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-class Lock(_Held):
+class Lock:
     """Waiting tasks are woken when it is free, and the first that goes on takes it."""
 
     __slots__ = ("_is_locked", "_waiting")
@@ -43,17 +25,19 @@ class Lock(_Held):
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         if not self._is_locked:
-            self._take()
+            self._is_locked = True
+            if (running := simulation.running) is not None and (task := running.current):
+                task.locks += 1
             return True
         if not blocking:
             return False
         return self._wait(None if timeout < 0 else timeout)
 
-    def release(self) -> None:
+    def release(self, *_: object) -> None:
         if not self._is_locked:
             raise RuntimeError("release unlocked lock")
         self._is_locked = False
-        running = simulation.current_or_none()
+        running = simulation.running
         if running is None:
             return
         if self._waiting:
@@ -69,12 +53,6 @@ class Lock(_Held):
     def _at_fork_reinit(self) -> None:
         self._is_locked = False
 
-    def _take(self) -> None:
-        self._is_locked = True
-        running = simulation.current_or_none()
-        if running is not None and running.current is not None:
-            running.current.locks += 1
-
     def _wait(self, seconds: float | None) -> bool:
         running = simulation.current()
         until = None if seconds is None else running.now + seconds
@@ -83,13 +61,13 @@ class Lock(_Held):
             if left is not None and left <= 0:
                 return False
             running.wait_among(self._waiting, left)
-        self._take()
-        return True
+        return self.acquire()
 
     __enter__ = acquire
+    __exit__ = release
 
 
-class RLock(_Held):
+class RLock:
     """A lock that its task may take again."""
 
     __slots__ = ("_count", "_lock", "_owner")
@@ -109,7 +87,7 @@ class RLock(_Held):
         self._owner, self._count = me, 1
         return True
 
-    def release(self) -> None:
+    def release(self, *_: object) -> None:
         if self._owner != get_ident():
             raise RuntimeError("cannot release un-acquired lock")
         self._count -= 1
@@ -118,6 +96,11 @@ class RLock(_Held):
             self._lock.release()
 
     __enter__ = acquire
+    __exit__ = release
+
+    def _at_fork_reinit(self) -> None:
+        self._lock._at_fork_reinit()
+        self._owner, self._count = None, 0
 
     # For threading.Condition
 
@@ -133,3 +116,36 @@ class RLock(_Held):
 
     def _is_owned(self) -> bool:
         return self._owner == get_ident()
+
+
+class Event:
+    """As threading.Event, which would take and release four locks for each wait."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: list[Task] = []
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        running = simulation.running
+        if running is None:
+            return
+        for task in self._waiting:
+            running.wake(task)
+        self._waiting.clear()
+        if running.current is not None and running.current.locks <= 0:
+            running.give_way()
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._is_set or (timeout is not None and timeout <= 0):
+            return self._is_set
+        simulation.current().wait_among(self._waiting, timeout)
+        return self._is_set

@@ -163,8 +163,8 @@ class Node:
 
     def volume_id(self, name: str) -> str:
         """The id of a volume, as the cluster agrees; empty if there is none."""
-        volume = self.shared.etcd.state().volumes.get(name)
-        return "" if volume is None else volume.id
+        volume = self.shared.etcd.record(name)
+        return "" if volume is None else str(volume["id"])
 
     # Power
 

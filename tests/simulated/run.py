@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import traceback
@@ -55,8 +54,6 @@ def simulate(plan: Plan) -> list[AnyEvent]:
     simulation.use(running)
     seed_chance(plan.seed)
     recorder = Recorder(lambda: running.now)
-    gc.collect()
-    gc.freeze()  # what is there already need not be looked at again
     try:
         with _watching() as defects:
             try:

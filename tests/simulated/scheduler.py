@@ -21,7 +21,8 @@ from tests.simulated.tasks import Process, ProcessEnded, Task
 
 READING_SECONDS = 1e-6  # that reading a clock takes: two readings are never the same
 GARBAGE_SECONDS = 300.0  # collecting takes longer the longer the history is
-SWITCHES_AT_MOST = 1_000_000  # without a moment passing: tasks that wait for nothing
+SWITCHES_AT_MOST = 1_000_000  # within a moment: tasks that wait for nothing
+MOMENT_SECONDS = 1e-3
 YIELD_CHANCE = 0.05  # of giving way after a lock is free again
 
 
@@ -42,7 +43,8 @@ class Scheduler:
         self.now = 0.0
         self.current: Task | None = None
         self.defects: list[str] = []
-        self.switches = 0
+        self._switches = 0  # of the present moment
+        self._counted_at = 0.0  # the moment's beginning
         self._hub: greenlet | None = None
         self._ready: list[Task] = []
         self._held: dict[Task, bool] = {}  # ready, but of a process that is stopped
@@ -170,21 +172,17 @@ class Scheduler:
         """
         self._hub = getcurrent()
         first = self.spawn("simulation", work)
-        since, last = 0, self.now
         while not first.is_over:
-            if not self._ready:
-                self._pass_time()
-            task = self._take()
+            task = self._next()
             if task is None:
-                continue
-            self.switches += 1
-            since, last = (since + 1, last) if self.now - last < 1e-3 else (0, self.now)
-            if since > SWITCHES_AT_MOST:
-                raise Stuck(f"no time passes\n{self.stacks()}")
+                why = "no time passes" if self._ready else "every task waits for ever"
+                raise Stuck(f"{why}\n{self.stacks()}")
             self._enter(task)
+            self.current = None
             if self.now >= self._garbage_at:
                 self._garbage_at = self.now + GARBAGE_SECONDS
                 gc.collect()
+                gc.freeze()  # what is left is mostly the history
 
     def end(self) -> None:
         """End all tasks that are left."""
@@ -202,30 +200,39 @@ class Scheduler:
             if not task.is_over
         )
 
-    def _take(self) -> Task | None:
+    def _next(self) -> Task | None:
+        """The task that goes on now; None if none can, or time does not pass."""
         ready = self._ready
-        place = int(self._random.random() * len(ready)) if len(ready) > 1 else 0
-        task, ready[place] = ready[place], ready[-1]
-        ready.pop()
-        if task.is_over:
-            return None
-        if task.process.is_stopped:
+        while ready or self._pass_time():
+            if self.now - self._counted_at >= MOMENT_SECONDS:
+                self._counted_at, self._switches = self.now, 0
+            self._switches += 1
+            if self._switches > SWITCHES_AT_MOST:
+                return None
+            place = int(self._random.random() * len(ready)) if len(ready) > 1 else 0
+            task, ready[place] = ready[place], ready[-1]
+            ready.pop()
+            if task.is_over:
+                continue
+            if not task.process.is_stopped:
+                return task
             self._held[task] = True
-            return None
-        return task
+        return None
 
-    def _enter(self, task: Task) -> None:
+    def _enter(self, task: Task) -> bool:
+        """Have a task go on; False if it is over and never began."""
         self.current = task
         if task.process.is_alive:
             task.greenlet.switch()
-        elif not task.greenlet:  # it never began
-            self._over(task)
-        else:
+        elif task.greenlet:
             task.greenlet.throw(ProcessEnded)
-        self.current = None
+        else:
+            self._over(task)
+            return False
+        return True
 
-    def _pass_time(self) -> None:
-        """Jump to the earliest moment for which a task waits."""
+    def _pass_time(self) -> bool:
+        """Jump to the earliest moment for which a task waits; False if there is none."""
         timers = self._timers
         while timers:
             at, _, task, ticket = heapq.heappop(timers)
@@ -234,10 +241,22 @@ class Scheduler:
                 task.is_waiting = False
                 task.timed_out = True
                 self._ready.append(task)
-                return
-        raise Stuck(f"every task waits for ever\n{self.stacks()}")
+                return True
+        return False
 
     def _switch(self) -> None:
+        """Have others go on, until it is this task's turn.
+
+        Each task switches to the next by itself. To go through `run` would take twice as many
+        switches, so it only has its turn when there is something to do that no task can.
+        """
+        me = self.current
+        while self.now < self._garbage_at and (task := self._next()) is not None:
+            if task is me and task.process.is_alive:
+                self.current = me
+                return
+            if self._enter(task):
+                return
         assert self._hub is not None
         self._hub.switch()
 
@@ -258,22 +277,18 @@ class Scheduler:
             each()
 
 
-_scheduler: Scheduler | None = None
+# The simulation that runs, if one does. Locks and clocks read it so often that a call would count.
+running: Scheduler | None = None
 
 
 def use(scheduler: Scheduler | None) -> None:
     """Have locks, threads and clocks be of this simulation."""
-    global _scheduler
-    _scheduler = scheduler
+    global running
+    running = scheduler
 
 
 def current() -> Scheduler:
     """The simulation that runs."""
-    if _scheduler is None:
+    if running is None:
         raise Stuck("no simulation runs")
-    return _scheduler
-
-
-def current_or_none() -> Scheduler | None:
-    """The simulation that runs, if one does."""
-    return _scheduler
+    return running

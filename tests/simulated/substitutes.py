@@ -11,7 +11,10 @@ import os
 import queue
 import threading
 import time
+from concurrent.futures import Future, _base
+from itertools import count
 from random import Random
+from typing import Any
 
 from tests.simulated import clocks, locks, threads
 
@@ -26,6 +29,7 @@ def put_in_place() -> None:
         "Lock": locks.Lock,
         "_allocate_lock": locks.Lock,
         "RLock": locks.RLock,
+        "Event": locks.Event,
         "Thread": threads.Thread,
         "Timer": threads.Timer,
         "local": threads.Local,
@@ -43,7 +47,24 @@ def put_in_place() -> None:
     time.clock_gettime = clocks.clock_gettime
     time.clock_gettime_ns = clocks.clock_gettime_ns
     datetime.datetime = clocks.Datetime  # type: ignore[misc]
+    _number_futures()
     gc.disable()  # the scheduler says when: what it calls must not run at any moment
+
+
+def _number_futures() -> None:
+    """Have futures be in the order in which they were made; Python orders them by address."""
+    numbers, begin = count(), Future.__init__
+
+    def begin_numbered(self: Future[Any]) -> None:
+        begin(self)
+        self.number = next(numbers)  # type: ignore[attr-defined]
+
+    def number_of(each: Any) -> int:
+        return int(getattr(each, "number", 0))
+
+    Future.__init__ = begin_numbered  # type: ignore[method-assign]
+    Future.__hash__ = number_of  # type: ignore[assignment, method-assign]
+    _base.id = number_of  # type: ignore[attr-defined]
 
 
 def seed_chance(seed: int) -> None:

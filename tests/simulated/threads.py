@@ -1,7 +1,7 @@
 """Locks, threads and what else `threading` has, for the tasks of a simulation.
 
-`threading.Condition`, `Event`, `Semaphore` and `concurrent.futures` are Python's own: they are
-made of these.
+`threading.Condition`, `Semaphore` and `concurrent.futures` are Python's own: they are made of
+these.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Thread:
             self._target(*self._args, **self._kwargs)
 
     def join(self, timeout: float | None = None) -> None:
-        running = simulation.current_or_none()
+        running = simulation.running
         if running is None:  # Python ends, and so have all simulations
             return
         until = None if timeout is None else running.now + timeout
@@ -108,7 +108,7 @@ class SimpleQueue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002
         self._items.append(item)
-        running = simulation.current_or_none()
+        running = simulation.running
         if self._waiting and running is not None:
             running.wake(self._waiting.pop(running.choose(len(self._waiting))))
 
@@ -154,7 +154,7 @@ _outside: dict[int, dict[str, Any]] = {}
 
 
 def _of_task(local: Local) -> dict[str, Any]:
-    running = simulation.current_or_none()
+    running = simulation.running
     task = running.current if running is not None else None
     return (_outside if task is None else task.local).setdefault(id(local), {})
 
@@ -163,7 +163,7 @@ MAIN = threading.current_thread()
 
 
 def current_thread() -> Any:
-    running = simulation.current_or_none()
+    running = simulation.running
     task = running.current if running is not None else None
     if task is None:
         return MAIN

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import threading
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -200,4 +200,4 @@ def _check_leases(operations: list[Json], alive: set[int]) -> None:
 
 
 def _text(base64: str) -> str:
-    return b64decode(base64).decode()
+    return a2b_base64(base64).decode()

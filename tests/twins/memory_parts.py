@@ -121,7 +121,7 @@ class MemoryParts:
             raise StillWanted(f"processes have volume {volume_id} mounted")
 
     def _volume(self, volume_id: str) -> StoredVolume:
-        return self._volumes.get(volume_id, StoredVolume())
+        return self._volumes.get(volume_id) or StoredVolume()
 
     def _content(self, volume_id: str, number: int) -> tuple[Snapshot, bytes]:
         try:

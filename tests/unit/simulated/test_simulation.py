@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from judge.verdict import Finding, Judgement, Verdict
 from tests.simulated import faults, mutants
-from tests.simulated.__main__ import main, simulate
+from tests.simulated.__main__ import main, simulate, simulator
 from tests.simulated.mutants import MUTANTS
 from tests.simulated.plan import FAULTS, LOSSES, Plan, planned, shrunk
+from tests.simulated.substitutes import HASH_SEED
 
 MINUTE = 60.0
 
@@ -27,8 +29,34 @@ def bytes_of(seed: int, build: Path) -> bytes:
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others(tmp_path: Path) -> None:
     """Each is a minute of simulation in a process of its own, and valid."""
     first = bytes_of(1, tmp_path / "first")
-    assert first == bytes_of(1, tmp_path / "again")
     assert first != bytes_of(2, tmp_path / "other")
+    assert first == bytes_of(1, tmp_path / "again")
+    simulator.cache_clear()
+    assert first == bytes_of(1, tmp_path / "anew")
+
+
+ORDER = """
+from tests.simulated import substitutes
+substitutes.put_in_place()
+from concurrent.futures import Future, _base
+futures = [Future() for _ in range(8)]
+shuffled = [futures[place] for place in (5, 2, 7, 0, 3, 6, 1, 4)]
+assert _base._AcquireFutures(shuffled).futures == futures
+assert list(set(shuffled)) == futures
+"""
+
+
+def test_the_order_of_futures_does_not_depend_on_their_addresses() -> None:
+    """Python sorts them by address, and a history that follows from that is of one process."""
+    environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
+    subprocess.run([sys.executable, "-c", ORDER], env=environment, check=True)
+
+
+def test_a_simulation_that_breaks_off_is_no_verdict(tmp_path: Path) -> None:
+    plan = planned(1, MINUTE).model_copy(update={"mutant": "there is no such one"})
+    with pytest.raises(RuntimeError, match="seed 1 could not be simulated"):
+        simulate(plan, tmp_path)
+    simulator.cache_clear()
 
 
 def judged(verdict: Verdict, oracle: str = "one writer") -> Judgement:
