@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
+from flocker.base.errors import PoolError
 from flocker.base.records import Removed
 from flocker.care.removed_copies import is_in_charge
 from flocker.node.context import NodeContext
@@ -62,11 +63,24 @@ class Purging:
             return
         with self._troubles.round(f"purging {kind}s") as round_:
             for reference in old:
-                round_.attempt(f"copy {reference}", partial(pool.purge_aside, reference))
+                round_.attempt(f"copy {reference}", partial(purge, pool, reference))
 
     def _old(self, kind: str, there: Collection[str]) -> list[str]:
         ages = self._observed.ages(kind, there)
         return [key for key, seconds in ages.items() if seconds >= self._oldest_seconds]
+
+
+def purge(pool: Pool, reference: str) -> None:
+    """Delete a copy that was put aside, unless somebody else has just deleted it.
+
+    Raises:
+        PoolError: not all of it could be deleted.
+    """
+    try:
+        pool.purge_aside(reference)
+    except PoolError:
+        if any(aside.reference == reference for aside in pool.asides()):
+            raise
 
 
 def _key(removed: Removed) -> str:

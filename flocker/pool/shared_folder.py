@@ -46,16 +46,32 @@ class SharedFolder:
     def finish(self) -> None:
         """Finish a replacement of `live` that a crash has interrupted. Safe to repeat.
 
+        Any node may do that, also while the owner is at it. What is ready beside a `live` is not
+        touched: the owner may be about to make room for it.
+
         Raises:
             PoolError: it cannot be finished now.
         """
         names = self._names()
+        if _numbers(names, _LIVE):
+            return
         for epoch in _numbers(names, _READY):
             try:
-                if self.live(epoch).name in names:  # not replaced yet, and never will be
-                    shutil.rmtree(self.ready(epoch))
-                else:
-                    self.ready(epoch).rename(self.live(epoch))
+                self.ready(epoch).rename(self.live(epoch))
+            except FileNotFoundError:  # another node has just done it
+                continue
+            except OSError as error:
+                raise failure(f"{self.path} cannot be put in order", error) from error
+
+    def drop_unused(self) -> None:
+        """Delete what was to replace `live` and never did. To be called by its owner only.
+
+        Raises:
+            PoolError: it cannot be deleted now.
+        """
+        for epoch in _numbers(self._names(), _READY):
+            try:
+                shutil.rmtree(self.ready(epoch))
             except OSError as error:
                 raise failure(f"{self.path} cannot be put in order", error) from error
 

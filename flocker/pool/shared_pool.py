@@ -48,18 +48,19 @@ class SharedSnapshots(SharedParts):
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
         with self._locked(claim.volume_id) as folder:
             live = folder.live_of(claim)
+            folder.drop_unused()
             source = folder.content_of(snapshot)
             self._refuse_if_wanted(folder, claim.epoch)
             self._sessions.end(claim.volume_id)
             self._build(folder, source, size_bytes)
-            node = os.uname().nodename
-            entry = self._trash.prepare(claim.volume_id, claim.volume_id, node, "restored")
-            try:
-                folder.next.rename(folder.ready(claim.epoch))
-                live.rename(entry.content)
-                folder.finish()
-            except OSError as error:
-                raise failure(f"volume {claim.volume_id} was not restored", error) from error
+            volume_id, node = claim.volume_id, os.uname().nodename
+            with self._trash.place(volume_id, volume_id, node, "restored") as entry:
+                try:
+                    folder.next.rename(folder.ready(claim.epoch))
+                    live.rename(entry.content)
+                    folder.finish()
+                except OSError as error:
+                    raise failure(f"volume {volume_id} was not restored", error) from error
 
     def drop_snapshot(self, volume_id: str, snapshot: Snapshot) -> None:
         with self._locked(volume_id) as folder:
@@ -99,11 +100,11 @@ class SharedAsides(SharedParts):
             self._refuse_if_wanted(folder, belief.epoch)
             belief.confirm()
             self._sessions.end(volume_id)
-            entry = self._trash.prepare(volume_id, volume, node, "removed")
-            try:
-                folder.path.rename(entry.content)
-            except OSError as error:
-                raise failure(f"volume {volume_id} was not removed", error) from error
+            with self._trash.place(volume_id, volume, node, "removed") as entry:
+                try:
+                    folder.path.rename(entry.content)
+                except OSError as error:
+                    raise failure(f"volume {volume_id} was not removed", error) from error
 
     def reclaim(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         with self._locked(volume_id) as folder:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from flocker.base.errors import PoolError
 from flocker.ceph import folders
 from flocker.ceph.folders import failure
 from flocker.pool.protocol import Aside
+from flocker.pool.references import unused
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,28 @@ class SharedTrash:
     def __init__(self, root: Callable[[], Path]) -> None:
         self._root = root
 
-    def prepare(self, volume_id: str, volume: str, node: str, why: str) -> Entry:
-        """A place for something: moving it to `content` is what puts it aside.
+    @contextmanager
+    def place(self, volume_id: str, volume: str, node: str, why: str) -> Iterator[Entry]:
+        """A place for something: moving it to `content` in the block is what puts it aside.
+
+        If the block fails to, nothing is left of the place. It is tried again every few seconds.
 
         Raises:
             PoolError: it could not be made.
         """
+        entry = self._prepare(volume_id, volume, node, why)
+        try:
+            yield entry
+        except Exception:  # whatever the block raised, it goes on to the caller
+            if not entry.content.is_dir():
+                with suppress(PoolError):
+                    self.drop(entry)
+            raise
+
+    def _prepare(self, volume_id: str, volume: str, node: str, why: str) -> Entry:
         at = datetime.now(UTC)
-        reference = f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}"
-        same = sum(each.aside.reference.startswith(reference) for each in self.entries())
-        if same:
-            reference = f"{reference}-{same + 1}"
+        taken = {each.aside.reference for each in self.entries()}
+        reference = unused(f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}", taken)
         aside = Aside(reference, volume_id, volume, why, at.isoformat(timespec="milliseconds"))
         root = self._root()
         folder = root / uuid.uuid4().hex
@@ -117,7 +130,8 @@ class SharedTrash:
         delete(entry.content)
         try:
             (entry.folder / "note").unlink(missing_ok=True)
-            entry.folder.rmdir()
+            with suppress(FileNotFoundError):
+                entry.folder.rmdir()
         except OSError as error:
             raise failure(f"{entry.aside.reference} could not be deleted", error) from error
 
@@ -125,14 +139,31 @@ class SharedTrash:
 def delete(folder: Path) -> None:
     """Delete a folder with its snapshots, without which it would not go. Safe to repeat.
 
+    Several nodes may do that at once: what the retention is over for is purged by all of them.
+
     Raises:
         PoolError: not all of it could be deleted.
     """
     if not folder.is_dir():
         return
     for name in folders.snapshots(folder):
-        folders.delete_snapshot(folder, name)
+        _delete_snapshot(folder, name)
     try:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, onerror=_unless_gone)
     except OSError as error:
         raise failure(f"{folder} could not be deleted", error) from error
+
+
+def _delete_snapshot(folder: Path, name: str) -> None:
+    try:
+        folders.delete_snapshot(folder, name)
+    except PoolError:
+        if name in folders.snapshots(folder):
+            raise
+
+
+def _unless_gone(
+    _: object, __: str, why: tuple[type[BaseException], BaseException, object]
+) -> None:
+    if not isinstance(why[1], FileNotFoundError):
+        raise why[1]

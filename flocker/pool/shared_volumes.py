@@ -21,6 +21,7 @@ class SharedVolumes(SharedParts):
     def writable_path(self, claim: Claim) -> Path:
         with self._locked(claim.volume_id) as folder:
             folder.live_of(claim)
+            folder.drop_unused()
             return self._sessions.path(claim)
 
     def has_writable(self, volume_id: str) -> bool:

@@ -27,6 +27,7 @@ from flocker.base.errors import PoolError
 from flocker.btrfs import nested, subvolume
 from flocker.pool import note
 from flocker.pool.protocol import Aside
+from flocker.pool.references import unused
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Trash:
         """A place for something: moving it to `content` is what puts it aside."""
         at = datetime.now(UTC)
         with self._lock:
-            reference = _unused(f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}", self._references)
+            reference = unused(f"{volume}@{node}-{at:%Y%m%dT%H%M%SZ}", self._references)
             self._references.add(reference)
             folder = self._root / f"{volume_id}-{uuid.uuid4().hex}"
             folder.mkdir(mode=private.FOLDER_MODE)
@@ -179,15 +180,6 @@ def _is_time(text: object) -> bool:
         return isinstance(text, str) and _time(text).tzinfo is not None
     except ValueError:
         return False
-
-
-def _unused(reference: str, taken: set[str]) -> str:
-    """The reference, or with .2, .3 ... where several were put aside in one second."""
-    found, number = reference, 1
-    while found in taken:
-        number += 1
-        found = f"{reference}-{number}"
-    return found
 
 
 def _delete(path: Path) -> None:

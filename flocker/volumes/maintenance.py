@@ -10,6 +10,7 @@ from flocker.base.answers import Forgotten, Imported, Purged, PurgedHere, Purged
 from flocker.base.asking import ask_all
 from flocker.base.errors import FlockerError, PoolError, Refused
 from flocker.base.records import ClusterState, Removed, Volume
+from flocker.care.purging import purge
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.strays import Strays
 from flocker.node.context import NodeContext
@@ -108,7 +109,7 @@ class Maintenance:
             kept += left
             for reference in chosen:
                 try:
-                    pool.purge_aside(reference)
+                    purge(pool, reference)
                 except (PoolError, OSError) as error:
                     failed.append(f"{reference}: {error}")
                 else:

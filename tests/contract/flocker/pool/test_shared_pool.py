@@ -183,6 +183,28 @@ def test_what_a_restore_replaced_is_kept_and_one_that_was_cut_off_is_finished(
     assert not live.with_name("ready.1").exists()
 
 
+@pytest.mark.parametrize("step", ["ready.1", "copy", "live.1"])
+def test_a_restore_is_not_disturbed_by_another_node(
+    shared_nodes: SharedNodes, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """As by one that purges what an earlier restore has replaced."""
+    pool, other, claim = shared_nodes.pool(), shared_nodes.pool(), a_claim()
+    pool.create(claim)
+    first = written(pool, claim, "first")
+    written(pool, claim, "second")
+    rename = Path.rename
+
+    def renamed(path: Path, target: Path) -> Path:
+        done = rename(path, target)
+        if target.name == step:
+            other.close(claim.volume_id)
+        return done
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    pool.restore(claim, first, None)
+    assert text_of(pool, claim) == "first"
+
+
 def test_a_size_is_a_limit_for_containers(shared_nodes: SharedNodes) -> None:
     pool, claim = shared_nodes.pool(), a_claim()
     pool.create(claim, 4 * MIB)

@@ -199,6 +199,25 @@ def test_one_that_cannot_be_purged_stops_no_other(
     assert node1.operations.overview.status()["problems"] == []
 
 
+def test_what_another_node_has_just_deleted_is_no_trouble(
+    node1: Machine, cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a storage that all nodes reach, all of them purge the same copies."""
+    node1.driver.remove("old")
+    node1.purging.purge_old()
+    cluster.live(RETENTION_SECONDS + 60)
+    delete = node1.pool.purge_aside
+
+    def late(reference: str) -> None:
+        delete(reference)
+        delete(reference)
+
+    monkeypatch.setattr(node1.pool, "purge_aside", late)
+    node1.purging.purge_old()
+    assert names(node1) == []
+    assert node1.troubles.all() == []
+
+
 def test_without_etcd_nothing_is_purged(node1: Machine, cluster: MemoryCluster) -> None:
     node1.driver.remove("old")
     node1.purging.purge_old()
