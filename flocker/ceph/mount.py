@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import socket
 import struct
 import subprocess
@@ -23,6 +21,7 @@ from typing import Any
 
 from flocker.base import private
 from flocker.base.errors import PoolError, PoolHangs
+from flocker.ceph.process import Watched, running_with
 
 MOUNT_SECONDS = 30
 UNMOUNT_SECONDS = 60  # what is not written yet goes to the storage meanwhile
@@ -64,6 +63,17 @@ class Mounted:
         self.address = address
         self._asked = asked
 
+    def keep(self) -> None:
+        """Have the next process of the driver find it. Nobody may use it before that.
+
+        Raises:
+            PoolError: it cannot be written down.
+        """
+        try:
+            private.write(_address(self._asked), self.address)
+        except OSError as error:
+            raise PoolError(f"{self._asked.parent} cannot be written to: {error}") from error
+
     def unmount(self) -> None:
         """Unmount, and wait until all that was written is in the storage.
 
@@ -71,7 +81,7 @@ class Mounted:
             PoolError: something uses the mount.
             PoolHangs: the storage does not take it in time; it is still unmounted or about to be.
         """
-        with _Watched(self.pid) as process:
+        with Watched(self.pid) as process:
             if self.is_mounted():  # it is not after a call that did not wait until the end
                 self._unmount(process)
             if not process.has_ended(UNMOUNT_SECONDS):
@@ -82,7 +92,7 @@ class Mounted:
 
         The rest of the mount answers with errors, until `clear` takes it away.
         """
-        with _Watched(self.pid) as process:
+        with Watched(self.pid) as process:
             process.kill()
             process.has_ended(UNMOUNT_SECONDS)
 
@@ -102,17 +112,17 @@ class Mounted:
 
     def has_ended(self) -> bool:
         """True if the process is gone; whoever uses the mount gets errors."""
-        with _Watched(self.pid) as process:
+        with Watched(self.pid) as process:
             return process.has_ended(0)
 
-    def _unmount(self, process: _Watched) -> None:
+    def _unmount(self, process: Watched) -> None:
         done = _umount(self.mountpoint)
         if done.returncode != 0 and not process.has_ended(0):
             raise PoolError(f"{self.mountpoint} cannot be unmounted: {done.stderr.strip()}")
 
 
 def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
-    """Mount a folder.
+    """Mount a folder. Call `keep` before anybody uses it.
 
     Args:
         mountpoint: an empty folder, without spaces in its path.
@@ -125,6 +135,7 @@ def mount(ticket: Ticket, mountpoint: Path, runtime: Path) -> Mounted:
     private.make_folder(runtime)
     key = runtime / f"{ticket.identity}.key"
     pid, asked = _traces(ticket.identity, runtime)
+    _end_former(ticket.identity, mountpoint, runtime)
     private.write(key, f"[{ticket.identity}]\n\tkey = {ticket.key}\n")
     command = [
         "ceph-fuse",
@@ -166,12 +177,17 @@ def clear(mountpoint: Path) -> None:
 
 
 def running(identity: str, mountpoint: Path, runtime: Path) -> Mounted | None:
-    """The mount that an earlier process of the driver made, if its ceph-fuse still answers."""
-    pid, asked = _traces(identity, runtime)
+    """The mount that an earlier process of the driver made and kept, if its ceph-fuse runs.
+
+    It need not answer: it does not while Ceph is away, and still has what was written to it.
+    """
+    pid_file, asked = _traces(identity, runtime)
     try:
-        return Mounted(mountpoint, int(pid.read_text()), address_of(asked), asked)
-    except (OSError, ValueError, PoolError):
+        address = _address(asked).read_text()
+    except OSError:
         return None
+    pid = running_with(identity, pid_file)
+    return None if pid is None else Mounted(mountpoint, pid, address, asked)
 
 
 def identities(runtime: Path) -> list[str]:
@@ -216,32 +232,23 @@ def _traces(identity: str, runtime: Path) -> tuple[Path, Path]:
     return runtime / f"{identity}.pid", runtime / f"{identity}.asok"
 
 
-class _Watched:
-    """A process that is not a child of this one; no other can take the place of its number."""
+def _address(asked: Path) -> Path:
+    """The file with the address of a client that was kept."""
+    return asked.with_suffix(".address")
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
 
-    def __enter__(self) -> _Watched:
-        try:
-            self._handle: int | None = os.pidfd_open(self._pid)
-        except ProcessLookupError:
-            self._handle = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-
-    def has_ended(self, within: float) -> bool:
-        if self._handle is None:
-            return True
-        ended, _, _ = select.select([self._handle], [], [], within)
-        return bool(ended)
-
-    def kill(self) -> None:
-        if self._handle is not None and not self.has_ended(0):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+def _end_former(identity: str, mountpoint: Path, runtime: Path) -> None:
+    """End a client that an earlier process of the driver made and did not get to keep."""
+    pid_file, asked = _traces(identity, runtime)
+    _address(asked).unlink(missing_ok=True)
+    if (pid := running_with(identity, pid_file)) is None:
+        return
+    former = Mounted(mountpoint, pid, "", asked)
+    try:
+        former.unmount()
+    except PoolError:
+        former.kill()
+        clear(mountpoint)
 
 
 def _is_mountpoint(path: Path) -> bool:

@@ -59,7 +59,9 @@ class SharedRoot:
         ticket = Ticket(
             storage.conf, storage.filesystem, storage.folder, self._identity, self._key()
         )
-        return mount.mount(ticket, self._mountpoint, self._runtime)
+        mounted = mount.mount(ticket, self._mountpoint, self._runtime)
+        mounted.keep()
+        return mounted
 
     def _key(self) -> str:
         keys = configparser.ConfigParser(interpolation=None)

@@ -89,6 +89,7 @@ class Sessions:
         mounted = mount.mount(self._storage.ticket(claim, key), mountpoint, self._runtime)
         try:
             self._records.begin(claim, mounted.address)
+            mounted.keep()
         except Exception:  # whatever it was: a client that nobody could block must not stay
             _undo(mounted)
             raise

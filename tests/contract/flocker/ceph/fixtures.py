@@ -9,6 +9,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,18 @@ class SharedNodes:
         assert found is not None
         os.kill(found.pid, signal.SIGKILL)
         eventually(found.has_ended, is_=True, within=KILLED_SECONDS)
+
+    @contextmanager
+    def client_paused(self, claim: Claim) -> Iterator[None]:
+        """Have the last node's client of a volume answer nothing in the block."""
+        runtime = self._runtimes[-1]
+        found = running(identity(claim), runtime / claim.volume_id, runtime)
+        assert found is not None
+        os.kill(found.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(found.pid, signal.SIGCONT)
 
     def end(self, how: Callable[[Mounted], None]) -> None:
         """End all clients of volumes, and what killed ones have left."""

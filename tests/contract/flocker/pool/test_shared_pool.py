@@ -153,6 +153,43 @@ def test_mounts_outlive_the_daemon(
     assert lines(shared_nodes.restarted(), claim) == ["saved", "more"]
 
 
+def test_a_client_that_does_not_answer_the_next_daemon_is_its_own_all_the_same(
+    shared_nodes: SharedNodes, used: tuple[SharedPool, Claim, Writer]
+) -> None:
+    """As while Ceph is away. What it has not written yet would be lost with the next move."""
+    _, claim, writer = used
+    assert writer.write("more") == 0
+    with shared_nodes.client_paused(claim):
+        again = shared_nodes.restarted()
+        assert again.opened() == [claim]
+    writer.end()
+    again.close(claim.volume_id)
+    shared_nodes.records.epochs[claim.volume_id] = 2
+    other = shared_nodes.pool()
+    other.take_over(later(claim), shared_nodes.records.by_epoch(claim.volume_id))
+    assert lines(other, later(claim)) == ["saved", "more"]
+
+
+def test_a_client_whose_address_was_never_recorded_is_not_used_by_the_next_daemon(
+    shared_nodes: SharedNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could keep it out: the daemon was killed before it wrote the address down."""
+    pool, claim = shared_nodes.pool(), a_claim()
+    pool.create(claim)
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as killed:
+        killed.setattr(shared_nodes.records, "begin", die)
+        with pytest.raises(SystemExit):
+            pool.writable_path(claim)
+    again = shared_nodes.restarted()
+    assert again.writable_path(claim).is_dir()
+    assert again.opened() == [claim]
+    assert len(shared_nodes.records.of(claim)) == 1
+
+
 def test_a_mount_whose_client_was_killed_is_made_anew(shared_nodes: SharedNodes) -> None:
     pool, claim = shared_nodes.pool(), a_claim()
     pool.create(claim)
