@@ -115,7 +115,8 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
 
 def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports]:
     clients = config.runtime.resolve() / "shared"
-    mounts = PoolMounts(partial(live_of, config.pool), clients)
+    root = config.pool.resolve()  # once: who stops users of the pool must never wait for its disk
+    mounts = PoolMounts(partial(live_of, root), clients)
     pool = BtrfsPool(config.pool, mounts.is_mounted)
     etcd = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates.for_etcd)
     mirror = Mirror(etcd, config.pool / "catalog.json")
@@ -133,7 +134,6 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
         PeerConnections(config.node, lambda: dict(mirror.state.nodes), config.peer_port, tls)
     )
     lease_file = LeaseFile(config.runtime)
-    root = config.pool.resolve()  # once: the fence must never wait for its disk
     fence = Guard(
         config.node, lease_file, mirror, use.volumes, mounts.mounted,
         live=lambda volume_id: str(live_of(root, volume_id)),

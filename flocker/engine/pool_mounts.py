@@ -25,7 +25,8 @@ class PoolMounts:
     """The kernel's view of one node's volumes.
 
     Args:
-        live: where the writable copy of a volume id is, on this node's disk.
+        live: where the writable copy of a volume id is, on this node's disk; without symbolic
+            links, because to follow one may hang, too.
         clients: the folder in which shared volumes are mounted by their ids, without symbolic
             links. The driver's own mount there is no use of a volume. Nothing looks at such a
             path itself, as that may hang.
@@ -40,7 +41,7 @@ class PoolMounts:
         table = MountTable()
         remote = self._remote(volume_ids, table)
         others = set(volume_ids) - set(remote.values())
-        local = {self._live(each).resolve(): each for each in others}
+        local = {self._live(each): each for each in others}
         return {local[path] for path in table.mounted(local.keys())} | {
             remote[path] for path in table.users_of(remote.keys())
         }
@@ -57,7 +58,7 @@ class PoolMounts:
         """
         paths = self._remote(volume_ids, MountTable())
         others = set(volume_ids) - set(paths.values())
-        paths |= {self._live(each).resolve(): each for each in others}
+        paths |= {self._live(each): each for each in others}
         killed = kill_users(paths.keys(), time.monotonic() + KILL_SECONDS)
         if killed.left:
             raise PoolError(
