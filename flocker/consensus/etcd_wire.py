@@ -49,6 +49,8 @@ LEASE_OVER = (
 
 Json = dict[str, Any]
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 class Members:
     """The members of etcd, asked in turn, the one that answered last first.
@@ -221,7 +223,7 @@ def none_newer(prefix: str, revision: int) -> Json:
 
 def put(key: str, value: Mapping[str, Any], lease: int | None = None) -> Json:
     """Write a value at a key, which goes with the lease if there is one."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     change: Json = {"key": _base64(ROOT + key), "value": _base64(text)}
     if lease is not None:
         change["lease"] = lease
