@@ -145,7 +145,13 @@ class Event:
         self._is_set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        if self._is_set or (timeout is not None and timeout <= 0):
-            return self._is_set
-        simulation.current().wait_among(self._waiting, timeout)
-        return self._is_set
+        if self._is_set:
+            return True
+        running = simulation.current()
+        until = None if timeout is None else running.now + timeout
+        while not self._is_set:
+            left = None if until is None else until - running.now
+            if left is not None and left <= 0:
+                return False
+            running.wait_among(self._waiting, left)
+        return True

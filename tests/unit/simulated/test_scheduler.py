@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.simulated import scheduler as simulation
-from tests.simulated.locks import Lock, RLock
+from tests.simulated.locks import Event, Lock, RLock
 from tests.simulated.network import Gone, NoReply, ask
 from tests.simulated.scheduler import Scheduler, Stuck
 from tests.simulated.tasks import Process, ProcessEnded
@@ -169,6 +169,29 @@ def test_a_lock_is_waited_for_only_so_long(running: Scheduler) -> None:
 
     running.run(work)
     assert found == [(False, 3)]
+
+
+def test_an_event_is_waited_for_until_it_is_set_or_the_time_is_over(running: Scheduler) -> None:
+    """A late answer to a question that nobody waits for any more wakes a task for nothing."""
+    event, found = Event(), []
+
+    def work() -> None:
+        me = running.current
+        assert me is not None
+
+        def wake_and_set() -> None:
+            running.sleep(1)
+            running.wake(me)
+            running.sleep(4)
+            event.set()
+
+        running.spawn("other", wake_and_set)
+        found.append((event.wait(3), running.now))
+        found.append((event.wait(3), running.now))
+        found.append((event.wait(3), running.now))
+
+    running.run(work)
+    assert found == [(False, 3), (True, 5), (True, 5)]
 
 
 def test_what_is_put_into_a_queue_comes_out_in_order(running: Scheduler) -> None:
