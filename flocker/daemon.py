@@ -221,8 +221,9 @@ def start_parts(
         *(parts.care.verification, machine.refusals, safeguards.standing),
     ):
         part.start(stopping)
-    if parts.care.shared_clients is not None:
-        parts.care.shared_clients.start(stopping)
+    if (shared := parts.care.shared) is not None:
+        shared.clients.start(stopping)
+        shared.leftovers.start(stopping)
 
 
 def _engine_app(parts: NodeParts, watching: Watching) -> FastAPI:

@@ -18,6 +18,7 @@ from flocker.care.purging import Purging
 from flocker.care.reconciler import Reconciler
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.shared_clients import SharedClients
+from flocker.care.shared_leftovers import SharedLeftovers
 from flocker.care.strays import Strays
 from flocker.care.surplus import Surplus
 from flocker.care.verification import Verification
@@ -85,6 +86,14 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class SharedCare:
+    """The parts that take care of shared volumes, on a node that reaches them."""
+
+    clients: SharedClients
+    leftovers: SharedLeftovers
+
+
+@dataclass(frozen=True)
 class Care:
     """The parts that take care of what is here, without being asked."""
 
@@ -93,7 +102,7 @@ class Care:
     strays: Strays
     purging: Purging
     verification: Verification
-    shared_clients: SharedClients | None  # of a node that reaches shared volumes
+    shared: SharedCare | None
 
 
 @dataclass(frozen=True)
@@ -251,17 +260,21 @@ def _care(
         Strays(context, ports.peers),
         purging,
         Verification(context, ports.peers, config.pool / "verified.json"),
-        _shared_clients(context, ports, removed_copies, purging),
+        _shared_care(context, ports, removed_copies, purging),
     )
 
 
-def _shared_clients(
+def _shared_care(
     context: NodeContext, ports: Ports, removed_copies: RemovedCopies, purging: Purging
-) -> SharedClients | None:
+) -> SharedCare | None:
     if (remote := context.pools.remote) is None:
         return None
-    looking = SharedClients(context, remote, removed_copies=removed_copies, purging=purging)
-    return admitted(looking, ports.membership.check_known, ("start",))
+    check_known = ports.membership.check_known
+    leftovers = SharedLeftovers(context, remote, removed_copies=removed_copies, purging=purging)
+    return SharedCare(
+        admitted(SharedClients(context, remote), check_known, ("start",)),
+        admitted(leftovers, check_known, ("start",)),
+    )
 
 
 def _operations(

@@ -1,4 +1,4 @@
-"""Looks after shared volumes on this node, in its own thread: Ceph may be away for long.
+"""Looks after this node's clients of shared volumes, in its own thread: Ceph may be away for long.
 
 A client that nothing uses is ended. One of a volume that others own by now is refused by the
 storage already; it is ended with what uses it, which would wait for ever or get errors.
@@ -8,43 +8,29 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from functools import partial
 
 from flocker.base.background import attempt
 from flocker.base.records import Claim, ClusterState, Volume
-from flocker.care.purging import Purging
-from flocker.care.removed_copies import RemovedCopies, is_in_charge
 from flocker.node.context import NodeContext
 from flocker.pool.remote_pool import RemotePool
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-PURGE_SECONDS = 3600.0
 LOCK_SECONDS = 1.0
 
 
 class SharedClients:
-    """This node's clients of shared volumes, and what it has left on their storage."""
+    """This node's clients of shared volumes."""
 
-    def __init__(
-        self,
-        context: NodeContext,
-        remote: RemotePool,
-        *,
-        removed_copies: RemovedCopies,
-        purging: Purging,
-    ) -> None:
+    def __init__(self, context: NodeContext, remote: RemotePool) -> None:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._use = context.use
         self._troubles = context.troubles
         self._remote = remote
-        self._removed_copies = removed_copies
-        self._purging = purging
-        self._purge_due = time.monotonic()  # at once: a daemon may never run for an hour
 
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
@@ -55,22 +41,16 @@ class SharedClients:
             attempt(log, "clients of shared volumes could not be looked after", self.look)
 
     def look(self) -> None:
-        """End the clients that are not needed, and put aside what was removed."""
+        """End the clients that are not needed; first those that make others wait for ever."""
         if not self._mirror.is_connected:
             return
         state = self._mirror.state
+        lost_first = sorted(
+            self._remote.opened(), key=lambda claim: self._is_ours(claim, _record(claim, state))
+        )
         with self._troubles.round("looking after shared volumes") as round_:
-            for claim in self._remote.opened():
+            for claim in lost_first:
                 round_.attempt(f"volume {claim.volume_id}", partial(self._look_at, claim, state))
-            for removed in state.removed.values():
-                volume = removed.volume
-                if volume.is_shared and is_in_charge(self._node, volume, state):
-                    finish = partial(self._finish_removal, volume)
-                    round_.attempt(f"removed volume '{volume.name}'", finish)
-            if time.monotonic() >= self._purge_due:
-                purge = partial(self._purging.purge_asides, self._remote, "shared aside")
-                round_.attempt("what was put aside", purge)
-                self._purge_due = time.monotonic() + PURGE_SECONDS
 
     def _look_at(self, claim: Claim, state: ClusterState) -> None:
         volume = _record(claim, state)
@@ -103,10 +83,6 @@ class SharedClients:
         self._remote.cut_off(claim.volume_id)
         self._use.end_all({claim.volume_id: name}, lambda _: why)
         self._remote.close(claim.volume_id)
-
-    def _finish_removal(self, volume: Volume) -> None:
-        if self._remote.has_writable(volume.id):
-            self._removed_copies.discard(volume.id)
 
 
 def _record(claim: Claim, state: ClusterState) -> Volume | None:

@@ -111,7 +111,7 @@ class Machine:
         self.removed_copies, self.reconciler = care.removed_copies, care.reconciler
         self.strays, self.purging = care.strays, care.purging
         self.verification = care.verification
-        self.shared_clients = care.shared_clients
+        self.shared = care.shared
         self.driver, self.departures = parts.services.driver, parts.services.departures
         self.operations, self.maintenance = parts.services.operations, parts.services.maintenance
         with suppress(ControlPlaneAway):  # it goes on trying

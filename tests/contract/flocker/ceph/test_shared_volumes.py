@@ -75,8 +75,8 @@ def test_a_promotion_keeps_a_living_owner_out_and_loses_nothing_that_was_flushed
     assert lines(node2) == ["saved"]
     node1.is_up = True
     node1.announce()
-    assert node1.shared_clients is not None
-    node1.shared_clients.look()
+    assert node1.shared is not None
+    node1.shared.clients.look()
     assert opened(node1) == []
     assert node1.containers.stopped == ["writer"]
 

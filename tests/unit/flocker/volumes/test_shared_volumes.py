@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from acceptance.base.waiting import eventually
 from flocker.base.belief import Belief
 from flocker.base.errors import (
     BadRequest,
@@ -18,6 +20,7 @@ from flocker.base.errors import (
     StaleEpoch,
     TransferFailed,
 )
+from flocker.care import shared_clients, shared_leftovers
 from flocker.moving.succession import candidates
 from flocker.volumes.maintenance import GONE_SECONDS
 from tests.twins.memory_remote import MemoryStorage, WayToStorage
@@ -54,10 +57,11 @@ def clients(cluster: MemoryCluster, node: str) -> list[str]:
 
 
 def look(cluster: MemoryCluster, node: str) -> None:
-    """Look after the clients, as a node does every two seconds."""
-    looking = cluster[node].shared_clients
-    assert looking is not None
-    looking.look()
+    """Look after clients and leftovers, as a node does every two seconds."""
+    shared = cluster[node].shared
+    assert shared is not None
+    shared.clients.look()
+    shared.leftovers.look()
 
 
 def lose(cluster: MemoryCluster, node: str) -> None:
@@ -482,6 +486,60 @@ def test_a_removal_that_comes_late_is_found_in_the_trash(ledger: MemoryCluster) 
     assert (aside["volume"], aside["why"]) == ("ledger", "removed")
     ledger["node2"].operations.changes.clone(aside["reference"], "rescued")
     assert ledger["node2"].read("rescued") == "hello"
+
+
+def test_a_deletion_that_takes_long_holds_up_no_client(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1, shared = ledger["node1"], ledger["node1"].shared
+    assert shared is not None
+    volume = ledger.volume("ledger")
+    node1.driver.mount("ledger", "one")
+    way(ledger, "node1").pool.unflushed.add(volume.id)
+    node1.driver.unmount("ledger", "one")
+    assert clients(ledger, "node1") == [volume.id]
+
+    begun, stopping = threading.Event(), threading.Event()
+
+    def delete(*_: object) -> None:
+        begun.set()
+        assert stopping.wait(30)
+
+    monkeypatch.setattr(node1.purging, "purge_asides", delete)
+    for module in (shared_clients, shared_leftovers):
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    shared.leftovers.start(stopping)
+    shared.clients.start(stopping)
+    try:
+        assert begun.wait(10)
+        way(ledger, "node1").pool.unflushed.clear()
+        eventually(lambda: clients(ledger, "node1"), is_=[], within=10)
+    finally:
+        stopping.set()
+
+
+def test_a_client_that_others_took_over_waits_for_no_idle_one(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1, pool = ledger["node1"], way(ledger, "node1").pool
+    ids = []
+    for name in ("a", "b", "c"):
+        node1.driver.create(name, {"pool": "shared"})
+        node1.driver.mount(name, "one")
+        ids.append(ledger.volume(name).id)
+        if name != "b":
+            pool.unflushed.add(ids[-1])
+            node1.driver.unmount(name, "one")
+    lose(ledger, "node1")
+    ledger["node2"].operations.moves.promote("b")
+    ledger["node1"].is_up = True
+    node1.announce()
+    ended: list[str] = []
+    cut_off, close = pool.cut_off, pool.close
+    monkeypatch.setattr(pool, "cut_off", lambda each: (ended.append(each), cut_off(each)))
+    monkeypatch.setattr(pool, "close", lambda each: (ended.append(each), close(each)))
+    look(ledger, "node1")
+    assert ended[0] == ids[1]
 
 
 def test_what_was_put_aside_is_listed_once_and_purged(ledger: MemoryCluster) -> None:
