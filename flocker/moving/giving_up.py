@@ -3,14 +3,15 @@
 First nothing uses them here any more and nothing can be mounted, then the node's record says so. A
 promotion compares that record and that nothing is recorded as mounted, in its transaction.
 
-A process that waits for a dead disk cannot be ended. Then only the end of this node's lease leaves
-the volumes to others, so the node falls silent.
+A process that waits for a dead disk cannot be ended, and who looks at one may have to wait as well.
+Then only the end of this node's lease leaves the volumes to others, so the node falls silent.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from flocker.base.background import attempt
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 LOCK_SECONDS = 5.0  # whoever has the volume may wait for the pool
+TRY_SECONDS = 30.0  # the engine has 10 s to stop containers and 10 to tell of them, a kill 5 s
 FAILED_TRIES = 2  # each has ended what uses the volumes by force; then they cannot be ended
 
 
@@ -41,13 +43,16 @@ class GivingUp:
         self._why: str | None = None
         self._trouble = ""
         self._failed_tries = 0
+        self._began: float | None = None  # the try that goes on
         self._tried: dict[str, Volume] = {}  # by id; those of the failed tries
         self.is_done = False
 
     @property
     def is_silent(self) -> bool:
         """True if this node must not renew its lease."""
-        return self._failed_tries >= FAILED_TRIES
+        began = self._began
+        hangs = began is not None and time.monotonic() - began > TRY_SECONDS
+        return hangs or self._failed_tries >= FAILED_TRIES
 
     def start(self, stopping: threading.Event) -> None:
         """Run in the background until `stopping` is set."""
@@ -64,6 +69,7 @@ class GivingUp:
             return
         # Others may own some of those that were tried before, and processes here still have them.
         volumes = {**self._tried, **self._own()}
+        self._began = time.monotonic()
         try:
             self._use.end(volumes.values())
             for volume in volumes.values():
@@ -74,6 +80,8 @@ class GivingUp:
                 self._failed_tries += 1
             log.warning("auto volumes are not given up yet: %s", error)
             return
+        finally:
+            self._began = None
         self._forget_tries()
         self.is_done = self._problem() is not None
 
@@ -98,7 +106,8 @@ class GivingUp:
         if self.is_silent:
             return [
                 f"{why}; this node lets its lease end, so that others take over its volumes with "
-                f"failover=auto, because what uses them does not end: {self._trouble}"
+                "failover=auto, because what uses them does not end: "
+                + (self._trouble or "the look for it hangs")
             ]
         if self._trouble:
             return [f"{why}; volumes with failover=auto are not given up yet: {self._trouble}"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import cast
 
 import pytest
 
+from acceptance.base.waiting import eventually
 from flocker.base.errors import PoolError, Refused, TransferFailed
+from flocker.moving import giving_up
 from flocker.moving.succession import TURN_SECONDS
 from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import Machine, MemoryCluster
@@ -196,6 +199,27 @@ def test_a_node_that_cannot_end_what_uses_its_volumes_lets_its_lease_end(
     assert "node1" not in broken.state.nodes
     broken["node3"].failover.take_over_lost(broken.state)
     assert broken.volume("auto").owner == "node3"
+
+
+def test_a_node_whose_look_for_users_hangs_lets_its_lease_end(
+    broken: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1, answered = broken["node1"], threading.Event()
+
+    def hang(_: object) -> None:
+        answered.wait(60)
+
+    monkeypatch.setattr(giving_up, "TRY_SECONDS", 0.1)
+    with monkeypatch.context() as stuck:
+        stuck.setattr(node1.containers, "kill_users", hang)
+        looking = threading.Thread(target=node1.look_at_pool)
+        looking.start()
+        eventually(lambda: node1.giving_up.is_silent, is_=True, within=20)
+        [problem, *_] = node1.operations.overview.status()["problems"]
+        assert problem.endswith("what uses them does not end: the look for it hangs")
+        answered.set()
+        looking.join()
+    assert not node1.giving_up.is_silent, "it has come back"
 
 
 def test_a_silent_node_is_not_heard_of_when_others_have_taken_its_volumes_over(
