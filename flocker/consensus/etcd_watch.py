@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.records import ClusterState
-from flocker.consensus.etcd_wire import Entry, Json, Members, key_of, read_below, watch_from
+from flocker.consensus.etcd_wire import Json, Members, key_of, read_below, value_of, watch_from
 from flocker.consensus.keyspace import KINDS, Tables
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,7 @@ def read_tables(members: Members) -> tuple[Tables, int]:
     tables = Tables()
     for response in answer["responses"]:
         for stored in response["response_range"].get("kvs", []):
-            entry = Entry.of(stored)
-            tables.put(entry.key, entry.value)
+            tables.put(key_of(stored), value_of(stored))
     return tables, int(answer["header"]["revision"])
 
 
@@ -52,8 +51,7 @@ def follow(members: Members, stopping: threading.Event) -> Iterator[ClusterState
                 if change.get("type") == "DELETE":
                     tables.delete(key_of(change["kv"]))
                 else:
-                    entry = Entry.of(change["kv"])
-                    tables.put(entry.key, entry.value)
+                    tables.put(key_of(change["kv"]), value_of(change["kv"]))
             told = tables.state()
             yield told
         stopping.wait(AGAIN_SECONDS)

@@ -180,9 +180,9 @@ class Entry(NamedTuple):
 
     @classmethod
     def of(cls, stored: Mapping[str, str]) -> Entry:
-        key = _text(stored["key"]).removeprefix(ROOT)
+        key = key_of(stored)
         try:
-            value = json.loads(_text(stored.get("value", "")))
+            value = json.loads(value_of(stored))
         except ValueError:
             log.warning("%s%s in etcd is not JSON", ROOT, key)
             value = None
@@ -278,6 +278,11 @@ def watch_from(revision: int) -> Json:
 def key_of(stored: Mapping[str, str]) -> str:
     """The key of something that was read, below ROOT."""
     return _text(stored["key"]).removeprefix(ROOT)
+
+
+def value_of(stored: Mapping[str, str]) -> str:
+    """The value of something that was read."""
+    return _text(stored.get("value", ""))
 
 
 def connect(endpoint: str, certificates: Certificates | None) -> Etcd3Client:

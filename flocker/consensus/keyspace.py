@@ -22,8 +22,10 @@ Records keep what a newer version has added to them: nodes are updated one after
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from flocker.base.records import (
@@ -128,6 +130,12 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
 KINDS = tuple(_READERS)  # what a ClusterState is made of
 
 
+@lru_cache(maxsize=4096)
+def _record(kind: str, value: str) -> Any:
+    """A record, which never changes and so can be shared: mostly, what is read was read before."""
+    return _READERS[kind](json.loads(value))
+
+
 class Tables:
     """Keys and values as they come, and the ClusterState they make up."""
 
@@ -137,8 +145,8 @@ class Tables:
         # do, every second or so, and what is the same need not be compared.
         self._told: dict[str, dict[Any, Any]] = {}
 
-    def put(self, key: str, value: Any) -> None:
-        """Take note of a key's value; one that is not part of a ClusterState is passed over.
+    def put(self, key: str, value: str) -> None:
+        """Take note of a key's value (JSON); one that is no part of a ClusterState is passed over.
 
         So is one that cannot be read, whoever wrote it: one bad record must not blind a node
         to all others.
@@ -147,7 +155,7 @@ class Tables:
         if kind not in _READERS:
             return
         try:
-            self._tables[kind][rest] = _READERS[kind](value)
+            self._tables[kind][rest] = _record(kind, value)
             self._told.pop(kind, None)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("%s cannot be read and is passed over: %r", key, error)

@@ -171,7 +171,7 @@ class Mirror:
         tables = Tables()
         try:
             for key, value in dict(json.loads(self._file.read_text())).items():
-                tables.put(key, value)
+                tables.put(key, json.dumps(value))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError) as error:

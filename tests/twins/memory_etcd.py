@@ -17,7 +17,7 @@ from typing import Any
 
 from flocker.base.errors import ControlPlaneAway
 from flocker.base.records import ClusterState
-from flocker.consensus.etcd_wire import LEASE_OVER, Entry, Json, Members
+from flocker.consensus.etcd_wire import LEASE_OVER, Json, Members, key_of, value_of
 from flocker.consensus.keyspace import Tables
 
 
@@ -135,8 +135,8 @@ class MemoryEtcd(Members):
             if self._state is None:
                 tables = Tables()
                 for it in self._keys.values():
-                    entry = Entry.of(it.answer(keys_only=False))
-                    tables.put(entry.key, entry.value)
+                    stored = it.answer(keys_only=False)
+                    tables.put(key_of(stored), value_of(stored))
                 self._state = tables.state()
             return self._state
 

@@ -161,7 +161,7 @@ def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
     volume = replace(VOLUME, unknown=NEWER, base=replace(snapshot(3, 1), unknown=NEWER))
     tables = Tables()
     for key, value in keyed(ClusterState(volumes={"demo": volume})).items():
-        tables.put(key, json.loads(json.dumps(value)))
+        tables.put(key, json.dumps(value))
     [(_, written)] = keyed(tables.state()).items()
     assert written["invented"] == NEWER["invented"]
     assert written["base"]["invented"] == NEWER["invented"]
@@ -172,12 +172,15 @@ def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
     copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")
     state = ClusterState(volumes={"demo": VOLUME}, copies={VOLUME.id: {"node1": copy}})
     for key, value in keyed(state).items():
-        tables.put(key, value)
+        tables.put(key, json.dumps(value))
     first = tables.state()
-    tables.put("seen/node1", {"at": "now"})
+    tables.put("seen/node1", '{"at": "now"}')
     second = tables.state()
     assert (first.volumes, first.copies, first.seen) == (state.volumes, state.copies, {})
     assert second.volumes is first.volumes and second.copies is first.copies
+    again = Tables()
+    again.put("volumes/demo", json.dumps(VOLUME.to_json()))
+    assert again.state().volumes["demo"] is first.volumes["demo"]  # the text was read before
     for key in keyed(state):
         tables.delete(key)
     assert (tables.state().volumes, tables.state().copies) == ({}, {})
