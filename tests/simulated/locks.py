@@ -74,12 +74,13 @@ class RLock:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._owner: int | None = None
+        self._owner: Task | None = None  # None also for code that is no task
         self._count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        me = get_ident()
-        if self._owner == me:
+        running = simulation.running
+        me = running.current if running is not None else None
+        if self._count and self._owner is me:
             self._count += 1
             return True
         if not self._lock.acquire(blocking, timeout):
@@ -88,7 +89,7 @@ class RLock:
         return True
 
     def release(self, *_: object) -> None:
-        if self._owner != get_ident():
+        if not self._is_owned():
             raise RuntimeError("cannot release un-acquired lock")
         self._count -= 1
         if not self._count:
@@ -104,18 +105,20 @@ class RLock:
 
     # For threading.Condition
 
-    def _release_save(self) -> tuple[int, int | None]:
+    def _release_save(self) -> tuple[int, Task | None]:
         state = self._count, self._owner
         self._count, self._owner = 0, None
         self._lock.release()
         return state
 
-    def _acquire_restore(self, state: tuple[int, int | None]) -> None:
+    def _acquire_restore(self, state: tuple[int, Task | None]) -> None:
         self._lock.acquire()
         self._count, self._owner = state
 
     def _is_owned(self) -> bool:
-        return self._owner == get_ident()
+        running = simulation.running
+        me = running.current if running is not None else None
+        return self._count > 0 and self._owner is me
 
 
 class Event:
