@@ -225,7 +225,7 @@ class Failover:
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         try:
             self._pools.owned(promoted)
-        except PoolError as error:
+        except (PoolError, ControlPlaneAway) as error:
             raise PoolError(
                 f"volume '{volume.name}' is {self._node}'s now (epoch {promoted.epoch}), and Ceph "
                 f"has not stopped {volume.owner} yet: {error}; the next start of its container does"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from flocker.base.errors import PoolError, Refused
 from flocker.base.records import Claim, PoolKind, Volume
 from flocker.consensus.ownership import AgreedSessions
+from flocker.pool.glance import Glance
 from flocker.pool.local_pool import LocalPool
 from flocker.pool.protocol import Aside, Pool
 from flocker.pool.remote_pool import RemotePool
+
+log = logging.getLogger(__name__)
 
 STORAGE = "Ceph"  # as a person knows it
 
@@ -35,6 +39,7 @@ class Pools:
         self.local = local
         self._sessions = sessions
         self.remote = remote
+        self._glance = Glance()
 
     @property
     def every(self) -> Sequence[Pool]:
@@ -90,15 +95,34 @@ class Pools:
             self._forget(volume, former)
         return remote
 
-    def asides(self) -> tuple[list[Aside], list[str]]:
-        """The saved copies that this node reaches, and the storages that did not tell of theirs."""
-        found = self.local.asides()
-        if self.remote is None:
-            return found, []
+    def asides_here(self) -> list[Aside]:
+        """The saved copies on this node's disk, for people and other nodes.
+
+        Raises:
+            PoolError: they cannot be read, or the disk hangs.
+        """
         try:
-            return found + self.remote.asides(), []
+            return self._glance.read(self.local.asides)
+        except OSError as error:
+            raise PoolError(f"what was put aside cannot be read: {error}") from error
+
+    def asides(self) -> tuple[list[Aside], list[str]]:
+        """The saved copies that this node reaches, and who did not tell of theirs.
+
+        That is this node, if it cannot read its disk, or the storage.
+        """
+        found: list[Aside] = []
+        silent = []
+        try:
+            found += self.asides_here()
+        except PoolError as error:
+            log.warning("%s", error)
+            silent.append(self._node)
+        try:
+            found += self.remote.asides() if self.remote else []
         except PoolError:
-            return found, [STORAGE]
+            silent.append(STORAGE)
+        return found, silent
 
     def kind_with_aside(self, reference: str) -> PoolKind | None:
         """The kind of pool in which a saved copy is; None: no pool here tells of it."""

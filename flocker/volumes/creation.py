@@ -151,9 +151,11 @@ class Creation:
         others = (state.nodes.keys() | state.seen.keys()) - {self._node}
         named = [node for node in others if str(source.aside).startswith(f"{node}-")]
         if not named:
+            _, silent = self._pools.asides()
+            also = f"; {', '.join(silent)} did not answer" if silent else ""
             raise Refused(
                 f"there is no copy {source}; `flocker conflicts` and `flocker trash` list "
-                "all copies"
+                f"all copies{also}"
             )
         return max(named, key=len)  # node1-old is another node than node1
 

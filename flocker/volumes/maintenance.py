@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, cast
 
 from flocker.base.answers import Forgotten, Imported, Purged, PurgedHere, PurgedNode
@@ -14,7 +14,7 @@ from flocker.care.purging import purge
 from flocker.care.removed_copies import RemovedCopies
 from flocker.care.strays import Strays
 from flocker.node.context import NodeContext
-from flocker.pool.protocol import Aside
+from flocker.pool.protocol import Aside, Pool
 
 log = logging.getLogger(__name__)
 
@@ -92,37 +92,47 @@ class Maintenance:
 
     def purge_here(self, removed: list[Removed], references: list[str]) -> PurgedHere:
         """This node's part of a purge: removed volumes, and copies by reference."""
-        before = self._pool.usage()
-        purged: list[str] = []
-        failed: list[str] = []
-        kept: list[str] = []
+        before = after = self._pool.usage()
+        here = PurgedHere(purged=[], failed=[], kept=[], freed_bytes=0, free_bytes=0)
         by_id = {each.volume.id: each for each in removed}
         for pool in self._pools.every:
             try:
-                for volume_id in by_id.keys() & set(pool.volume_ids()):
-                    # This node has not heard of the removal, or the disk was in the way then.
-                    self._discard(by_id[volume_id], failed)
-                chosen, left = _split(pool.asides(), by_id.keys(), references)
-            except PoolError as error:
-                failed.append(str(error))
-                continue
-            kept += left
-            for reference in chosen:
-                try:
-                    purge(pool, reference)
-                except (PoolError, OSError) as error:
-                    failed.append(f"{reference}: {error}")
-                else:
-                    purged.append(reference)
-        self._pool.await_deletions(DELETION_SECONDS)
-        after = self._pool.usage()
-        return {
-            "purged": purged,
-            "failed": failed,
-            "kept": kept,
-            "freed_bytes": max(0, before.used_bytes - after.used_bytes),
-            "free_bytes": after.free_bytes,
-        }
+                self._purge_in(pool, by_id, references, here)
+            except (PoolError, OSError) as error:  # the other pool may do all the same
+                here["failed"].append(str(error))
+        try:
+            self._pool.await_deletions(DELETION_SECONDS)
+            after = self._pool.usage()
+        except (PoolError, OSError) as error:
+            here["failed"].append(f"it is not known how much was freed: {error}")
+        here["freed_bytes"] = max(0, before.used_bytes - after.used_bytes)
+        here["free_bytes"] = after.free_bytes
+        return here
+
+    def _purge_in(
+        self,
+        pool: Pool,
+        removed: Mapping[str, Removed],
+        references: list[str],
+        here: PurgedHere,
+    ) -> None:
+        """Purge in one pool, and add to what is told of this node.
+
+        Args:
+            removed: by volume id.
+        """
+        for volume_id in removed.keys() & set(pool.volume_ids()):
+            # This node has not heard of the removal, or the disk was in the way then.
+            self._discard(removed[volume_id], here["failed"])
+        chosen, left = _split(pool.asides(), removed.keys(), references)
+        here["kept"] += left
+        for reference in chosen:
+            try:
+                purge(pool, reference)
+            except (PoolError, OSError) as error:
+                here["failed"].append(f"{reference}: {error}")
+            else:
+                here["purged"].append(reference)
 
     def _discard(self, removed: Removed, failed: list[str]) -> None:
         try:

@@ -85,7 +85,7 @@ class Recovery:
 
     def asides(self) -> list[Aside]:
         """The saved copies on this node's disk; asked by its peers, who reach the others."""
-        return self._pool.asides()
+        return self._pools.asides_here()
 
     def _have_back(self, removed: Removed) -> Volume:
         name, volume_id = removed.volume.name, removed.volume.id

@@ -11,7 +11,7 @@ from flocker.base.errors import PoolHangs
 from flocker.pool import glance
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
-READS = ("usage", "used_bytes", "writable_path", "has_writable", "problem")
+READS = ("usage", "used_bytes", "writable_path", "has_writable", "problem", "asides")
 HANGS = "the pool has not answered for 0 s"
 
 
@@ -78,3 +78,17 @@ def test_a_node_whose_pool_never_answered_does_not_guess(node1: Machine, disk: D
     disk.hang()
     with pytest.raises(PoolHangs):
         node1.parts.condition.usage()
+
+
+def test_who_asks_for_what_was_put_aside_is_told_that_the_pool_hangs(
+    cluster: MemoryCluster, node1: Machine, disk: Disk
+) -> None:
+    cluster["node2"].driver.remove("other")
+    disk.hang()
+    listed = node1.operations.recovery.trash()
+    assert [each["name"] for each in listed["removed"]] == ["other"]
+    assert listed["silent"] == ["node1"]
+    assert node1.operations.recovery.conflicts()["silent"] == ["node1"]
+    with pytest.raises(PoolHangs, match=HANGS):
+        node1.operations.recovery.asides()
+    assert cluster["node2"].operations.recovery.trash()["silent"] == ["node1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from flocker.base.errors import ControlPlaneAway, NotAdmitted, PoolError, Refused
@@ -127,6 +129,32 @@ def test_what_cannot_be_purged_is_told(
     node2 = demo["node1"].maintenance.purge("old")["nodes"][1]
     assert node2["purged"] == []
     assert "Directory not empty" in node2["failed"][0]
+
+
+def test_a_disk_that_cannot_be_read_keeps_no_other_node_from_purging(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(demo["node1"].pool, "volume_ids", fail)
+    answer = demo["node1"].maintenance.purge("old")
+    assert "Input/output error" in answer["nodes"][0]["failed"][0]
+    assert [len(each["purged"]) for each in answer["nodes"]] == [0, 1, 1]
+
+
+def test_a_purge_tells_what_it_has_deleted_though_the_room_is_not_known(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PoolError("the pool could not be flushed")
+
+    monkeypatch.setattr(demo["node1"].pool, "await_deletions", fail)
+    answer = demo["node1"].maintenance.purge("old")
+    assert answer["silent"] == []
+    own = answer["nodes"][0]
+    assert len(own["purged"]) == 1
+    assert own["failed"] == ["it is not known how much was freed: the pool could not be flushed"]
 
 
 def test_a_removal_that_the_disk_was_in_the_way_of_can_be_purged(
