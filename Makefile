@@ -7,6 +7,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# A run starts Python hundreds of times, and pytest prepares each test module for six processes: they
+# keep what they compile, also where the environment says otherwise. `make clean` removes it.
+unexport PYTHONDONTWRITEBYTECODE
+
 TARGETS := demo test check audit unit contract acceptance alarms servers samples bench judge simulate mutants soak vm up down box deb report film clean
 .PHONY: help tools prepare forget with-nodes without-nodes no-servers $(TARGETS)
 # They share the nodes, .venv and build/. Only `test` knows what can run beside what.
