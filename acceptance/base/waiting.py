@@ -13,13 +13,14 @@ from tenacity import (
     retry_if_exception_type,
     retry_if_result,
     stop_after_delay,
-    wait_fixed,
+    wait_exponential,
 )
 
 from acceptance.base.speed import Limit
 
 Reading = TypeVar("Reading")
 
+FIRST_POLL_SECONDS = 0.0125
 POLL_SECONDS = 0.2
 NOT_YET: tuple[type[Exception], ...] = (
     ConnectionError,
@@ -45,7 +46,8 @@ def eventually(
     """Call `read` until it returns a value equal to `is_`, and return that value.
 
     Args:
-        read: asked at once and then every 0.2 s; its own calls must be bounded in time.
+        read: asked at once, soon again, and then every 0.2 s; its own calls must be bounded in
+            time.
         within: seconds on nodes as quick as this machine (see acceptance.base.speed).
         not_yet: exceptions that mean "ask again"; every other one is raised at once.
 
@@ -85,7 +87,7 @@ def eventually_true(
 
     return Retrying(
         stop=stop_after_delay(seconds),
-        wait=wait_fixed(POLL_SECONDS),
+        wait=wait_exponential(FIRST_POLL_SECONDS, max=POLL_SECONDS),
         retry=retry_if_exception_type(not_yet) | retry_if_result(lambda seen: not holds(seen)),
         retry_error_callback=give_up,
     )(read)
