@@ -21,12 +21,13 @@ from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.etcd_wire import Members, delete
 from flocker.daemon import assemble
 from flocker.engine.mount_table import processes_with
-from flocker.fence.lease_file import Heartbeat, LeaseFile, boottime
+from flocker.fence.lease_file import LeaseFile, boottime
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
 from tests.contract.flocker.peer_caller import as_operator
 from tests.contract.flocker.writers import writers
+from tests.unit.flocker.heartbeats import beating
 
 pytestmark = pytest.mark.contract
 
@@ -35,17 +36,8 @@ pytestmark = pytest.mark.contract
 def _beating(tmp_path: Path) -> Iterator[None]:
     """A fence that looks again and again and has no clock: as on a virtual machine that was
     paused, it never finds that the lease is about to end."""
-    files, ending = LeaseFile(tmp_path / "run"), threading.Event()
-
-    def look() -> None:
-        while not ending.wait(0.1):
-            files.write_heartbeat(Heartbeat(boottime(), files.read_auto().version))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    yield
-    ending.set()
-    thread.join()
+    with beating(LeaseFile(tmp_path / "run"), every_seconds=0.1):
+        yield
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,23 @@ def cluster(tmp_path: Path) -> MemoryCluster:
 
 
 @pytest.fixture
+def demo(cluster: MemoryCluster) -> MemoryCluster:
+    """node1 wrote "hello" to the volume "demo", and the others have replicas."""
+    cluster["node1"].driver.create("demo", {})
+    cluster["node1"].write("demo", "hello")
+    cluster.replicate()
+    return cluster
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _wait_for_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No power fails here, and beside other work a disk takes most of a test's time."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(autouse=True)

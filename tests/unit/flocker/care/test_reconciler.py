@@ -32,15 +32,6 @@ UNKNOWN = "5f0c9b8e-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def demo(cluster: MemoryCluster) -> MemoryCluster:
-    """node1 wrote "hello" to the volume "demo", and the others have replicas."""
-    cluster["node1"].driver.create("demo", {})
-    cluster["node1"].write("demo", "hello")
-    cluster.replicate()
-    return cluster
-
-
-@pytest.fixture
 def deaf(demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     """Old owners are not told of moves."""
     for machine in demo.machines.values():

@@ -13,15 +13,6 @@ from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 
-@pytest.fixture
-def demo(cluster: MemoryCluster) -> MemoryCluster:
-    """node1 owns the volume "demo"; the other two nodes have copies."""
-    cluster["node1"].driver.create("demo", {})
-    cluster["node1"].write("demo", "hello")
-    cluster.replicate()
-    return cluster
-
-
 def results(answer: dict[str, Any]) -> dict[str, str]:
     return {copy["node"]: copy["result"] for copy in answer["copies"]}
 

@@ -16,11 +16,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from acceptance.base.waiting import eventually
@@ -45,6 +47,14 @@ Run = Callable[..., Result]
 def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine must not make anything look older."""
     monkeypatch.setattr(wording, "now", lambda: NOW)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _commands_are_made_once() -> Iterator[None]:
+    """Making all of them takes longer than typing one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from flocker.fence.guard import VOLUMES_AT_MOST, Guard
 from flocker.fence.lease_file import AutoVolume, Heartbeat, LeaseFile, boottime
 from tests.twins.memory_ownership import MemoryOwnership
 from tests.unit.flocker.borders import Etcd
+from tests.unit.flocker.heartbeats import beating
 
 DEMO = Volume("demo", "id", "node1", 1, "", failover="auto")
 
@@ -75,17 +75,8 @@ def node(tmp_path: Path) -> Node:
 @pytest.fixture
 def fence(node: Node) -> Iterator[None]:
     """A fence that looks again and again."""
-    ending = threading.Event()
-
-    def look() -> None:
-        while not ending.wait(0.01):
-            node.files.write_heartbeat(Heartbeat(boottime(), node.files.read_auto().version))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    yield
-    ending.set()
-    thread.join()
+    with beating(node.files, every_seconds=0.01):
+        yield
 
 
 @pytest.fixture

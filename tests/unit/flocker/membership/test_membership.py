@@ -39,15 +39,6 @@ def new_one(machine: Machine, folder: Path) -> Machine:
     return Machine(machine.name, machine.cluster, folder)
 
 
-@pytest.fixture
-def demo(cluster: MemoryCluster) -> MemoryCluster:
-    """A volume on node1 with replicas on the others."""
-    cluster["node1"].driver.create("demo", {})
-    cluster["node1"].write("demo", "hello")
-    cluster.replicate()
-    return cluster
-
-
 def test_a_copy_of_a_disk_does_not_join(demo: MemoryCluster, tmp_path: Path) -> None:
     before = demo.state
     second = copy_of(demo["node1"], tmp_path / "second")

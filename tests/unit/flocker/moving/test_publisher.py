@@ -270,7 +270,7 @@ def test_rounds_that_hang_show_in_the_pulse(
         return look(claims)
 
     monkeypatch.setattr(node1.pool, "changed_volumes", hang)
-    node1.publisher.start(stopping, pulse.expect("publishing", 3))
+    node1.publisher.start(stopping, pulse.expect("publishing", 1))
     try:
         eventually(lambda: len(pulse.hung()), is_=1, within=10)
         go_on.set()

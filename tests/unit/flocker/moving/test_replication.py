@@ -15,7 +15,7 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker.base.errors import ControlPlaneAway, OwnerAway, PoolError, Refused, TransferFailed
 from flocker.base.records import ClusterState, Copy, Cut, NamedSnapshot, Node, Snapshot, Volume
-from flocker.moving import follower, publisher
+from flocker.moving import follower, publisher, setbacks
 from flocker.node.retention import KNOWN_SECONDS, PIN_SECONDS, Retention, replicas_of
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
@@ -632,6 +632,8 @@ def test_a_replica_that_falls_behind_says_so_once(
     node2 = demo["node2"]
     demo["node1"].publish()
     tried = threading.Semaphore(0)
+    monkeypatch.setattr(setbacks, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.1)
 
     def away(*_: object) -> list[Snapshot]:
         tried.release()

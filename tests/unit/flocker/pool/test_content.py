@@ -12,15 +12,6 @@ from flocker.base.records import Claim
 from tests.unit.flocker.cluster import MemoryCluster
 
 
-@pytest.fixture
-def demo(cluster: MemoryCluster) -> MemoryCluster:
-    """A cluster where node1 wrote "hello" to the volume "demo", of which the others have copies."""
-    cluster["node1"].driver.create("demo", {})
-    cluster["node1"].write("demo", "hello")
-    cluster.replicate()
-    return cluster
-
-
 def add_subvolume(cluster: MemoryCluster, node: str) -> Path:
     """What docker-in-docker does in a container that uses the volume."""
     machine = cluster[node]

@@ -33,15 +33,6 @@ GIB = 1 << 30
 ANYWHERE = pytest.mark.parametrize("node", ["node1", "node2"])
 
 
-@pytest.fixture
-def demo(cluster: MemoryCluster) -> MemoryCluster:
-    """node1 owns "demo", which says "hello", and every node has that."""
-    cluster["node1"].driver.create("demo", {})
-    cluster["node1"].write("demo", "hello")
-    cluster.replicate()
-    return cluster
-
-
 def history(cluster: MemoryCluster, name: str = "demo") -> list[tuple[str, str]]:
     events = cluster["node1"].operations.overview.history(name)["events"]
     return [(event["what"], event["why"]) for event in events]
