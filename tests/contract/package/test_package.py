@@ -4,6 +4,7 @@ build makes the same file."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(ROOT / folder, checkout / folder)
     for path in checkout.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)
-        subprocess.run(["touch", f"--date=@{SOME_OTHER_TIME}", str(path)], check=True)
+        os.utime(path, (SOME_OTHER_TIME, SOME_OTHER_TIME))
     monkeypatch.setattr(deb, "ROOT", checkout)
     monkeypatch.setattr(deb, "FOLDER", checkout / "build")
     monkeypatch.setattr(deb, "STAMP", checkout / "build" / "made-from")
