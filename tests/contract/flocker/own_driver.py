@@ -161,3 +161,31 @@ def own_drivers(engine: OwnEngine, count: int, **more: object) -> Iterator[list[
             driver.start()
             drivers.append(driver)
         yield drivers
+
+
+@contextmanager
+def lone_driver(
+    folder: Path, etcd: Etcd, certificates: Path, peer_port: int, **more: object
+) -> Iterator[OwnDriver]:
+    """The driver of a node that has a pool and no engine; the block starts it.
+
+    Args:
+        folder: its own.
+        certificates: the folder of those, with the node's name if `more` has no `node`.
+        more: settings, see OwnDriver.
+    """
+    with mounted_btrfs() as pool:
+        settings = {
+            "node": certificates.name,
+            "address": "127.0.0.1",
+            "etcd": etcd.endpoint,
+            "certificates": str(certificates),
+            "pool": str(pool),
+            "engine": str(folder / "no-engine.sock"),
+            "peer_port": peer_port,
+        }
+        driver = OwnDriver(folder, **settings | more)
+        try:
+            yield driver
+        finally:
+            driver.close()

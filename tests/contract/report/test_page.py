@@ -27,8 +27,6 @@ from tests.unit.judge.pages import busy
 
 pytestmark = pytest.mark.contract
 
-WIDTHS = (360, 768, 1400)
-SCHEMES = ("light", "dark")
 PLAYED_SECONDS = 60  # for a recording of ten
 AT = "2026-11-28T12:00:00+00:00"
 FINDINGS = {  # every verdict, in turn
@@ -58,14 +56,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         matrix.add(build / "drivers.json", name, matrix.column(name, AT, FINDINGS))
     keep(busy(), build)
     return write_report(project)
-
-
-@pytest.fixture(params=[(width, scheme) for width in WIDTHS for scheme in SCHEMES], ids=str)
-def seen(request: pytest.FixtureRequest, page: Path, browser: Chromium) -> Chromium:
-    """The page on a screen of each kind."""
-    width, scheme = request.param
-    browser.show(page, width=width, scheme=scheme)
-    return browser
 
 
 def test_the_five_questions_are_answered_at_the_top(page: Path, browser: Chromium) -> None:

@@ -16,8 +16,6 @@ from tests.unit.judge.pages import busy
 
 pytestmark = pytest.mark.contract
 
-SCREENS = [(width, scheme) for width in (360, 768, 1400) for scheme in ("light", "dark")]
-
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,13 +23,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install(folder / "npm.log")
     _, kept = keep(busy(), folder)
     return kept / "index.html"
-
-
-@pytest.fixture(params=SCREENS, ids=str)
-def seen(request: pytest.FixtureRequest, page: Path, browser: Chromium) -> Chromium:
-    width, scheme = request.param
-    browser.show(page, width=width, scheme=scheme)
-    return browser
 
 
 def test_it_opens_from_disk_and_loads_nothing(page: Path, browser: Chromium) -> None:

@@ -22,9 +22,8 @@ import pytest
 from acceptance.base.waiting import eventually
 from flocker.fence.lease_file import LeaseFile, boottime
 from judge.machine.ports import free_port
-from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
-from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.flocker.own_driver import OwnDriver, lone_driver
 from tests.contract.flocker.peer_caller import asking
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
 
@@ -106,23 +105,11 @@ def driver(etcd: Etcd, tmp_path: Path, authority: Authority, port: int) -> Itera
     certificates = authority.of("node", "node1")
     # This etcd asks for none; what the driver would show it is read all the same.
     shutil.copytree(certificates.folder, certificates.for_etcd.folder)
-    with mounted_btrfs() as pool:
-        made = OwnDriver(
-            tmp_path / "driver",
-            node="node1",
-            address=ADDRESS,
-            etcd=etcd.endpoint,
-            certificates=str(certificates.folder),
-            pool=str(pool),
-            engine=str(tmp_path / "no-engine.sock"),
-            peer_port=port,
-        )
+    folder = certificates.folder
+    with lone_driver(tmp_path / "driver", etcd, folder, port, node="node1") as made:
         made.start()
         resource.prlimit(made.process, resource.RLIMIT_NOFILE, (USUAL_FILES, USUAL_FILES))
-        try:
-            yield made
-        finally:
-            made.close()
+        yield made
 
 
 def plugin(driver: OwnDriver, call: str, body: dict[str, object]) -> dict[str, object]:

@@ -28,10 +28,9 @@ from flocker.certificates.signing import DAY_SECONDS
 from flocker.certificates.tls import Tls
 from flocker.consensus.etcd import EtcdOwnership
 from judge.machine.ports import free_port
-from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.driver_process import SHORT_SECONDS
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
-from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.flocker.own_driver import OwnDriver, lone_driver
 
 pytestmark = pytest.mark.contract
 
@@ -336,19 +335,9 @@ def test_certificates_are_renewed_while_daemon_and_etcd_run(
     etcd = Etcd(tmp_path, certs=certs / "node1")
     etcd.start()
     port = free_port()
-    with mounted_btrfs() as pool:
-        driver = OwnDriver(
-            tmp_path / "driver",
-            node="node1",
-            address=ADDRESS,
-            etcd=etcd.endpoint,
-            certificates=str(certs / "node1"),
-            pool=str(pool),
-            engine=str(tmp_path / "no-engine.sock"),
-            peer_port=port,
-            are_certificates_short=True,
-        )
-        try:
+    own = lone_driver(tmp_path / "driver", etcd, certs / "node1", port, are_certificates_short=True)
+    try:
+        with own as driver:
             driver.start()
             running = Running(driver, etcd, port, certs)
             of_driver, of_etcd = set(), set()
@@ -370,6 +359,5 @@ def test_certificates_are_renewed_while_daemon_and_etcd_run(
                 within=60,
             )
             assert driver.log.read_text().count("serving volumes of") == 1
-        finally:
-            driver.close()
-            etcd.stop()
+    finally:
+        etcd.stop()

@@ -24,9 +24,8 @@ from flocker.consensus.mirror import Mirror
 from flocker.membership import refusals
 from flocker.membership.refusals import Refusals
 from judge.machine.ports import free_port
-from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import LEASE_SECONDS, Etcd
-from tests.contract.flocker.own_driver import OwnDriver
+from tests.contract.flocker.own_driver import lone_driver
 from tests.twins.memory_ownership import MemoryOwnership
 
 pytestmark = pytest.mark.contract
@@ -354,30 +353,17 @@ def test_a_daemon_tells_its_authority_and_keeps_the_list(
 ) -> None:
     cluster.leave("node1")
     cluster.leave("node2")
-    with mounted_btrfs() as pool:
-        driver = OwnDriver(
-            tmp_path / "driver",
-            node="node3",
-            address=ADDRESS,
-            etcd=etcd.endpoint,
-            certificates=str(certs / "node3"),
-            pool=str(pool),
-            engine=str(tmp_path / "no-engine.sock"),
-            peer_port=free_port(),
-        )
-        # The daemon's own folder is node3's; etcd's is node1's.
-        shutil.rmtree(certs / "node3" / "member")
-        (certs / "node3" / "member").symlink_to(certs / "node1" / "member")
-        try:
-            driver.start()
-            authority = certs / "node3" / "authority" / "etcd" / "cert.pem"
+    # The daemon's own folder is node3's; etcd's is node1's.
+    shutil.rmtree(certs / "node3" / "member")
+    (certs / "node3" / "member").symlink_to(certs / "node1" / "member")
+    with lone_driver(tmp_path / "driver", etcd, certs / "node3", free_port()) as driver:
+        driver.start()
+        authority = certs / "node3" / "authority" / "etcd" / "cert.pem"
 
-            def is_told() -> bool:
-                node = cluster.ownership.state().nodes.get("node3")
-                return node is not None and node.authority == signing.serial(authority)
+        def is_told() -> bool:
+            node = cluster.ownership.state().nodes.get("node3")
+            return node is not None and node.authority == signing.serial(authority)
 
-            eventually(is_told, is_=True, within=30)
-            cluster.ownership.forget_node("node2")
-            eventually(cluster.lets_in, is_=["node1", "node3"], within=30)
-        finally:
-            driver.close()
+        eventually(is_told, is_=True, within=30)
+        cluster.ownership.forget_node("node2")
+        eventually(cluster.lets_in, is_=["node1", "node3"], within=30)

@@ -145,12 +145,18 @@ def test_one_volume_being_told_of_a_loss_does_not_hide_it_from_another(
     small_disk.free()
 
 
-def test_a_copy_is_not_put_away_before_the_disk_has_it(small_disk: SmallDisk) -> None:
+def saved_on_a_disk_that_takes_no_more(small_disk: SmallDisk) -> tuple[BtrfsPool, Claim, Snapshot]:
+    """A volume that says "saved" in its only snapshot, and was written to afterwards."""
     pool, claim = BtrfsPool(small_disk.root), a_claim()
     pool.create(claim)
     first = written(pool, claim, "saved")
     small_disk.fill()
     (pool.writable_path(claim) / "large").write_bytes(os.urandom(FILE_BYTES))
+    return pool, claim, first
+
+
+def test_a_copy_is_not_put_away_before_the_disk_has_it(small_disk: SmallDisk) -> None:
+    pool, claim, first = saved_on_a_disk_that_takes_no_more(small_disk)
     with pytest.raises(LostWrites):
         put_away(pool, Claim(claim.volume_id, 2), first)
     assert text_of(pool, claim) == "saved"
@@ -160,11 +166,7 @@ def test_a_copy_is_not_put_away_before_the_disk_has_it(small_disk: SmallDisk) ->
 
 
 def test_a_copy_is_not_replaced_before_the_disk_has_it(small_disk: SmallDisk) -> None:
-    pool, claim = BtrfsPool(small_disk.root), a_claim()
-    pool.create(claim)
-    first = written(pool, claim, "saved")
-    small_disk.fill()
-    (pool.writable_path(claim) / "large").write_bytes(os.urandom(FILE_BYTES))
+    pool, claim, first = saved_on_a_disk_that_takes_no_more(small_disk)
     with pytest.raises(LostWrites):
         pool.adopt(Claim(claim.volume_id, 2), first)
     assert text_of(pool, claim) == "saved"
