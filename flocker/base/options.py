@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from flocker.base.errors import BadRequest
 from flocker.base.records import DEFAULT_REPLICAS, Failover, PoolKind, Volume
@@ -30,6 +30,18 @@ SIZE = re.compile(r"([0-9]{1,16})(?:b|([kmgtp])(?:i?b)?)?", re.ASCII | re.IGNORE
 # A node's name and the second it put the copy aside, counted where two share a second.
 ASIDE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*-[0-9]{8}T[0-9]{6}Z(?:-[0-9]+)?")
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
+# Each value with its meaning, which an error tells.
+_FAILOVERS: Mapping[Failover, str] = {
+    "manual": "a person promotes a replica",
+    "auto": "the newest replica takes over automatically",
+}
+_POOLS: Mapping[PoolKind, str] = {
+    "btrfs": "on the node's disk, with replicas on other nodes",
+    "shared": "on a Ceph that all nodes reach",
+}
+
+Value = TypeVar("Value", bound=str)
 
 
 @dataclass(frozen=True)
@@ -215,25 +227,20 @@ def _read_replicas(text: str) -> int:
 
 
 def _read_failover(text: str) -> Failover:
-    if text == "manual":
-        return "manual"
-    if text == "auto":
-        return "auto"
-    raise BadRequest(
-        f"failover={text[:80]!r} is not known: say manual (a person promotes a replica) "
-        "or auto (the newest replica takes over automatically)"
-    )
+    return _one_of(_FAILOVERS, "failover", text)
 
 
 def _read_pool(text: str) -> PoolKind:
-    if text == "btrfs":
-        return "btrfs"
-    if text == "shared":
-        return "shared"
-    raise BadRequest(
-        f"pool={text[:80]!r} is not known: say btrfs (on the node's disk, with replicas on other "
-        "nodes) or shared (on a Ceph that all nodes reach)"
-    )
+    return _one_of(_POOLS, "pool", text)
+
+
+def _one_of(known: Mapping[Value, str], option: str, text: str) -> Value:
+    """The one of the known values that was typed."""
+    for value in known:
+        if value == text:
+            return value
+    said = " or ".join(f"{value} ({meaning})" for value, meaning in known.items())
+    raise BadRequest(f"{option}={text[:80]!r} is not known: say {said}")
 
 
 def _read_from(text: str) -> str:

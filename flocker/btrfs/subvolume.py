@@ -181,13 +181,7 @@ def is_gone(pool: Path, id_: int) -> bool:
     """True if the kernel has finished deleting a subvolume; it does so in the background."""
     asked = bytearray(_SEARCH_BYTES)
     _SEARCH.pack_into(asked, 0, _ROOT_TREE, id_, id_, 0, _ANY, 0, _ANY, _ROOT_ITEM, _ROOT_ITEM, 1)
-    folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        ioctl(folder, _TREE_SEARCH, asked)
-    except OSError as error:
-        raise failure(f"{pool} cannot be searched", error) from error
-    finally:
-        os.close(folder)
+    call(pool, _TREE_SEARCH, asked, f"{pool} cannot be searched")
     found: int = _SEARCH.unpack_from(asked)[-1]
     return found == 0
 
@@ -196,13 +190,7 @@ def pool_generation(pool: Path) -> int:
     """A number that grows with every transaction that is begun on the file system."""
     asked = bytearray(_FS_INFO_BYTES)
     _FS_FLAGS.pack_into(asked, 0, _HAS_GENERATION)
-    folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        ioctl(folder, _FS_INFO, asked)
-    except OSError as error:
-        raise failure(f"{pool} cannot be looked at", error) from error
-    finally:
-        os.close(folder)
+    call(pool, _FS_INFO, asked, f"{pool} cannot be looked at")
     generation: int = _FS_GENERATION.unpack_from(asked)[0]
     return generation
 
@@ -214,13 +202,7 @@ def sync(path: Path) -> None:
     an existing file begins none before the kernel writes its pages back, up to
     30 s later.
     """
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        ioctl(folder, _SYNC)
-    except OSError as error:
-        raise failure(f"{path} could not be flushed", error) from error
-    finally:
-        os.close(folder)
+    call(path, _SYNC, None, f"{path} could not be flushed")
 
 
 def begin_deletions(pool: Path) -> None:
@@ -229,13 +211,7 @@ def begin_deletions(pool: Path) -> None:
     It does after the next commit, which this asks for and does not wait for: those who ask while
     one is made share the next.
     """
-    folder = os.open(pool, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        ioctl(folder, _START_SYNC, bytearray(8))
-    except OSError as error:
-        raise failure(f"deletions in {pool} could not be begun", error) from error
-    finally:
-        os.close(folder)
+    call(pool, _START_SYNC, bytearray(8), f"deletions in {pool} could not be begun")
 
 
 def set_readonly(path: Path, *, is_readonly: bool) -> None:
@@ -244,15 +220,9 @@ def set_readonly(path: Path, *, is_readonly: bool) -> None:
     Raises:
         PoolError: also when it is being sent.
     """
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        flags = struct.pack("=Q", _READONLY_FLAG if is_readonly else 0)
-        ioctl(folder, _SET_FLAGS, flags)
-    except OSError as error:
-        what = "read-only" if is_readonly else "writable"
-        raise failure(f"{path} cannot be made {what}", error) from error
-    finally:
-        os.close(folder)
+    flags = struct.pack("=Q", _READONLY_FLAG if is_readonly else 0)
+    what = "read-only" if is_readonly else "writable"
+    call(path, _SET_FLAGS, flags, f"{path} cannot be made {what}", follow=False)
 
 
 def make_ordinary(path: Path) -> bool:
@@ -309,13 +279,8 @@ def set_received(path: Path, identity: bytes, transaction: int) -> None:
     Args:
         transaction: the number of the last one that changed it where it was sent.
     """
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        ioctl(folder, _SET_RECEIVED, bytearray(_RECEIVED.pack(identity, transaction)))
-    except OSError as error:
-        raise failure(f"{path} could not be given its identity", error) from error
-    finally:
-        os.close(folder)
+    received = bytearray(_RECEIVED.pack(identity, transaction))
+    call(path, _SET_RECEIVED, received, f"{path} could not be given its identity", follow=False)
 
 
 def delete(path: Path) -> None:
@@ -378,20 +343,28 @@ def _change(path: Path, what: str, request: int, named: bytes) -> None:
     call(path.parent, request, named, f"subvolume {path} could not be {what}")
 
 
-def call(path: Path, request: int, argument: bytes, what: str) -> None:
+def call(
+    path: Path, request: int, argument: bytes | bytearray | None, what: str, *, follow: bool = True
+) -> None:
     """Make an ioctl on a folder.
+
+    Args:
+        argument: see ioctl.
+        follow: also if the path is a link.
 
     Raises:
         PoolError: it failed; it begins with `what`.
     """
     try:
-        _ask(path, request, argument)
+        _ask(path, request, argument, follow=follow)
     except OSError as error:
         raise failure(what, error) from error
 
 
-def _ask(path: Path, request: int, argument: bytes) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _ask(
+    path: Path, request: int, argument: bytes | bytearray | None, *, follow: bool = True
+) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if follow else os.O_NOFOLLOW))
     try:
         ioctl(folder, request, argument)
     finally:

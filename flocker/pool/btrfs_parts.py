@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flocker.base import private
-from flocker.base.errors import PoolError, StaleEpoch, StillWanted
+from flocker.base.errors import PoolError, StillWanted
 from flocker.base.records import Claim
 from flocker.btrfs import subvolume
 from flocker.btrfs.quotas import Quotas
@@ -16,6 +16,7 @@ from flocker.pool.change_watch import ChangeWatch
 from flocker.pool.folders import Folders
 from flocker.pool.incoming import Incoming
 from flocker.pool.live_copies import LiveCopies
+from flocker.pool.protocol import check_epoch
 from flocker.pool.reserve import Reserve
 from flocker.pool.sends import Sends
 from flocker.pool.sizes import Sizes, more, write_excess
@@ -52,11 +53,7 @@ class BtrfsParts:
         stored = folder.epoch()
         if stored is None:
             raise PoolError(f"the pool has no copy of volume {claim.volume_id}")
-        if stored != claim.epoch:
-            raise StaleEpoch(
-                f"volume {claim.volume_id} is at epoch {stored} in this node's pool, "
-                f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
-            )
+        check_epoch(claim, stored, "this node's pool")
         if not folder.live.is_dir():
             raise PoolError(f"the pool has no writable copy of volume {claim.volume_id}")
         return folder.live

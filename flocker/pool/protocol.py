@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flocker.base.belief import Belief
+from flocker.base.errors import StaleEpoch
 from flocker.base.records import Claim, Record, Snapshot, Volume
 
 
@@ -228,3 +229,19 @@ class Pool(PoolVolumes, PoolSnapshots, PoolAsides, PoolRoom, Protocol):
     A pool is made with a look at the kernel's mount tables. It takes away no writable copy that a
     process has mounted, and none of a later epoch than its caller knows: it raises StillWanted.
     """
+
+
+def check_epoch(claim: Claim, stored: int, pool: str) -> None:
+    """Refuse a claim of another epoch than the one that a pool has written down.
+
+    Args:
+        pool: as a person knows it.
+
+    Raises:
+        StaleEpoch: the volume has another owner here.
+    """
+    if stored != claim.epoch:
+        raise StaleEpoch(
+            f"volume {claim.volume_id} is at epoch {stored} in {pool}, "
+            f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
+        )

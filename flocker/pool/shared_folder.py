@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flocker.base import private
-from flocker.base.errors import PoolError, StaleEpoch
+from flocker.base.errors import PoolError
 from flocker.base.records import Claim, Snapshot, Volume
 from flocker.ceph import folders
 from flocker.ceph.folders import failure
+from flocker.pool.protocol import check_epoch
 
 _LIVE = "live."
 _READY = "ready."
@@ -93,11 +94,7 @@ class SharedFolder:
         stored = self.epoch()
         if stored is None:
             raise PoolError(f"the shared pool has no volume {claim.volume_id}")
-        if stored != claim.epoch:
-            raise StaleEpoch(
-                f"volume {claim.volume_id} is at epoch {stored} in the shared pool, "
-                f"asked for at epoch {claim.epoch}; `flocker status` tells who owns it"
-            )
+        check_epoch(claim, stored, "the shared pool")
         return self.live(stored)
 
     def snapshots(self) -> list[Snapshot]:
