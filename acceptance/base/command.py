@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 COMMAND_SECONDS = 180  # the engine gives one Mount 120 s, and a command may wait for a whole one
 TIMED_OUT = 124  # as of timeout(1)
@@ -21,3 +22,12 @@ class Typed:
     output: str
     exit_status: int
     seconds: float
+
+    def must_succeed(self) -> Self:
+        """Return it, as the command succeeded.
+
+        Raises:
+            AssertionError: it did not; the message has its exit status and all that it printed.
+        """
+        assert self.exit_status == 0, f"exit status {self.exit_status}: {self.output}"
+        return self

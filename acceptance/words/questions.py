@@ -36,7 +36,7 @@ def check_answer(typed: Typed, answer: str) -> None:
     Raises:
         AssertionError: it does not; the message is what it says.
     """
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed.must_succeed()
     assert answer in typed.output, f"it said {typed.output!r}"
 
 

@@ -33,14 +33,12 @@ def start_app(context: Context, node: str) -> None:
 @given('moby-counter runs with Postgres on "{node}"')
 @then('moby-counter starts with Postgres on "{node}"')
 def start_with_postgres(context: Context, node: str) -> None:
-    typed = context.operator.type(node, f"{COMPOSE_POSTGRES} up -d")
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, f"{COMPOSE_POSTGRES} up -d").must_succeed()
 
 
 @given('the operator has changed moby-counter over to Postgres on "{node}"')
 def have_changed_to_postgres(context: Context, node: str) -> None:
-    typed = context.operator.type(node, TO_POSTGRES)
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, TO_POSTGRES).must_succeed()
 
 
 @when('the operator changes moby-counter over to Postgres on "{node}"')
@@ -64,8 +62,7 @@ def check_no_start(context: Context, node: str, service: str, other: str, volume
 
 @given('the operator has stopped moby-counter on "{node}"')
 def stop_app(context: Context, node: str) -> None:
-    typed = context.operator.type(node, f"{COMPOSE} stop")
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, f"{COMPOSE} stop").must_succeed()
 
 
 @when('the operator stops the app on "{node}", to start it on "{target}", with')
@@ -73,7 +70,7 @@ def begin_app_move(context: Context, node: str, target: str) -> None:
     old, new = context.cluster.node(node), context.cluster.node(target)
     leaving = context.app_move.leaving(old, new, context.visitor.placed)
     context.typed = context.operator.type(node, context.text, during=leaving)
-    assert context.typed.exit_status == 0, context.typed.output
+    context.typed.must_succeed()
 
 
 @when('the operator removes moby-counter and its volumes on "{node}"')
@@ -180,8 +177,7 @@ def check_gap(context: Context, node: str, seconds: float) -> None:
 
 def compose_up(context: Context, node: str) -> None:
     """Start the app; Compose does not wait until it answers."""
-    typed = context.operator.type(node, COMPOSE_UP)
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, COMPOSE_UP).must_succeed()
 
 
 def see_whales(context: Context, node: str) -> None:

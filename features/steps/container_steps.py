@@ -12,14 +12,12 @@ STOPPED_SECONDS = 30
 
 @given('a container on "{node}" keeps writing to the volume "{volume}"')
 def start_writer(context: Context, node: str, volume: str) -> None:
-    typed = context.operator.type(node, writer.command(volume))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, writer.command(volume)).must_succeed()
 
 
 @given('a container on "{node}" keeps syncing what it writes to the volume "{volume}"')
 def start_syncing_writer(context: Context, node: str, volume: str) -> None:
-    typed = context.operator.type(node, writer.command(volume, writer.SYNC))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, writer.command(volume, writer.SYNC)).must_succeed()
 
 
 @then('the container on "{node}" still writes')
@@ -52,16 +50,13 @@ def check_stopped_before(context: Context, node: str, volume: str) -> None:
 
 @when('the operator stops the container on "{node}"')
 def stop_writer(context: Context, node: str) -> None:
-    typed = context.operator.type(node, writer.STOP)
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, writer.STOP).must_succeed()
 
 
 @then('the volume "{volume}" can move to "{other}" when the container on "{node}" has stopped')
 def check_free(context: Context, volume: str, other: str, node: str) -> None:
-    stopped = context.operator.type(node, writer.STOP)
-    assert stopped.exit_status == 0, stopped.output
-    typed = context.operator.type(other, commands.look(volume))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, writer.STOP).must_succeed()
+    context.operator.type(other, commands.look(volume)).must_succeed()
 
 
 @when('the container on "{node}" stops while its driver is down')

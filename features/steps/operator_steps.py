@@ -41,34 +41,29 @@ def type_at_terminal(context: Context, node: str) -> None:
 
 @given('the operator has typed on "{node}"')
 def have_typed(context: Context, node: str) -> None:
-    typed = context.operator.type(node, context.text)
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, context.text).must_succeed()
 
 
 @then("it succeeds")
 def check_success(context: Context) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    context.typed.must_succeed()
 
 
 @then('it prints "{text}"')
 def check_output(context: Context, text: str) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     assert typed.output.strip() == text, f"it printed {typed.output!r}"
 
 
 @then("it prints JSON")
 def check_json(context: Context) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     assert isinstance(json.loads(typed.output), dict), f"it printed {typed.output!r}"
 
 
 @then('it says "{text}"')
 def check_saying(context: Context, text: str) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     assert text in typed.output, f"it said {typed.output!r}"
 
 
@@ -82,8 +77,7 @@ def check_missing_writes(context: Context, node: str) -> None:
 
 @then("it lists last of all")
 def check_list(context: Context) -> None:
-    typed, table = context.typed, context.table
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed, table = context.typed.must_succeed(), context.table
     found = listing.columns(typed.output, table.headings)
     expected = [tuple(row) for row in table]
     assert found[-len(expected) :] == expected, f"it listed {found}: {typed.output}"
@@ -97,8 +91,7 @@ def check_turned_away(context: Context) -> None:
 
 @then("it shows its progress")
 def check_progress(context: Context) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     shown = listing.percentages(typed.output)
     assert shown == sorted(shown) and len(set(shown)) > 1, f"it said {typed.output!r}"
 

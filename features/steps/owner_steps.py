@@ -74,8 +74,7 @@ def check_no_copies(context: Context, volume: str) -> None:
 
 @then('the volume "{volume}" can move to "{node}"')
 def check_movable(context: Context, volume: str, node: str) -> None:
-    typed = context.operator.type(node, commands.look(volume))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, commands.look(volume)).must_succeed()
 
 
 @then('the volume "{volume}" can move to "{node}" within {seconds:g} seconds')
@@ -128,8 +127,7 @@ def begin_counting(context: Context, node: str) -> None:
 
 @then("it finds the copy of every node the same")
 def check_verified(context: Context) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     listed = listing.columns(typed.output, ["NODE", "RESULT"])
     expected = {(node.name, "same") for node in context.cluster.nodes}
     assert expected <= set(listed), f"it found {listed}: {typed.output}"

@@ -9,8 +9,7 @@ from acceptance.words import volume_commands as commands
 
 @then('"{node}" reads "{text}" in the volume "{volume}"')
 def check_text(context: Context, node: str, text: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.read(volume))
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.operator.type(node, commands.read(volume)).must_succeed()
     assert typed.output.strip() == text, f"it read {typed.output!r}"
 
 
@@ -19,37 +18,32 @@ def check_text(context: Context, node: str, text: str, volume: str) -> None:
 def check_owners_text(context: Context, volume: str, text: str) -> None:
     owner = context.cluster.owner_of(volume)
     assert owner is not None, f"there is no volume '{volume}'"
-    typed = context.operator.type(owner, commands.read(volume))
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.operator.type(owner, commands.read(volume)).must_succeed()
     assert typed.output.strip() == text, f"it says {typed.output!r}"
 
 
 @then('"{node}" reads "{text}" last in the volume "{volume}"')
 def check_last_line(context: Context, node: str, text: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.read(volume))
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.operator.type(node, commands.read(volume)).must_succeed()
     assert typed.output.splitlines()[-1:] == [text], f"it read {typed.output!r}"
 
 
 @then('it reads "{text}"')
 def check_read(context: Context, text: str) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     assert typed.output.strip() == text, f"it read {typed.output!r}"
 
 
 @then('"{node}" reads all that the container on "{other}" has written to the volume "{volume}"')
 def check_all_lines(context: Context, node: str, other: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.read(volume))
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.operator.type(node, commands.read(volume)).must_succeed()
     missing = set(writer.written(context.cluster.node(other))) - set(typed.output.split())
     assert not missing, f"missing: {sorted(missing, key=int)}"
 
 
 @then('"{node}" reads all that had been copied of the volume "{volume}"')
 def check_copied_lines(context: Context, node: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.read(volume))
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.operator.type(node, commands.read(volume)).must_succeed()
     missing = set(context.notes.copied_lines) - set(typed.output.split())
     assert not missing, f"missing: {sorted(missing, key=int)}"
 

@@ -46,5 +46,4 @@ def wait_for_database(context: Context, node: str) -> None:
 
 
 def do(context: Context, node: str, command: str) -> None:
-    typed = context.operator.type(node, command)
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    context.operator.type(node, command).must_succeed()

@@ -70,15 +70,13 @@ def read_as_local_user(context: Context, node: str, what: str) -> None:
 
 @then("it is told the health of a node")
 def check_health(context: Context) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     assert isinstance(json.loads(typed.output), dict), f"it printed {typed.output!r}"
 
 
 @then("it is told the metrics of a node")
 def check_metrics(context: Context) -> None:
-    typed = context.typed
-    assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+    typed = context.typed.must_succeed()
     assert "# TYPE flocker_" in typed.output, f"it said {typed.output!r}"
 
 

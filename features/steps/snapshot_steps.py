@@ -12,8 +12,7 @@ BEFORE = "before the restore"
 
 @given('"{node}" has snapshotted the volume "{volume}" as "{label}"')
 def have_snapshotted(context: Context, node: str, volume: str, label: str) -> None:
-    typed = context.operator.type(node, commands.snapshot(volume, label))
-    assert typed.exit_status == 0, typed.output
+    typed = context.operator.type(node, commands.snapshot(volume, label)).must_succeed()
     context.operator.note(label, typed, volume)
 
 
@@ -32,8 +31,7 @@ def snapshot_both(context: Context, node: str, one: str, other: str) -> None:
 @given('"{node}" has restored the volume "{volume}" to "{label}"')
 def have_restored(context: Context, node: str, volume: str, label: str) -> None:
     state = context.operator.noted(volume, label)
-    typed = context.operator.type(node, commands.restore(state))
-    assert typed.exit_status == 0, typed.output
+    typed = context.operator.type(node, commands.restore(state)).must_succeed()
     context.operator.note(BEFORE, typed, volume)
 
 
@@ -46,8 +44,7 @@ def restore(context: Context, node: str, volume: str, label: str) -> None:
 
 @then('"{node}" lists the snapshots of the volume "{volume}"')
 def check_snapshots(context: Context, node: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.snapshots(volume))
-    assert typed.exit_status == 0, typed.output
+    typed = context.operator.type(node, commands.snapshots(volume)).must_succeed()
     found = listing.columns(typed.output, context.table.headings)
     expected = [tuple(row) for row in context.table]
     assert found == expected, f"it listed {found}: {typed.output}"
@@ -55,15 +52,13 @@ def check_snapshots(context: Context, node: str, volume: str) -> None:
 
 @then('"{node}" lists no snapshot of the volume "{volume}"')
 def check_no_snapshot(context: Context, node: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.snapshots(volume))
-    assert typed.exit_status == 0, typed.output
+    typed = context.operator.type(node, commands.snapshots(volume)).must_succeed()
     assert "No snapshots yet" in typed.output, typed.output
 
 
 @then('"{node}" lists what was removed')
 def check_trash(context: Context, node: str) -> None:
-    typed = context.operator.type(node, "sudo flocker trash")
-    assert typed.exit_status == 0, typed.output
+    typed = context.operator.type(node, "sudo flocker trash").must_succeed()
     found = listing.columns(typed.output, context.table.headings)
     expected = [tuple(row) for row in context.table]
     assert set(expected) <= set(found), f"it listed {found}: {typed.output}"
@@ -71,8 +66,7 @@ def check_trash(context: Context, node: str) -> None:
 
 @given('a shop on "{node}" writes each order, and then its payment, as fast as it can')
 def start_shop(context: Context, node: str) -> None:
-    typed = context.operator.type(node, shop.start())
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, shop.start()).must_succeed()
 
 
 @then('at that instant, "{node}" reads a payment for each order but the last')
@@ -80,10 +74,8 @@ def check_pair(context: Context, node: str) -> None:
     clones = {volume: f"{volume}-then" for volume in (shop.ORDERS, shop.PAYMENTS)}
     for volume, clone in clones.items():
         made = commands.clone(context.operator.noted(volume, "both"), clone)
-        typed = context.operator.type(node, made)
-        assert typed.exit_status == 0, typed.output
-    typed = context.operator.type(node, shop.compare(*clones.values()))
-    assert typed.exit_status == 0, typed.output
+        typed = context.operator.type(node, made).must_succeed()
+    typed = context.operator.type(node, shop.compare(*clones.values())).must_succeed()
     assert typed.output.strip() in ("0", "1"), f"orders without payment: {typed.output!r}"
 
 
@@ -93,5 +85,4 @@ def clone_lost(context: Context, node: str, lost: str, volume: str, clone: str) 
     assert lost in typed.output, f"nothing of {lost}: {typed.output}"
     context.operator.note(lost, typed, volume)
     made = commands.clone(context.operator.noted(volume, lost), clone)
-    typed = context.operator.type(node, made)
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, made).must_succeed()

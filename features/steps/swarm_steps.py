@@ -19,8 +19,7 @@ def form_swarm(context: Context) -> None:
 
 @given('"{node}" has started the service "{service}" with the volume "{volume}"')
 def start_service(context: Context, node: str, service: str, volume: str) -> None:
-    typed = context.operator.type(node, commands.start(service, volume))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, commands.start(service, volume)).must_succeed()
 
 
 @given('the service "{service}" keeps writing to its volume')
@@ -38,8 +37,7 @@ def wait_for_lines(context: Context, service: str) -> None:
 @when("the node of the service is drained")
 def drain(context: Context) -> None:
     name = context.notes.service_node.name
-    typed = context.operator.type(name, f"docker node update --availability drain {name}")
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(name, f"docker node update --availability drain {name}").must_succeed()
 
 
 @when("the node of the service loses its power")

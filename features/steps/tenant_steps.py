@@ -10,21 +10,18 @@ from acceptance.words import volume_commands as commands
 @given('a container on "{node}" has the volume "{volume}", and has room for {megabytes:d} MB')
 def start_tenant(context: Context, node: str, volume: str, megabytes: int) -> None:
     for command in (tenant.start(volume), tenant.write(megabytes)):
-        typed = context.operator.type(node, command)
-        assert typed.exit_status == 0, typed.output
+        context.operator.type(node, command).must_succeed()
 
 
 @given('a container on "{node}" has the volume "{volume}", and has no room for {megabytes:d} MB')
 def start_full_tenant(context: Context, node: str, volume: str, megabytes: int) -> None:
-    typed = context.operator.type(node, tenant.start(volume))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, tenant.start(volume)).must_succeed()
     refusals.check_full(context.operator.type(node, tenant.write(megabytes)))
 
 
 @then('the container on "{node}" has room for {megabytes:d} MB')
 def check_room(context: Context, node: str, megabytes: int) -> None:
-    typed = context.operator.type(node, tenant.write(megabytes))
-    assert typed.exit_status == 0, typed.output
+    context.operator.type(node, tenant.write(megabytes)).must_succeed()
 
 
 @then('the container on "{node}" has no room for {megabytes:d} MB')

@@ -23,8 +23,8 @@ def verb(*, has: str, does: str, can: str | None = None) -> Callable[[Command], 
             context.typed = context.operator.type(node, command(context, volume, **words))
 
         def do_it(context: Context, node: str, volume: str, **words: object) -> None:
-            context.typed = typed = context.operator.type(node, command(context, volume, **words))
-            assert typed.exit_status == 0, f"exit status {typed.exit_status}: {typed.output}"
+            context.typed = context.operator.type(node, command(context, volume, **words))
+            context.typed.must_succeed()
 
         when(does)(try_it)
         given(has)(do_it)
