@@ -113,8 +113,8 @@ class OneLine(logging.Formatter):
 def _say_why(why: str, told_to_end: threading.Event) -> None:
     """Tell the engine why this daemon cannot start.
 
-    Otherwise each of its calls would wait for
-    minutes at a socket that nobody reads; without a socket of systemd's, nothing can wait.
+    Otherwise each of its calls would wait for minutes at a socket that nobody reads. Without a
+    socket of systemd's, nothing can wait.
     """
     listening = _inherited_socket()
     if listening is not None:
