@@ -12,7 +12,7 @@ import time
 from functools import partial
 
 from flocker.base.background import attempt
-from flocker.base.records import Volume
+from flocker.base.records import ClusterState, Snapshot, Volume
 from flocker.care.purging import Purging
 from flocker.care.removed_copies import RemovedCopies, is_in_charge
 from flocker.node.context import NodeContext
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 PURGE_SECONDS = 3600.0
+RETRY_SECONDS = 60.0
+UNKNOWN_SECONDS = 24 * 3600.0  # longer than anything is made from a snapshot without a record
 
 
 class SharedLeftovers:
@@ -36,7 +38,9 @@ class SharedLeftovers:
         purging: Purging,
     ) -> None:
         self._node = context.node
+        self._ownership = context.ownership
         self._mirror = context.mirror
+        self._observed = context.retention.observed
         self._troubles = context.troubles
         self._remote = remote
         self._removed_copies = removed_copies
@@ -52,7 +56,7 @@ class SharedLeftovers:
             attempt(log, "what is left of shared volumes could not be put aside", self.look)
 
     def look(self) -> None:
-        """Put aside what was removed; once an hour, purge what the retention is over for."""
+        """Put aside what was removed; once an hour, purge what nobody wants any more."""
         if not self._mirror.is_connected:
             return
         state = self._mirror.state
@@ -63,8 +67,40 @@ class SharedLeftovers:
                     finish = partial(self._finish_removal, volume)
                     round_.attempt(f"removed volume '{volume.name}'", finish)
         if time.monotonic() >= self._purge_due:
-            self._purging.purge_asides(self._remote, "shared aside")
-            self._purge_due = time.monotonic() + PURGE_SECONDS
+            is_done = self._purge(state)
+            self._purge_due = time.monotonic() + (PURGE_SECONDS if is_done else RETRY_SECONDS)
+
+    def _purge(self, state: ClusterState) -> bool:
+        """Return False if Ceph did not answer, or refused."""
+        asides = partial(self._purging.purge_asides, self._remote, "shared aside")
+        with self._troubles.round("purging on Ceph") as round_:
+            done = round_.attempt("what was put aside", asides)
+            unknown = partial(self._drop_unknown_snapshots, state)
+            return round_.attempt("snapshots without a record", unknown) and done
+
+    def _drop_unknown_snapshots(self, state: ClusterState) -> None:
+        """Delete snapshots without a record, which nobody can list or prune.
+
+        Nobody could be told of them when they were taken, or Ceph did not delete them.
+        """
+        unknown = {
+            f"{volume.id} {snapshot.identity}": (volume, snapshot)
+            for volume in state.volumes.values()
+            if volume.is_shared and volume.owner == self._node
+            for snapshot in self._unknown(volume, state)
+        }
+        ages = self._observed.ages("shared snapshot", unknown)
+        old = [unknown[key] for key, seconds in ages.items() if seconds >= UNKNOWN_SECONDS]
+        present = self._ownership.state() if old else state
+        with self._troubles.round("deleting snapshots on Ceph") as round_:
+            for volume, snapshot in old:
+                if snapshot in self._unknown(volume, present):
+                    drop = partial(self._remote.drop_snapshot, volume.id, snapshot)
+                    round_.attempt(f"snapshot {snapshot.number} of volume '{volume.name}'", drop)
+
+    def _unknown(self, volume: Volume, state: ClusterState) -> list[Snapshot]:
+        known = {each.snapshot for each in state.snapshots.get(volume.id, {}).values()}
+        return [each for each in self._remote.snapshots(volume.id) if each not in known]
 
     def _finish_removal(self, volume: Volume) -> None:
         if self._remote.has_writable(volume.id):

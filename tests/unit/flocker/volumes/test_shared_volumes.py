@@ -11,6 +11,7 @@ from acceptance.base.waiting import eventually
 from flocker.base.belief import Belief
 from flocker.base.errors import (
     BadRequest,
+    ControlPlaneAway,
     FlockerError,
     InUse,
     OwnerLost,
@@ -498,6 +499,44 @@ def test_a_removal_that_comes_late_is_found_in_the_trash(ledger: MemoryCluster) 
     assert (aside["volume"], aside["why"]) == ("ledger", "removed")
     ledger["node2"].operations.changes.clone(aside["reference"], "rescued")
     assert ledger["node2"].read("rescued") == "hello"
+
+
+def test_a_snapshot_nobody_could_be_told_of_is_deleted_a_day_later(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_leftovers, "PURGE_SECONDS", 0)
+    node1, volume = ledger["node1"], ledger.volume("ledger")
+    node1.operations.snapshots.snapshot(["ledger"], "kept")
+    node1.etcd.away_for = {"keep_snapshot"}
+    with pytest.raises(ControlPlaneAway):
+        node1.operations.snapshots.snapshot(["ledger"], "")
+    node1.etcd.away_for = set()
+
+    def there() -> list[int]:
+        for name in ("node1", "node2"):
+            look(ledger, name)
+        return [each.number for each in way(ledger, "node1").snapshots(volume.id)]
+
+    assert there() == [1, 2]
+    node1.live(shared_leftovers.UNKNOWN_SECONDS - 60)
+    assert there() == [1, 2]
+    node1.live(120)
+    assert there() == [1]
+
+
+def test_a_purge_that_ceph_did_not_answer_is_shown_and_tried_again_soon(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_leftovers, "RETRY_SECONDS", 0)
+    way(ledger, "node1").is_away = True
+    look(ledger, "node1")
+    assert ledger["node1"].troubles.all() == [
+        "snapshots without a record: Ceph does not answer (snapshots)",
+        "what was put aside: Ceph does not answer (asides)",
+    ]
+    way(ledger, "node1").is_away = False
+    look(ledger, "node1")
+    assert ledger["node1"].troubles.all() == []
 
 
 def test_a_deletion_that_takes_long_holds_up_no_client(
