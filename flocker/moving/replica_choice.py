@@ -47,23 +47,27 @@ def complete_until(volume: Volume, copy: Copy, state: ClusterState) -> str:
     The newest one holds all there was when the owner last looked at the volume.
     """
     look = state.looks.get(volume.owner)
+    seen = state.seen.get(volume.owner)
     # A promotion may have left its snapshot behind: how much of the volume it holds is not known.
-    is_known = volume.includes(copy.snapshot) and not _is_of_the_future(volume, copy, state)
+    is_known = volume.includes(copy.snapshot) and not _is_of_the_future(copy.taken_at, seen)
     taken_at = copy.taken_at if is_known else volume.created_at
     if look is None or not _is_newest(volume, copy, state):
         return taken_at
-    return max(look.covers(volume), taken_at)
+    covered = look.covers(volume)
+    return taken_at if _is_of_the_future(covered, seen) else max(covered, taken_at)
 
 
-def _is_of_the_future(volume: Volume, copy: Copy, state: ClusterState) -> bool:
-    """Tell whether a copy was taken while a clock was ahead, which has been set back since.
+def _is_of_the_future(time: str, seen: str | None) -> bool:
+    """Tell whether a time is from while an owner's clock was ahead, which was set back since.
 
-    Its time would promise writes that are still to come.
+    It would promise writes that are still to come.
+
+    Args:
+        seen: when the owner was last heard of.
     """
-    seen = state.seen.get(volume.owner)
-    if seen is None or copy.taken_at <= seen:
+    if seen is None or time <= seen:
         return False
-    return datetime.fromisoformat(copy.taken_at) - datetime.fromisoformat(seen) > AHEAD
+    return datetime.fromisoformat(time) - datetime.fromisoformat(seen) > AHEAD
 
 
 def owner_lost(volume: Volume, state: ClusterState) -> OwnerLost:

@@ -203,6 +203,21 @@ def test_a_copy_that_was_taken_while_a_clock_was_ahead_promises_nothing_of_the_f
     assert complete_until(volume, just_taken, state) == "2026-01-02T12:00:02"
 
 
+def test_a_look_while_a_clock_was_ahead_promises_nothing_of_the_future() -> None:
+    """The volume has changed since that look, and no snapshot of it could be taken."""
+    volume = Volume("demo", "id", "node1", 1, "2026-01-01T00:00:00")
+    published, mine = (
+        Copy("id", node, Snapshot(1, "i1"), "2026-01-02T10:00:00") for node in ("node1", "node2")
+    )
+    state = ClusterState(
+        seen={"node1": "2026-01-02T12:00:00"},
+        looks={"node1": Look("node1", "2026-01-02T11:59:58", {"id": "2026-01-02T13:59:00"})},
+        copies={"id": {copy.node: copy for copy in (published, mine)}},
+    )
+    assert complete_until(volume, mine, state) == "2026-01-02T10:00:00"
+    assert not is_current(volume, mine, state)
+
+
 @pytest.mark.parametrize(
     ("looked_at", "expected"), [("2026-01-02T11:59:51", True), ("2026-01-02T11:59:49", False)]
 )
