@@ -21,6 +21,7 @@ FlockerError
 │   └── Stalled         the other node sends no more of it, and no sign of life
 ├── PoolError           btrfs said no
 │   ├── StillWanted     data that was to be taken away is needed after all
+│   ├── BeingSent       a snapshot is being read by another node
 │   ├── PoolFull        there is no room left
 │   ├── PoolHangs       its disk or the kernel has done nothing for too long
 │   └── LostWrites      the disk below it refused writes that had been accepted

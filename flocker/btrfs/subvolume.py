@@ -287,14 +287,15 @@ def delete(path: Path) -> None:
     """Delete a subvolume.
 
     Raises:
-        BeingSent: nothing was deleted.
+        BeingSent: nothing was deleted; or chattr protects it.
         PoolError: it could not be deleted for another reason.
     """
     what = f"subvolume {path} could not be deleted"
     try:
         _ask(path.parent, _DESTROY, _NAMED.pack(0, os.fsencode(path.name)))
-    except PermissionError as error:  # root is refused for no other reason
-        raise BeingSent(f"{what}: it is being sent to another node") from error
+    except PermissionError as error:  # which is all that the kernel says
+        sent = "it is being sent to another node, or chattr protects it (`lsattr -d`)"
+        raise BeingSent(f"{what}: {sent}") from error
     except OSError as error:
         raise failure(what, error) from error
 

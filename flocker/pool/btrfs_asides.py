@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 
 from flocker.base.belief import Belief
+from flocker.base.errors import BeingSent
 from flocker.base.records import Claim
 from flocker.btrfs import subvolume
 from flocker.pool.btrfs_parts import BtrfsParts
@@ -76,8 +77,12 @@ class BtrfsAsides(BtrfsParts):
     def purge_aside(self, reference: str) -> None:
         volume_id = self._trash.find(reference).aside.volume_id
         with self._folders.locked(volume_id):  # not while a removed volume is taken back
-            self._sends.end(volume_id)  # nobody has a use for what another node still reads of it
-            self._trash.drop(self._trash.find(reference))
+            entry = self._trash.find(reference)
+            try:
+                self._trash.drop(entry)
+            except BeingSent:  # nobody has a use for what another node still reads of it
+                self._sends.end(volume_id)
+                self._trash.drop(entry)
 
     def drop_if_empty(self, volume_id: str, confirm: Callable[[], None]) -> bool:
         with self._folders.locked(volume_id) as folder:

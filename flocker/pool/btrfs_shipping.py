@@ -26,7 +26,10 @@ class BtrfsShipping(BtrfsParts):
     """See PoolShipping."""
 
     def stream_bytes(self, volume_id: str, number: int, parent: int | None) -> int:
-        return btrfs_stream.data_bytes(*self._stream_ends(volume_id, number, parent))
+        ends = self._stream_ends(volume_id, number, parent)
+        counted = btrfs_stream.Sending(*ends, has_data=False)
+        with self._sends.noted(volume_id, counted):
+            return btrfs_stream.data_bytes(counted)
 
     def send(self, volume_id: str, number: int, parent: int | None) -> Generator[bytes, None, None]:
         # A generator, so that only who reads it waits for the disk.

@@ -40,10 +40,14 @@ RECEIVER = (sys.executable, "-BPSs", "-m", "flocker.streams.receiver")
 
 
 class Sending:
-    """A snapshot on its way, whole or what differs from `parent`; to be iterated once."""
+    """A snapshot on its way, whole or what differs from `parent`; to be iterated once.
 
-    def __init__(self, snapshot: Path, parent: Path | None) -> None:
-        self._command = _command(snapshot, parent)
+    Args:
+        has_data: False for a stream that only tells how much data there is in the files.
+    """
+
+    def __init__(self, snapshot: Path, parent: Path | None, *, has_data: bool = True) -> None:
+        self._command = _command(snapshot, parent, *([] if has_data else ["--no-data"]))
         self._lock = threading.Lock()
         self._program: subprocess.Popen[bytes] | None = None
         self._is_ended = False
@@ -71,7 +75,7 @@ class Sending:
 
 
 def _sent(
-    command: list[str], note: Callable[[subprocess.Popen[bytes]], None] = lambda _: None
+    command: list[str], note: Callable[[subprocess.Popen[bytes]], None]
 ) -> Generator[bytes, None, None]:
     with tempfile.TemporaryFile() as complaints:
         program = subprocess.Popen(
@@ -151,14 +155,14 @@ def _send(snapshot: Path, parent: Path, to: int) -> None:
     subvolume.call(snapshot, _SEND, arguments, f"{snapshot} could not be sent")
 
 
-def data_bytes(snapshot: Path, parent: Path | None) -> int:
-    """The bytes of data that `Sending` will carry, headers not counted.
+def data_bytes(stream: Iterable[bytes]) -> int:
+    """The bytes of data that a stream without data tells of, headers not counted.
 
     Raises:
-        PoolError: there is no such snapshot, or btrfs hangs.
+        PoolError: as the stream does.
     """
     splitter, total = Splitter([UPDATE_EXTENT]), 0
-    for piece in _sent(_command(snapshot, parent, "--no-data")):
+    for piece in stream:
         for _, body in splitter.feed(piece):
             total += int.from_bytes(attributes(body)[Attribute.SIZE], "little")
     return total

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from acceptance.base.waiting import eventually
+import pytest
+
+from flocker.pool import sends as module
 from flocker.pool.sends import Sends
 
 
@@ -26,11 +28,12 @@ def test_only_the_streams_of_the_volume_end_and_only_those_that_run() -> None:
     assert (meant.ended, other.ended, over.ended) == (1, 0, 0)
 
 
-def test_a_short_stream_is_waited_for() -> None:
-    sends, seen = Sends(), []
-    with sends.short("films"):
-        ending = threading.Thread(target=lambda: (sends.end("films"), seen.append("ended")))
-        ending.start()
-        assert seen == []
-    eventually(lambda: seen, is_=["ended"], within=10)
-    ending.join()
+def test_a_short_stream_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHORT_SECONDS", 60)
+    sends = Sends()
+    with ThreadPoolExecutor(1) as other:
+        with sends.short("films"):
+            ending = other.submit(sends.end, "films")
+            with pytest.raises(TimeoutError):
+                ending.result(0.2)
+        ending.result(10)

@@ -90,7 +90,7 @@ def test_a_send_that_was_ended_before_does_not_begin(btrfs: Program, tmp_path: P
 def test_a_size_that_does_not_come_is_given_up(btrfs: Program, tmp_path: Path) -> None:
     btrfs(HANGS)
     with pytest.raises(PoolHangs, match="btrfs send has made no progress for 1 s"):
-        btrfs_stream.data_bytes(tmp_path, None)
+        btrfs_stream.data_bytes(btrfs_stream.Sending(tmp_path, None, has_data=False))
 
 
 def test_a_small_one_that_hangs_is_given_up(
