@@ -33,7 +33,7 @@ AS_FAST_AS_IT_GOES = 1 << 40  # bytes per second
 BY_ITSELF = 8 << 20  # bytes per second
 LOOK_SECONDS = 600.0  # between two volumes
 EACH_SECONDS = 7 * 24 * 3600.0
-AGAIN_SECONDS = 24 * 3600.0  # for a copy that could not be compared
+AGAIN_SECONDS = 24 * 3600.0  # for a copy that was not found the same
 
 
 class PeerDigests(Protocol):
@@ -91,8 +91,9 @@ class Verification:
     def _is_due(self, volume: Volume, state: ClusterState) -> bool:
         up = self._holders(volume) & state.nodes.keys()
         known = self._results.get(volume.id)
-        left = {copy["node"] for copy in known["copies"] if _is_left(copy)} if known else set()
-        seconds = AGAIN_SECONDS if left & up else EACH_SECONDS
+        copies = known["copies"] if known else []
+        doubted = {copy["node"] for copy in copies if copy["result"] != "same"}
+        seconds = AGAIN_SECONDS if doubted & up else EACH_SECONDS
         return bool(up) and self._verified_at(volume) < ago(seconds)
 
     def _verified_at(self, volume: Volume) -> str:

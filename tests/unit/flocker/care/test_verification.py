@@ -146,6 +146,25 @@ def test_a_copy_that_could_not_be_compared_is_due_the_next_day(
     assert node1.results() == [verified]
 
 
+def test_a_bad_copy_that_could_not_be_compared_again_is_due_the_next_day(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node1 = demo["node1"].verification
+    damage(demo, "node2")
+    node1.verify("demo")
+    demo["node2"].is_up = False
+    node1.verify("demo")
+    [known] = node1.results()
+    demo["node2"].is_up = True
+    demo["node1"].write("demo", "later")
+    demo.replicate()
+    node1.verify_one()
+    assert node1.results() == [known]
+    monkeypatch.setattr("flocker.care.verification.AGAIN_SECONDS", -60.0)
+    node1.verify_one()
+    assert said_by(demo["node1"]) == []
+
+
 def test_nothing_to_compare_is_refused(cluster: MemoryCluster) -> None:
     cluster["node1"].driver.create("single", {"replicas": "0"})
     with pytest.raises(Refused, match="'single' has no copy on another node"):
