@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -9,6 +10,7 @@ from flocker.base.answered_records import volume_record
 from flocker.base.answers import Pruned, Restored, SnapshotList, TakenSnapshot
 from flocker.base.errors import (
     BadRequest,
+    FlockerError,
     HoldsMore,
     LeavesBehind,
     MoveUnderWay,
@@ -22,6 +24,8 @@ from flocker.moving.publisher import Publisher
 from flocker.node.context import NodeContext
 from flocker.volumes.moves import PeerOperations
 from flocker.volumes.requests import PruneRequest, RestoreRequest, SnapshotRequest
+
+log = logging.getLogger(__name__)
 
 Paused = Callable[[list[str]], AbstractContextManager[None]]
 
@@ -163,7 +167,10 @@ class Snapshots:
         event = volume.event(self._node, "snapshot", why)
         self._ownership.keep_snapshot(volume, named, event)
         if volume.replicas:
-            self._publisher.publish(volume)
+            try:
+                self._publisher.publish(volume)
+            except FlockerError as error:  # it is kept, and the next round tells the replicas
+                log.warning("snapshots of volume '%s' are late: %s", volume.name, error)
         return _snapshot(volume, named, [self._node])
 
     def _find(self, volume: Volume, number: int, state: ClusterState) -> Snapshot:

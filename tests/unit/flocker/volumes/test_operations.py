@@ -254,6 +254,18 @@ def test_a_snapshot_nobody_could_be_told_of_is_taken_again(demo: MemoryCluster) 
     assert len(node1.operations.snapshots.snapshot(["demo"], "")["snapshots"]) == 1
 
 
+def test_a_snapshot_that_replicas_hear_of_later_is_taken_all_the_same(
+    demo: MemoryCluster,
+) -> None:
+    node1 = demo["node1"]
+    node1.etcd.away_for = {"publish"}
+    [taken] = node1.operations.snapshots.snapshot(["demo"], "good")["snapshots"]
+    node1.etcd.away_for = set()
+    demo.replicate()
+    [listed] = node1.operations.snapshots.snapshots("demo")["snapshots"]
+    assert (listed["number"], listed["nodes"]) == (taken["number"], ["node1", "node2", "node3"])
+
+
 @ANYWHERE
 def test_a_snapshot_that_is_pruned_takes_no_room_any_more(demo: MemoryCluster, node: str) -> None:
     demo["node1"].operations.snapshots.snapshot(["demo"], "good")
