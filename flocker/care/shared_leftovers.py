@@ -12,6 +12,7 @@ import time
 from functools import partial
 
 from flocker.base.background import attempt
+from flocker.base.errors import Refused
 from flocker.base.records import ClusterState, Snapshot, Volume
 from flocker.care.purging import Purging
 from flocker.care.removed_copies import RemovedCopies, is_in_charge
@@ -75,8 +76,40 @@ class SharedLeftovers:
         asides = partial(self._purging.purge_asides, self._remote, "shared aside")
         with self._troubles.round("purging on Ceph") as round_:
             done = round_.attempt("what was put aside", asides)
-            unknown = partial(self._drop_unknown_snapshots, state)
-            return round_.attempt("snapshots without a record", unknown) and done
+            for what, task in {
+                "snapshots without a record": self._drop_unknown_snapshots,
+                "volumes without a record": self._look_for_strays,
+            }.items():
+                done &= round_.attempt(what, partial(task, state))
+        return done
+
+    def _look_for_strays(self, state: ClusterState) -> None:
+        """Free what a creation that failed half-way has left, and show other data.
+
+        Any node does this. A daemon that makes a volume is done with that long before.
+        """
+        unknown = set(self._remote.volume_ids()) - state.volume_ids() - state.removed.keys()
+        ages = self._observed.ages("shared volume", unknown)
+        with self._troubles.round("looking for strays on Ceph") as round_:
+            for volume_id, seconds in ages.items():
+                if seconds >= UNKNOWN_SECONDS:
+                    look = partial(self._free_or_show, volume_id)
+                    round_.attempt(f"volume {volume_id}", look)
+
+    def _free_or_show(self, volume_id: str) -> None:
+        if self._remote.drop_if_empty(volume_id, partial(self._end_its_creation, volume_id)):
+            log.info("volume %s on Ceph was never used and has no record: it is freed", volume_id)
+            return
+        raise Refused(
+            "its data is on Ceph, and the cluster does not know it; copy what is needed from the "
+            "folder of that name there, then delete the folder"
+        )
+
+    def _end_its_creation(self, volume_id: str) -> None:
+        """Have the record never come that etcd may still be about to make."""
+        self._ownership.end_creations()
+        if volume_id in self._ownership.state().volume_ids():
+            raise Refused(f"the record of volume {volume_id} has come this moment")
 
     def _drop_unknown_snapshots(self, state: ClusterState) -> None:
         """Delete snapshots without a record, which nobody can list or prune.

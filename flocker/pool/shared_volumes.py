@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flocker.base.errors import StaleEpoch
 from flocker.base.records import Claim, Volume
+from flocker.base.volume_id import is_uuid
 from flocker.ceph import folders
 from flocker.ceph.folders import failure
 from flocker.pool.shared_parts import SharedParts, content_bytes, refuse_if_larger
@@ -32,7 +33,7 @@ class SharedVolumes(SharedParts):
 
     def volume_ids(self) -> list[str]:
         try:
-            return sorted(each.name for each in self.root.iterdir() if each.name[0] != ".")
+            return sorted(each.name for each in self.root.iterdir() if is_uuid(each.name))
         except OSError as error:
             raise failure("the shared pool cannot be read", error) from error
 

@@ -242,6 +242,14 @@ def test_a_restore_is_not_disturbed_by_another_node(
     assert text_of(pool, claim) == "first"
 
 
+def test_a_folder_that_somebody_made_on_the_storage_is_no_volume(shared_nodes: SharedNodes) -> None:
+    pool, claim = shared_nodes.pool(), a_claim()
+    pool.create(claim)
+    (pool.root / "notes").mkdir()
+    assert pool.volume_ids() == [claim.volume_id]
+    assert pool.writable_ids() == {claim.volume_id}
+
+
 def test_a_size_is_a_limit_for_containers(shared_nodes: SharedNodes) -> None:
     pool, claim = shared_nodes.pool(), a_claim()
     pool.create(claim, 4 * MIB)

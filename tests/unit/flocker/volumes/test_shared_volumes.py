@@ -505,6 +505,7 @@ def test_a_snapshot_nobody_could_be_told_of_is_deleted_a_day_later(
     ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_leftovers, "PURGE_SECONDS", 0)
+    monkeypatch.setattr(shared_leftovers, "UNKNOWN_SECONDS", 600.0)
     node1, volume = ledger["node1"], ledger.volume("ledger")
     node1.operations.snapshots.snapshot(["ledger"], "kept")
     node1.etcd.away_for = {"keep_snapshot"}
@@ -524,6 +525,35 @@ def test_a_snapshot_nobody_could_be_told_of_is_deleted_a_day_later(
     assert there() == [1]
 
 
+@pytest.mark.parametrize("made_from", ["nothing", "ledger"])
+def test_a_creation_that_etcd_could_not_be_told_of_is_freed_or_shown_a_day_later(
+    ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch, made_from: str
+) -> None:
+    monkeypatch.setattr(shared_leftovers, "PURGE_SECONDS", 0)
+    monkeypatch.setattr(shared_leftovers, "UNKNOWN_SECONDS", 600.0)
+    node1, node2, volume = ledger["node1"], ledger["node2"], ledger.volume("ledger")
+    node1.etcd.away_for = {"create"}
+    options = {"pool": "shared"} if made_from == "nothing" else {"from": "ledger"}
+    with pytest.raises(ControlPlaneAway):
+        node1.driver.create("new", options)
+    [left] = set(way(ledger, "node1").volume_ids()) - {volume.id}
+
+    look(ledger, "node2")
+    ledger.live(shared_leftovers.UNKNOWN_SECONDS - 60)
+    look(ledger, "node2")
+    assert left in way(ledger, "node1").volume_ids()
+    assert node2.troubles.all() == []
+    ledger.live(120)
+    look(ledger, "node2")
+    if made_from == "nothing":
+        assert way(ledger, "node1").volume_ids() == [volume.id]
+        assert node2.troubles.all() == []
+    else:
+        [trouble] = node2.troubles.all()
+        assert trouble.startswith(f"volume {left}: its data is on Ceph, and the cluster does not")
+    assert ledger["node3"].read("ledger") == "hello"
+
+
 def test_a_purge_that_ceph_did_not_answer_is_shown_and_tried_again_soon(
     ledger: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -532,6 +562,7 @@ def test_a_purge_that_ceph_did_not_answer_is_shown_and_tried_again_soon(
     look(ledger, "node1")
     assert ledger["node1"].troubles.all() == [
         "snapshots without a record: Ceph does not answer (snapshots)",
+        "volumes without a record: Ceph does not answer (volume_ids)",
         "what was put aside: Ceph does not answer (asides)",
     ]
     way(ledger, "node1").is_away = False
