@@ -74,7 +74,7 @@ class GivingUp:
             self._use.end(volumes.values())
             for volume in volumes.values():
                 self._check_unused(volume)
-        except FlockerError as error:
+        except (FlockerError, OSError) as error:
             self._trouble, self._tried = str(error), volumes
             if not isinstance(error, ControlPlaneAway):  # that tells nothing of what uses them
                 self._failed_tries += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import threading
 from typing import cast
@@ -179,14 +180,19 @@ def test_a_node_gives_nothing_up_while_something_still_uses_it(broken: MemoryClu
     assert broken.volume("auto").owner == "node1"
 
 
+@pytest.mark.parametrize(
+    "why",
+    [PoolError("cannot end process 7749"), OSError(errno.EMFILE, "Too many open files")],
+    ids=["a process does not end", "the look for it fails"],
+)
 def test_a_node_that_cannot_end_what_uses_its_volumes_lets_its_lease_end(
-    broken: MemoryCluster,
+    broken: MemoryCluster, why: Exception
 ) -> None:
     """A process that waits for a dead disk takes no signal."""
     node1 = broken["node1"]
 
     def nothing_ends(_: object) -> None:
-        raise PoolError("cannot end process 7749")
+        raise why
 
     node1.containers.kill_users = nothing_ends  # type: ignore[method-assign]
     node1.look_at_pool()
