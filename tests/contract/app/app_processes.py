@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import LiteralString, Protocol, cast
 
@@ -277,3 +279,15 @@ def postgres_environment(data: Path) -> dict[str, str]:
         "PGDATA": str(data),
         **LOGIN,
     }
+
+
+@contextmanager
+def running_redis(directory: Path) -> Iterator[RedisServer]:
+    """A Redis with nothing in it."""
+    server = RedisServer(directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+        server.close()

@@ -17,8 +17,9 @@ from tests.contract.app.app_processes import (
     RedisServer,
     StorageServer,
     postgres_environment,
+    running_redis,
 )
-from tests.contract.app.web_app import WebApp
+from tests.contract.app.web_app import WebApp, running_app
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +52,8 @@ def new_cluster(open_folder: Path, entrypoint: Path) -> Path:
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    try:
-        server.start()
+    with running_redis(tmp_path) as server:
         yield server
-    finally:
-        server.end()
-        server.close()
 
 
 @pytest.fixture
@@ -82,10 +78,5 @@ def storage(request: pytest.FixtureRequest) -> StorageServer:
 
 @pytest.fixture
 def app(tmp_path: Path, storage: StorageServer) -> Iterator[WebApp]:
-    web = WebApp(tmp_path, storage.settings())
-    try:
-        web.start()
+    with running_app(tmp_path, storage.settings()) as web:
         yield web
-    finally:
-        web.end()
-        web.http.close()

@@ -12,15 +12,26 @@ import httpx2
 import pytest
 
 from acceptance.base.waiting import eventually
-from tests.contract.app.app_processes import RedisServer, StorageServer
-from tests.contract.app.web_app import WebApp
+from tests.contract.app.app_processes import RedisServer, running_redis
+from tests.contract.app.web_app import WebApp, running_app
 
 pytestmark = pytest.mark.contract
 
 
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, WebApp]]:
+    """One for all tests: starting both takes longer than asking. Tests leave nothing but whales."""
+    folder = tmp_path_factory.mktemp("app")
+    with running_redis(folder) as redis, running_app(folder, redis.settings()) as web:
+        yield redis, web
+
+
 @pytest.fixture
-def storage(redis: RedisServer) -> StorageServer:
-    return redis
+def app(started: tuple[RedisServer, WebApp]) -> WebApp:
+    """The web app, without whales."""
+    redis, web = started
+    redis.forget()
+    return web
 
 
 def test_every_answer_names_the_node_and_is_not_reused(app: WebApp) -> None:

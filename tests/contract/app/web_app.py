@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -43,3 +45,19 @@ class WebApp(Process):
 
     def post(self, whale: str) -> httpx2.Response:
         return self.http.post("/v1/whales", content=whale)
+
+
+@contextmanager
+def running_app(directory: Path, storage: dict[str, str]) -> Iterator[WebApp]:
+    """The web app on a storage.
+
+    Args:
+        storage: the settings that name it.
+    """
+    web = WebApp(directory, storage)
+    try:
+        web.start()
+        yield web
+    finally:
+        web.end()
+        web.http.close()
