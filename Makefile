@@ -35,7 +35,7 @@ KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK,
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
 	@exec sudo --preserve-env=$(KEPT) $(MAKE) $@ \
-		$(foreach name,TAGS NODES INVENTORY RELEASE HOURS MINUTES SEED DRIVER,$(if $($(name)),$(name)='$($(name))'))
+		$(foreach name,TAGS NODES CEPH INVENTORY RELEASE HOURS MINUTES SEED DRIVER,$(if $($(name)),$(name)='$($(name))'))
 
 else
 
@@ -156,7 +156,7 @@ judge: ## test a volume driver for 35 behaviours: DRIVER=features/drivers/local.
 	@.venv/bin/python -m judge.drivers '$(DRIVER)' \
 		$(if $(INVENTORY),--inventory '$(INVENTORY)',$(if $(MACHINES),--nodes))
 
-up: $(PREPARED) ## start the nodes; PROVIDER=libvirt: virtual machines, INVENTORY=servers.yml: your servers
+up: $(PREPARED) ## start the nodes; CEPH=yes: with a Ceph, PROVIDER=libvirt: machines, INVENTORY=servers.yml: yours
 	@$(if $(INVENTORY),$(SERVERS) up '$(INVENTORY)',$(HOST) up)
 
 down: ## remove the nodes and what was started for them; with INVENTORY only what scenarios left

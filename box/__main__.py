@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from box import apt, images
-from box.recipe import IMAGES, STORY
+from box.recipe import IMAGES, IMAGES_WITH_CEPH, STORY
 from box.vm import build
 from host import progress
 
@@ -55,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    command("images", _images, "the docker provider's node image and the story's images")
+    all_images = command(
+        "images", _images, "the docker provider's node image and the story's images"
+    )
+    all_images.add_argument("--ceph", action="store_true", help="nodes have Ceph's daemons")
     command("story", _story, "only the story's images, which the nodes' own engines run")
     vm = command("vm", _vm, "box/vagrant<timestamp>.box of the nodes that are virtual machines")
     vm.add_argument("--provider", required=True, help="libvirt or virtualbox")
@@ -63,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _images(_: argparse.Namespace) -> None:
+def _images(arguments: argparse.Namespace) -> None:
     _need("mmdebstrap", "docker")
-    images.build(IMAGES)
+    images.build(IMAGES_WITH_CEPH if arguments.ceph else IMAGES)
 
 
 def _story(_: argparse.Namespace) -> None:

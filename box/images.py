@@ -2,7 +2,7 @@
 
 build/box/layers/<name>-<inputs>.tar   the file system that mmdebstrap made
 build/box/images/<name>.tar            docker archives of the story's images
-the host's engine                      the node's image
+the host's engine                      the nodes' image, with Ceph or without
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from box import archive, layers, lock
-from box.recipe import NODE, STORY, Image
+from box.recipe import STORY, Image
 from host import BUILD, LOGS, ROOT, inputs, progress
 
 RECIPE = "box"
@@ -41,10 +41,10 @@ def build(images: Sequence[Image]) -> None:
             return
         _build_layers([image for image in stale if not _system_layer(image).exists()])
         for image in stale:
-            if image is NODE:
-                _load_node_image()
-            else:
+            if image in STORY:
                 _write_story_image(image)
+            else:
+                _load_node_image(image)
 
 
 def _inputs_now(image: Image) -> str:
@@ -99,12 +99,12 @@ def _write_story_image(image: Image) -> None:
         partial.rename(_archive(image))
 
 
-def _load_node_image() -> None:
-    """Stream the node's image into the host's engine, and remove those it replaces."""
+def _load_node_image(image: Image) -> None:
+    """Stream a node's image into the host's engine, and remove those it replaces."""
     log = LOGS / "box-load.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with progress.step("Load the node's image into the engine"), log.open("wb") as output:
-        if _stream_node_image(output) != 0:
+        if _stream_node_image(image, output) != 0:
             raise progress.StepFailed(
                 f"docker load of the node's image failed; the end of {log}:\n"
                 + progress.last_lines(log)
@@ -116,7 +116,7 @@ def _load_node_image() -> None:
     )  # fmt: skip
 
 
-def _stream_node_image(output: IO[bytes]) -> int:
+def _stream_node_image(image: Image, output: IO[bytes]) -> int:
     """Write the image into `docker load`, whose exit status this is; it prints to `output`."""
     load = subprocess.Popen(
         ["docker", "load"], stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
@@ -125,8 +125,8 @@ def _stream_node_image(output: IO[bytes]) -> int:
     try:
         with load.stdin as target:
             archive.write_archive(
-                target, tag=NODE.tag, architecture=_architecture(), config=NODE.config,
-                inputs=_inputs_now(NODE), layers=[_system_layer(NODE)],
+                target, tag=image.tag, architecture=_architecture(), config=image.config,
+                inputs=_inputs_now(image), layers=[_system_layer(image)],
             )  # fmt: skip
     except BrokenPipeError:
         pass  # the engine gave up; its status and log say why

@@ -6,7 +6,7 @@ node's customisation with the docker provider's image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SUITE = "trixie"
@@ -44,6 +44,17 @@ NODE_PACKAGES = (
     "fio",
     # Scenarios have the pool on a disk that fails on command.
     "python3-fusepy",
+)
+
+CEPH_PACKAGES = (
+    # The daemons of a small cluster; ceph-base has the `ceph` command with it.
+    "ceph-mon",
+    "ceph-mgr",
+    "ceph-osd",
+    "ceph-mds",
+    # What the driver needs of a Ceph.
+    "ceph-fuse",
+    "python3-rados",
 )
 
 # Paths no package may bring: what nobody reads on a node, and programs nothing here calls.
@@ -108,6 +119,14 @@ NODE = Image(
     packages=NODE_PACKAGES,
     customise=("customise/identity", "customise/node", "customise/container"),
     config={"Cmd": ["/usr/local/sbin/container-init"], "Env": [PATH], "StopSignal": "SIGRTMIN+3"},
+)
+
+NODE_WITH_CEPH = replace(
+    NODE,
+    name="node-ceph",
+    tag="volume-plugins-demo/node-ceph:latest",
+    packages=(*NODE_PACKAGES, *CEPH_PACKAGES),
+    customise=(*NODE.customise, "customise/ceph"),
 )
 
 STORY = (
@@ -197,3 +216,4 @@ STORY = (
 )
 
 IMAGES = (NODE, *STORY)
+IMAGES_WITH_CEPH = (NODE_WITH_CEPH, *STORY)

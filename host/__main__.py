@@ -86,7 +86,7 @@ def up() -> None:
         if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode != 0:
             raise StepFailed(f"not started: `python3 -m {' '.join(command)}` failed")
     progress.run(
-        "Starting the nodes",
+        "Starting the nodes and their Ceph" if provider.with_ceph() else "Starting the nodes",
         ["vagrant", "up", "--provision", f"--provider={chosen}"],
         LOGS / "vagrant-up.log",
         cwd=ROOT,

@@ -210,7 +210,7 @@ def _check(name: str) -> None:
         raise Mistake(f"'{name}' cannot be a name: the folder of that name is for something else")
 
 
-RESERVED = ("app", "ca", "etcd-ca", "operator", "monitors", "size", "lock")
+RESERVED = ("app", "ca", "ceph", "etcd-ca", "operator", "monitors", "size", "lock")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ GENERATED = (
 )
 """Made here, from the checkout's root; Python's caches and *.egg-info are looked for instead."""
 
-ASKED_FOR = ("NODES", "VAGRANT_DEFAULT_PROVIDER")
+ASKED_FOR = ("NODES", "CEPH", "VAGRANT_DEFAULT_PROVIDER")
 """What a person may have set for nodes to come; those that are there are as they are."""
 
 
@@ -53,8 +53,9 @@ def clean() -> None:
         engine.start()
     _remove_machines()
     # Not forced: nodes of another checkout may still stand on it.
-    for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", nodes.IMAGE):
-        attempt("docker", "image", "rm", image)
+    for name in nodes.IMAGES:
+        for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", name):
+            attempt("docker", "image", "rm", image)
     engine.stop()
     _remove_files()
 

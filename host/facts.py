@@ -24,6 +24,8 @@ GIB = 1024**3
 # what mmdebstrap needs while it works.
 NODES_BYTES = 4 * GIB
 CHECKOUT_BYTES = 3 * GIB
+# As much more with a Ceph: 0.35 GiB of packages, and 0.45 GiB on each node that holds nothing yet.
+CEPH_BYTES = 2 * GIB
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Facts:
     wanted_size: str
     made_size: str | None
     """How many nodes are asked for, and how many this cluster was made for, if it was."""
+    wanted_ceph: str
+    with_ceph: bool
+    """The value of CEPH, and whether the cluster runs a Ceph or is going to."""
 
 
 def read(chosen: str) -> Facts:
@@ -81,7 +86,7 @@ def read(chosen: str) -> Facts:
         containers=containers,
         machines=machines,
         # With nodes there, what they need has been taken already.
-        disks=() if ROOT in checkouts else read_disks(chosen),
+        disks=() if ROOT in checkouts else read_disks(chosen, with_ceph=provider.with_ceph()),
         free_memory_bytes=read_free_memory(MEMORY.read_text()),
         missing_programs=tuple(p for p in ("chromium", "chromedriver") if not shutil.which(p)),
         engine_answers=engine.answers(),
@@ -89,6 +94,8 @@ def read(chosen: str) -> Facts:
         nodes_of=frozenset(file.parent.name for file in nodes.machine_files()),
         wanted_size=provider.wanted_size(),
         made_size=provider.made_size(),
+        wanted_ceph=provider.wanted_ceph(),
+        with_ceph=provider.with_ceph(),
     )
 
 
@@ -98,10 +105,11 @@ def read_free_memory(table: str) -> int:
     return int(fields["MemAvailable"].split()[0]) * 1024
 
 
-def read_disks(chosen: str) -> tuple[Disk, ...]:
+def read_disks(chosen: str, *, with_ceph: bool = False) -> tuple[Disk, ...]:
     """The file systems of the nodes and of this checkout; one entry when they are the same."""
     needs: dict[int, Disk] = {}
-    for folder, needed in ((NODES_DATA[chosen], NODES_BYTES), (ROOT, CHECKOUT_BYTES)):
+    nodes_bytes = NODES_BYTES + (CEPH_BYTES if with_ceph else 0)
+    for folder, needed in ((NODES_DATA[chosen], nodes_bytes), (ROOT, CHECKOUT_BYTES)):
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         device = existing.stat().st_dev
         if device in needs:

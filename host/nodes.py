@@ -12,7 +12,7 @@ from host.commands import attempt, docker_lines
 
 SUBNET = IPv4Network("172.16.78.0/24")
 NETWORK = f"vagrant_network_{SUBNET}"  # the name Vagrant's docker provider gives it
-IMAGE = "volume-plugins-demo/node"
+IMAGES = ("volume-plugins-demo/node", "volume-plugins-demo/node-ceph")
 NAME = re.compile(r"volume-plugins-demo-node\d+")
 # Every node has this folder of its checkout; the Vagrantfile lists what else.
 FOLDER_ON_NODE = "/vagrant/provision"

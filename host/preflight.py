@@ -57,6 +57,17 @@ def wrong_size(facts: Facts) -> str | None:
     return None
 
 
+def no_ceph(facts: Facts) -> str | None:
+    """A Ceph where none can be: it needs three containers, and to be there from the start."""
+    if facts.wanted_ceph not in ("", "yes"):
+        return f"CEPH must be yes or nothing, not '{facts.wanted_ceph}'"
+    if facts.wanted_ceph == "yes" and not facts.with_ceph:
+        return "this cluster was made without Ceph; before CEPH=yes type: make down"
+    if facts.with_ceph and (facts.provider != "docker" or facts.wanted_size != "3"):
+        return "CEPH=yes needs three nodes that are containers: NODES=3, PROVIDER=docker"
+    return None
+
+
 def other_provider(facts: Facts) -> str | None:
     """The nodes that are there were made with another provider: they have the addresses."""
     others = facts.nodes_of - {facts.provider}
@@ -182,6 +193,7 @@ Check = Callable[[Facts], str | None]
 BEFORE_INSTALLING: tuple[Check, ...] = (no_root, little_disk)
 BEFORE_NODES: tuple[Check, ...] = (
     wrong_size,
+    no_ceph,
     other_provider,
     engine_down,
     virtualbox_missing,

@@ -1,4 +1,4 @@
-"""The provider of the nodes, and their number."""
+"""The provider of the nodes, their number, and whether they run a Ceph."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from host.problem import Problem
 BOX = "volume-plugins-demo/node"  # what Vagrant calls the box that is built here
 SIZES = ("2", "3")
 MADE_FOR = ROOT / ".vagrant" / "certs" / "size"
+MADE_WITH_CEPH = ROOT / ".vagrant" / "certs" / "ceph" / "ceph.conf"
 
 
 def chosen() -> str:
@@ -31,8 +32,8 @@ def builds(chosen: str) -> list[list[str]]:
 
     A virtual machine starts from a box: ours, unless DEMO_BOX names another.
     """
-    images = "images" if chosen == "docker" else "story"
-    commands = [["box", images], ["host", "deb"]]
+    images = ["images", *(["--ceph"] if with_ceph() else [])] if chosen == "docker" else ["story"]
+    commands = [["box", *images], ["host", "deb"]]
     if chosen != "docker" and "DEMO_BOX" not in os.environ:
         commands.append(["box", "vm", "--provider", chosen, "--add"])
     return commands
@@ -47,6 +48,18 @@ def made_size() -> str | None:
     """The number of nodes this checkout's cluster was made for; None while there is none."""
     size = MADE_FOR.read_text().strip() if MADE_FOR.exists() else None
     return size if size in SIZES else None  # as the Vagrantfile reads it
+
+
+def wanted_ceph() -> str:
+    """The value of CEPH, which is `yes` if a Ceph is asked for; not yet checked."""
+    return os.environ.get("CEPH", "")
+
+
+def with_ceph() -> bool:
+    """True if this checkout's cluster runs a Ceph, or is going to when it is made."""
+    if made_size() is None:  # as the Vagrantfile reads it
+        return wanted_ceph() == "yes"
+    return MADE_WITH_CEPH.exists()
 
 
 def box_folder() -> Path:

@@ -39,6 +39,10 @@ within_deadline "the volume driver does not answer" "see journalctl -u flocker" 
 within_deadline "the engine does not answer" "see journalctl -u docker" docker version
 
 if [ "$1" = cluster ]; then
+    if [ -e /etc/ceph/ceph.conf ]; then
+        within_deadline "Ceph does not work" "see journalctl -u ceph-join on each node" \
+            systemctl is-active ceph-join
+    fi
     certs=$FLOCKER_CERTS/etcd
     within_deadline "etcd has no quorum" "are all nodes up? see journalctl -u etcd on each" \
         etcdctl --endpoints="${FLOCKER_ETCD_ENDPOINTS%%,*}" \

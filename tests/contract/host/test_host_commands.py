@@ -79,9 +79,11 @@ def test_who_is_not_root_gets_there_through_sudo_with_what_was_asked(checkout: M
         "test",
         "TAGS=@readme and not @slow",
     )
-    asked = checkout.get(*NOBODY, "env", "PATH=/run/bin:/usr/bin:/bin", "NODES=2", *make)
+    asked = checkout.get(
+        *NOBODY, "env", "PATH=/run/bin:/usr/bin:/bin", "NODES=3", "CEPH=yes", *make
+    )
     assert "--preserve-env=http_proxy,https_proxy," in asked
-    assert asked.splitlines()[-1].endswith("make test TAGS=@readme and not @slow NODES=2")
+    assert asked.splitlines()[-1].endswith("make test TAGS=@readme and not @slow NODES=3 CEPH=yes")
 
 
 def test_bare_make_lists_every_target(checkout: Machine) -> None:

@@ -46,7 +46,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     inherited = {
         name: value for name, value in os.environ.items()
-        if name != "NODES" and not name.startswith(("VAGRANT_", "DEMO_"))
+        if name not in ("NODES", "CEPH") and not name.startswith(("VAGRANT_", "DEMO_"))
     }  # fmt: skip
     return subprocess.run(
         command,
@@ -104,6 +104,38 @@ def test_a_cluster_keeps_the_size_it_was_made_with(checkout: Path) -> None:
     )
 
 
+def test_a_cluster_has_ceph_from_its_start_or_never(checkout: Path) -> None:
+    docker = {"VAGRANT_DEFAULT_PROVIDER": "docker"}
+    assert image(checkout) == "volume-plugins-demo/node:latest"
+    assert image(checkout, CEPH="yes") == "volume-plugins-demo/node-ceph:latest"
+    made_for(checkout, 3)
+    refused = vagrant(checkout, "status", CEPH="yes", **docker)
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == (
+        "this cluster was made without Ceph; run `vagrant destroy -f` before CEPH=yes"
+    )
+    keys = ["provision/ceph-keys", ".vagrant/certs/ceph", "node1=172.16.78.250"]
+    subprocess.run(keys, cwd=checkout, check=True, timeout=60)
+    assert image(checkout) == "volume-plugins-demo/node-ceph:latest"
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"CEPH": "no"}, "CEPH must be yes or nothing, not 'no'"),
+        (
+            {"CEPH": "yes", "NODES": "2"},
+            "CEPH=yes needs three nodes that are containers: NODES=3, PROVIDER=docker",
+        ),
+    ],
+)
+def test_a_ceph_that_cannot_be_is_refused_in_one_line(
+    checkout: Path, environment: dict[str, str], said: str
+) -> None:
+    done = vagrant(checkout, "status", VAGRANT_DEFAULT_PROVIDER="docker", **environment)
+    assert (done.returncode, done.stderr.strip()) == (1, said)
+
+
 def test_the_advice_for_another_size_works_also_before_a_node_exists(checkout: Path) -> None:
     made_for(checkout, 2)
     destroyed = vagrant(checkout, "destroy", "-f", VAGRANT_DEFAULT_PROVIDER="docker", NODES="2")
@@ -154,6 +186,7 @@ emulation = provider == :libvirt ? { cpu_mode: machine.cpu_mode, driver: machine
 network = vm.networks.map(&:last).find { |options| options[:ip] }
 puts JSON.dump({
   box: vm.box, url: vm.box_url, cpus: (machine.cpus if provider != :docker),
+  image: (machine.image if provider == :docker),
   hostname: vm.hostname, auto_config: network[:auto_config], **emulation
 })
 """
@@ -168,6 +201,10 @@ def settings(checkout: Path, provider: str, **environment: str) -> dict[str, obj
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def image(checkout: Path, **environment: str) -> object:
+    return settings(checkout, "docker", **environment)["image"]
 
 
 def add_box(home: Path, name: str, provider: str) -> None:

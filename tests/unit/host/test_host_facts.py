@@ -14,6 +14,8 @@ def test_one_file_system_has_to_hold_what_both_folders_need(
     monkeypatch.setitem(facts.NODES_DATA, "docker", tmp_path / "not" / "there" / "yet")
     monkeypatch.setattr(facts, "ROOT", tmp_path)
     (disk,) = facts.read_disks("docker")
+    (with_ceph,) = facts.read_disks("docker", with_ceph=True)
+    assert with_ceph.needed_bytes == disk.needed_bytes + facts.CEPH_BYTES
     assert disk.needed_bytes == facts.NODES_BYTES + facts.CHECKOUT_BYTES
     assert disk.free_bytes > 0
 

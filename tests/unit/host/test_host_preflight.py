@@ -33,6 +33,8 @@ GOOD = Facts(
     nodes_of=frozenset(),
     wanted_size="3",
     made_size=None,
+    wanted_ceph="",
+    with_ceph=False,
 )
 VIRTUAL = replace(GOOD, provider="libvirt", engine_answers=False)
 OURS = Network(nodes.NETWORK, "br-0123456789ab", (nodes.SUBNET,))
@@ -94,6 +96,19 @@ def test_a_number_of_nodes_that_there_is_no_cluster_for(size: str) -> None:
 def test_a_cluster_keeps_its_size() -> None:
     assert "made with NODES=2" in only_problem(replace(GOOD, made_size="2"))
     assert preflight.problems(replace(GOOD, wanted_size="2", made_size="2"), ALL) == []
+
+
+def test_a_ceph_needs_three_containers_that_were_made_with_it() -> None:
+    asked = replace(GOOD, wanted_ceph="yes", with_ceph=True)
+    assert preflight.problems(asked, ALL) == []
+    assert preflight.problems(replace(asked, wanted_ceph="", made_size="3"), ALL) == []
+    assert "CEPH=yes needs three nodes" in only_problem(replace(asked, wanted_size="2"))
+    virtual = replace(VIRTUAL, wanted_ceph="yes", with_ceph=True)
+    assert "CEPH=yes needs three nodes" in only_problem(virtual)
+    assert "made without Ceph; before CEPH=yes type: make down" in only_problem(
+        replace(asked, with_ceph=False, made_size="3")
+    )
+    assert only_problem(replace(GOOD, wanted_ceph="no")) == "CEPH must be yes or nothing, not 'no'"
 
 
 def test_too_little_memory_for_virtual_machines() -> None:
