@@ -94,6 +94,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     """Skip what cannot run here; else clean the nodes and make what the steps use."""
     reason = needs.unmet(scenario.effective_tags, context.cluster)
     if reason is not None:
+        print(f"Skipped: {scenario.name}: {reason}", file=sys.stderr)
         scenario.skip(reason)
         return
     # Before and not after: what a scenario leaves stays to be looked at.

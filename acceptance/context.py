@@ -23,6 +23,7 @@ class Notes:
     copied_lines: list[str]
     start_seconds: float
     received: Received
+    client: str
     script: WhaleScript
     service_node: Node
     service_lines: list[str]

@@ -12,6 +12,7 @@ from acceptance.cluster import disk
 from acceptance.cluster.cluster import Cluster
 from acceptance.machines.protocol import Ability
 
+REACHES_CEPH = "sudo grep --quiet ^FLOCKER_CEPH_FILESYSTEM= /etc/flocker/flocker.env"
 SUBFOLDERS_SINCE = "26.0"  # of Docker: `--mount volume-subpath=`
 
 
@@ -44,6 +45,10 @@ NEEDS = {
     "vm": Need(
         _can(Ability.FORGET),
         "these nodes are containers, whose memory survives a power cut",
+    ),
+    "ceph": Need(
+        lambda cluster: all(node.type(REACHES_CEPH).exit_status == 0 for node in cluster.nodes),
+        "the nodes have no Ceph: type make down, then make up CEPH=yes",
     ),
     "failing_disk": Need(
         lambda cluster: all(disk.can_fail(node) for node in cluster.nodes),

@@ -43,6 +43,12 @@ def check_new_owner(context: Context, volume: str, seconds: float) -> None:
     assert took_seconds <= allowed, f"it took {took_seconds:.1f} s"
 
 
+@then('the volume "{volume}" is in the pool "{pool}"')
+def check_pool(context: Context, volume: str, pool: str) -> None:
+    status = context.cluster.well_nodes[0].engine.volume_status(volume)
+    assert status["pool"] == pool, status
+
+
 @then('all nodes name the same owner of the volume "{volume}"')
 def check_same_owner(context: Context, volume: str) -> None:
     eventually_true(

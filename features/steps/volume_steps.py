@@ -47,6 +47,7 @@ def write(_: Context, volume: str, text: str) -> str:
 @verb(
     has='"{node}" has added "{text}" to the volume "{volume}"',
     does='"{node}" adds "{text}" to the volume "{volume}"',
+    can='"{node}" can add "{text}" to the volume "{volume}"',
 )
 def add(_: Context, volume: str, text: str) -> str:
     return commands.add(volume, text)

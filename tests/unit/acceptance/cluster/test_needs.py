@@ -27,6 +27,7 @@ LACKING = {
     "pause": cluster(),
     "vm": cluster(3, "26.1", 0, Ability.POWER),
     "three_nodes": cluster(2),
+    "ceph": cluster(status=1),
     "failing_disk": cluster(status=1),
     "compose_plugin": cluster(status=1),
     "subfolder": cluster(version="20.10"),
