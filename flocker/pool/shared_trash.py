@@ -57,8 +57,8 @@ class SharedTrash:
         try:
             yield entry
         except Exception:  # whatever the block raised, it goes on to the caller
-            if not entry.content.is_dir():
-                with suppress(PoolError):
+            with suppress(PoolError, OSError):  # a node that Ceph has stopped cannot even look
+                if not entry.content.is_dir():
                     self.drop(entry)
             raise
 

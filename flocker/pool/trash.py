@@ -78,8 +78,8 @@ class Trash:
         try:
             yield entry
         except Exception:  # whatever the block raised, it goes on to the caller
-            if not entry.content.is_dir():
-                with suppress(OSError):  # the next start clears it away
+            with suppress(OSError):  # the next start clears it away
+                if not entry.content.is_dir():
                     self.drop(entry)
             raise
 

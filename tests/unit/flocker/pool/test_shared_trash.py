@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -58,6 +59,22 @@ def test_nothing_is_left_of_what_could_not_be_put_aside(trash: SharedTrash, root
     ):
         raise PoolError("Ceph is in the way")
     assert list(root.iterdir()) == []
+
+
+def test_a_storage_that_answers_nothing_more_does_not_hide_the_first_failure(
+    trash: SharedTrash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a node that Ceph has just stopped: every call fails, also one that only looks."""
+
+    def refused(_: Path) -> bool:
+        raise OSError(errno.ESHUTDOWN, os.strerror(errno.ESHUTDOWN))
+
+    with (
+        pytest.raises(PoolError, match="was not removed"),
+        trash.place("id", "demo", "node1", "removed"),
+    ):
+        monkeypatch.setattr(Path, "is_dir", refused)
+        raise PoolError("volume id was not removed")
 
 
 def test_two_nodes_may_delete_the_same_folder(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
 
+from flocker.base.errors import LostWrites
 from flocker.pool import note, trash
 from flocker.pool.trash import Entry, Trash
 
@@ -65,3 +68,17 @@ def test_a_folder_is_deleted_with_notes_that_are_longer_than_a_file_name(tmp_pat
     note.write(folder / "record", "x" * 300)
     trash._delete(folder)
     assert not folder.exists()
+
+
+def test_a_disk_that_reads_nothing_more_does_not_hide_the_first_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with (
+        pytest.raises(LostWrites),
+        Trash(tmp_path).place(VOLUME_ID, "demo", "node1", "removed"),
+    ):
+        monkeypatch.setattr(Path, "is_dir", fail)
+        raise LostWrites("/pool", "Input/output error")
