@@ -66,16 +66,19 @@ class BtrfsShipping(BtrfsParts):
         pruned = set()
         with self._folders.locked(volume_id) as folder:
             kept = keep()
+            live = subvolume.look(folder.live) if folder.live.is_dir() else None
             for number in folder.numbers()[:-SNAPSHOTS_KEPT]:
                 if number in kept:
                     continue
                 try:
-                    subvolume_id = subvolume.look(folder.snapshot(number)).id
+                    snapshot = subvolume.look(folder.snapshot(number))
+                    if live is not None and live.is_held_by(snapshot):
+                        continue
                     folder.delete_snapshot(number)
                 except PoolError as error:  # one that is being sent; the next time will do
                     log.info("%s", error)
                 else:
-                    pruned.add(subvolume_id)
+                    pruned.add(snapshot.id)
         if pruned and self._sizes.are_counted:
             self._changes.note_pruned(volume_id, pruned)
             subvolume.begin_deletions(self._folders.top)

@@ -109,6 +109,9 @@ class PoolShipping(Protocol):
     def prune(self, volume_id: str, keep: Callable[[], Collection[int]]) -> None:
         """Delete all snapshots but the newest few and those in `keep`; one in use stays.
 
+        So does one that holds all of the writable copy: else that would seem to hold what only
+        this node has.
+
         Args:
             keep: asked with the volume locked.
         """

@@ -90,6 +90,7 @@ class MemoryShipping(MemoryParts):
     def prune(self, volume_id: str, keep: Callable[[], Collection[int]]) -> None:
         with self._lock:
             kept = keep()
+            held = self._holders(volume_id) if self.has_writable(volume_id) else []
             for snapshot in self.snapshots(volume_id)[:-SNAPSHOTS_KEPT]:
-                if snapshot.number not in kept:
+                if snapshot.number not in kept and snapshot not in held:
                     del self._volumes[volume_id].snapshots[snapshot.number]

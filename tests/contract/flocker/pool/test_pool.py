@@ -222,6 +222,27 @@ def test_the_newest_snapshots_and_those_to_be_kept_stay(make_pool: MakePool) -> 
     assert pool.snapshots(claim.volume_id) == taken[3:]
 
 
+def test_a_copy_that_nobody_wrote_to_is_not_put_aside_because_snapshots_were_pruned(
+    make_pool: MakePool,
+) -> None:
+    """A node was about to be promoted, and was refused; later the volume is moved to it."""
+    source, target, claim = make_pool(), make_pool(), a_claim()
+    source.create(claim)
+    taken = [written(source, claim, f"text {number}") for number in range(6)]
+    for snapshot in taken:
+        stream = source.send(claim.volume_id, snapshot.number, None)
+        target.receive(claim.volume_id, snapshot, None, stream)
+        if snapshot == taken[0]:
+            target.adopt(Claim(claim.volume_id, 2), snapshot)
+        target.prune(claim.volume_id, keep=tuple)
+    assert target.snapshots(claim.volume_id) == [taken[0], *taken[3:]]
+    target.adopt(Claim(claim.volume_id, 2), taken[-1])
+    assert text_of(target, Claim(claim.volume_id, 2)) == "text 5"
+    assert target.asides() == []
+    target.prune(claim.volume_id, keep=tuple)
+    assert target.snapshots(claim.volume_id) == taken[3:]
+
+
 def test_a_number_that_is_taken_is_not_received(make_pool: MakePool) -> None:
     source, target, claim = make_pool(), make_pool(), a_claim()
     for pool in (source, target):
