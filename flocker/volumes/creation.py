@@ -193,7 +193,7 @@ class Creation:
             self._pools.sharing(volume).drop_snapshot(volume.id, taken)
         except PoolError as error:  # what was made from it shall have its record all the same
             log.warning(
-                "snapshot %d of volume '%s' is left on Ceph: %s", taken.number, volume.name, error
+                "snapshot %d of '%s' stays on Ceph for a day: %s", taken.number, volume.name, error
             )
 
     def _whole(self, volume: Volume) -> Snapshot:

@@ -107,7 +107,7 @@ class Snapshots:
                 f"nobody took a snapshot {wanted.number} of volume '{volume.name}'; "
                 f"`flocker snapshots {volume.name}` lists its snapshots"
             )
-        if volume.is_shared:  # first: no later round deletes it, so the command must find it again
+        if volume.is_shared:  # first: if Ceph does not answer, the command can be repeated
             snapshot = kept[wanted.number].snapshot
             self._pools.sharing(volume).drop_snapshot(volume.id, snapshot)
         event = volume.event(self._node, "pruned", reference)
