@@ -1,7 +1,8 @@
 @critical @swarm @fault @slow @three_nodes @allure.epic:The_promises
 Feature: A service of a swarm has its data on every node
 
-  Docker Swarm chooses the node on which a service runs. The driver brings the volume there.
+  Docker Swarm chooses the node on which a service runs. The driver brings the volume there. The nodes of
+  this swarm give a sign of life every two seconds, instead of Docker's five.
 
   Rule: A service that moves takes its data along
 
