@@ -52,7 +52,7 @@ CEPH_PACKAGES = (
     "ceph-mgr",
     "ceph-osd",
     "ceph-mds",
-    # What the driver needs of a Ceph.
+    # The driver itself needs these two.
     "ceph-fuse",
     "python3-rados",
 )

@@ -47,8 +47,8 @@ class Recovery:
     def trash(self) -> TrashList:
         """List what was removed or replaced and can still be restored.
 
-        What is left of a volume that was removed is among the copies if no record says so: it was
-        purged, or brought back, while the storage or the node did not answer.
+        A removed volume's data without a record is among the copies: the volume was purged, or
+        brought back, while the storage or the node did not answer.
         """
         found, silent = self._asides()
         state = self._ownership.state()

@@ -198,7 +198,7 @@ PURGED: dict[str, Any] = {
 # Nothing failed, and every node answered.
 WHOLLY_PURGED = {**PURGED, "nodes": [{**PURGED["nodes"][0], "failed": []}], "silent": []}
 
-# What is typed -> the operation that is asked for, and an answer to it.
+# The typed words -> the operation that is asked for, and an answer to it.
 COMMANDS: list[tuple[list[str], tuple[Any, ...], dict[str, Any]]] = [
     (["status"], ("status",), status(volume("demo"))),
     (["move", "demo"], ("move", "demo", None), MOVED),

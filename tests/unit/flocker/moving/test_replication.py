@@ -496,7 +496,7 @@ def test_what_was_sent_is_kept_until_the_peer_has_it_or_a_day_is_over(
 def test_what_a_person_asked_for_is_kept_until_everybody_goes_by_its_record(
     demo: MemoryCluster,
 ) -> None:
-    """Who has just looked at the cluster's state may not have seen the record yet."""
+    """A thread that has just looked at the cluster's state may not have seen the record yet."""
     clock = [0.0]
     retention = Retention(RETENTION_SECONDS, demo["node1"].observed, lambda: clock[0])
     volume = demo.volume("demo")
