@@ -244,7 +244,8 @@ def purge(
     """Delete removed volumes and copies put aside for good.
 
     The command prints how much disk space it freed on each node. This cannot be undone.
-    The exit status is 1 if something could not be deleted or a node did not answer.
+    The exit status is 1 if something could not be deleted, the freed space is not known, or a node
+    did not answer.
     """
     if everything == (reference is not None):
         raise Failed(

@@ -52,7 +52,7 @@ def _succeeds_in_a_copy(work: Callable[[], None]) -> bool:
     try:
         work()
         status = 0
-    except Exception:
+    except Exception:  # shown, and told by the status; let through, the copy would be the original
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:
         os._exit(status)  # only the original has anything to tidy up
