@@ -162,7 +162,7 @@ class Strays:
             if snapshot not in known:
                 named = NamedSnapshot(volume.id, snapshot, volume.created_at, FOUND)
                 event = volume.event(self._node, "snapshot", f"{snapshot.number}: {FOUND}")
-                self._ownership.keep_snapshot(volume, named, event)
+                self._ownership.keep_snapshots([(volume, named, event)])
 
     def _found(self, state: ClusterState) -> list[Stray]:
         unknown = set(self._pool.volume_ids()) - state.volume_ids() - state.removed.keys()

@@ -77,19 +77,27 @@ class CopyRecords(Transactions):
                 ]
                 is_made = not gone or self._commit(gone, [delete(each.key) for each in gone])
 
-    def keep_snapshot(self, volume: Volume, snapshot: NamedSnapshot, event: Event) -> None:
+    def keep_snapshots(self, kept: Sequence[tuple[Volume, NamedSnapshot, Event]]) -> None:
+        keys = [
+            key
+            for volume, named, _ in kept
+            for key in (volume_key(volume.name), snapshot_key(volume.id, named.snapshot))
+        ]
         while True:
-            record, kept = self._read(
-                volume_key(volume.name), snapshot_key(volume.id, snapshot.snapshot)
-            )
-            there = as_record(NamedSnapshot.from_json, kept)
-            if there == snapshot:
-                return
-            check_same(record, volume)
-            if there is not None and there.snapshot != snapshot.snapshot:
-                raise StaleEpoch(f"volume '{volume.name}' has another such snapshot; try again")
-            changes = [put(kept.key, snapshot.to_json()), again(record)]
-            if self._commit([record, kept], changes, event):
+            entries = self._read(*keys)
+            records, places, events = entries[::2], [], []
+            for (volume, named, event), record, place in zip(
+                kept, records, entries[1::2], strict=True
+            ):
+                if (there := as_record(NamedSnapshot.from_json, place)) == named:
+                    continue
+                check_same(record, volume)
+                if there is not None and there.snapshot != named.snapshot:
+                    raise StaleEpoch(f"volume '{volume.name}' has another such snapshot; try again")
+                places.append(put(place.key, named.to_json()))
+                events.append(event)
+            # One record that is written again keeps all of it from being executed twice.
+            if not places or self._commit(entries, [*places, again(records[0])], *events):
                 return
 
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:

@@ -28,6 +28,9 @@ from flocker.base.records import (
     Volume,
 )
 
+# Kept in one transaction of etcd, which takes 128 changes and reads: three for each, and one more.
+SNAPSHOTS_AT_ONCE = 42
+
 
 class AgreedVolumes(Protocol):
     """The volumes, the removed ones, and who owns them."""
@@ -203,11 +206,14 @@ class AgreedCopies(Protocol):
     def withdraw(self, copies: Sequence[Copy]) -> None:
         """Record that nodes do not hold these copies any more; newer ones stay. Safe to repeat."""
 
-    def keep_snapshot(self, volume: Volume, snapshot: NamedSnapshot, event: Event) -> None:
-        """Record a snapshot a person asked for. Safe to repeat.
+    def keep_snapshots(self, kept: Sequence[tuple[Volume, NamedSnapshot, Event]]) -> None:
+        """Record snapshots a person asked for: all of them or none. Safe to repeat.
+
+        Args:
+            kept: of different volumes, at most SNAPSHOTS_AT_ONCE.
 
         Raises:
-            StaleEpoch: the volume is gone or has another owner, or another snapshot is kept there.
+            StaleEpoch: a volume is gone or has another owner, or another snapshot is kept there.
         """
 
     def drop_snapshot(self, snapshot: NamedSnapshot, event: Event) -> None:

@@ -94,23 +94,23 @@ class Transactions:
         self,
         seen: Sequence[Entry],
         changes: Sequence[Json],
-        event: Event | None = None,
-        *,
+        *events: Event,
         also: Sequence[Json] = (),
     ) -> bool:
         """Make all changes if what was seen is still so; whether it was.
 
         Args:
+            events: of different volumes.
             also: more conditions.
         """
         conditions = [*(entry.unchanged for entry in seen), *also]
-        if event is None:
-            return self._transact(conditions, changes)[0]
-        below = f"history/{event.volume_id}/"
-        told = [put(event_key(event), event.to_json()), newest_keys(below, EVENTS_KEPT + 1)]
-        is_made, answers = self._transact(conditions, [*changes, *told])
+        below = [f"history/{event.volume_id}/" for event in events]
+        told = [put(event_key(event), event.to_json()) for event in events]
+        newest = [newest_keys(each, EVENTS_KEPT + 1) for each in below]
+        is_made, answers = self._transact(conditions, [*changes, *told, *newest])
         if is_made:
-            self._trim(below, found_in(answers[-1]))
+            for each, answer in zip(below, answers[len(changes) + len(told) :], strict=True):
+                self._trim(each, found_in(answer))
         return is_made
 
     def _trim(self, below: str, newest: list[Json]) -> None:

@@ -19,7 +19,7 @@ from flocker.base.errors import (
 )
 from flocker.base.options import read_reference
 from flocker.base.records import ClusterState, NamedSnapshot, Snapshot, Volume, now
-from flocker.consensus.ownership import existing
+from flocker.consensus.ownership import SNAPSHOTS_AT_ONCE, existing
 from flocker.moving.publisher import Publisher
 from flocker.node.context import NodeContext
 from flocker.volumes.moves import PeerOperations
@@ -57,9 +57,14 @@ class Snapshots:
         """Take a snapshot of each volume, all at one instant.
 
         Raises:
-            Refused: they are on different nodes, where no instant is the same.
+            Refused: they are on different nodes, where no instant is the same; or too many.
         """
         records = [existing(self._ownership, name) for name in dict.fromkeys(volumes)]
+        if len(records) > SNAPSHOTS_AT_ONCE:
+            raise Refused(
+                f"at most {SNAPSHOTS_AT_ONCE} volumes can be frozen at one instant, and these are "
+                f"{len(records)}"
+            )
         owners = {volume.owner for volume in records}
         if len(owners) > 1:
             where = ", ".join(f"'{volume.name}' on {volume.owner}" for volume in records)
@@ -69,8 +74,8 @@ class Snapshots:
         with self._publisher.holding(records):
             # One volume is frozen at one instant as it is; several only while nothing writes.
             with self._paused(volumes) if len(records) > 1 else nullcontext():
-                taken = [(volume, self._freeze(volume)) for volume in records]
-            kept = [self._keep(volume, label, *frozen) for volume, frozen in taken]
+                taken = [(volume, *self._freeze(volume)) for volume in records]
+            kept = self._keep(taken, label)
         return {"snapshots": kept}
 
     def snapshots(self, volume: str | None) -> SnapshotList:
@@ -143,7 +148,7 @@ class Snapshots:
             snapshot = self._find(volume, wanted.number, state)
             before, taken_at = self._freeze(volume)
             if before not in [named.snapshot for named in state.named(volume)]:
-                self._keep(volume, f"before it became {reference}", before, taken_at)
+                self._keep([(volume, before, taken_at)], f"before it became {reference}")
             try:
                 self._pools.owned(volume).restore(volume.claim, snapshot, volume.size_bytes)
             except HoldsMore as error:
@@ -161,17 +166,26 @@ class Snapshots:
         self._retention.asked_for(volume.id, snapshot.number)
         return snapshot, taken_at
 
-    def _keep(self, volume: Volume, label: str, snapshot: Snapshot, taken_at: str) -> TakenSnapshot:
-        named = NamedSnapshot(volume.id, snapshot, taken_at, label)
-        why = f"as {volume.name}@{snapshot.number}" + (f": {label}" if label else "")
-        event = volume.event(self._node, "snapshot", why)
-        self._ownership.keep_snapshot(volume, named, event)
+    def _keep(
+        self, taken: Iterable[tuple[Volume, Snapshot, str]], label: str
+    ) -> list[TakenSnapshot]:
+        """Record all of them or none, and tell the replicas."""
+        kept = []
+        for volume, snapshot, taken_at in taken:
+            why = f"as {volume.name}@{snapshot.number}" + (f": {label}" if label else "")
+            named = NamedSnapshot(volume.id, snapshot, taken_at, label)
+            kept.append((volume, named, volume.event(self._node, "snapshot", why)))
+        self._ownership.keep_snapshots(kept)
+        for volume, _, _ in kept:
+            self._tell_replicas(volume)
+        return [_snapshot(volume, named, [self._node]) for volume, named, _ in kept]
+
+    def _tell_replicas(self, volume: Volume) -> None:
         if volume.replicas:
             try:
                 self._publisher.publish(volume)
             except FlockerError as error:  # it is kept, and the next round tells the replicas
                 log.warning("snapshots of volume '%s' are late: %s", volume.name, error)
-        return _snapshot(volume, named, [self._node])
 
     def _find(self, volume: Volume, number: int, state: ClusterState) -> Snapshot:
         here = self._pools.of(volume).snapshots(volume.id)

@@ -305,7 +305,9 @@ def test_a_lost_answer_never_makes_a_change_fail_that_was_made(forgetful: EtcdOw
     assert volume.id not in state.mounts
     copy = Copy(volume.id, "node1", BASE, AT)
     forgetful.publish([(moved, copy)])
-    forgetful.keep_snapshot(moved, NamedSnapshot(volume.id, BASE, AT), event(volume, "snapshot"))
+    forgetful.keep_snapshots(
+        [(moved, NamedSnapshot(volume.id, BASE, AT), event(volume, "snapshot"))]
+    )
     forgetful.remove(moved, event(volume, "removed"))
     removed = forgetful.state().removed[volume.id]
     back = replace(moved, owner="away", epoch=3)

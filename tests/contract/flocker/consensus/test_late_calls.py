@@ -90,12 +90,12 @@ class Life:
         self.node1.unmount(self.volume)
 
     def keep_and_drop_a_snapshot(self) -> None:
-        self.node1.keep_snapshot(self.volume, self.named, event(self.volume, "snapshot"))
+        self.node1.keep_snapshots([(self.volume, self.named, event(self.volume, "snapshot"))])
         self.node1.drop_snapshot(self.named, event(self.volume, "pruned"))
 
     def keep_another_in_its_place(self) -> None:
         other = NamedSnapshot(self.volume.id, Snapshot(BASE.number, "another"), LATER)
-        self.node1.keep_snapshot(self.volume, other, event(self.volume, "snapshot", LATER))
+        self.node1.keep_snapshots([(self.volume, other, event(self.volume, "snapshot", LATER))])
         self.node1.drop_snapshot(other, event(self.volume, "pruned", LATER))
 
     def tell_of_copies(self) -> None:

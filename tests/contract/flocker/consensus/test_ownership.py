@@ -22,7 +22,7 @@ from flocker.base.records import (
     Snapshot,
     Volume,
 )
-from flocker.consensus.ownership import Ownership
+from flocker.consensus.ownership import SNAPSHOTS_AT_ONCE, Ownership
 from tests.contract.flocker.etcd_members import Join
 from tests.twins.memory_ownership import MemoryOwnership
 from tests.twins.moves import start_move
@@ -485,11 +485,11 @@ def test_a_snapshot_is_kept_beside_that_of_an_earlier_epoch(join: Join) -> None:
     left, new = (
         NamedSnapshot(volume.id, Snapshot(3, f"identity-{epoch}", epoch), AT) for epoch in (1, 2)
     )
-    node1.keep_snapshot(volume, left, event(volume, "snapshot"))
+    node1.keep_snapshots([(volume, left, event(volume, "snapshot"))])
     promoted = node1.promote(
         volume, held(volume, "node1", Snapshot(2, "identity")), event(volume, "promoted")
     )
-    node1.keep_snapshot(promoted, new, event(volume, "snapshot"))
+    node1.keep_snapshots([(promoted, new, event(volume, "snapshot"))])
     state = node1.state()
     assert state.named(promoted) == [new]
     assert sorted(state.snapshots[volume.id].values(), key=lambda it: it.key) == [left, new]
@@ -503,8 +503,30 @@ def test_a_snapshot_is_kept_only_for_the_owner_there_is(join: Join) -> None:
     taken = NamedSnapshot(volume.id, Snapshot(3, "identity", 1), AT)
     node1.promote(volume, held(volume, "node1"), event(volume, "promoted"))
     with pytest.raises(StaleEpoch):
-        node1.keep_snapshot(volume, taken, event(volume, "snapshot"))
+        node1.keep_snapshots([(volume, taken, event(volume, "snapshot"))])
     assert said(node1, volume) == ["created", "promoted"]
+
+
+def test_of_several_snapshots_all_are_kept_or_none(join: Join) -> None:
+    node1 = joined(join, "node1")
+    volumes = many_made(node1, SNAPSHOTS_AT_ONCE)
+    kept = [
+        (each, NamedSnapshot(each.id, Snapshot(3, "identity", 1), AT), event(each, "snapshot"))
+        for each in volumes
+    ]
+    for _ in range(2):
+        node1.keep_snapshots(kept)
+    assert {said(node1, each)[-1] for each in volumes} == {"snapshot"}
+    assert all(node1.state().named(each) for each in volumes)
+    later = [
+        (each, replace(named, snapshot=Snapshot(4, "later", 1)), told) for each, named, told in kept
+    ]
+    node1.promote(volumes[-1], held(volumes[-1], "node1"), event(volumes[-1], "promoted"))
+    with pytest.raises(StaleEpoch):
+        node1.keep_snapshots(later)
+    state = node1.state()
+    assert {named.snapshot.number for each in volumes for named in state.named(each)} == {3}
+    assert {len(said(node1, each)) for each in volumes[:-1]} == {2}
 
 
 def test_nothing_is_told_of_a_volume_that_is_purged(join: Join) -> None:
@@ -561,7 +583,7 @@ def test_a_purged_volume_leaves_nothing(join: Join) -> None:
     volume, other = made(node1), made(node1)
     for each in (volume, other):
         node1.publish([(each, Copy(each.id, "node1", BASE, AT))])
-        node1.keep_snapshot(each, NamedSnapshot(each.id, BASE, AT), event(each, "snapshot"))
+        node1.keep_snapshots([(each, NamedSnapshot(each.id, BASE, AT), event(each, "snapshot"))])
         node1.remove(each, event(each, "removed"))
     removed = node1.state().removed[volume.id]
     node1.purge(replace(removed, removed_at="another time"))
@@ -819,7 +841,7 @@ def test_named_snapshots_are_in_order_of_number(join: Join) -> None:
         for number in (10, 9)
     ]
     for each in named:
-        node1.keep_snapshot(volume, each, event(volume, f"snapshot {each.snapshot.number}"))
+        node1.keep_snapshots([(volume, each, event(volume, f"snapshot {each.snapshot.number}"))])
     assert node1.state().named(volume) == named[::-1]
     assert sorted(said(node1, volume)) == ["created", "snapshot 10", "snapshot 9"]
 
@@ -831,7 +853,7 @@ def test_a_snapshot_nobody_wants_any_more_is_dropped(join: Join) -> None:
         NamedSnapshot(volume.id, Snapshot(number, f"identity-{number}"), AT) for number in (1, 2)
     )
     for each in (first, second):
-        node1.keep_snapshot(volume, each, event(volume, "snapshot"))
+        node1.keep_snapshots([(volume, each, event(volume, "snapshot"))])
     for _ in range(2):  # its answer may have been lost
         node1.drop_snapshot(first, event(volume, "pruned"))
     assert node1.state().named(volume) == [second]

@@ -121,7 +121,7 @@ def test_all_of_a_state_is_written_down_but_who_is_there(table: Table, file: Pat
     table.mount(sized)
     start_move(table, moving, "node2")
     table.publish([(sized, Copy(volume.id, "node2", BASE, AT))])
-    table.keep_snapshot(sized, NamedSnapshot(volume.id, BASE, AT, "a label"), event)
+    table.keep_snapshots([(sized, NamedSnapshot(volume.id, BASE, AT, "a label"), event)])
     gone = table.add("gone")
     table.remove(gone, event)
     Mirror(table, file).refresh()

@@ -19,9 +19,11 @@ from flocker.base.errors import (
     OwnerAway,
     PoolError,
     Refused,
+    StaleEpoch,
     VolumeNotFound,
 )
 from flocker.base.records import Event, Snapshot, Volume
+from flocker.consensus.ownership import SNAPSHOTS_AT_ONCE
 from flocker.node import retention
 from flocker.pool.protocol import Aside
 from flocker.volumes.operations import Operations
@@ -180,7 +182,7 @@ def test_a_snapshot_is_replicated_though_the_next_one_is_taken_before_it_is_know
         demo.replicate()
 
     node1.write("demo", "kept")
-    node1.etcd.before["keep_snapshot"] = write_and_replicate
+    node1.etcd.before["keep_snapshots"] = write_and_replicate
     node1.operations.snapshots.snapshot(["demo"], "kept")
     demo.replicate()
     demo.lose("node1")
@@ -244,9 +246,34 @@ def test_a_group_with_an_unknown_volume_is_not_frozen_in_part(demo: MemoryCluste
         demo["node1"].operations.snapshots.snapshots("nowhere")
 
 
+def test_of_a_group_no_snapshot_is_kept_when_one_cannot_be(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    node1.driver.create("other", {})
+
+    def lose_the_other() -> None:
+        other = demo.volume("other")
+        demo.ownership.remove(other, other.event("node1", "removed"))
+
+    node1.etcd.before["keep_snapshots"] = lose_the_other
+    with pytest.raises(StaleEpoch, match="'other' has changed"):
+        node1.operations.snapshots.snapshot(["demo", "other"], "")
+    assert demo.state.snapshots == {}
+
+
+def test_a_group_that_cannot_be_kept_at_once_is_not_frozen(demo: MemoryCluster) -> None:
+    node1 = demo["node1"]
+    names = [f"part{number}" for number in range(SNAPSHOTS_AT_ONCE + 1)]
+    for name in names:
+        node1.driver.create(name, {"replicas": "0"})
+    with pytest.raises(Refused, match="at most 42 volumes can be frozen at one instant"):
+        node1.operations.snapshots.snapshot(names, "")
+    assert demo.state.snapshots == {}
+    assert len(node1.operations.snapshots.snapshot(names[1:], "")["snapshots"]) == 42
+
+
 def test_a_snapshot_nobody_could_be_told_of_is_taken_again(demo: MemoryCluster) -> None:
     node1 = demo["node1"]
-    node1.etcd.away_for = {"keep_snapshot"}
+    node1.etcd.away_for = {"keep_snapshots"}
     with pytest.raises(ControlPlaneAway):
         node1.operations.snapshots.snapshot(["demo"], "")
     assert demo.state.snapshots == {}
@@ -427,7 +454,7 @@ def test_a_restore_that_fails_keeps_what_there_is(
         with pytest.raises(PoolError):
             node1.operations.snapshots.restore("demo@1")
     assert node1.read("demo") == "broken"
-    node1.etcd.away_for = {"keep_snapshot"}
+    node1.etcd.away_for = {"keep_snapshots"}
     node1.write("demo", "broken again")
     with pytest.raises(ControlPlaneAway):
         node1.operations.snapshots.restore("demo@1")

@@ -508,7 +508,7 @@ def test_a_snapshot_nobody_could_be_told_of_is_deleted_a_day_later(
     monkeypatch.setattr(shared_leftovers, "UNKNOWN_SECONDS", 600.0)
     node1, volume = ledger["node1"], ledger.volume("ledger")
     node1.operations.snapshots.snapshot(["ledger"], "kept")
-    node1.etcd.away_for = {"keep_snapshot"}
+    node1.etcd.away_for = {"keep_snapshots"}
     with pytest.raises(ControlPlaneAway):
         node1.operations.snapshots.snapshot(["ledger"], "")
     node1.etcd.away_for = set()
