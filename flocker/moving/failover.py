@@ -24,6 +24,7 @@ from flocker.moving.owner_change import OwnerChange
 from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
 from flocker.moving.succession import Turns, copies_to_go_on_from, has_given_up, is_away
 from flocker.moving.transfer import Transfers
+from flocker.moving.workers import Workers
 from flocker.node.clocks import Clocks
 from flocker.node.context import NodeContext
 
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 BOOT_GRACE_SECONDS = 120
 AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
+HANGS_SECONDS = 3.0  # a takeover usually takes less; this one may wait for a node that hangs
 
 
 class Failover:
@@ -64,7 +66,7 @@ class Failover:
         self._refuse = refuse
         self._turns = Turns(context.node, clocks.monotonic)
         self._count_promotion = count_promotion
-        self._workers = ThreadPoolExecutor(AT_ONCE, "failover")
+        self._workers = Workers(AT_ONCE, HANGS_SECONDS, "failover")
         self._under_way: set[str] = set()  # volume ids
         self._kept = ThreadPoolExecutor(1, "kept-snapshots")
 
@@ -99,7 +101,7 @@ class Failover:
         return [self._begin(volume, state) for volume in due]
 
     def _begin(self, volume: Volume, state: ClusterState) -> Future[None]:
-        begun = self._workers.submit(self._take_over, volume, state)
+        begun = self._workers.submit(partial(self._take_over, volume, state))
         self._under_way.add(volume.id)
         begun.add_done_callback(lambda ended: self._end(volume, ended))
         return begun

@@ -23,7 +23,7 @@ from flocker.base.errors import (
 )
 from flocker.base.records import Claim, ClusterState, Copy, Look, Snapshot, Volume
 from flocker.moving import failover
-from flocker.moving.failover import BOOT_GRACE_SECONDS
+from flocker.moving.failover import AT_ONCE, BOOT_GRACE_SECONDS
 from flocker.moving.replica_choice import complete_until, is_current, newest_copy
 from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import Machine, MemoryCluster
@@ -860,24 +860,26 @@ def test_a_defect_does_not_end_the_watch(
     stopping.set()
 
 
-def test_a_takeover_that_hangs_holds_up_no_other(
+def test_takeovers_that_hang_hold_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of another owner, that is lost later."""
+    """Of another owner, that is lost later, however many hang."""
     monkeypatch.setattr(failover, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(failover, "HANGS_SECONDS", 0.2)
     cluster = MemoryCluster(tmp_path, ("node1", "node2", "node3", "node4"))
-    for owner, name in (("node1", "hung"), ("node4", "demo")):
-        options = {"failover": "auto", "replicas": "2" if name == "hung" else "3"}
+    hanging = [f"hung{number}" for number in range(2 * AT_ONCE)]
+    for owner, name in [*(("node1", each) for each in hanging), ("node4", "demo")]:
+        options = {"failover": "auto", "replicas": "3" if name == "demo" else "2"}
         cluster[owner].driver.create(name, options)
         cluster[owner].write(name, "hello")
     cluster.replicate()
     node3 = cluster["node3"]
-    adopt, hung = node3.pool.adopt, cluster.volume("hung").id
-    begun, ended, stopping = threading.Event(), threading.Event(), threading.Event()
+    adopt, hung = node3.pool.adopt, {cluster.volume(each).id for each in hanging}
+    begun, ended, stopping = threading.Semaphore(0), threading.Event(), threading.Event()
 
     def hang(claim: Claim, *arguments: object) -> None:
-        if claim.volume_id == hung:
-            begun.set()
+        if claim.volume_id in hung:
+            begun.release()
             assert ended.wait(30)
         adopt(claim, *arguments)  # type: ignore[arg-type]
 
@@ -885,14 +887,15 @@ def test_a_takeover_that_hangs_holds_up_no_other(
     node3.failover.start(stopping)
     try:
         cluster.lose("node1")
-        assert begun.wait(10)
+        for _ in hanging[:AT_ONCE]:
+            assert begun.acquire(timeout=10)
         cluster.lose("node4")
         eventually(lambda: cluster.volume("demo").owner, is_="node3", within=10)
-        assert cluster.volume("hung").owner == "node1"
+        assert {cluster.volume(each).owner for each in hanging} == {"node1"}
     finally:
         ended.set()
-    eventually(lambda: cluster.volume("hung").owner, is_="node3", within=10)
-    stopping.set()
+        stopping.set()
+    eventually(lambda: {cluster.volume(each).owner for each in hanging}, is_={"node3"}, within=10)
 
 
 # A container that starts meanwhile
