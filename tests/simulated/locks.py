@@ -124,10 +124,11 @@ class RLock:
 class Event:
     """As threading.Event, which would take and release four locks for each wait."""
 
-    __slots__ = ("_is_set", "_waiting")
+    __slots__ = ("_is_set", "_times_set", "_waiting")
 
     def __init__(self) -> None:
         self._is_set = False
+        self._times_set = 0
         self._waiting: list[Task] = []
 
     def is_set(self) -> bool:
@@ -135,6 +136,7 @@ class Event:
 
     def set(self) -> None:
         self._is_set = True
+        self._times_set += 1
         running = simulation.running
         if running is None:
             return
@@ -152,7 +154,8 @@ class Event:
             return True
         running = simulation.current()
         until = None if timeout is None else running.now + timeout
-        while not self._is_set:
+        times_set = self._times_set  # who waits goes on also if it is cleared before its turn
+        while self._times_set == times_set:
             left = None if until is None else until - running.now
             if left is not None and left <= 0:
                 return False

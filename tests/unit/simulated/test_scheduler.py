@@ -194,6 +194,22 @@ def test_an_event_is_waited_for_until_it_is_set_or_the_time_is_over(running: Sch
     assert found == [(False, 3), (True, 5), (True, 5)]
 
 
+def test_an_event_that_is_set_and_cleared_at_once_wakes_those_who_wait(running: Scheduler) -> None:
+    event, found = Event(), []
+
+    def work() -> None:
+        waiting = Thread(target=lambda: found.append((event.wait(HOUR), running.now)))
+        waiting.start()
+        running.sleep(1)
+        event.set()
+        event.clear()
+        running.sleep(1)
+        found.append((event.wait(1), running.now))
+
+    running.run(work)
+    assert found == [(True, 1), (False, 3)]
+
+
 def test_what_is_put_into_a_queue_comes_out_in_order(running: Scheduler) -> None:
     queue, found = SimpleQueue(), []
 
