@@ -140,7 +140,8 @@ def _add_stream_routes(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/copies/{volume_id}/snapshots")
     def snapshots(volume_id: VolumeId) -> list[dict[str, Any]]:
-        return [snapshot.to_json() for snapshot in pool.snapshots(volume_id)]
+        found = parts.context.pools.read_here(lambda pool: pool.snapshots(volume_id))
+        return [each.to_json() for each in found]
 
     @app.get("/copies/{volume_id}/snapshots/{number}")
     async def stream(

@@ -73,6 +73,7 @@ class Strays:
         self._ownership = context.ownership
         self._mirror = context.mirror
         self._pool = context.pool
+        self._pools = context.pools
         self._retention = context.retention
         self._use = context.use
         self._troubles = context.troubles
@@ -98,8 +99,13 @@ class Strays:
                     round_.attempt(f"volume {volume_id}", partial(self._free_or_show, volume_id))
 
     def strays(self) -> list[dict[str, Any]]:
-        """This node's, as JSON."""
-        return [each.to_json() for each in self._found(self._ownership.state())]
+        """This node's, as JSON, for other nodes.
+
+        Raises:
+            PoolHangs: the disk does not answer.
+        """
+        state = self._ownership.state()
+        return [each.to_json() for each in self._pools.read_here(lambda _: self._found(state))]
 
     def bring_back(self, reference: str, name: str | None) -> Imported:
         """Make a volume of data that is here and that the cluster does not know.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from flocker.base.errors import PoolError, Refused
 from flocker.base.records import Claim, PoolKind, Volume
@@ -15,6 +16,8 @@ from flocker.pool.protocol import Aside, Pool
 from flocker.pool.remote_pool import RemotePool
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 STORAGE = "Ceph"  # as a person knows it
 
@@ -102,9 +105,17 @@ class Pools:
             PoolError: they cannot be read, or the disk hangs.
         """
         try:
-            return self._glance.read(self.local.asides)
+            return self.read_here(lambda pool: pool.asides())
         except OSError as error:
             raise PoolError(f"what was put aside cannot be read: {error}") from error
+
+    def read_here(self, look: Callable[[LocalPool], Answer]) -> Answer:
+        """Read this node's disk for people or other nodes, none of whom waits while it hangs.
+
+        Raises:
+            PoolHangs: see Glance.read.
+        """
+        return self._glance.read(lambda: look(self.local))
 
     def asides(self) -> tuple[list[Aside], list[str]]:
         """The saved copies that this node reaches, and who did not tell of theirs.

@@ -11,16 +11,20 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.base.errors import (
+    FlockerError,
     Refused,
     TransferFailed,
 )
-from flocker.base.records import Event
+from flocker.base.records import Event, Snapshot
 from flocker.moving import setbacks
+from flocker.pool import glance
 from flocker.streams import liveness
 from flocker.streams.liveness import Watch, of_thread
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract
+
+MORE_THAN_THREADS = 41  # of those in which a FastAPI answers
 
 
 @contextmanager
@@ -74,6 +78,30 @@ def test_a_replica_of_a_source_that_hangs_is_told_of_and_tried_again(
         )
     node2.follow()
     assert "node2" in demo.state.copies_of(demo.volume("demo"))
+
+
+def test_peers_that_ask_a_disk_that_hangs_for_snapshots_keep_nobody_waiting(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replicas ask again and again, and each answer needs one of the threads of all answers."""
+    monkeypatch.setattr(glance, "PATIENCE_SECONDS", 0.2)
+    answers, pool, peers = threading.Event(), demo["node1"].pool, demo["node2"].peers
+    volume_id = demo.volume("demo").id
+    read = pool.snapshots
+
+    def hang(volume_id: str) -> list[Snapshot]:
+        assert answers.wait(60)
+        return read(volume_id)
+
+    monkeypatch.setattr(pool, "snapshots", hang)
+    try:
+        for _ in range(MORE_THAN_THREADS):
+            with pytest.raises(FlockerError, match="the pool has not answered"):
+                peers.snapshots(volume_id, "node1")
+        assert peers.retired_at("node1") is None
+    finally:
+        answers.set()
+    eventually(lambda: peers.snapshots(volume_id, "node1"), is_=read(volume_id), within=10)
 
 
 def test_a_promotion_from_a_copy_that_hangs_names_the_way_on(demo: MemoryCluster) -> None:

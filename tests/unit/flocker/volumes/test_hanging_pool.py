@@ -11,7 +11,9 @@ from flocker.base.errors import PoolHangs
 from flocker.pool import glance
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
-READS = ("usage", "used_bytes", "writable_path", "has_writable", "problem", "asides")
+READS = (
+    "usage", "used_bytes", "writable_path", "has_writable", "problem", "asides", "volume_ids",
+)  # fmt: skip
 HANGS = "the pool has not answered for 0 s"
 
 
@@ -92,3 +94,11 @@ def test_who_asks_for_what_was_put_aside_is_told_that_the_pool_hangs(
     with pytest.raises(PoolHangs, match=HANGS):
         node1.operations.recovery.asides()
     assert cluster["node2"].operations.recovery.trash()["silent"] == ["node1"]
+
+
+def test_who_asks_for_data_without_a_record_is_told_that_the_pool_hangs(
+    node1: Machine, disk: Disk
+) -> None:
+    disk.hang()
+    with pytest.raises(PoolHangs, match=HANGS):
+        node1.maintenance.strays_here()
