@@ -49,6 +49,7 @@ from flocker.node.pools import Pools
 from flocker.node_parts import NodeParts, build
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.in_time import in_time
+from flocker.pool.references import Names
 from flocker.pool.remote_pool import RemotePool
 from flocker.pool.volume_folder import live_of
 from flocker.ports import OwnReport, Ports
@@ -117,9 +118,10 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
     clients = config.runtime.resolve() / "shared"
     root = config.pool.resolve()  # once: who stops users of the pool must never wait for its disk
     mounts = PoolMounts(partial(live_of, root), clients)
-    pool = BtrfsPool(config.pool, mounts.is_mounted)
     etcd = EtcdOwnership(config.etcd_endpoints, config.lease_seconds, config.certificates.for_etcd)
     mirror = Mirror(etcd, config.pool / "catalog.json")
+    names = Names(config.node, mirror.name_of)
+    pool = BtrfsPool(config.pool, mounts.is_mounted, names)
     engine = Engine(config.engine_socket, config.runtime)
     counts = MountCounts(config.runtime / "mounts.json")
     use = VolumeUse(config.node, counts, engine, mounts)
@@ -142,14 +144,14 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
     refusals = Refusals(config, mirror)
     machine = Machine(engine, fence, lease_file, etcd_quota, renewal, refusals, mirror)
     records = ClientRecords(membership.ownership, lambda: mirror.state)
-    shared = shared_pool(config, clients, records, mounts)
+    shared = shared_pool(config, clients, records, mounts, names)
     remote = in_time(shared) if shared else None
     pools = Pools(config.node, pool, membership.ownership, remote)
     return machine, Ports(membership, mirror, pools, use, peers, engine, fence)
 
 
 def shared_pool(
-    config: Config, clients: Path, records: ClientRecords, mounts: PoolMounts
+    config: Config, clients: Path, records: ClientRecords, mounts: PoolMounts, names: Names
 ) -> RemotePool | None:
     """The pool on a Ceph, whose programs are needed only where one is configured.
 
@@ -164,7 +166,7 @@ def shared_pool(
         raise BadRequest(_NO_CEPH) from error
     if shutil.which("ceph-fuse") is None:
         raise BadRequest(_NO_CEPH)
-    pool: RemotePool = storage.reach(config.ceph, clients, records, mounts.is_mounted)
+    pool: RemotePool = storage.reach(config.ceph, clients, records, mounts.is_mounted, names)
     return pool
 
 

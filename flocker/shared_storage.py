@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flocker.base.config import Ceph
 from flocker.ceph.monitors import Monitors
+from flocker.pool.references import Names
 from flocker.pool.remote_pool import RecordedSessions
 from flocker.pool.shared_pool import SharedPool
 from flocker.pool.shared_root import SharedRoot
@@ -17,7 +18,11 @@ from flocker.pool.shared_sessions import Sessions, SharedStorage
 
 
 def reach(
-    ceph: Ceph, runtime: Path, records: RecordedSessions, is_mounted: Callable[[str], bool]
+    ceph: Ceph,
+    runtime: Path,
+    records: RecordedSessions,
+    is_mounted: Callable[[str], bool],
+    names: Names,
 ) -> SharedPool:
     """The pool on that Ceph; nothing is asked of Ceph before the first call.
 
@@ -25,9 +30,10 @@ def reach(
         runtime: a folder with a short name on no disk, which outlives the daemon.
         records: the addresses of all nodes' clients.
         is_mounted: tells whether a process on this node has the volume of that id mounted.
+        names: of what the pool puts aside.
     """
     storage = SharedStorage(ceph.conf, ceph.filesystem, ceph.folder)
     monitors = Monitors(ceph.conf, ceph.identity, ceph.keyring)
     sessions = Sessions(storage, monitors, runtime, records)
     root = SharedRoot(storage, ceph.identity, ceph.keyring, runtime / "node")
-    return SharedPool(root.path, sessions, is_mounted)
+    return SharedPool(root.path, sessions, is_mounted, names)

@@ -88,6 +88,13 @@ class Mirror:
         known = self.state.volumes.get(name)
         return known if known is not None else self._ownership.volume(name)
 
+    def name_of(self, volume_id: str) -> str:
+        """The name of a volume that is there or was removed, as last heard; else its id."""
+        state = self._state
+        removed = [each.volume for each in state.removed.values()]
+        known = {each.id: each.name for each in (*removed, *state.volumes.values())}
+        return known.get(volume_id, volume_id)
+
     def settle(self, holds: Callable[[ClusterState], bool]) -> None:
         """Wait until what this node has just written is seen here too, 2 s at most."""
         if not self._is_following:

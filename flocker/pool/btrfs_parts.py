@@ -17,6 +17,7 @@ from flocker.pool.folders import Folders
 from flocker.pool.incoming import Incoming
 from flocker.pool.live_copies import LiveCopies
 from flocker.pool.protocol import check_epoch
+from flocker.pool.references import Names
 from flocker.pool.reserve import Reserve
 from flocker.pool.sends import Sends
 from flocker.pool.sizes import Sizes, more, write_excess
@@ -27,7 +28,12 @@ from flocker.pool.volume_folder import VOLUMES, VolumeFolder
 class BtrfsParts:
     """The folders, the trash and the counts of one pool; btrfs_pool.py makes the pool of it."""
 
-    def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        is_mounted: Callable[[str], bool] = lambda _: False,
+        names: Names | None = None,
+    ) -> None:
         self.root = root
         self._folders = Folders(root / VOLUMES)
         for folder in (root, self._folders.top):
@@ -44,6 +50,7 @@ class BtrfsParts:
             sizes=self._sizes,
             writeback=self._writeback,
             incoming=self._incoming,
+            names=names or Names(),
         )
         self._sends = Sends()
         self._is_mounted = is_mounted

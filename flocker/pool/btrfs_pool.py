@@ -35,6 +35,7 @@ from flocker.pool.btrfs_shipping import BtrfsShipping
 from flocker.pool.btrfs_snapshots import BtrfsSnapshots
 from flocker.pool.btrfs_volumes import BtrfsVolumes
 from flocker.pool.protocol import Usage
+from flocker.pool.references import Names
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,16 @@ class BtrfsPool(BtrfsVolumes, BtrfsSnapshots, BtrfsShipping, BtrfsHandover, Btrf
 
     Args:
         is_mounted: tells whether any process has the writable copy of a volume id mounted.
+        names: of what the pool puts aside.
     """
 
-    def __init__(self, root: Path, is_mounted: Callable[[str], bool] = lambda _: False) -> None:
-        super().__init__(root, is_mounted)
+    def __init__(
+        self,
+        root: Path,
+        is_mounted: Callable[[str], bool] = lambda _: False,
+        names: Names | None = None,
+    ) -> None:
+        super().__init__(root, is_mounted, names)
         self._recover()
 
     def usage(self) -> Usage:

@@ -7,7 +7,6 @@ it left over is cleared away by `finish`.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from flocker.base.errors import (
@@ -17,6 +16,7 @@ from flocker.btrfs import nested, subvolume
 from flocker.btrfs.writeback import Writeback
 from flocker.pool.folders import Folders
 from flocker.pool.incoming import Incoming
+from flocker.pool.references import Names
 from flocker.pool.sizes import Sizes
 from flocker.pool.trash import Trash
 from flocker.pool.volume_folder import VolumeFolder
@@ -37,12 +37,14 @@ class LiveCopies:
         sizes: Sizes,
         writeback: Writeback,
         incoming: Incoming,
+        names: Names,
     ) -> None:
         self._folders = folders
         self._trash = trash
         self._sizes = sizes
         self._writeback = writeback
         self._incoming = incoming
+        self._names = names
         # Volume id -> the mark of the writeback up to which its writes are known to be on disk.
         self._flushed: dict[str, int] = {}
 
@@ -70,21 +72,15 @@ class LiveCopies:
         self._retire(folder, why)
 
     def _retire(self, folder: VolumeFolder, why: str) -> None:
-        """Delete `next`, which was replaced, if a snapshot holds all of it; else put it aside.
-
-        Neither the volume's name nor the node's is known here: the id and the
-        host's name stand for them.
-        """
+        """Delete `next`, which was replaced, if a snapshot holds all of it; else put it aside."""
         if folder.holders(folder.next):
             subvolume.delete(folder.next)
         else:
             volume_id = folder.path.name
-            node = os.uname().nodename
-            with self._trash.place(volume_id, volume_id, node, why) as entry:
+            volume, node = self._names.of(volume_id), self._names.node
+            with self._trash.place(volume_id, volume, node, why) as entry:
                 folder.next.rename(entry.content)
-            log.warning(
-                "what was written to volume %s is kept as %s", volume_id, entry.aside.reference
-            )
+            log.warning("what was written to '%s' is kept as %s", volume, entry.aside.reference)
 
     def finish(self, folder: VolumeFolder) -> None:
         """Clear away what was never finished, and what was replaced but not yet put aside.

@@ -14,6 +14,7 @@ from flocker.base.records import Claim
 from flocker.base.volume_id import check_id
 from flocker.ceph import folders
 from flocker.ceph.folders import failure
+from flocker.pool.references import Names
 from flocker.pool.shared_folder import SharedFolder
 from flocker.pool.shared_sessions import Sessions
 from flocker.pool.shared_trash import SharedTrash, delete
@@ -30,8 +31,10 @@ class SharedParts:
         root: Callable[[], Path],
         sessions: Sessions,
         is_mounted: Callable[[str], bool] = lambda _: False,
+        names: Names | None = None,
     ) -> None:
         self._root = root
+        self._names = names or Names()
         self._sessions = sessions
         self._is_mounted = is_mounted
         self._trash = SharedTrash(lambda: root() / TRASH)

@@ -53,8 +53,9 @@ class SharedSnapshots(SharedParts):
             self._refuse_if_wanted(folder, claim.epoch)
             self._sessions.end(claim.volume_id)
             self._build(folder, source, size_bytes)
-            volume_id, node = claim.volume_id, os.uname().nodename
-            with self._trash.place(volume_id, volume_id, node, "restored") as entry:
+            volume_id = claim.volume_id
+            volume, node = self._names.of(volume_id), self._names.node
+            with self._trash.place(volume_id, volume, node, "restored") as entry:
                 try:
                     folder.next.rename(folder.ready(claim.epoch))
                     live.rename(entry.content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from copy import deepcopy
@@ -20,6 +19,7 @@ from flocker.base.errors import (
 )
 from flocker.base.records import Claim, Snapshot, Volume
 from flocker.pool.protocol import Aside
+from flocker.pool.references import Names
 from tests.twins.memory_content import Contents, Folders, refuse_if_larger
 
 
@@ -51,8 +51,10 @@ class MemoryParts:
         root: Path,
         is_mounted: Callable[[str], bool] = lambda _: False,
         contents: Contents | None = None,
+        names: Names | None = None,
     ) -> None:
         self.root = root
+        self._names = names or Names()
         self._contents = contents or Folders(root)
         self._is_mounted = is_mounted
         self._lock = threading.RLock()
@@ -166,8 +168,8 @@ class MemoryParts:
             if self._holders(volume_id):
                 self._contents.take(volume_id)
             else:
-                taken, node = self._contents.take(volume_id), os.uname().nodename
-                self._put_aside(volume_id, volume_id, node, why, taken, None)
+                taken, name = self._contents.take(volume_id), self._names.of(volume_id)
+                self._put_aside(volume_id, name, self._names.node, why, taken, None)
         self._contents.make(volume_id, content)
 
     def _put_aside(

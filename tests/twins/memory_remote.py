@@ -16,6 +16,7 @@ from flocker.base.errors import PoolError, PoolHangs, StaleEpoch
 from flocker.base.records import Claim, Snapshot
 from flocker.pool.in_time import ASKS_NOBODY
 from flocker.pool.protocol import Usage
+from flocker.pool.references import Names
 from flocker.pool.remote_pool import RecordedSessions, RemotePool
 from tests.twins.memory_asides import MemoryAsides
 from tests.twins.memory_snapshots import MemorySnapshots
@@ -35,10 +36,10 @@ class MemoryStorage(MemoryVolumes, MemorySnapshots, MemoryAsides):
         self.prepare_sizes()
 
     def way(
-        self, node: str, records: RecordedSessions, is_mounted: Callable[[str], bool]
+        self, names: Names, records: RecordedSessions, is_mounted: Callable[[str], bool]
     ) -> RemotePool:
         """A node's way to it, see WayToStorage."""
-        return cast(RemotePool, WayToStorage(MemoryRemotePool(node, self, records, is_mounted)))
+        return cast(RemotePool, WayToStorage(MemoryRemotePool(names, self, records, is_mounted)))
 
     def _has_changed(self, volume_id: str) -> bool:  # noqa: ARG002 - each snapshot is a new one
         return True
@@ -55,16 +56,14 @@ class MemoryRemotePool(MemoryVolumes, MemorySnapshots, MemoryAsides):
 
     def __init__(
         self,
-        node: str,
+        names: Names,
         storage: MemoryStorage,
         records: RecordedSessions,
         is_mounted: Callable[[str], bool],
     ) -> None:
         super().__init__(storage.root, is_mounted)
-        vars(self).update(
-            {name: value for name, value in vars(storage).items() if name != "_is_mounted"}
-        )
-        self._node = node
+        own = {"_is_mounted": is_mounted, "_names": names}
+        vars(self).update({**vars(storage), **own})
         self._storage = storage
         self._clients: dict[str, tuple[Claim, str]] = {}
         self._client_records = records
@@ -79,7 +78,7 @@ class MemoryRemotePool(MemoryVolumes, MemorySnapshots, MemoryAsides):
         if claim.volume_id in self._clients and self._clients[claim.volume_id][0] != claim:
             self.close(claim.volume_id)
         if claim.volume_id not in self._clients:
-            address = f"{self._node}:{next(self._addresses)}"
+            address = f"{self._names.node}:{next(self._addresses)}"
             self._client_records.begin(claim, address)
             self._clients[claim.volume_id] = claim, address
         return path

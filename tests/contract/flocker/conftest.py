@@ -16,6 +16,7 @@ from acceptance.base.waiting import eventually
 from flocker.base.belief import Belief
 from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.local_pool import LocalPool
+from flocker.pool.references import Names
 from tests.contract.flocker.etcd_members import (  # noqa: F401  fixtures of this folder
     etcd,
     join,
@@ -63,7 +64,12 @@ def make_btrfs_pool() -> Iterator[MakeBtrfsPool]:
 
 @pytest.fixture
 def make_memory_pool(tmp_path: Path) -> MakePool:
-    return lambda *args: MemoryPool(tmp_path / str(uuid.uuid4()), *args)
+    def made(
+        is_mounted: Callable[[str], bool] = lambda _: False, names: Names | None = None
+    ) -> MemoryPool:
+        return MemoryPool(tmp_path / str(uuid.uuid4()), is_mounted, names=names)
+
+    return made
 
 
 @pytest.fixture(params=["memory", "btrfs"])

@@ -33,6 +33,7 @@ from flocker.node.pools import Pools
 from flocker.node_parts import build
 from flocker.pool.health import FAILURES
 from flocker.pool.local_pool import LocalPool
+from flocker.pool.references import Names
 from flocker.pool.remote_pool import RecordedSessions, RemotePool
 from flocker.ports import OwnReport, Ports
 from tests.twins.memory_etcd import Stored
@@ -45,7 +46,7 @@ ANSWER_SECONDS = 30  # what is 90 s on a node
 RETENTION_SECONDS = 3600
 PATIENCE_SECONDS = 30  # of a new machine with the lease of the one it replaces
 
-Reach = Callable[[str, RecordedSessions, Callable[[str], bool]], RemotePool]
+Reach = Callable[[Names, RecordedSessions, Callable[[str], bool]], RemotePool]
 
 
 class Machine:
@@ -144,11 +145,16 @@ class Machine:
 
     def _reach(self, reach: Reach) -> RemotePool:
         records = ClientRecords(cast(Ownership, self.etcd), lambda: self.state)
-        return reach(self.name, records, lambda id_: id_ in self.containers.mounts)
+        return reach(self._names(), records, lambda id_: id_ in self.containers.mounts)
 
     def new_pool(self) -> MemoryPool:
         """An empty disk."""
-        return MemoryPool(self.folder / "pool", lambda id_: id_ in self.containers.mounts)
+        return MemoryPool(
+            self.folder / "pool", lambda id_: id_ in self.containers.mounts, names=self._names()
+        )
+
+    def _names(self) -> Names:
+        return Names(self.name, lambda id_: self.mirror.name_of(id_))
 
     def live(self, seconds: float) -> None:
         """Let time pass on this node, whose daemon looks every half minute."""

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from flocker.base.records import Claim  # noqa: E402
 from flocker.ceph.monitors import Monitors  # noqa: E402 - needs the module that was just loaded
 from flocker.ceph.mount import Mounted, Ticket, clear, identities, mount, running  # noqa: E402
 from flocker.pool.in_time import in_time  # noqa: E402
+from flocker.pool.references import Names  # noqa: E402
 from flocker.pool.remote_pool import RecordedSessions, RemotePool  # noqa: E402
 from flocker.pool.shared_pool import SharedPool  # noqa: E402
 from flocker.pool.shared_sessions import (  # noqa: E402
@@ -140,19 +142,19 @@ class SharedNodes:
         self._runtimes: list[Path] = []
         self.records = MemorySessions()
 
-    def pool(self, *args: Callable[[str], bool]) -> SharedPool:
+    def pool(self, *args: Any) -> SharedPool:
         """The pool of another node."""
         self._runtimes.append(self._ceph.folder / uuid.uuid4().hex[:8])
         return self._started(self._runtimes[-1], *args)
 
     def way(
-        self, _: str, records: RecordedSessions, is_mounted: Callable[[str], bool]
+        self, names: Names, records: RecordedSessions, is_mounted: Callable[[str], bool]
     ) -> RemotePool:
         """Another node's pool, as its driver uses it."""
         runtime = self._ceph.folder / uuid.uuid4().hex[:8]
         self._runtimes.append(runtime)
         sessions = Sessions(self._storage, self.monitors, runtime, records)
-        return in_time(SharedPool(lambda: self._root, sessions, is_mounted))
+        return in_time(SharedPool(lambda: self._root, sessions, is_mounted, names))
 
     def restarted(self) -> SharedPool:
         """The pool of the last node, as its next daemon has it."""
@@ -187,7 +189,7 @@ class SharedNodes:
                     how(found)
                 clear(mountpoint)
 
-    def _started(self, runtime: Path, *args: Callable[[str], bool]) -> SharedPool:
+    def _started(self, runtime: Path, *args: Any) -> SharedPool:
         sessions = Sessions(self._storage, self.monitors, runtime, self.records)
         return SharedPool(lambda: self._root, sessions, *args)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flocker.pool.protocol import Pool
+from flocker.pool.references import Names
 from tests.contract.flocker.ceph.fixtures import (  # noqa: F401  fixtures of this folder
     SharedNodes,
     ceph,
@@ -27,9 +28,11 @@ MakeAnyPool = Callable[..., Pool]
 def make_remote_memory_pool(tmp_path: Path) -> MakeAnyPool:
     """Makes pools that share nothing, as those of a node each."""
 
-    def made(*args: Callable[[str], bool]) -> Pool:
+    def made(
+        is_mounted: Callable[[str], bool] = lambda _: False, names: Names | None = None
+    ) -> Pool:
         storage = MemoryStorage(tmp_path / str(uuid.uuid4()))
-        return storage.way("node", MemorySessions(), *(args or (lambda _: False,)))
+        return storage.way(names or Names(), MemorySessions(), is_mounted)
 
     return made
 

@@ -16,6 +16,7 @@ from flocker.base.records import Claim, Cut, Snapshot
 from flocker.btrfs import subvolume
 from flocker.pool import note
 from flocker.pool.btrfs_pool import BtrfsPool
+from flocker.pool.references import Names
 from flocker.pool.trash import Trash
 from flocker.pool.volume_folder import VolumeFolder
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
@@ -58,10 +59,11 @@ def test_a_restore_that_was_cut_off_loses_nothing(
         pool.restore(claim, snapshot, None)
     monkeypatch.undo()
 
-    pool = BtrfsPool(pool.root)
+    pool = BtrfsPool(pool.root, names=Names("node7", lambda _: "demo"))
     if step == "prepare":
         assert text_of(pool, claim) == "saved"
         [aside] = pool.asides()
+        assert aside.reference.startswith("demo@node7-")
         assert content_of(pool, aside) == "unsaved"
     else:
         assert text_of(pool, claim) == "unsaved"

@@ -12,6 +12,7 @@ from flocker.base.belief import Belief
 from flocker.base.errors import PoolError, Refused, StaleEpoch, StillWanted
 from flocker.base.records import Claim, Cut, Snapshot, Volume
 from flocker.pool.protocol import Aside, Pool
+from flocker.pool.references import Names
 from tests.contract.flocker.conftest import SURE
 from tests.contract.flocker.pool.conftest import MakeAnyPool
 from tests.contract.flocker.pool.test_pool import a_claim, cloned, text_of, written
@@ -108,6 +109,21 @@ def test_a_restore_keeps_what_no_snapshot_holds(make_any_pool: MakeAnyPool) -> N
     assert (aside.volume_id, aside.why) == (claim.volume_id, "restored")
     pool.clone_aside(aside.reference, copy, None)
     assert text_of(pool, copy) == "unsaved"
+
+
+def test_what_a_restore_replaced_is_called_as_people_call_the_volume(
+    make_any_pool: MakeAnyPool,
+) -> None:
+    """By its reference they type it, and other nodes see which node has it."""
+    claim, called = a_claim(), Names("node7", lambda _: "demo")
+    pool = make_any_pool(lambda _: False, called)
+    pool.create(claim)
+    first = written(pool, claim, "first")
+    (pool.writable_path(claim) / "file.txt").write_text("unsaved")
+    pool.restore(claim, first, None)
+    [aside] = pool.asides()
+    assert aside.volume == "demo"
+    assert aside.reference.startswith("demo@node7-")
 
 
 def test_a_restore_that_cannot_be_leaves_the_volume_as_it_was(make_any_pool: MakeAnyPool) -> None:

@@ -14,6 +14,7 @@ from flocker.base.errors import BeingSent, PoolError, StaleEpoch
 from flocker.base.records import Claim, Cut, Snapshot, Volume
 from flocker.btrfs import subvolume
 from flocker.pool.local_pool import LocalPool
+from flocker.pool.references import Names
 from flocker.streams.send_stream import Splitter
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool, MakePool
 from tests.contract.flocker.pool.test_every_pool import (
@@ -238,7 +239,7 @@ def test_what_was_adopted_in_vain_while_another_was_promoted_from_less_is_put_as
 
 
 def test_adopting_puts_what_was_never_saved_aside(make_pool: MakePool) -> None:
-    pool = make_pool()
+    pool = make_pool(lambda _: False, Names("node7", lambda _: "demo"))
     claim, [first] = a_volume(pool, "first")
     pool.adopt(later(claim), first)
     assert pool.asides() == []
@@ -246,6 +247,7 @@ def test_adopting_puts_what_was_never_saved_aside(make_pool: MakePool) -> None:
     pool.adopt(later(claim), first)
     [aside] = pool.asides()
     assert (aside.volume_id, aside.why) == (claim.volume_id, "conflict")
+    assert aside.reference.startswith("demo@node7-")
     assert content_of(pool, aside) == "unsaved"
     assert text_of(pool, later(claim)) == "first"
 

@@ -10,6 +10,7 @@ import pytest
 
 from flocker.base.errors import StaleEpoch
 from flocker.base.records import Claim
+from flocker.pool.references import Names
 from flocker.pool.remote_pool import RemotePool
 from tests.contract.flocker.ceph.fixtures import SharedNodes
 from tests.contract.flocker.conftest import SURE
@@ -34,7 +35,7 @@ def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> Nodes:
         shared: SharedNodes = request.getfixturevalue("shared_nodes")
         return Nodes(shared.pool, shared.records)
     storage, records = MemoryStorage(tmp_path / "storage"), MemorySessions()
-    return Nodes(lambda: storage.way("node", records, lambda _: False), records)
+    return Nodes(lambda: storage.way(Names(), records, lambda _: False), records)
 
 
 def later(claim: Claim) -> Claim:

@@ -98,6 +98,16 @@ def test_one_that_does_not_follow_asks_each_time(table: Table, file: Path) -> No
     assert mirror.is_connected
 
 
+def test_a_volume_is_called_what_it_was_last_heard_to_be(table: Table, file: Path) -> None:
+    there, gone = table.add("there"), table.add("gone")
+    table.remove(gone, Event(gone.id, "gone", AT, "node1", "removed"))
+    assert Mirror(table, file).volumes() == [there]
+    table.failure = away()  # a pool asks while it is opened, and must not wait for etcd
+    mirror = Mirror(table, file)
+    assert [mirror.name_of(each.id) for each in (there, gone)] == ["there", "gone"]
+    assert mirror.name_of("never-heard-of") == "never-heard-of"
+
+
 def test_what_was_known_is_said_while_nobody_answers(table: Table, file: Path) -> None:
     volume = table.add("demo")
     mirror = Mirror(table, file)

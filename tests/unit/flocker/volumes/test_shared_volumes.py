@@ -385,6 +385,11 @@ def test_snapshots_restores_and_clones_stay_in_the_pool(ledger: MemoryCluster) -
     assert (taken["number"], taken["label"]) == (1, "first")
     restored = operations.snapshots.restore("ledger@1")
     assert restored["kept_as"] == "ledger@2"
+    [replaced] = operations.recovery.trash()["asides"]
+    assert replaced["volume"] == "ledger"
+    assert replaced["reference"].startswith("ledger@node2-")
+    ledger["node3"].driver.create("replaced", {"from": replaced["reference"]})
+    assert ledger["node3"].read("replaced") == "second"
     assert ledger["node2"].read("ledger") == "hello"
     operations.changes.clone("ledger@2", "copy")
     assert ledger.volume("copy").pool == "shared"
