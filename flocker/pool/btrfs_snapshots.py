@@ -63,6 +63,7 @@ class BtrfsSnapshots(BtrfsParts):
     def restore(self, claim: Claim, snapshot: Snapshot, size_bytes: int | None) -> None:
         with self._folders.locked(claim.volume_id) as folder:
             self.writable_path(claim)
+            self._refuse_if_wanted(folder, claim.epoch)
             source = folder.find(snapshot)
             excess = self._sizes.excess(source, snapshot)
             self._sizes.refuse_if_larger(source, more(size_bytes, excess))

@@ -130,6 +130,9 @@ class PoolSnapshots(Protocol):
         """Replace the writable volume's content by a snapshot's, all or nothing, at the same epoch.
 
         The caller has taken a snapshot of what was there.
+
+        Raises:
+            StillWanted: a process has the volume mounted.
         """
 
     def clone(

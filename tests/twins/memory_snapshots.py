@@ -34,6 +34,7 @@ class MemorySnapshots(MemoryParts):
         self._change()
         with self._lock:
             self.writable_path(claim)
+            self._refuse_if_wanted(claim.volume_id, claim.epoch)
             held_bytes = self._contents.held_bytes(self._find(claim.volume_id, snapshot))
             refuse_if_larger(held_bytes, size_bytes)
             self._replace_live(claim.volume_id, snapshot, "restored")

@@ -137,6 +137,23 @@ def test_a_restore_that_cannot_be_leaves_the_volume_as_it_was(make_any_pool: Mak
     assert text_of(pool, claim) == "text"
 
 
+def test_a_volume_that_a_process_has_mounted_is_not_restored(make_any_pool: MakeAnyPool) -> None:
+    """It would write on to what was put aside, and lose that with the trash."""
+    mounted: set[str] = set()
+    pool, claim = make_any_pool(mounted.__contains__), a_claim()
+    pool.create(claim)
+    first = written(pool, claim, "first")
+    written(pool, claim, "second")
+    mounted.add(claim.volume_id)
+    with pytest.raises(StillWanted, match="mounted"):
+        pool.restore(claim, first, None)
+    assert text_of(pool, claim) == "second"
+    assert pool.asides() == []
+    mounted.clear()
+    pool.restore(claim, first, None)
+    assert text_of(pool, claim) == "first"
+
+
 def test_a_clone_of_nothing_leaves_nothing(make_any_pool: MakeAnyPool) -> None:
     pool, claim, copy = make_any_pool(), a_claim(), a_claim()
     pool.create(claim)
