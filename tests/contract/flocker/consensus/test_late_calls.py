@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from flocker.base.errors import ControlPlaneAway, InUse, StaleEpoch
-from flocker.base.records import Copy, NamedSnapshot, Node, Snapshot
+from flocker.base.records import Copy, Look, NamedSnapshot, Node, Snapshot
+from flocker.consensus.copy_records import TOLD_AT_ONCE
 from flocker.consensus.etcd_wire import delete
 from flocker.consensus.keyspace import node_key
 from flocker.consensus.ownership import Ownership
+from flocker.membership.membership import READS
 from tests.contract.flocker.consensus.test_ownership import (
     AT,
     BASE,
@@ -30,6 +32,7 @@ from tests.twins.moves import start_move
 
 pytestmark = pytest.mark.contract
 
+LATER_BASE = Snapshot(BASE.number + 1, "identity-later")
 LATER = "2026-01-01T00:00:01.000+00:00"
 
 
@@ -62,6 +65,7 @@ class Life:
         self.moved = self.volume.owned_by("node2", BASE)
 
     def create(self) -> None:
+        self.node1.end_creations()
         self.node1.create(self.volume, event(self.volume, "created"))
 
     def mount_and_unmount(self) -> None:
@@ -99,9 +103,9 @@ class Life:
         self.node1.drop_snapshot(other, event(self.volume, "pruned", LATER))
 
     def tell_of_copies(self) -> None:
-        for number in (4, 5):
+        for number, at in ((4, AT), (5, LATER)):
             copy = held(self.volume, "node2", Snapshot(number, f"identity-{number}"))
-            self.node2.publish([(self.volume, copy)])
+            self.node2.publish([(self.volume, copy)], Look("node2", at))
 
     def withdraw_and_tell_anew(self) -> None:
         copy = held(self.volume, "node2", Snapshot(5, "identity-5"))
@@ -166,18 +170,38 @@ class Life:
         other = replace(a_volume(), name=self.volume.name)
         self.node1.create(other, event(other, "created"))
 
-    def forget(self) -> None:
+    def replace_a_lost_owner_and_forget_it(self) -> None:
+        lost = replace(a_volume("node-gone"), pool="shared", replicas=0)
+        self.node1.create(lost, event(lost, "created"))
+        self.node1.promote_shared(lost, "node1", event(lost, "promoted"))
         gone = made(self.node1, "node-gone")
         self.node1.forget_volume(gone, event(gone, "forgotten"))
         self.node1.forget_node("node-gone")
 
 
 STEPS = [name for name in vars(Life) if not name.startswith("_")]
+CHANGES = {name for name in dir(Ownership) if not name.startswith("_")} - {*READS}
+
+
+class Noting:
+    """A node's view that notes the names of the calls."""
+
+    def __init__(self, view: Ownership, called: set[str]) -> None:
+        self._view = view
+        self._called = called
+
+    def __getattr__(self, name: str) -> Any:
+        self._called.add(name)
+        return getattr(self._view, name)
 
 
 def test_whatever_is_executed_again_changes_nothing(way: Way) -> None:
     """After each step everything is executed once more that was ever asked."""
-    life = Life(joined(way.join, "node1"), joined(way.join, "node2"))
+    called = {"announce"}
+    node1, node2 = (
+        cast(Ownership, Noting(joined(way.join, name), called)) for name in ("node1", "node2")
+    )
+    life = Life(node1, node2)
     changed = set()
     for step in STEPS:
         before = agreed(way)
@@ -188,6 +212,21 @@ def test_whatever_is_executed_again_changes_nothing(way: Way) -> None:
             way.execute(question)
             assert agreed(way) == after, f"after {step}: {question}"
     assert {"create", "move", "promote", "remove", "undelete", "purge"} <= changed
+    assert called >= CHANGES
+
+
+def test_what_a_round_tells_of_is_one_transaction(way: Way) -> None:
+    """However many volumes changed, as far as etcd takes them at once."""
+    node1 = joined(way.join, "node1")
+    volumes = [made(node1) for _ in range(TOLD_AT_ONCE + 1)]
+    told = [(volume, held(volume, "node1")) for volume in volumes]
+    way.asked.clear()
+    node1.publish(told[:-1], Look("node1", AT))
+    [question] = [each for each in way.asked if writes(each, "copies/")]
+    assert writes(question, "looks/")
+    way.asked.clear()
+    node1.publish([(volume, held(volume, "node1", LATER_BASE)) for volume in volumes])
+    assert len([each for each in way.asked if writes(each, "copies/")]) == 2
 
 
 def test_a_creation_that_was_given_up_is_never_made(way: Way) -> None:
