@@ -174,17 +174,24 @@ def test_what_is_wanted_is_read_back() -> None:
 # Following
 
 
-def test_many_volumes_are_one_request_and_one_write(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node2, asked = cluster["node2"], []
-    increments = node2.peers.increments
+@pytest.fixture
+def asked(cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The requests of node2: whom it asked, and for how many volumes."""
+    peers, requests = cluster["node2"].peers, list[tuple[str, int]]()
+    increments = peers.increments
 
     def counted(node: str, wanted: list[Wanted]) -> Iterator[Increment]:
-        asked.append((node, len(wanted)))
+        requests.append((node, len(wanted)))
         yield from increments(node, wanted)
 
-    monkeypatch.setattr(node2.peers, "increments", counted)
+    monkeypatch.setattr(peers, "increments", counted)
+    return requests
+
+
+def test_many_volumes_are_one_request_and_one_write(
+    cluster: MemoryCluster, asked: list[tuple[str, int]]
+) -> None:
+    node2 = cluster["node2"]
     change(cluster, *NAMES)
     node2.etcd.calls.clear()
     node2.follow()
@@ -194,6 +201,15 @@ def test_many_volumes_are_one_request_and_one_write(
     for name in NAMES:
         volume_id = cluster.volume(name).id
         assert node2.pool.snapshots(volume_id) == cluster["node1"].pool.snapshots(volume_id)
+
+
+def test_a_follower_asks_at_once_for_all_that_an_owner_has_published(
+    cluster: MemoryCluster, asked: list[tuple[str, int]]
+) -> None:
+    change(cluster, *NAMES)
+    cluster["node2"].follower.look(cluster.state)
+    eventually(lambda: held(cluster), is_=[2] * 5, within=10)
+    assert asked == [("node1", 5)]
 
 
 def broken(
