@@ -1,11 +1,32 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
 
 from flocker.volumes import mounting
 from tests.unit.flocker.clocks import Clock
 from tests.unit.flocker.cluster import MemoryCluster
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+NEEDED_BYTES = 256 << 20  # all tests together leave 50 MB there
+
+
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Path]:
+    """A folder in memory; it outlives each test, as threads of a test may still write."""
+    has_room = MEMORY.is_dir() and disk_usage(MEMORY).free >= NEEDED_BYTES
+    folder = MEMORY if has_room else None
+    with TemporaryDirectory(prefix="flocker-", dir=folder, ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def tmp_path(memory: Path) -> Path:
+    """On a disk, each file that takes the place of another would be waited for."""
+    return Path(mkdtemp(dir=memory))
 
 
 @pytest.fixture

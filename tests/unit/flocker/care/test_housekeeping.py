@@ -430,7 +430,7 @@ def test_a_thread_that_hangs_shows_in_the_pulse(
     limit: str,
 ) -> None:
     module = announcer if part == "announcing" else pulses
-    monkeypatch.setattr(module, f"{limit}_SECONDS", 1.0)
+    monkeypatch.setattr(module, f"{limit}_SECONDS", 0.2)
     goes_on = threading.Event()
     owner, name = {
         "announcing": (node1.ownership, "announce"), "tidying": (node1.pool, "make_reserve"),

@@ -39,6 +39,7 @@ GIB = 1 << 30
 NOW = datetime(2026, 2, 3, 16, 0, tzinfo=UTC)
 LONG_AGO = "2020-02-03T14:03:22.250+00:00"
 LONG_AGO_TEXT = "2020-02-03 14:03:22 UTC"
+POLL_SECONDS = 0.05  # half a second for people
 
 Run = Callable[..., Result]
 
@@ -696,14 +697,20 @@ def test_times_of_other_zones_are_told_in_utc() -> None:
 
 
 class Terminal:
-    """The command in a process of its own, whose stderr is a terminal."""
+    """The command in a process of its own, whose stderr is a terminal.
 
-    def __init__(self, socket_path: Path, *typed: str) -> None:
+    Args:
+        shown: gets all that is shown on the terminal, as it comes.
+    """
+
+    def __init__(self, socket_path: Path, *typed: str, shown: bytearray | None = None) -> None:
+        self._shown = bytearray() if shown is None else shown
         start = (
             # A run in the background ignores Ctrl-C, and all it starts inherits that.
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
             "import sys; from pathlib import Path; from flocker.cli.client import DaemonClient; "
-            "from flocker.cli.commands import app; app(obj=DaemonClient(Path(sys.argv.pop(1))))"
+            "from flocker.cli.commands import app; from flocker.cli import progress; "
+            f"progress.POLL_SECONDS = {POLL_SECONDS}; app(obj=DaemonClient(Path(sys.argv.pop(1))))"
         )
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
@@ -718,33 +725,35 @@ class Terminal:
 
     def end(self) -> tuple[int, str, str]:
         """Exit status, stdout, and all that was shown on the terminal."""
-        shown = b""
         try:
             while piece := os.read(self._ours, 1 << 16):
-                shown += piece
+                self._shown += piece
         except OSError:  # how Linux says that nobody has the other side open any more
             pass
         os.close(self._ours)
         stdout, _ = self.process.communicate(timeout=30)
-        return self.process.returncode, stdout, shown.decode()
+        return self.process.returncode, stdout, self._shown.decode()
 
 
 def test_a_move_draws_a_bar_that_follows_the_bytes(operator: Operator, socket_path: Path) -> None:
-    all_told = threading.Event()
+    all_told, shown_so_far = threading.Event(), bytearray()
     moves = [move(None), *(move(25, done * GIB, 4 * GIB) for done in (1, 2, 3, 5))]
+    shows = (b"moving demo", b"1 GiB of 4 GiB", b"/s", b"3 GiB of 4 GiB", b"4 GiB of 4 GiB")
 
     def tell() -> dict[str, Any]:
-        asked = sum(call == ("status",) for call in operator.calls)
-        if asked > len(moves):
+        is_shown = [text in shown_so_far for text in shows]
+        if all(is_shown):
             all_told.set()
-        return status(volume("other"), volume("demo", move=moves[min(asked, len(moves)) - 1]))
+        now = moves[min([*is_shown, False].index(False), len(moves) - 1)]
+        return status(volume("other"), volume("demo", move=now))
 
     def arrive() -> dict[str, Any]:
         assert all_told.wait(30)
         return MOVED
 
     operator.answers = {"status": tell, "move": arrive}
-    exit_code, stdout, shown = Terminal(socket_path, "move", "demo", "--to", "node2").end()
+    terminal = Terminal(socket_path, "move", "demo", "--to", "node2", shown=shown_so_far)
+    exit_code, stdout, shown = terminal.end()
     assert (exit_code, stdout) == (0, "demo is on node2 now (epoch 4).\n")
     assert "moving demo to node2" in shown
     assert " 25%" in shown

@@ -25,6 +25,7 @@ from flocker.base.records import Claim, ClusterState, Copy, Look, Snapshot, Volu
 from flocker.moving import failover
 from flocker.moving.failover import AT_ONCE, BOOT_GRACE_SECONDS
 from flocker.moving.replica_choice import complete_until, is_current, newest_copy
+from flocker.volumes import mounting
 from tests.twins.moves import start_move
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
@@ -122,7 +123,10 @@ def test_an_owner_that_only_does_not_answer_is_not_given_up(auto: MemoryCluster)
         node2.driver.mount("demo", "container")
 
 
-def test_a_mount_waits_for_the_lease_of_an_owner_that_has_just_died(auto: MemoryCluster) -> None:
+def test_a_mount_waits_for_the_lease_of_an_owner_that_has_just_died(
+    auto: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounting, "ASK_AGAIN_SECONDS", 0.05)
     node2 = auto["node2"]
     auto["node1"].is_up = False
     owners = node2.failover

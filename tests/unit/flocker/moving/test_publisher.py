@@ -234,6 +234,13 @@ def test_a_snapshot_that_takes_long_is_a_problem(
     assert node1.publisher.problems() == []
 
 
+@pytest.fixture
+def _rounds_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for pause in ("ROUND_SECONDS", "PAUSE_SECONDS"):
+        monkeypatch.setattr(publisher, pause, 0.02)
+
+
+@pytest.mark.usefixtures("_rounds_in_a_hurry")
 def test_rounds_that_hang_are_a_problem(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
@@ -259,6 +266,7 @@ def test_rounds_that_hang_are_a_problem(
         go_on.set()
 
 
+@pytest.mark.usefixtures("_rounds_in_a_hurry")
 def test_rounds_that_hang_show_in_the_pulse(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,7 +278,7 @@ def test_rounds_that_hang_show_in_the_pulse(
         return look(claims)
 
     monkeypatch.setattr(node1.pool, "changed_volumes", hang)
-    node1.publisher.start(stopping, pulse.expect("publishing", 1))
+    node1.publisher.start(stopping, pulse.expect("publishing", 0.2))
     try:
         eventually(lambda: len(pulse.hung()), is_=1, within=10)
         go_on.set()

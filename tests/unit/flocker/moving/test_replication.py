@@ -632,8 +632,8 @@ def test_a_replica_that_falls_behind_says_so_once(
     node2 = demo["node2"]
     demo["node1"].publish()
     tried = threading.Semaphore(0)
-    monkeypatch.setattr(setbacks, "FIRST_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(setbacks, "FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "RETRY_SECONDS", 0.02)
 
     def away(*_: object) -> list[Snapshot]:
         tried.release()
