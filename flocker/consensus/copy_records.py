@@ -19,6 +19,7 @@ from flocker.consensus.transactions import (
     COPIES_AT_ONCE,
     Transactions,
     again,
+    as_readable,
     as_record,
     check_same,
     found_in,
@@ -53,8 +54,8 @@ class CopyRecords(Transactions):
                 told, entries[: len(keys) : 2], entries[1 : len(keys) : 2], strict=True
             ):
                 present, known = (
-                    as_record(Volume.from_json, record),
-                    as_record(Copy.from_json, held),
+                    as_readable(Volume.from_json, record),
+                    as_readable(Copy.from_json, held),
                 )
                 if is_news(volume, copy, present, known):
                     seen += [record, held]
@@ -73,7 +74,7 @@ class CopyRecords(Transactions):
                 gone = [
                     entry
                     for copy, entry in zip(chunk, entries, strict=True)
-                    if as_record(Copy.from_json, entry) == copy
+                    if as_readable(Copy.from_json, entry) == copy
                 ]
                 is_made = not gone or self._commit(gone, [delete(each.key) for each in gone])
 
@@ -112,7 +113,7 @@ class CopyRecords(Transactions):
     def history(self, volume_id: str | None) -> list[Event]:
         below = "history/" if volume_id is None else f"history/{volume_id}/"
         _, [found] = self._transact([], [read_below(below)])
-        events = [as_record(Event.from_json, Entry.of(stored)) for stored in found_in(found)]
+        events = [as_readable(Event.from_json, Entry.of(stored)) for stored in found_in(found)]
         return sorted((event for event in events if event), key=lambda event: event.at)
 
     def record(self, event: Event) -> None:

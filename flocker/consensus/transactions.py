@@ -149,6 +149,18 @@ def as_record(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
         ) from error
 
 
+def as_readable(reader: Callable[[Json], Record], entry: Entry) -> Record | None:
+    """The record at a key; None when there is none that can be read.
+
+    For records of which many are read or written at once: one must not stand in the way of others.
+    """
+    try:
+        return as_record(reader, entry)
+    except ControlPlaneAway as error:
+        log.warning("%s", error)
+        return None
+
+
 def authority_of(machine: Entry) -> str:
     """The authority that signs for a machine; empty if it has told none."""
     return str((machine.value or {}).get("authority", ""))

@@ -436,6 +436,26 @@ def test_a_broken_record_hides_no_other(etcd: Etcd, broken: str) -> None:
         ownership.volume("broken")  # not "there is none"
 
 
+@pytest.mark.parametrize("broken", ["not JSON", "[]", '{"name": "incomplete"}'])
+def test_a_broken_record_stands_in_the_way_of_no_other(etcd: Etcd, broken: str) -> None:
+    """A node tells of all its copies at once, and a person reads the history of all volumes."""
+    ownership = view(etcd)
+    volume, other = made(ownership), made(ownership)
+    copy, its = held(volume, "node1"), held(other, "node1")
+    etcd.store(f"flocker/copies/{volume.id}/node1", broken)
+    ownership.publish([(volume, copy), (other, its)])
+    state = ownership.state()
+    assert state.copies_of(volume) == {"node1": copy}, "the node knows what it holds"
+    assert state.copies_of(other) == {"node1": its}
+    etcd.store(f"flocker/copies/{volume.id}/node1", broken)
+    ownership.withdraw([copy, its])
+    assert ownership.state().copies_of(other) == {}
+    etcd.store(f"flocker/history/{volume.id}/broken", broken)
+    assert sorted(each.volume for each in ownership.history(None)) == sorted(
+        [volume.name, other.name]
+    )
+
+
 # Members that fail.
 
 

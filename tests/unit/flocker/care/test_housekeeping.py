@@ -386,7 +386,10 @@ def test_a_daemon_that_starts_anew_purges_at_once(start: Start, housework: House
     assert housework.purged.wait(10)
 
 
-@pytest.mark.parametrize("task", ["catch_up", "tidy"])
+TASKS = ("resume", "make_reserve", "observe", "purge_old", "catch_up", "look", "tidy")
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_what_cannot_be_put_right_keeps_nothing_else_from_being_done(
     node1: Machine,
     start: Start,
@@ -394,18 +397,28 @@ def test_what_cannot_be_put_right_keeps_nothing_else_from_being_done(
     monkeypatch: pytest.MonkeyPatch,
     task: str,
 ) -> None:
-    done = {name: threading.Event() for name in ("catch_up", "tidy")}
+    done = {name: threading.Event() for name in TASKS}
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise OSError("disk")
 
+    def note(name: str) -> Callable[..., None]:
+        return lambda *_: done[name].set()
+
     monkeypatch.setattr(housekeeper, "PURGE_SECONDS", -1)
-    for name, event in done.items():
-        monkeypatch.setattr(node1.reconciler, name, refuse if name == task else event.set)
+    for part, call, name in (
+        (housework, "resume", "resume"),
+        (node1.pool, "make_reserve", "make_reserve"),
+        (node1.observed, "look", "observe"),
+        (housework, "purge_old", "purge_old"),
+        (node1.reconciler, "catch_up", "catch_up"),
+        (housework, "look", "look"),
+        (node1.reconciler, "tidy", "tidy"),
+    ):
+        monkeypatch.setattr(part, call, refuse if name == task else note(name))
     start()
-    [other] = done.keys() - {task}
     for _ in range(2):
-        for event in (done[other], housework.purged):
+        for event in (event for name, event in done.items() if name != task):
             assert event.wait(10)
             event.clear()
 
