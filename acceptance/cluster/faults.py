@@ -120,7 +120,7 @@ class Faults:
             f" && sed -i '/^Version:/s/$/{NEWER_SUFFIX}/' DEBIAN/control"
             f" && sed -i '/^VERSION = /s/\"$/{NEWER_SUFFIX}\"/' usr/lib/flocker/flocker/__init__.py"
             " && find usr -type f | sort | xargs md5sum > DEBIAN/md5sums"
-            f" && dpkg-deb --root-owner-group --build {NEWER} {NEWER}.deb"
+            f" && dpkg-deb --root-owner-group -Znone --build {NEWER} {NEWER}.deb"
         )
         _install(node, f"{NEWER}.deb")
         eventually(

@@ -18,6 +18,11 @@ def kill(container: str) -> None:
     _docker("kill", container)
 
 
+def start(container: str) -> None:
+    """Start a container that has ended; one that runs is left alone."""
+    _docker("start", container)
+
+
 def pause(container: str) -> None:
     """Stop a container's time.
 

@@ -101,7 +101,10 @@ class VagrantMachines:
             self._vagrant.halt(vm_name=node, force=True)
 
     def power_on(self, node: str) -> None:
-        self._vagrant.up(vm_name=node)
+        if self._provider == "docker":
+            containers.start(self._container(node))  # Vagrant would look at all packages, too
+        else:
+            self._vagrant.up(vm_name=node)
 
     def pause(self, node: str) -> None:
         if self._provider == "docker":
