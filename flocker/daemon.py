@@ -143,7 +143,7 @@ def _borders(config: Config, renewal: Renewal, tls: Tls) -> tuple[Machine, Ports
     etcd_quota = EtcdQuota(config.etcd_endpoints, config.certificates.for_etcd, config.address)
     refusals = Refusals(config, mirror)
     machine = Machine(engine, fence, lease_file, etcd_quota, renewal, refusals, mirror)
-    records = ClientRecords(membership.ownership, lambda: mirror.state)
+    records = ClientRecords(config.node, membership.ownership, lambda: mirror.state)
     shared = shared_pool(config, clients, records, mounts, names)
     remote = in_time(shared) if shared else None
     pools = Pools(config.node, pool, membership.ownership, remote)

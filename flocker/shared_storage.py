@@ -35,5 +35,5 @@ def reach(
     storage = SharedStorage(ceph.conf, ceph.filesystem, ceph.folder)
     monitors = Monitors(ceph.conf, ceph.identity, ceph.keyring)
     sessions = Sessions(storage, monitors, runtime, records)
-    root = SharedRoot(storage, ceph.identity, ceph.keyring, runtime / "node")
+    root = SharedRoot(storage, ceph, monitors, runtime / "node", records)
     return SharedPool(root.path, sessions, is_mounted, names)

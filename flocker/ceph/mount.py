@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,22 @@ class Mounted:
         self.address = address
         self._asked = asked
 
-    def keep(self) -> None:
-        """Have the next process of the driver find it. Nobody may use it before that.
+    def keep(self, record: Callable[[str], None]) -> None:
+        """Have its address recorded, and the next process of the driver find it.
+
+        Nobody may use it before that. It ends if that fails, as nobody could block it.
 
         Raises:
-            PoolError: it cannot be written down.
+            PoolError: it cannot be written down; or what `record` raises.
         """
+        try:
+            record(self.address)
+            self._write_down()
+        except Exception:
+            _end(self)
+            raise
+
+    def _write_down(self) -> None:
         try:
             private.write(_address(self._asked), self.address)
         except OSError as error:
@@ -243,12 +254,16 @@ def _end_former(identity: str, mountpoint: Path, runtime: Path) -> None:
     _address(asked).unlink(missing_ok=True)
     if (pid := running_with(identity, pid_file)) is None:
         return
-    former = Mounted(mountpoint, pid, "", asked)
+    _end(Mounted(mountpoint, pid, "", asked))
+
+
+def _end(mounted: Mounted) -> None:
+    """End a client that nobody has used; politely, so that the storage does not wait for it."""
     try:
-        former.unmount()
+        mounted.unmount()
     except PoolError:
-        former.kill()
-        clear(mountpoint)
+        mounted.kill()
+        clear(mounted.mountpoint)
 
 
 def _is_mountpoint(path: Path) -> bool:

@@ -13,6 +13,7 @@
     copies/<id>/<node>    a Copy           until withdrawn or purged
     snapshots/<id>/<epoch>-<n>   a NamedSnapshot   until purged
     sessions/<id>/<epoch> addresses        until ended or purged; not part of a ClusterState
+    roots/<node>          addresses        for good; not part of a ClusterState
     removed/<id>          a Removed        until undeleted or purged
     history/<id>/...      an Event         until purged; not part of a ClusterState
     creations             the last one     for good; not part of a ClusterState
@@ -59,8 +60,11 @@ def move_key(volume_id: str) -> str:
     return f"moves/{volume_id}"
 
 
+NODES = "nodes/"
+
+
 def node_key(node: str) -> str:
-    return f"nodes/{node}"
+    return f"{NODES}{node}"
 
 
 def seen_key(node: str) -> str:
@@ -99,6 +103,13 @@ def session_key(claim: Claim) -> str:
 def sessions_of(volume_id: str) -> str:
     """The beginning of the keys of a volume's sessions."""
     return f"sessions/{volume_id}/"
+
+
+ROOTS = "roots/"  # nodes' own mounts of the folder that all shared volumes are in
+
+
+def root_key(node: str) -> str:
+    return f"{ROOTS}{node}"
 
 
 # Each creation changes it, so that none is made that was asked for before another one.

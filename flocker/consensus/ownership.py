@@ -261,9 +261,10 @@ class AgreedNodes(Protocol):
 
 
 class AgreedSessions(Protocol):
-    """The clients by which owners reach volumes on a storage that all nodes share.
+    """The clients by which nodes reach volumes on a storage that all of them share.
 
-    They outlive every lease: whoever takes a volume over has to stop them.
+    They outlive every lease: whoever takes a volume over has to stop them. A session is an owner's
+    client of one volume; a root is a node's own, of the folder that all volumes are in.
     """
 
     def begin_session(self, volume: Volume, address: str) -> None:
@@ -278,6 +279,18 @@ class AgreedSessions(Protocol):
 
     def sessions(self, volume_id: str) -> dict[int, list[str]]:
         """Epoch -> the addresses of that owner's clients that are not known to have ended."""
+
+    def begin_root(self, node: str, address: str) -> None:
+        """Record a node's own client, before the node uses it. Safe to repeat."""
+
+    def end_root(self, node: str, address: str) -> None:
+        """Record that the storage will never hear of that client again. Safe to repeat."""
+
+    def root(self, node: str) -> list[str]:
+        """The addresses of a node's own clients that are not known to have ended."""
+
+    def lost_roots(self) -> dict[str, list[str]]:
+        """Node -> the same as `root`, of all nodes whose leases have ended."""
 
 
 class Ownership(AgreedVolumes, AgreedMoves, AgreedCopies, AgreedSessions, AgreedNodes, Protocol):

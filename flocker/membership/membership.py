@@ -21,7 +21,10 @@ from flocker.membership.identity import Identity
 
 log = logging.getLogger(__name__)
 
-READS = ("state", "follow", "volume", "removed", "move", "history", "voters", "sessions")
+READS = (
+    *("state", "follow", "volume", "removed", "move", "history", "voters"),
+    *("sessions", "lost_roots"),  # not `root`: a node blocks what was its own
+)
 JOIN_SECONDS = 5.0  # the first announcement is on its way as soon as the daemon starts
 
 

@@ -1,4 +1,4 @@
-"""The addresses of clients of shared volumes, as the nodes agree about them."""
+"""The addresses of this node's clients of the shared storage, as the nodes agree about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class ClientRecords:
         state: what this node has last heard of; it may be late.
     """
 
-    def __init__(self, ownership: Ownership, state: Callable[[], ClusterState]) -> None:
+    def __init__(self, node: str, ownership: Ownership, state: Callable[[], ClusterState]) -> None:
+        self._node = node
         self._ownership = ownership
         self._state = state
 
@@ -33,6 +34,15 @@ class ClientRecords:
 
     def of(self, claim: Claim) -> list[str]:
         return self._ownership.sessions(claim.volume_id).get(claim.epoch, [])
+
+    def begin_root(self, address: str) -> None:
+        self._ownership.begin_root(self._node, address)
+
+    def end_root(self, address: str) -> None:
+        self._ownership.end_root(self._node, address)
+
+    def root(self) -> list[str]:
+        return self._ownership.root(self._node)
 
 
 def _with(claim: Claim, state: ClusterState) -> Volume | None:

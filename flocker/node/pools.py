@@ -73,11 +73,21 @@ class Pools:
     def check_reached(self, volume: Volume) -> None:
         """Ask the storage of a shared volume about it, before anything is recorded of it here.
 
+        Nodes whose leases have ended are kept out of it first: their own clients may have the
+        volume's folder in use, and the storage would wait for them. One that comes back mounts
+        anew; its clients of volumes that nobody takes over stay.
+
         Raises:
             Refused: as `sharing`.
             PoolError: the storage does not answer this node.
         """
-        self.sharing(volume).epoch(volume.id)
+        remote = self.sharing(volume)
+        for node, addresses in self._sessions.lost_roots().items():
+            if node != self._node:
+                remote.keep_out(addresses)
+                for address in addresses:
+                    self._sessions.end_root(node, address)
+        remote.epoch(volume.id)
 
     def owned(self, volume: Volume) -> Pool:
         """The pool of a volume that this node owns, where nobody else can write to it any more.

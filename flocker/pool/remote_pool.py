@@ -15,7 +15,11 @@ from flocker.pool.protocol import Pool
 
 
 class RecordedSessions(Protocol):
-    """The addresses of all nodes' clients of volumes; they outlive every lease."""
+    """The addresses of clients of the storage; they outlive every lease.
+
+    Those of volumes are all nodes'. A root is this node's own client, of the folder that all
+    volumes are in: it may have in use whatever another node needs after this node's death.
+    """
 
     def begin(self, claim: Claim, address: str) -> None:
         """Record the address of a client, if the volume is still its owner's.
@@ -30,6 +34,15 @@ class RecordedSessions(Protocol):
     def of(self, claim: Claim) -> list[str]:
         """The addresses of an owner's clients that are not known to have ended."""
 
+    def begin_root(self, address: str) -> None:
+        """Record the address of this node's own client, before anything is asked of it."""
+
+    def end_root(self, address: str) -> None:
+        """Record that the storage will never hear of that client again. Safe to repeat."""
+
+    def root(self) -> list[str]:
+        """The addresses of this node's own clients that are not known to have ended."""
+
 
 class RemotePool(Pool, Protocol):
     """A pool that all nodes reach: nothing of it is sent, received or compared.
@@ -40,6 +53,15 @@ class RemotePool(Pool, Protocol):
 
     def epoch(self, volume_id: str) -> int | None:
         """The epoch of the owner that the storage lets in; None if the volume is not there."""
+
+    def keep_out(self, addresses: Collection[str]) -> None:
+        """Have the storage take what these clients have in use, and refuse them for good.
+
+        Safe to repeat. It would wait for those of a dead node for a minute.
+
+        Raises:
+            PoolError: Ceph did not do it.
+        """
 
     def take_over(self, claim: Claim, former: Mapping[int, Collection[str]]) -> None:
         """Stop the clients of all earlier owners, and make the volume this epoch's. Safe to repeat.

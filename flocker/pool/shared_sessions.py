@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flocker.base import private
-from flocker.base.errors import PoolError
 from flocker.base.records import Claim
 from flocker.ceph import folders, mount
 from flocker.ceph.monitors import Monitors
@@ -87,12 +87,7 @@ class Sessions:
         mount.clear(mountpoint)  # of a client that was killed
         mountpoint.mkdir(mode=private.FOLDER_MODE, exist_ok=True)
         mounted = mount.mount(self._storage.ticket(claim, key), mountpoint, self._runtime)
-        try:
-            self._records.begin(claim, mounted.address)
-            mounted.keep()
-        except Exception:  # whatever it was: a client that nobody could block must not stay
-            _undo(mounted)
-            raise
+        mounted.keep(partial(self._records.begin, claim))
         self._running[claim.volume_id] = (claim, mounted)
         return mountpoint
 
@@ -150,6 +145,14 @@ class Sessions:
             PoolError: Ceph did not do it; the owner's clients may still write.
         """
         self._monitors.forget(identity(former))
+        self.keep_out(addresses)
+
+    def keep_out(self, addresses: Collection[str]) -> None:
+        """Have the storage refuse clients for good. Safe to repeat.
+
+        Raises:
+            PoolError: Ceph did not do it.
+        """
         for address in addresses:
             self._monitors.block(address)
 
@@ -168,12 +171,3 @@ class Sessions:
             _, _, volume_id, epoch = name.split(".")
             if found := mount.running(name, self._runtime / volume_id, self._runtime):
                 yield volume_id, (Claim(volume_id, int(epoch)), found)
-
-
-def _undo(mounted: Mounted) -> None:
-    """End a client that nobody has used; politely, so that the storage does not wait for it."""
-    try:
-        mounted.unmount()
-    except PoolError:
-        mounted.kill()
-        mount.clear(mounted.mountpoint)

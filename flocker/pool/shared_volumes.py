@@ -58,6 +58,9 @@ class SharedVolumes(SharedParts):
         with self._locked(volume_id):
             self._sessions.end(volume_id)
 
+    def keep_out(self, addresses: Collection[str]) -> None:
+        self._sessions.keep_out(addresses)
+
     def take_over(self, claim: Claim, former: Mapping[int, Collection[str]]) -> None:
         with self._locked(claim.volume_id) as folder:
             stored = folder.epoch()

@@ -1,7 +1,8 @@
 """A storage in memory that all nodes of a test reach, for tests only.
 
 Late writes of a former owner's client are not stopped here, because they go to a real
-directory. A test asks whether its address is blocked.
+directory. A test asks whether its address is blocked. A node whose own client is blocked mounts
+anew.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flocker.base.belief import Belief
-from flocker.base.errors import PoolError, PoolHangs, StaleEpoch
+from flocker.base.errors import ControlPlaneAway, PoolError, PoolHangs, StaleEpoch
 from flocker.base.records import Claim, Snapshot
 from flocker.pool.in_time import ASKS_NOBODY
 from flocker.pool.protocol import Usage
@@ -49,6 +50,7 @@ class MemoryRemotePool(MemoryVolumes, MemorySnapshots, MemoryAsides):
     """One node's way to the storage, with its clients.
 
     Attributes:
+        root_address: of the node's own client; None before the first call.
         unflushed: ids of the volumes whose clients cannot be ended.
     """
 
@@ -67,7 +69,22 @@ class MemoryRemotePool(MemoryVolumes, MemorySnapshots, MemoryAsides):
         self._storage = storage
         self._clients: dict[str, tuple[Claim, str]] = {}
         self._client_records = records
+        self.root_address: str | None = None
         self.unflushed: set[str] = set()
+
+    def mount_root(self) -> None:
+        """Have the node's own client, which is recorded before it is used."""
+        if self.root_address is not None and self.root_address not in self._storage.blocked:
+            return
+        try:
+            for former in self._client_records.root():
+                self._storage.blocked.add(former)
+                self._client_records.end_root(former)
+            address = f"{self._names.node}:{next(self._addresses)}"
+            self._client_records.begin_root(address)
+        except ControlPlaneAway as error:
+            raise PoolError(f"this node's mount of Ceph cannot be recorded: {error}") from error
+        self.root_address = address
 
     def address(self, volume_id: str) -> str:
         """The address of this node's client of a volume."""
@@ -88,6 +105,9 @@ class MemoryRemotePool(MemoryVolumes, MemorySnapshots, MemoryAsides):
 
     def epoch(self, volume_id: str) -> int | None:
         return self._volume(volume_id).epoch if self.has_writable(volume_id) else None
+
+    def keep_out(self, addresses: Collection[str]) -> None:
+        self._storage.blocked.update(addresses)
 
     def take_over(self, claim: Claim, former: Mapping[int, Collection[str]]) -> None:
         stored = self.epoch(claim.volume_id)
@@ -157,6 +177,8 @@ class WayToStorage:
         self.is_away = False
 
     def __getattr__(self, call: str) -> Any:
-        if self.is_away and call not in ASKS_NOBODY:
-            raise PoolHangs(f"Ceph does not answer ({call})")
+        if call not in ASKS_NOBODY:
+            if self.is_away:
+                raise PoolHangs(f"Ceph does not answer ({call})")
+            self.pool.mount_root()
         return getattr(self.pool, call)

@@ -1,4 +1,4 @@
-"""The addresses of clients of shared volumes, in memory, for tests only."""
+"""The addresses of clients of a shared storage, in memory, for tests only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flocker.base.records import Claim
 
 
 class MemorySessions:
-    """One for all nodes of a cluster.
+    """One for all nodes of a cluster; roots are those of one node.
 
     Attributes:
         epochs: volume id -> the epoch of its record, where a test says that it has changed.
@@ -16,6 +16,7 @@ class MemorySessions:
     def __init__(self) -> None:
         self.epochs: dict[str, int] = {}
         self._addresses: dict[Claim, set[str]] = {}
+        self._roots: list[str] = []
 
     def begin(self, claim: Claim, address: str) -> None:
         if self.epochs.get(claim.volume_id, claim.epoch) != claim.epoch:
@@ -27,6 +28,15 @@ class MemorySessions:
 
     def of(self, claim: Claim) -> list[str]:
         return sorted(self._addresses.get(claim, ()))
+
+    def begin_root(self, address: str) -> None:
+        self._roots.append(address)
+
+    def end_root(self, address: str) -> None:
+        self._roots.remove(address)
+
+    def root(self) -> list[str]:
+        return list(self._roots)
 
     def by_epoch(self, volume_id: str) -> dict[int, set[str]]:
         """The addresses that have not ended, by the epochs of their owners."""

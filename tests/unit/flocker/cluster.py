@@ -144,7 +144,7 @@ class Machine:
         )
 
     def _reach(self, reach: Reach) -> RemotePool:
-        records = ClientRecords(cast(Ownership, self.etcd), lambda: self.state)
+        records = ClientRecords(self.name, cast(Ownership, self.etcd), lambda: self.state)
         return reach(self._names(), records, lambda id_: id_ in self.containers.mounts)
 
     def new_pool(self) -> MemoryPool:

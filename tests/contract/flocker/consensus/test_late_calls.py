@@ -113,10 +113,13 @@ class Life:
         self.node2.publish([(self.volume, copy)])
         self.node2.withdraw([copy])
 
-    def begin_and_end_sessions(self) -> None:
+    def begin_and_end_clients(self) -> None:
         for address in ("first", "second"):
             self.node1.begin_session(self.volume, address)
+            self.node1.begin_root("node1", address)
         self.node1.end_session(self.volume.claim, "first")
+        for address in self.node1.root("node1"):
+            self.node1.end_root("node1", address)
 
     def begin_the_same_session_anew(self) -> None:
         self.node1.end_session(self.volume.claim, "second")

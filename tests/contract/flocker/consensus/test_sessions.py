@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from flocker.base.errors import StaleEpoch
-from flocker.base.records import Claim, Removed
+from flocker.base.records import Claim, Node, Removed
 from tests.contract.flocker.consensus.test_ownership import (
     BASE,
     event,
@@ -65,6 +65,26 @@ def test_only_the_present_owner_begins_a_session(join: Join) -> None:
     node2.change(moved, resized, event(moved, "resized"))
     node2.begin_session(moved, "the same owner")
     assert node2.sessions(volume.id) == {2: ["the same owner"]}
+
+
+def test_the_roots_of_lost_nodes_are_told_until_they_end(join: Join) -> None:
+    node1, node2 = joined(join, "node1"), joined(join, "node2")
+    for _ in range(2):
+        node1.begin_root("node1", "first")
+    node1.begin_root("node1", "second")
+    node2.begin_root("node2", "other")
+    assert node1.root("node1") == ["first", "second"]
+    assert node2.lost_roots() == {}
+    let_expire(node1, "node1")
+    node2.announce(Node("node2", "127.0.0.1", "0", 0, 1))
+    assert node2.lost_roots() == {"node1": ["first", "second"]}
+    for _ in range(2):
+        node2.end_root("node1", "first")
+    assert node2.lost_roots() == {"node1": ["second"]}
+    node2.end_root("node1", "second")
+    assert node2.lost_roots() == {}
+    assert node1.root("node1") == []
+    assert node2.root("node2") == ["other"]
 
 
 def test_sessions_go_with_a_purged_volume(join: Join) -> None:

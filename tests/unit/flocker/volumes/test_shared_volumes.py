@@ -57,6 +57,13 @@ def clients(cluster: MemoryCluster, node: str) -> list[str]:
     return [claim.volume_id for claim in way(cluster, node).opened()]
 
 
+def own_client(cluster: MemoryCluster, node: str) -> str:
+    """The address of a node's own client."""
+    address = way(cluster, node).pool.root_address
+    assert address is not None
+    return address
+
+
 def look(cluster: MemoryCluster, node: str) -> None:
     """Look after clients and leftovers, as a node does every two seconds."""
     shared = cluster[node].shared
@@ -205,7 +212,9 @@ def test_a_move_that_breaks_off_anywhere_is_made_by_the_next_mount(
     assert ledger.state.moves == {}
 
 
-@pytest.mark.parametrize("call", ["promote_shared", "sessions", "end_session"])
+@pytest.mark.parametrize(
+    "call", ["lost_roots", "end_root", "promote_shared", "sessions", "end_session"]
+)
 @pytest.mark.parametrize("how", ["away_for", "unheard"])
 def test_a_takeover_that_breaks_off_anywhere_is_finished_by_the_next_mount(
     ledger: MemoryCluster, storage: MemoryStorage, call: str, how: str
@@ -221,7 +230,7 @@ def test_a_takeover_that_breaks_off_anywhere_is_finished_by_the_next_mount(
     if ledger.volume("ledger").owner == "node1":
         node2.operations.moves.promote("ledger")
     assert node2.read("ledger") == "hello"
-    assert storage.blocked == {address}
+    assert storage.blocked == {address, own_client(ledger, "node1")}
     assert (ledger.volume("ledger").owner, ledger.volume("ledger").epoch) == ("node2", 2)
 
 
@@ -236,7 +245,7 @@ def test_a_lost_owner_is_kept_out_by_the_storage(
         ledger["node2"].driver.mount("ledger", "one")
     answer = ledger["node2"].operations.moves.promote("ledger")
     assert answer["volume"]["owner"] == "node2"
-    assert storage.blocked == {address}
+    assert storage.blocked == {address, own_client(ledger, "node1")}
     assert ledger.ownership.sessions(volume.id) == {}
     assert ledger["node2"].read("ledger") == "hello"
     assert "all that was flushed is there" in ledger.ownership.history(volume.id)[-1].why
@@ -254,10 +263,10 @@ def test_a_takeover_that_ceph_did_not_answer_is_finished_by_the_mount(
     with pytest.raises(PoolError, match=r"is node2's now \(epoch 2\), and Ceph has not stopped"):
         node2.operations.moves.promote("ledger")
     assert ledger.volume("ledger").owner == "node2"
-    assert storage.blocked == set()
+    assert storage.blocked == {own_client(ledger, "node1")}
     way(ledger, "node2").is_away = False
     assert ledger["node2"].read("ledger") == "hello"
-    assert storage.blocked == {address}
+    assert storage.blocked == {address, own_client(ledger, "node1")}
 
 
 def test_a_takeover_after_which_etcd_is_away_is_not_said_to_have_failed(
@@ -314,12 +323,13 @@ def test_a_lost_auto_volume_is_taken_over_by_one_node_and_needs_no_fence(
     cluster["node1"].run("ledger")
     assert cluster["node1"].guard.covered == []
     assert cluster["node1"].guard.listed() == []
+    [address] = cluster.ownership.sessions(cluster.volume("ledger").id)[1]
     lose(cluster, "node1")
     for name in ("node2", "node3"):
         cluster[name].failover.take_over_lost(cluster.state)
     volume = cluster.volume("ledger")
     assert (volume.owner in ("node2", "node3"), volume.epoch) == (True, 2)
-    assert len(storage.blocked) == 1
+    assert storage.blocked == {address, own_client(cluster, "node1")}
     assert cluster[volume.owner].read("ledger") == "hello"
 
 
@@ -373,6 +383,71 @@ def test_a_mount_that_lost_the_race_with_a_takeover_ends_unused(ledger: MemoryCl
         node1.driver.mount("ledger", "one")
     assert clients(ledger, "node1") == []
     assert ledger.ownership.sessions(ledger.volume("ledger").id) == {}
+
+
+def test_a_takeover_first_keeps_the_lost_nodes_own_client_out(
+    ledger: MemoryCluster, storage: MemoryStorage
+) -> None:
+    node2, lost = ledger["node2"], own_client(ledger, "node1")
+    ledger["node3"].read("ledger")
+    living = own_client(ledger, "node3")
+    ledger["node1"].read("ledger")
+    lose(ledger, "node1")
+    seen = []
+    node2.etcd.before["promote_shared"] = lambda: seen.append(set(storage.blocked))
+    node2.operations.moves.promote("ledger")
+    [before_the_record] = seen
+    assert before_the_record == {lost}
+    assert living not in storage.blocked
+    assert ledger.ownership.root("node1") == []
+    assert ledger.ownership.root("node3") == [living]
+
+
+def test_a_node_that_was_kept_out_mounts_anew_and_is_recorded_first(
+    ledger: MemoryCluster, storage: MemoryStorage
+) -> None:
+    node1, node2 = ledger["node1"], ledger["node2"]
+    node1.driver.create("kept", {"pool": "shared"})
+    node1.run("kept")
+    client = way(ledger, "node1").pool.address(ledger.volume("kept").id)
+    former = own_client(ledger, "node1")
+    lose(ledger, "node1")
+    node2.operations.moves.promote("ledger")
+    node1.is_up = True
+    node1.announce()
+    node1.etcd.away_for = {"begin_root"}
+    with pytest.raises(PoolError, match="cannot be recorded: etcd does not answer"):
+        node1.operations.snapshots.snapshot(["kept"], "")
+    node1.etcd.away_for = set()
+    node1.operations.snapshots.snapshot(["kept"], "")
+    [address] = ledger.ownership.root("node1")
+    assert address == own_client(ledger, "node1")
+    assert address not in storage.blocked
+    assert former in storage.blocked
+    assert client not in storage.blocked, "its containers go on"
+
+
+def test_a_node_whose_own_lease_has_ended_does_not_keep_itself_out(
+    ledger: MemoryCluster, storage: MemoryStorage
+) -> None:
+    node2 = ledger["node2"]
+    node2.read("ledger")
+    lose(ledger, "node2")
+    lose(ledger, "node1")
+    node2.is_up = True
+    own = own_client(ledger, "node2")
+    node2.context.pools.check_reached(ledger.volume("ledger"))
+    assert own not in storage.blocked
+    assert own_client(ledger, "node1") in storage.blocked
+
+
+def test_a_takeover_that_ceph_does_not_let_begin_records_nothing(ledger: MemoryCluster) -> None:
+    lose(ledger, "node1")
+    way(ledger, "node2").is_away = True
+    with pytest.raises(PoolHangs):
+        ledger["node2"].operations.moves.promote("ledger")
+    assert ledger.volume("ledger").owner == "node1"
+    assert ledger.ownership.root("node1") != []
 
 
 def test_snapshots_restores_and_clones_stay_in_the_pool(ledger: MemoryCluster) -> None:
