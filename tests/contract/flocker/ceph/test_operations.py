@@ -18,6 +18,7 @@ from flocker.base.config import Ceph
 from flocker.base.errors import PoolError
 from flocker.base.records import Claim
 from flocker.ceph.mount import running
+from flocker.pool.references import Names
 from host import ROOT
 from tests.contract.flocker.ceph import debians_rados
 from tests.contract.flocker.ceph.small_ceph import ADMIN, SmallCeph
@@ -93,7 +94,7 @@ def test_a_reader_gets_a_volume_and_an_identity_that_can_do_no_more(
     ceph = Ceph.from_environment(settings)
     assert ceph is not None
     runtime, records = fresh_ceph.folder / "run", MemorySessions()
-    pool = reach(ceph, runtime, records, lambda _: False)
+    pool = reach(ceph, runtime, records, lambda _: False, Names())
     claim = a_claim()
     try:
         pool.create(claim, 32 << 20)
