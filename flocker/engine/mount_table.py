@@ -128,17 +128,6 @@ def users_of(paths: Collection[Path]) -> dict[Path, list[int]]:
     return MountTable().users_of(paths)
 
 
-def processes_with(path: Path) -> list[int]:
-    """As users_of, for one directory, which may have symbolic links in its path."""
-    resolved = path.resolve()
-    return users_of([resolved]).get(resolved, [])
-
-
-def is_mounted(path: Path) -> bool:
-    """As MountTable.mounted, for one directory, at this moment."""
-    return bool(MountTable().mounted([path.resolve()]))
-
-
 def _upwards(path: str) -> Iterator[str]:
     """An absolute path, its parent, and so on."""
     while path != "/":

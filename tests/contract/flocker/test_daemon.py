@@ -20,11 +20,11 @@ from flocker.base.records import Copy, Event, Snapshot, Volume, now
 from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.etcd_wire import Members, delete
 from flocker.daemon import assemble
-from flocker.engine.mount_table import processes_with
 from flocker.fence.lease_file import LeaseFile, boottime
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
 from tests.contract.flocker.etcd_members import Etcd
+from tests.contract.flocker.mounted import processes_with
 from tests.contract.flocker.peer_caller import as_operator
 from tests.contract.flocker.writers import writers
 from tests.unit.flocker.heartbeats import beating

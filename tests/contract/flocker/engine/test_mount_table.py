@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker.engine.mount_table import MountTable, is_mounted, processes_with
+from flocker.engine.mount_table import MountTable
 from tests.contract.flocker.conftest import mounted_btrfs
+from tests.contract.flocker.mounted import is_mounted, processes_with
 
 pytestmark = pytest.mark.contract
 

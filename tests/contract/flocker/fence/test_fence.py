@@ -14,12 +14,12 @@ import pytest
 
 from acceptance.base.waiting import eventually
 from flocker.engine.client import Engine
-from flocker.engine.mount_table import processes_with
 from flocker.engine.pool_mounts import Kill
 from flocker.fence.fence import Fence, boottime
 from flocker.fence.lease_file import AutoVolume, LeaseFile
 from judge.machine.engine import OwnEngine, own_engine
 from tests.contract.flocker.conftest import mounted_btrfs
+from tests.contract.flocker.mounted import processes_with
 
 pytestmark = pytest.mark.contract
 
