@@ -109,7 +109,7 @@ def assemble(config: Config, stopping: threading.Event) -> Daemon:
         verification=parts.care.verification,
         guard=machine.fence,
         pool_health=health,
-        metrics=parts.metrics,
+        counters=parts.counters,
     )
     return Daemon(_engine_app(parts, watching), _peers_app(ports, parts, watching), pulse, tls)
 
@@ -229,10 +229,10 @@ def start_parts(
 
 
 def _engine_app(parts: NodeParts, watching: Watching) -> FastAPI:
-    services, metrics = parts.services, parts.metrics
+    services, counters = parts.services, parts.counters
     app = serve_engine(
         services.driver,
-        lambda call, seconds: metrics.call_seconds.labels(call).observe(seconds),
+        lambda call, seconds: counters.call_seconds.labels(call).observe(seconds),
         parts.context.node,
     )
     add_operator_routes(app, services.operations)
@@ -252,7 +252,7 @@ def _peers_app(ports: Ports, parts: NodeParts, watching: Watching) -> FastAPI:
             admitted(parts.care.removed_copies, ports.membership.check_known),
             services.operations,
             Rights(parts.context.ownership, lambda: mirror.state),
-            parts.metrics.sent_bytes.inc,
+            parts.counters.sent_bytes.inc,
         )
     )
     add_peer_maintenance_routes(app, services.maintenance)

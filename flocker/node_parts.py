@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from flocker.api.metrics import Metrics
 from flocker.base.admitted import admitted
 from flocker.base.config import Config
+from flocker.base.counters import Counters
 from flocker.base.records import PoolKind
 from flocker.base.troubles import Troubles
 from flocker.care.condition import Condition, clock_problems
@@ -123,7 +123,7 @@ class NodeParts:
     """All parts of one node."""
 
     context: NodeContext
-    metrics: Metrics
+    counters: Counters
     safeguards: Safeguards
     copies: Copies
     care: Care
@@ -134,9 +134,9 @@ class NodeParts:
 def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeParts:
     """Put all parts of a node together."""
     context = _context(config, ports, clocks)
-    metrics = Metrics()
+    counters = Counters()
     safeguards = _safeguards(context, ports, clocks)
-    copies = _copies(context, ports, safeguards, clocks, metrics)
+    copies = _copies(context, ports, safeguards, clocks, counters)
     typed_options = TypedOptions(ports.engine.volume_options)
     care = _care(config, context, ports, copies, typed_options)
     glance = Glance()
@@ -186,7 +186,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
         _operations(context, ports, copies, creation, overview),
         admitted(maintenance, check, ("strays_here",)),
     )
-    return NodeParts(context, metrics, safeguards, copies, care, condition, services)
+    return NodeParts(context, counters, safeguards, copies, care, condition, services)
 
 
 def _context(config: Config, ports: Ports, clocks: Clocks) -> NodeContext:
@@ -213,9 +213,9 @@ def _safeguards(context: NodeContext, ports: Ports, clocks: Clocks) -> Safeguard
 
 
 def _copies(
-    context: NodeContext, ports: Ports, safeguards: Safeguards, clocks: Clocks, metrics: Metrics
+    context: NodeContext, ports: Ports, safeguards: Safeguards, clocks: Clocks, counters: Counters
 ) -> Copies:
-    transfers = Transfers(context.pool, ports.peers, metrics.received_bytes.inc)
+    transfers = Transfers(context.pool, ports.peers, counters.received_bytes.inc)
     owner_change = OwnerChange(context.ownership, context.pool)
     demotion = Demotion(context)
     # A machine that may not join leaves what it has as it is.
@@ -226,7 +226,7 @@ def _copies(
         transfers=transfers,
         owner_change=owner_change,
         demotion=demotion,
-        count_move=lambda result: metrics.moves.labels(result).inc(),
+        count_move=lambda result: counters.moves.labels(result).inc(),
     )
     failover = Failover(
         context,
@@ -235,7 +235,7 @@ def _copies(
         demotion=own_demotion,
         refuse=safeguards.giving_up.refuse,
         clocks=clocks,
-        count_promotion=lambda kind: metrics.promotions.labels(kind).inc(),
+        count_promotion=lambda kind: counters.promotions.labels(kind).inc(),
     )
     follower = Follower(context, transfers, own_demotion)
     return Copies(transfers, demotion, Arrivals(handoff), failover, Publisher(context), follower)

@@ -1,7 +1,6 @@
 """Prometheus metrics and the health of a node.
 
-Gauges are read from the node's status when they are asked for; counters are
-counted where things happen.
+Gauges are read from the node's status when they are asked for; counters are in base/counters.py.
 """
 
 from __future__ import annotations
@@ -10,61 +9,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from flocker.base.counters import Counters
+
 Status = dict[str, Any]  # what GET /flocker/status answers
 
-# The engine's calls are milliseconds or, for a mount that fetches, up to 90 s.
-CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 90)
 
-
-class Metrics:
-    """The metrics of one daemon.
-
-    Attributes:
-        moves: volumes brought here, by `result`: done, refused or failed.
-        promotions: by `kind`: manual or auto.
-        received_bytes, sent_bytes: of streams between nodes.
-        call_seconds: how long the engine's calls took, by `call`.
-    """
-
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self.moves = Counter(
-            "flocker_moves",
-            "Volumes that were to come to this node.",
-            ["result"],
-            registry=self._registry,
-        )
-        self.promotions = Counter(
-            "flocker_promotions",
-            "Volumes this node took over from an owner that was away.",
-            ["kind"],
-            registry=self._registry,
-        )
-        self.received_bytes = Counter(
-            "flocker_received_bytes",
-            "Bytes of volumes received from other nodes.",
-            registry=self._registry,
-        )
-        self.sent_bytes = Counter(
-            "flocker_sent_bytes", "Bytes of volumes sent to other nodes.", registry=self._registry
-        )
-        self.call_seconds = Histogram(
-            "flocker_call_seconds",
-            "How long calls of the engine took.",
-            ["call"],
-            buckets=CALL_SECONDS,
-            registry=self._registry,
-        )
-
-    def text(self, status: Status) -> bytes:
-        """All metrics in the text format of Prometheus; gauges tell of the status."""
-        gauges = CollectorRegistry()
-        gauges.register(_StatusGauges(status))
-        return generate_latest(gauges) + generate_latest(self._registry)
+def text(counters: Counters, status: Status) -> bytes:
+    """All metrics in the text format of Prometheus; gauges tell of the status."""
+    gauges = CollectorRegistry()
+    gauges.register(_StatusGauges(status))
+    return generate_latest(gauges) + generate_latest(counters.registry)
 
 
 def health(status: Status) -> tuple[int, dict[str, Any]]:

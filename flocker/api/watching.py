@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flocker.api.metrics import Metrics, Status, health
+from flocker.api.metrics import Status, health, text
+from flocker.base.counters import Counters
 from flocker.care.verification import Verification
 from flocker.consensus.etcd_quota import EtcdQuota
 from flocker.fence.guard import Guard
@@ -24,14 +25,14 @@ class Watching:
         verification: Verification,
         guard: Guard,
         pool_health: PoolHealth,
-        metrics: Metrics,
+        counters: Counters,
     ) -> None:
         self._overview = overview
         self._etcd_quota = etcd_quota
         self._verification = verification
         self._guard = guard
         self._pool_health = pool_health
-        self._metrics = metrics
+        self._counters = counters
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and what is behind it."""
@@ -39,7 +40,7 @@ class Watching:
 
     def metrics(self) -> bytes:
         """All metrics, in the text format of Prometheus."""
-        return self._metrics.text(self._status())
+        return text(self._counters, self._status())
 
     def _status(self) -> Status:
         """The status that operators see, and what only gauges tell; from memory."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flocker.api.metrics import Metrics, Status, health
+from flocker.api.metrics import Status, health, text
+from flocker.base.counters import Counters
 from tests.unit.flocker.statuses import volume_status
 
 GIB = 1 << 30
@@ -61,12 +62,12 @@ def status(**changes: Any) -> dict[str, Any]:
     }
 
 
-def samples(now: Status, metrics: Metrics | None = None) -> dict[tuple[str, ...], float]:
+def samples(now: Status, counters: Counters | None = None) -> dict[tuple[str, ...], float]:
     """Name and label values, by the labels' names, of every sample -> its value."""
-    text = (metrics or Metrics()).text(now).decode()
+    shown = text(counters or Counters(), now).decode()
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(shown)
         for sample in family.samples
     }
 
@@ -147,21 +148,21 @@ def test_a_problem_of_the_pool_is_a_gauge() -> None:
 
 def test_every_scrape_reads_the_status_anew() -> None:
     now = status()
-    metrics = Metrics()
-    assert samples(now, metrics)[("flocker_volumes_owned",)] == 0
+    counters = Counters()
+    assert samples(now, counters)[("flocker_volumes_owned",)] == 0
     now["volumes"] = [volume_status("demo")]
-    assert samples(now, metrics)[("flocker_volumes_owned",)] == 1
+    assert samples(now, counters)[("flocker_volumes_owned",)] == 1
 
 
 def test_what_happened_is_counted() -> None:
-    metrics = Metrics()
-    metrics.moves.labels("done").inc()
-    metrics.moves.labels("refused").inc(2)
-    metrics.promotions.labels("auto").inc()
-    metrics.received_bytes.inc(GIB)
-    metrics.sent_bytes.inc(5)
-    metrics.call_seconds.labels("VolumeDriver.Mount").observe(0.3)
-    seen = samples(status(), metrics)
+    counters = Counters()
+    counters.moves.labels("done").inc()
+    counters.moves.labels("refused").inc(2)
+    counters.promotions.labels("auto").inc()
+    counters.received_bytes.inc(GIB)
+    counters.sent_bytes.inc(5)
+    counters.call_seconds.labels("VolumeDriver.Mount").observe(0.3)
+    seen = samples(status(), counters)
     assert seen[("flocker_moves_total", "done")] == 1
     assert seen[("flocker_moves_total", "refused")] == 2
     assert seen[("flocker_promotions_total", "auto")] == 1
@@ -173,7 +174,7 @@ def test_what_happened_is_counted() -> None:
 
 
 def test_two_daemons_in_one_process_count_apart() -> None:
-    one, other = Metrics(), Metrics()
+    one, other = Counters(), Counters()
     one.sent_bytes.inc()
     assert samples(status(), other)[("flocker_sent_bytes_total",)] == 0
 
