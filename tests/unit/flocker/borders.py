@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+import pytest
+
 from flocker.base.errors import ControlPlaneAway, Refused
 from flocker.base.records import ClusterState, Volume
 from flocker.engine.client import EngineUse, Stopped
@@ -67,6 +69,18 @@ class Containers:
     def kill_users(self, volume_ids: Collection[str]) -> None:
         self.killed += volume_ids
         self.mounts -= set(volume_ids)
+
+
+def questions(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """From now on, the volumes of each question to stop what uses them."""
+    asked, stop_using = list[list[str]](), containers.stop_using
+
+    def noted(volumes: Collection[str], within: float) -> Iterator[Stopped]:
+        asked.append(sorted(volumes))
+        return stop_using(volumes, within)
+
+    monkeypatch.setattr(containers, "stop_using", noted)
+    return asked
 
 
 class Etcd:

@@ -677,6 +677,17 @@ def test_a_copy_that_is_asked_for_again_is_not_given_up(surplus: MemoryCluster) 
     assert "is needed after all" in node2.troubles.all()[0]
 
 
+def test_a_copy_is_not_given_up_once_another_node_owns_the_volume(surplus: MemoryCluster) -> None:
+    """Those that counted as newer may not be part of it any more."""
+    node2, volume = surplus["node2"], surplus.volume("demo")
+    before = node2.pool.snapshots(volume.id)
+    node2.etcd.before["move"] = lambda: surplus["node3"].run("demo")
+    node2.reconciler.tidy()
+    assert surplus.volume("demo").owner == "node3"
+    assert node2.pool.snapshots(volume.id) == before != []
+    assert "is needed after all" in node2.troubles.all()[0]
+
+
 def test_a_copy_that_was_given_up_is_not_lost_yet(surplus: MemoryCluster) -> None:
     surplus["node2"].reconciler.tidy()
     surplus.lose("node3")

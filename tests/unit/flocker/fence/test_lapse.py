@@ -19,6 +19,7 @@ from flocker.care.announcer import Announcer
 from flocker.fence.fence import Fence
 from flocker.fence.lapse import Lapse
 from flocker.fence.lease_file import AutoVolume, LeaseFile
+from tests.unit.flocker.borders import questions
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 from tests.unit.flocker.fence.test_fence import RecordingEngine
 
@@ -96,6 +97,18 @@ def test_what_the_kernel_alone_shows_is_stopped_too(paused: Paused) -> None:
     paused.node1.use.remove(paused.cluster.volume("demo"), "demo-db")
     paused.lapse.stop_taken()
     assert paused.node1.containers.stopped == ["demo-db"]
+
+
+def test_all_that_was_taken_is_stopped_at_once(
+    paused: Paused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone may take as long as there is."""
+    paused.take_over()
+    paused.cluster["node2"].failover.promote("kept")
+    asked = questions(paused.node1.containers, monkeypatch)
+    paused.lapse.stop_taken()
+    assert asked == [["demo", "kept"]]
+    assert sorted(paused.node1.containers.stopped) == ["demo-db", "kept-db"]
 
 
 def test_etcd_is_not_asked_when_nothing_is_in_use(paused: Paused) -> None:

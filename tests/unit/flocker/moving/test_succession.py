@@ -14,6 +14,7 @@ from flocker.base.errors import PoolError, Refused, TransferFailed
 from flocker.moving import giving_up
 from flocker.moving.succession import TURN_SECONDS
 from tests.twins.memory_pool import MemoryPool
+from tests.unit.flocker.borders import questions
 from tests.unit.flocker.cluster import Machine, MemoryCluster
 
 FAILOVERS = ("manual", "auto")
@@ -155,6 +156,22 @@ def test_a_node_whose_pool_cannot_write_gives_its_auto_volumes_up(broken: Memory
     assert broken.volume("manual").owner == "node1"
     why = broken.ownership.history(broken.volume("auto").id)[-1].why
     assert why.startswith("node1 cannot write to its pool: it gave the volume up; what it wrote")
+
+
+def test_all_auto_volumes_are_given_up_at_once(
+    demo: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone may take as long as there is."""
+    node1 = demo["node1"]
+    node1.driver.create("other", {"failover": "auto"})
+    for volume in (*FAILOVERS, "other"):
+        node1.run(volume)
+    node1.containers.on_stop = lambda volume: node1.driver.unmount(volume, "writer")
+    break_pool(node1)
+    asked = questions(node1.containers, monkeypatch)
+    node1.look_at_pool()
+    assert asked == [["auto", "other"]]
+    assert demo.state.nodes["node1"].gives_up
 
 
 def test_one_failure_is_no_reason_to_give_up(broken: MemoryCluster) -> None:
