@@ -17,6 +17,7 @@ from flocker.base.errors import (
     PoolError,
     Refused,
     StaleEpoch,
+    StillWanted,
     VolumeNotFound,
 )
 from flocker.base.records import Event, Snapshot, Volume, now
@@ -620,6 +621,32 @@ def test_a_volume_that_is_had_back_while_it_is_taken_for_removed_stays(
     again = demo.volume("demo")
     assert (node1.pool.writable_path(again.claim) / "file").read_text() == "second"
     assert node1.pool.asides() == []
+
+
+def test_a_replica_of_a_volume_that_is_had_back_this_moment_stays(demo: MemoryCluster) -> None:
+    node1, node2, volume = demo["node1"], demo["node2"], demo.volume("demo")
+    demo.ownership.remove(volume, Event(volume.id, "demo", now(), "node1", "removed"))
+    before = node2.pool.snapshots(volume.id)
+    node2.etcd.after["removed"] = lambda: node1.operations.recovery.undelete("demo")
+    with pytest.raises(Refused, match="has not been removed"):
+        node2.removed_copies.discard(volume.id)
+    assert node2.pool.snapshots(volume.id) == before != []
+
+
+def test_data_stays_while_etcd_may_still_record_that_the_volume_is_back(
+    demo: MemoryCluster,
+) -> None:
+    """A member may do late what it was asked."""
+    node1, volume = demo["node1"], demo.volume("demo")
+    node1.driver.remove("demo")
+    node1.etcd.away_for = {"undelete"}
+    with pytest.raises(ControlPlaneAway):
+        node1.operations.recovery.undelete("demo")
+    with pytest.raises(StillWanted, match="later epoch"):
+        node1.removed_copies.discard(volume.id)
+    node1.etcd.away_for = set()
+    node1.operations.recovery.undelete("demo")
+    assert node1.pool.writable_path(demo.volume("demo").claim).is_dir()
 
 
 @pytest.fixture
