@@ -6,13 +6,14 @@ The next member is asked while the first may still do what it was asked, as soon
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from flocker.base.errors import ControlPlaneAway, InUse, StaleEpoch
-from flocker.base.records import Copy, Look, NamedSnapshot, Node, Snapshot
+from flocker.base.errors import ControlPlaneAway, InUse, Refused, StaleEpoch
+from flocker.base.records import Copy, Look, NamedSnapshot, Node, PoolKind, Snapshot
 from flocker.consensus.copy_records import TOLD_AT_ONCE
 from flocker.consensus.etcd_wire import delete
 from flocker.consensus.keyspace import node_key
@@ -262,6 +263,43 @@ def test_a_node_that_has_a_lease_but_no_record_yet_mounts_nothing(way: Way) -> N
     with pytest.raises(StaleEpoch):
         node1.mount(volume)
     node2.mount(promoted)
+
+
+def before(way: Way, kind: str, act: Callable[[], object]) -> None:
+    """Have something happen once, just before a key of that kind is put."""
+
+    def act_first(question: Question) -> bool:
+        if writes(question, kind + "/"):
+            way.is_held = lambda _: False
+            act()
+        return False
+
+    way.is_held = act_first
+
+
+def test_a_node_that_is_lost_while_it_mounts_has_nothing_mounted(way: Way) -> None:
+    """After it has read that it is there, and before the mount is recorded."""
+    node1, node2 = joined(way.join, "node1"), joined(way.join, "node2")
+    volume = made(node1)
+
+    before(way, "mounts", lambda: way.execute({"success": [delete(node_key("node1"))]}))
+    with pytest.raises(ControlPlaneAway):
+        node1.mount(volume)
+    assert node2.state().mounts == {}
+
+
+@pytest.mark.parametrize("pool", ["btrfs", "shared"])
+def test_an_owner_that_is_back_while_it_is_replaced_stays(way: Way, pool: PoolKind) -> None:
+    node1, node2 = way.join(), joined(way.join, "node2")
+    volume = replace(a_volume(), pool=pool, replicas=0)
+    node2.create(volume, event(volume, "created"))
+    before(way, "volumes", lambda: node1.announce(Node("node1", "127.0.0.1", "0", 0, 1)))
+    with pytest.raises(Refused, match="node1, which is there"):
+        if pool == "shared":
+            node2.promote_shared(volume, "node2", event(volume, "promoted"))
+        else:
+            node2.promote(volume, held(volume, "node2"), event(volume, "promoted"))
+    assert node2.volume(volume.name) == volume
 
 
 def test_a_mount_whose_node_is_not_seen_keeps_the_volume(way: Way) -> None:
