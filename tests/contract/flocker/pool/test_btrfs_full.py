@@ -116,6 +116,26 @@ def test_a_full_pool_can_be_emptied(pool: BtrfsPool, filler: Claim, fill: Fill) 
     assert len(list((pool.root / "reserve").iterdir())) > 1000
 
 
+FIRST: dict[str, Callable[[BtrfsPool, Claim, Snapshot], object]] = {
+    "restore": lambda pool, claim, base: pool.restore(claim, base, None),
+    "adopt": lambda pool, claim, base: pool.adopt(Claim(claim.volume_id, 2), base),
+    "put_away": lambda pool, claim, base: pool.put_away(
+        taken_over(claim, base), "node1", SURE.confirm
+    ),
+    "discard": lambda pool, claim, _: pool.discard(claim.volume_id, "gone", "node1", SURE),
+}
+
+
+@pytest.mark.parametrize("asked", FIRST)
+def test_whatever_is_asked_first_of_a_full_pool_is_done(
+    pool: BtrfsPool, filler: Claim, asked: str
+) -> None:
+    """The reserve is all spent at once: what comes second finds room in any case."""
+    claim, base = a_changed_volume(pool)
+    name_until_full(pool.writable_path(filler))
+    FIRST[asked](pool, claim, base)
+
+
 @pytest.mark.parametrize("fill", FILLS)
 def test_a_daemon_starts_on_a_full_pool_and_finishes_what_it_left(
     pool: BtrfsPool, filler: Claim, fill: Fill, monkeypatch: pytest.MonkeyPatch
