@@ -6,7 +6,8 @@ from typing import Protocol
 
 from flocker.base.answered_records import volume_record
 from flocker.base.answers import Cancelled, Changed, Promoted
-from flocker.base.errors import BadRequest, OwnerAway, Refused
+from flocker.base.errors import BadRequest, ControlPlaneAway, OwnerAway, PoolError, Refused
+from flocker.base.records import Volume
 from flocker.consensus.ownership import existing
 from flocker.moving.arrivals import Arrivals
 from flocker.moving.failover import Failover
@@ -40,6 +41,7 @@ class Moves:
 
         Raises:
             BadRequest: there is no such node.
+            PoolError: its record has changed, and the storage has not let its new owner in yet.
         """
         target = to or self._node
         if target != self._node:
@@ -54,7 +56,19 @@ class Moves:
                 if record.owner in state.nodes:
                     raise
                 raise owner_lost(record, state) from error
+        if record.is_shared:
+            self._have_admitted(record)
         return {"volume": volume_record(record)}
+
+    def _have_admitted(self, volume: Volume) -> None:
+        try:
+            self._context.pools.owned(volume)
+        except (PoolError, ControlPlaneAway) as error:
+            raise PoolError(
+                f"volume '{volume.name}' is {self._node}'s now, and Ceph has not let {self._node} "
+                f"use it yet: {error}; the next start of its container tries again, and so does "
+                f"`flocker move {volume.name} --to {self._node}`"
+            ) from error
 
     def cancel(self, volume: str) -> Cancelled:
         """End the move that a volume is on, wherever it goes; its owner keeps it.

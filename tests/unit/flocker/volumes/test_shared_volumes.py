@@ -188,6 +188,19 @@ def test_a_move_that_was_recorded_and_not_done_is_finished_by_the_mount(
     assert way(ledger, "node1").epoch(volume.id) == 2
 
 
+def test_a_move_says_that_ceph_has_not_let_the_new_owner_in(ledger: MemoryCluster) -> None:
+    volume = ledger.volume("ledger")
+    node2 = ledger["node2"]
+    node2.etcd.after["finish_move"] = lambda: setattr(way(ledger, "node2"), "is_away", True)
+    for _ in range(2):
+        with pytest.raises(PoolError, match="'ledger' is node2's now, and Ceph has not let node2"):
+            node2.operations.moves.move("ledger", None)
+    assert ledger.volume("ledger").owner == "node2"
+    way(ledger, "node2").is_away = False
+    node2.operations.moves.move("ledger", None)
+    assert way(ledger, "node1").epoch(volume.id) == 2
+
+
 CALLS = ["begin_move", "lock_move", "finish_move", "mount", "sessions", "begin_session"]
 
 
