@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
-from acceptance.cluster.cluster import ETCD_ACCESS
+from acceptance.cluster.etcd import ETCD_ACCESS
 from acceptance.nodes.node import Node
 from bench import volumes
 from bench.disk import on_node

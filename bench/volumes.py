@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from acceptance.base.waiting import eventually, eventually_true
-from acceptance.cluster.cluster import ETCD_ACCESS
+from acceptance.cluster.etcd import ETCD_ACCESS
 from acceptance.nodes.node import Node
 from bench import disk
 from bench.move import remove_app, start_app

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import requests
@@ -12,7 +12,7 @@ from paramiko import SSHException
 from acceptance.base import speed
 from acceptance.base.command import TIMED_OUT, Typed
 from acceptance.base.waiting import eventually_true
-from acceptance.cluster import cleaning
+from acceptance.cluster import cleaning, logs
 from acceptance.cluster.made import Made
 from acceptance.machines.protocol import Machines
 from acceptance.machines.servers import Servers
@@ -22,13 +22,6 @@ from acceptance.nodes.engine import Engine, EngineSilent
 from acceptance.nodes.node import DRIVER, Node
 from host import turn
 
-CERTIFICATES_ON_NODE = "/etc/flocker/certs/etcd"
-ETCD_ACCESS = (
-    "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379 "
-    f"ETCDCTL_CACERT={CERTIFICATES_ON_NODE}/ca.pem "
-    f"ETCDCTL_CERT={CERTIFICATES_ON_NODE}/cert.pem "
-    f"ETCDCTL_KEY={CERTIFICATES_ON_NODE}/key.pem"
-)
 READY_SECONDS = 120
 FEW = 20  # a longer list of owners nobody reads, and each takes a question
 
@@ -205,20 +198,7 @@ class Cluster:
 
     def logs(self) -> dict[str, str]:
         """Name -> text, of everything that may explain a failure."""
-        logs: dict[str, str] = {}
-        for node in self.nodes:
-            with _noted(logs, f"{node.name} journal"):
-                logs[f"{node.name} journal"] = node.run(
-                    "sudo journalctl --no-pager -n 2000 --since -15min"
-                )
-            with _noted(logs, f"{node.name} containers"):
-                for name, text in node.engine.container_logs().items():
-                    logs[f"{node.name} container {name}"] = text
-            with _noted(logs, f"{node.name} etcd"):
-                logs[f"{node.name} etcd"] = node.run(
-                    f"sudo env {ETCD_ACCESS} etcdctl get --prefix ''"
-                )
-        return logs
+        return logs.read(self.nodes)
 
     def environment(self) -> dict[str, str]:
         """Describe the nodes and their software for the report."""
@@ -236,12 +216,3 @@ class Cluster:
     def _announced(self) -> set[str]:
         """The nodes that all others see."""
         return set.intersection(*(node.knows() for node in self.nodes))
-
-
-@contextmanager
-def _noted(logs: dict[str, str], name: str) -> Iterator[None]:
-    """A log that cannot be had is said to be missing instead of hiding the failure itself."""
-    try:
-        yield
-    except Exception as error:
-        logs[name] = f"could not be read: {error!r}"
