@@ -33,7 +33,6 @@ class VagrantMachines:
         self._vagrant = vagrant.Vagrant(
             str(ROOT), out_cm=_logged, err_cm=_logged, env=dict(os.environ)
         )
-        self._provider = "none"
         self._brought_up = False
 
     @property
@@ -55,9 +54,7 @@ class VagrantMachines:
 
     def up(self) -> None:
         """See Machines; those that run already are left as they are."""
-        machines = self._vagrant.status()
-        self._provider = str(machines[0].provider)
-        if all(machine.state == "running" for machine in machines):
+        if self._all_run():
             return
         self._brought_up = True
         UP_LOG.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +114,22 @@ class VagrantMachines:
             containers.unpause(self._container(node))
         else:
             self._vagrant.resume(vm_name=node)
+
+    def _all_run(self) -> bool:
+        """Tell whether all of them run: to others Vagrant does not tell the way.
+
+        `vagrant status` would take its seconds besides.
+        """
+        try:
+            return bool(self._ssh_config)
+        except subprocess.CalledProcessError:
+            return False
+
+    @property
+    def _provider(self) -> str:
+        """That of the nodes there are: Vagrant keeps their ids in folders of its name."""
+        ids = (ROOT / ".vagrant" / "machines").glob("*/*/id")
+        return next((file.parent.name for file in ids), "none")
 
     @cached_property
     def _ssh_config(self) -> str:

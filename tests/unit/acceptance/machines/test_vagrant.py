@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,9 +19,11 @@ from tests.unit.acceptance.nodes.sshd import ADDRESS, USER, Sshd, log_in, sshd
 def vagrants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VagrantMachines:
     """Machines with node1 alone, a container; Vagrant says where it is."""
     monkeypatch.setattr(vagrant, "ROOT", tmp_path)
-    made = VagrantMachines()
-    made._provider = "docker"
-    return made
+    monkeypatch.setattr(vagrant, "UP_LOG", tmp_path / "vagrant-up.log")
+    identity = tmp_path / ".vagrant" / "machines" / "node1" / "docker" / "id"
+    identity.parent.mkdir(parents=True)
+    identity.write_text("0123")
+    return VagrantMachines()
 
 
 def says(made: VagrantMachines, node: Sshd, key: Path) -> None:
@@ -36,7 +39,6 @@ def says(made: VagrantMachines, node: Sshd, key: Path) -> None:
 def note(folder: Path, line: str) -> Path:
     """Leave what the Vagrantfile does."""
     noted = folder / ".vagrant" / "machines" / "node1" / "docker" / "known_hosts"
-    noted.parent.mkdir(parents=True)
     noted.write_text(line)
     return noted
 
@@ -82,3 +84,28 @@ def test_a_node_whose_key_was_not_noted_is_not_asked_for_it(
         with pytest.raises(NodesNotUp, match="node1: its host key has not been noted; type: vag"):
             vagrants.access()
     assert node.logins == 0
+
+
+def test_nodes_that_run_are_left_as_they_are(vagrants: VagrantMachines) -> None:
+    vagrants._vagrant = SimpleNamespace(ssh_config=lambda: "Host node1\n")
+    vagrants.up()
+    vagrants.take_back()
+    assert vagrants.kind == "docker"
+
+
+def test_nodes_are_brought_up_if_one_does_not_run(vagrants: VagrantMachines) -> None:
+    done = []
+
+    def ssh_config() -> str:
+        if not done:
+            raise subprocess.CalledProcessError(1, "vagrant ssh-config")  # it is not ready
+        return "Host node1\n"
+
+    vagrants._vagrant = SimpleNamespace(
+        ssh_config=ssh_config,
+        up=lambda: done.append("up"),
+        destroy=lambda: done.append("destroy"),
+    )
+    vagrants.up()
+    vagrants.take_back()
+    assert done == ["up", "destroy"]
