@@ -121,7 +121,7 @@ acceptance: $(WITH_NODES) ## run the scenarios on the nodes; TAGS=@readme narrow
 	@$(BEHAVE) $(if $(TAGS),--tags='$(TAGS)') -D keep_nodes=yes
 
 alarms: $(VAGRANTS_NODES) ## break driver and nodes on purpose, and check that the scenarios fail
-	@$(PYTEST) -m nodes --junit-xml=build/junit/alarms.xml
+	@$(PYTEST) tests/nodes -m nodes --junit-xml=build/junit/alarms.xml
 
 # A seed draws requests and faults; the folder of the run has it in its name.
 soak: $(VAGRANTS_NODES) ## run random requests and faults on the nodes, and judge the run; MINUTES=20 SEED=7
