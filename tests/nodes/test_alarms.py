@@ -1,6 +1,7 @@
 """The walkthrough goes red when what it promises is broken on purpose, and says what was seen.
 
-Each test runs the README's scenario on the real nodes with one act of sabotage between its steps.
+One run on the real nodes plays the README's scenario several times, each time with one act of
+sabotage between its steps.
 """
 
 from __future__ import annotations
@@ -10,22 +11,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = "A visitor finds the same whales after the app has moved, with docker-compose"
+RUN_SECONDS = 600
 
 pytestmark = pytest.mark.nodes
 
 SABOTAGE_STEPS = """
-import subprocess
-
 from behave import when
-
-from host import ROOT
 
 
 @when('somebody types on "{node}"')
@@ -35,8 +33,16 @@ def type_unseen(context, node):
 
 @when('"{node}" is switched off')
 def switch_off(context, node):
-    subprocess.run(["vagrant", "halt", node], cwd=ROOT, check=True, capture_output=True)
+    context.faults.power_off(context.cluster.node(node))
 """
+
+
+@dataclass(frozen=True)
+class Sabotage:
+    """A step, and a text in the line of the scenario before which it is put."""
+
+    before: str
+    step: str
 
 
 def typed(node: str, command: str) -> str:
@@ -44,95 +50,132 @@ def typed(node: str, command: str) -> str:
     return f'      When somebody types on "{node}"\n        """\n        {command}\n        """'
 
 
-Run = Callable[[str, str], subprocess.CompletedProcess[str]]
+REDIS = 'REDISCLI_AUTH=$(cut -d" " -f2 /run/secrets/redis.conf) redis-cli'
+NOTHING = "nothing is broken"
+EMPTIED = "the volume is emptied"
+DROPPED = "a whale is dropped"
+OFF = "node2 is off"
+SABOTAGE = {
+    NOTHING: Sabotage('the operator types on "node2"', typed("node1", "true")),
+    EMPTIED: Sabotage(
+        'the operator types on "node2"',
+        typed("node1", "sudo find /var/lib/flocker/volumes -path '*/live/*' -delete"),
+    ),
+    DROPPED: Sabotage(
+        'the visitor opens the app on "node2"',
+        typed("node2", f"docker exec app-redis-1 sh -c '{REDIS} rpop whales'"),
+    ),
+    OFF: Sabotage('the operator types on "node2"', '      When "node2" is switched off'),
+}
 
 
-@pytest.fixture
-def run_with(tmp_path: Path) -> Run:
-    """Runs the scenario with a step put in before the first line that holds a text."""
+@dataclass(frozen=True)
+class Played:
+    """How the scenario ended.
 
-    def run(before: str, step: str) -> subprocess.CompletedProcess[str]:
-        features = tmp_path / "features"
-        shutil.copytree(ROOT / "features", features)
-        shutil.copy(ROOT / "environment.py", tmp_path)
-        (features / "steps" / "sabotage_steps.py").write_text(SABOTAGE_STEPS)
-        walkthrough = features / "walkthrough.feature"
-        lines = walkthrough.read_text().splitlines()
-        # The scenario of the move is the first one that stops the app.
-        place = next(
-            number
-            for number, line in enumerate(lines)
-            if before in line and any("compose> stop" in above for above in lines[:number])
-        )
-        lines[place:place] = step.splitlines()
-        walkthrough.write_text("\n".join(lines))
-        # Not in the repository's folder: the run's own results are to be kept.
-        return subprocess.run(
-            [
-                *(sys.executable, "-m", "behave", "--no-color", "--name", SCENARIO, "features"),
-                *("--format", "plain", "--format", "report.formatter:LivingFormatter"),
-                *("--outfile", "/dev/stdout", "--outfile", str(tmp_path / "results")),
-            ],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+    `verdict` is Allure's, `printed` is behave's output, and `kept` is name -> text of what the
+    scenario left.
+    """
 
-    return run
+    verdict: str
+    printed: str
+    kept: dict[str, str]
 
 
-def evidence_in(results: Path) -> dict[str, str]:
-    """Name -> text of what the one scenario left in its Allure results."""
-    [scenario] = [json.loads(path.read_text()) for path in results.glob("*-result.json")]
-    return {
-        attached["name"]: (results / attached["source"]).read_text(errors="replace")
-        for attached in scenario["attachments"]
-    }
+def write_feature(name: str, sabotage: Sabotage, file: Path) -> None:
+    """Write the walkthrough with the act of sabotage in its scenario, as a feature of that name."""
+    lines = (ROOT / "features" / "walkthrough.feature").read_text().splitlines()
+    # The scenario of the move is the first one that stops the app.
+    place = next(
+        number
+        for number, line in enumerate(lines)
+        if sabotage.before in line and any("compose> stop" in above for above in lines[:number])
+    )
+    lines[place:place] = sabotage.step.splitlines()
+    titled = [f"Feature: {name}" if line.startswith("Feature:") else line for line in lines]
+    file.write_text("\n".join(titled))
 
 
-@pytest.fixture
-def node2_back() -> Iterator[None]:
-    """Switch node2 on again."""
-    yield
-    subprocess.run(["vagrant", "up", "node2"], cwd=ROOT, check=True, capture_output=True)
+def play(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Play the scenario with each act of sabotage; the repository's own results are kept."""
+    features = folder / "features"
+    shutil.copytree(ROOT / "features" / "steps", features / "steps")
+    shutil.copy(ROOT / "features" / "environment.py", features)
+    shutil.copy(ROOT / "environment.py", folder)
+    (features / "steps" / "sabotage_steps.py").write_text(SABOTAGE_STEPS)
+    files = [features / f"{number}.feature" for number in range(len(SABOTAGE))]
+    for file, (name, sabotage) in zip(files, SABOTAGE.items(), strict=True):
+        write_feature(name, sabotage, file)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "behave", "--no-color", "--name", SCENARIO),
+            *("--format", "plain", "--format", "report.formatter:LivingFormatter"),
+            *("--outfile", "/dev/stdout", "--outfile", str(folder / "results")),
+            *map(str, files),
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
 
 
-def test_it_is_green_when_nothing_is_broken(run_with: Run) -> None:
+def read_results(folder: Path, stdout: str) -> dict[str, Played]:
+    """What the run left, by the act of sabotage."""
+    printed = {part.partition("\n")[0]: part for part in stdout.split("Feature: ")[1:]}
+    played = {}
+    for file in folder.glob("*-result.json"):
+        result = json.loads(file.read_text())
+        [name] = [label["value"] for label in result["labels"] if label["name"] == "feature"]
+        kept = {
+            attached["name"]: (folder / attached["source"]).read_text(errors="replace")
+            for attached in result.get("attachments", [])
+        }
+        played[name] = Played(result["status"], printed[name], kept)
+    return played
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
+    """How the scenario ended with each act of sabotage; the run has healed what it broke."""
+    folder = tmp_path_factory.mktemp("alarms")
+    done = play(folder)
+    assert done.returncode != 0, done.stdout
+    found = read_results(folder / "results", done.stdout)
+    assert found.keys() == SABOTAGE.keys(), done.stdout + done.stderr
+    return found
+
+
+def test_it_is_green_when_nothing_is_broken(played: dict[str, Played]) -> None:
     """Otherwise the tests below would show nothing."""
-    done = run_with('the operator types on "node2"', typed("node1", "true"))
-    assert done.returncode == 0, done.stdout + done.stderr
+    unbroken = played[NOTHING]
+    assert unbroken.verdict == "passed", unbroken.printed
 
 
-def test_an_empty_volume_is_noticed(run_with: Run, tmp_path: Path) -> None:
-    emptied = typed("node1", "sudo find /var/lib/flocker/volumes -path '*/live/*' -delete")
-    done = run_with('the operator types on "node2"', emptied)
-    assert done.returncode != 0, done.stdout
-    assert "no correct answer from 172.16.78.251" in done.stdout, done.stdout
-    assert "wrong whales: []" in done.stdout, done.stdout
-    kept = evidence_in(tmp_path / "results")
+def test_an_empty_volume_is_noticed(played: dict[str, Played]) -> None:
+    emptied = played[EMPTIED]
+    assert emptied.verdict == "failed", emptied.printed
+    assert "no correct answer from 172.16.78.251" in emptied.printed, emptied.printed
+    assert "wrong whales: []" in emptied.printed, emptied.printed
     for node in ("node1", "node2"):
-        assert "flocker" in kept[f"{node} journal"]
-    assert "Ready to accept connections" in kept["node2 container app-redis-1"]
-    assert '"owner":"node2"' in kept["node1 etcd"]
+        assert "flocker" in emptied.kept[f"{node} journal"]
+    assert "Ready to accept connections" in emptied.kept["node2 container app-redis-1"]
+    assert '"owner":"node2"' in emptied.kept["node1 etcd"]
 
 
-def test_a_whale_that_is_missing_is_noticed(run_with: Run) -> None:
-    client = 'REDISCLI_AUTH=$(cut -d" " -f2 /run/secrets/redis.conf) redis-cli'
-    dropped = typed("node2", f"docker exec app-redis-1 sh -c '{client} rpop whales'")
-    done = run_with('the visitor opens the app on "node2"', dropped)
-    assert done.returncode != 0, done.stdout
+def test_a_whale_that_is_missing_is_noticed(played: dict[str, Played]) -> None:
+    dropped = played[DROPPED]
+    assert dropped.verdict == "failed", dropped.printed
     wanted = "waited 5 s for [200:140, 420:310, 700:90, 930:420, 1100:200]"
-    assert wanted in done.stdout, done.stdout
-    assert "last seen: [200:140, 420:310, 700:90, 930:420]" in done.stdout, done.stdout
+    assert wanted in dropped.printed, dropped.printed
+    seen = "last seen: [200:140, 420:310, 700:90, 930:420]"
+    assert seen in dropped.printed, dropped.printed
 
 
-@pytest.mark.usefixtures("node2_back")
-def test_a_node_that_is_down_is_noticed(run_with: Run) -> None:
-    off = '      When "node2" is switched off'
-    done = run_with('the operator types on "node2"', off)
-    assert done.returncode != 0, done.stdout
-    assert "node2 does not answer at 172.16.78.251" in done.stdout, done.stdout
+def test_a_node_that_is_down_is_noticed(played: dict[str, Played]) -> None:
+    off = played[OFF]
+    assert off.verdict == "broken", off.printed
+    assert "node2 does not answer at 172.16.78.251" in off.printed, off.printed

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -42,43 +44,63 @@ def node2_gone() -> Iterator[None]:
         filter_on_node2("--delete", *rule)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def node2() -> None:
     need_container("node2")
 
 
+# Its first scenario begins on node1, and goes on at once on node2.
+FEATURE = ROOT / "features" / "single_writer.feature"
 BEHAVE = (
     *(sys.executable, "-m", "behave", "--no-color", "--format", "plain"),
-    *("-D", "keep_nodes=yes", str(ROOT / "features" / "cli.feature")),
+    *("-D", "keep_nodes=yes", str(FEATURE)),
 )
 
 
-def timed(folder: Path, *command: str) -> tuple[float, str]:
-    """Run a command that has to fail; return the seconds it took, and its output."""
+@dataclass(frozen=True)
+class Ended:
+    """A command that ended: after so many seconds, with this output."""
+
+    seconds: float
+    said: str
+
+
+def ended(folder: Path, *command: str) -> Ended:
+    """Run a command that has to fail."""
     started = time.monotonic()
     done = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode != 0, done.stdout
-    return time.monotonic() - started, done.stdout
+    return Ended(time.monotonic() - started, done.stdout)
 
 
-def test_vagrant_ssh_says_soon_that_a_node_is_gone() -> None:
-    with node2_gone():
-        seconds, said = timed(ROOT, "vagrant", "ssh", "node2", "-c", "true")
-    assert f"node2 does not answer at {ADDRESS}" in said
-    assert "vagrant reload node2" in said
-    assert seconds < SOON_SECONDS
+@pytest.fixture(scope="module")
+def login_and_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Ended]:
+    """`vagrant ssh` and a run, which began side by side while node2 was gone: both mostly wait.
+
+    The run is not in the repository's folder: the results that are there are kept.
+    """
+    folder = tmp_path_factory.mktemp("run")
+    with node2_gone(), ThreadPoolExecutor() as threads:
+        login = threads.submit(ended, ROOT, "vagrant", "ssh", "node2", "-c", "true")
+        run = threads.submit(ended, folder, *BEHAVE)
+    return login.result(), run.result()
 
 
-def test_a_run_ends_soon_and_says_which_node_is_gone(tmp_path: Path) -> None:
-    """Not in the repository's folder: the results of the run that this test is part of are kept."""
-    with node2_gone():
-        seconds, said = timed(tmp_path, *BEHAVE)
-    assert f"NodeAway: node2 does not answer at {ADDRESS}" in said, said
-    assert "vagrant reload node2" in said, said
-    assert seconds < SOON_SECONDS
+def test_vagrant_ssh_says_soon_that_a_node_is_gone(login_and_run: tuple[Ended, Ended]) -> None:
+    login, _ = login_and_run
+    assert f"node2 does not answer at {ADDRESS}" in login.said
+    assert "vagrant reload node2" in login.said
+    assert login.seconds < SOON_SECONDS
+
+
+def test_a_run_ends_soon_and_says_which_node_is_gone(login_and_run: tuple[Ended, Ended]) -> None:
+    _, run = login_and_run
+    assert f"NodeAway: node2 does not answer at {ADDRESS}" in run.said, run.said
+    assert "vagrant reload node2" in run.said, run.said
+    assert run.seconds < SOON_SECONDS
 
 
 def test_a_run_ends_soon_when_a_node_goes_away_in_the_middle_of_it(tmp_path: Path) -> None:

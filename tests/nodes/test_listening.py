@@ -40,7 +40,7 @@ def on(node: str, command: str) -> str:
     ).stdout  # fmt: skip
 
 
-@pytest.fixture(params=NODES)
+@pytest.fixture(params=NODES, scope="module")
 def node(request: pytest.FixtureRequest) -> Iterator[str]:
     """A node on which a container publishes a port."""
     name = str(request.param)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,23 @@ MINE = "docker run --detach --name mine --volume my-data:/data busybox sleep 100
 pytestmark = pytest.mark.nodes
 
 
-def on_node1(command: str) -> str:
+def output(*command: str) -> str:
     done = subprocess.run(
-        ["vagrant", "ssh", "node1", "-c", command],
-        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
         timeout=120,
     )  # fmt: skip
     return done.stdout
+
+
+OnNode1 = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def on_node1(tmp_path_factory: pytest.TempPathFactory) -> OnNode1:
+    """Types a command on node1; `vagrant ssh` would take seconds to find the way each time."""
+    way = tmp_path_factory.mktemp("ssh") / "config"
+    way.write_text(output("vagrant", "ssh-config", "node1"))
+    return lambda command: output("ssh", "-F", str(way), "node1", command)
 
 
 def behave(folder: Path, scenario: str) -> subprocess.CompletedProcess[str]:
@@ -38,14 +48,14 @@ def behave(folder: Path, scenario: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def mine() -> Iterator[None]:
+def mine(on_node1: OnNode1) -> Iterator[None]:
     """A container and a volume that a person made on node1."""
     on_node1(MINE)
     yield
     on_node1("docker rm --force mine; docker volume rm my-data")
 
 
-def test_what_a_run_left_is_the_next_ones_to_remove(tmp_path: Path) -> None:
+def test_what_a_run_left_is_the_next_ones_to_remove(tmp_path: Path, on_node1: OnNode1) -> None:
     for _ in range(2):
         ran = behave(tmp_path, "A volume in use is not moved")
         assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -53,7 +63,9 @@ def test_what_a_run_left_is_the_next_ones_to_remove(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("mine")
-def test_a_persons_container_and_volume_end_a_run_and_stay(tmp_path: Path) -> None:
+def test_a_persons_container_and_volume_end_a_run_and_stay(
+    tmp_path: Path, on_node1: OnNode1
+) -> None:
     ran = behave(tmp_path, "A volume in use is not moved")
     assert ran.returncode != 0, ran.stdout
     assert "did not make container 'mine' on node1; volume 'my-data' on node1;" in ran.stdout
