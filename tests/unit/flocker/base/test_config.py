@@ -14,6 +14,7 @@ from flocker.base.errors import BadRequest
 from flocker.daemon import shared_pool
 from flocker.engine.pool_mounts import PoolMounts
 from flocker.node.client_records import ClientRecords
+from flocker.pool.references import Names
 
 NODE = {
     "FLOCKER_NODE": "node1",
@@ -79,4 +80,6 @@ def test_a_node_without_the_programs_of_ceph_says_how_to_get_them(
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "rados", None)
     with pytest.raises(BadRequest, match="apt-get install ceph-fuse python3-rados"):
-        shared_pool(config, tmp_path, cast(ClientRecords, None), PoolMounts(lambda _: tmp_path))
+        shared_pool(
+            config, tmp_path, cast(ClientRecords, None), PoolMounts(lambda _: tmp_path), Names()
+        )
