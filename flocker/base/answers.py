@@ -1,8 +1,8 @@
 """The answers to an operator, as the `flocker` command prints them with `--json`.
 
 Scripts may rely on them. They begin with `format`: while that has the same value, later versions
-only add fields. Times are RFC 3339 with a zone, sizes are bytes, `silent` are the nodes that did
-not answer.
+only add fields. docs/answers.schema.json publishes them. Times are RFC 3339 with a zone, sizes are
+bytes, `silent` are the nodes that did not answer.
 """
 
 from __future__ import annotations

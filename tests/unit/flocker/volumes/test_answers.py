@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flocker.base import answered_records, answers
+from tests import answers as published
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -85,3 +86,8 @@ def test_changes_have_their_fields(demo: MemoryCluster) -> None:
     verified = node1.verification.verify("demo")
     check(verified, answers.Verified)
     check(verified["copies"][0], answers.VerifiedCopy)
+
+
+def test_the_published_schema_is_that_of_the_answers() -> None:
+    """A field that is taken away or changed shows there, and makes `answers.FORMAT` grow."""
+    assert published.FILE.read_text() == published.text()
