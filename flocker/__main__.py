@@ -15,7 +15,7 @@ from flocker.api.serving import serve_on_peer_socket, serve_on_plugin_socket
 from flocker.base import private
 from flocker.base.config import Config
 from flocker.base.errors import FlockerError
-from flocker.base.printable import printable
+from flocker.base.journal import log_to_journal
 from flocker.base.pulse import LOOP_SECONDS, Pulse
 from flocker.base.systemd import tell_systemd
 from flocker.daemon import assemble
@@ -34,9 +34,7 @@ FIRST_INHERITED_FD = 3  # sd_listen_fds(3)
 def main() -> int:
     """Serve until SIGTERM; the exit status."""
     os.umask(private.OTHERS)  # also a socket is root's alone from its first moment
-    journal = logging.StreamHandler()
-    journal.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[journal])
+    log_to_journal()
     for library in ("httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     told_to_end = threading.Event()
@@ -101,13 +99,6 @@ def feed_watchdog(pulse: Pulse) -> None:
         log.error("not at work any more: %s", ", ".join(hung))
     else:
         tell_systemd("WATCHDOG=1")
-
-
-class OneLine(logging.Formatter):
-    """Makes one line of a message, whatever is in it; a traceback keeps its lines."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as its parent's
-        return printable(super().formatMessage(record))
 
 
 def _say_why(why: str, told_to_end: threading.Event) -> None:

@@ -6,11 +6,19 @@ negative size, a path where a number belongs. Answers may have fields that a new
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
-from flocker.base import volume_id
+from flocker.base import volume_id, volume_name
 from flocker.base.errors import TransferFailed
 from flocker.base.options import MOST_REPLICAS
 from flocker.base.printable import printable
@@ -18,10 +26,20 @@ from flocker.base.records import Failover, Removed, Snapshot
 from flocker.moving.increments import Wanted
 from flocker.volumes.requests import Asked
 
+
+def _time(text: str) -> str:
+    """Refuse a text that is no time with a zone: who lists it reads it."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("no time zone")
+    return text
+
+
 Number = Annotated[int, Field(ge=0, lt=1 << 63)]
 Text = Annotated[str, Field(max_length=4096)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 VolumeId = Annotated[str, Field(pattern=volume_id.PATTERN)]
+VolumeName = Annotated[str, Field(pattern=volume_name.PATTERN)]
+Time = Annotated[str, Field(max_length=40), AfterValidator(_time)]
 
 LARGEST_ANSWER_BYTES = 32 << 20
 MOST = 100_000  # of anything in a list
@@ -87,11 +105,11 @@ class RecordPart(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    name: Name
+    name: VolumeName
     id: VolumeId
     owner: Name
     epoch: Number
-    created_at: Annotated[str, Field(max_length=40)]
+    created_at: Time
     size_bytes: Number | None = None
     replicas: Annotated[int, Field(ge=0, le=MOST_REPLICAS)]
     failover: Failover
@@ -106,7 +124,7 @@ class RemovedPart(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     volume: RecordPart
-    removed_at: Annotated[str, Field(max_length=40)]
+    removed_at: Time
 
     def record(self) -> Removed:
         return Removed.from_json(self.model_dump())
@@ -123,7 +141,7 @@ class Nothing(_Answer):
 class StandingAnswer(_Answer):
     """When the node that asks was retired; None if it was not."""
 
-    retired_at: Annotated[str, Field(min_length=1, max_length=40)] | None
+    retired_at: Time | None
 
 
 class Bytes(_Answer):
@@ -135,9 +153,9 @@ class AsideAnswer(_Answer):
 
     reference: Annotated[str, Field(min_length=1, max_length=600)]
     volume_id: VolumeId
-    volume: Name
+    volume: VolumeName
     why: Literal["removed", "conflict", "restored"]
-    at: Annotated[str, Field(max_length=40)]
+    at: Time
 
 
 class StrayAnswer(_Answer):
@@ -147,7 +165,7 @@ class StrayAnswer(_Answer):
     is_open: bool
     number: Number
     id: VolumeId
-    name: Name | None
+    name: VolumeName | None
 
 
 class PurgeAnswer(_Answer):
@@ -171,8 +189,8 @@ class CopyAnswer(_Answer):
 class VerifyAnswer(_Answer):
     """See Verification.verify."""
 
-    volume: Name
-    at: Annotated[str, Field(max_length=40)]
+    volume: VolumeName
+    at: Time
     copies: Annotated[list[CopyAnswer], Field(max_length=1000)]
 
 
@@ -187,7 +205,7 @@ class DigestAnswer(_Answer):
 class VolumePart(_Answer):
     """The part of a volume's record that an operator is told."""
 
-    name: Name
+    name: VolumeName
     id: VolumeId
     owner: Name
     epoch: Number
@@ -195,9 +213,9 @@ class VolumePart(_Answer):
 
 
 class TakenPart(_Answer):
-    volume: Name
+    volume: VolumeName
     number: Number
-    taken_at: Annotated[str, Field(max_length=40)]
+    taken_at: Time
     label: Text
     nodes: Annotated[list[Name], Field(max_length=1000)]
 

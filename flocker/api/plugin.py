@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from flocker.api.operator_route import OperatorRoute
 from flocker.api.plugin_call import GET, Answer, Call, NoArguments, Observe, fail, refusal, refuse
 from flocker.base.errors import FlockerError
+from flocker.base.printable import printable_parts
 from flocker.volumes.descriptions import Description
 from flocker.volumes.driver import Driver
 
@@ -120,7 +121,7 @@ class EngineCalls:
     def _get(self, asked: NameBody) -> Answer:
         described = self._driver.describe(asked.Name)
         status = self._driver.status(described.volume)
-        return {"Volume": {**_volume(described), "Status": status}, "Err": ""}
+        return {"Volume": {**_volume(described), "Status": printable_parts(status)}, "Err": ""}
 
     def _list(self, _: NoArguments) -> Answer:
         return {"Volumes": [_volume(each) for each in self._driver.describe_all()], "Err": ""}

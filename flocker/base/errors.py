@@ -30,9 +30,18 @@ FlockerError
 └── EngineAway          the node's Docker engine does not answer
 """
 
+from flocker.base.printable import printable
+
 
 class FlockerError(Exception):
-    """Anything flocker reports; the message is complete and meant for people."""
+    """Anything flocker reports; the message is complete and meant for people.
+
+    It is one printable line, as Docker prints it as it comes. Names in it may come from another
+    node, or from a container, which can give a folder any bytes for a name.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class BadRequest(FlockerError):

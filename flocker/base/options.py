@@ -12,10 +12,7 @@ from typing import Any, TypeVar
 
 from flocker.base.errors import BadRequest
 from flocker.base.records import DEFAULT_REPLICAS, Failover, PoolKind, Volume
-
-# The engine checks the same rule for names typed by people; names reach the socket raw too.
-# Source: volume-name pattern of Docker; 255 is the longest name a directory entry can hold.
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+from flocker.base.volume_name import is_name
 
 # An empty volume already takes some room for its own records, and a limit below a few
 # of btrfs's allocations refuses writes long before it is reached.
@@ -85,7 +82,7 @@ def check_name(name: str) -> str:
     Raises:
         BadRequest: the name is not one the engine would accept.
     """
-    if not NAME.fullmatch(name):
+    if not is_name(name):
         raise BadRequest(
             f"'{name[:80]}' cannot be a volume's name: letters, digits, '_', '.' and '-', "
             "beginning with a letter or digit, 255 at most"
@@ -143,7 +140,7 @@ def read_reference(text: str) -> Reference:
         BadRequest: it is none of these.
     """
     name, at, state = text.partition("@")
-    if NAME.fullmatch(name):
+    if is_name(name):
         if not at:
             return Reference(name)
         if NUMBER.fullmatch(state):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from flocker.base import audit
+from flocker.base.volume_name import is_name
 
 Failover = Literal["manual", "auto"]
 PoolKind = Literal["btrfs", "shared"]
@@ -179,6 +180,14 @@ class Volume(Record):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read a record, as above.
+
+        Raises:
+            ValueError: no volume can have that name; Docker would print it as it is.
+        """
+        name = value.get("name")
+        if not isinstance(name, str) or not is_name(name):
+            raise ValueError(f"{str(name)[:80]!r} is no volume's name")
         base = value.get("base")
         known = None if base is None else Snapshot.from_json(base)
         cuts = tuple(Cut.from_json(cut) for cut in value.get("cuts", ()))

@@ -130,7 +130,7 @@ def promote(
     is available. Later writes of the old owner are not in it; if the old owner comes back, they
     are kept there (`flocker conflicts`).
     """
-    known = _daemon(context).get("/flocker/status")["volumes"]
+    known = printable_parts(_daemon(context).get("/flocker/status"))["volumes"]
     old_owner = next((it["owner"] for it in known if it["name"] == volume), "the old owner")
     title = f"taking {volume} over from {old_owner}"
     body = {"volume": volume, "here": here}

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from flocker.base.config import Config
 from flocker.base.errors import EngineAway, FlockerError
+from flocker.base.journal import log_to_journal
 from flocker.base.systemd import tell_systemd
 from flocker.engine.client import Engine, Stopped
 from flocker.engine.mount_table import users_of
@@ -236,11 +237,9 @@ def _use(volume: str) -> str:
 
 def log_in_background() -> logging.handlers.QueueListener:
     """Have what is logged written by a separate thread: whoever reads it may hang."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    root = logging.getLogger()
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    listener = logging.handlers.QueueListener(lines, *root.handlers)
-    root.handlers = [logging.handlers.QueueHandler(lines)]
+    listener = logging.handlers.QueueListener(lines, logging.StreamHandler())
+    log_to_journal(logging.handlers.QueueHandler(lines))
     listener.start()
     return listener
 

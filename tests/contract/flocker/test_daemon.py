@@ -10,16 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
 from acceptance.base.waiting import eventually
+from flocker.api import permissions
+from flocker.api.peer_route import PeerRoute
 from flocker.base.config import Certificates, Config
 from flocker.base.errors import Refused
-from flocker.base.pulse import Pulse
 from flocker.base.records import Copy, Event, Snapshot, Volume, now
 from flocker.consensus.etcd import EtcdOwnership
 from flocker.consensus.etcd_wire import Members, delete
-from flocker.daemon import assemble
+from flocker.daemon import Daemon, assemble
 from flocker.fence.lease_file import LeaseFile, boottime
 from host import ROOT
 from tests.contract.flocker.conftest import mounted_btrfs
@@ -41,14 +43,14 @@ def _beating(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def pulses() -> list[Pulse]:
-    """Of the daemon, once it was started."""
+def daemons() -> list[Daemon]:
+    """The daemon, once it was started."""
     return []
 
 
 @pytest.fixture
 def node1(
-    _beating: None, etcd: Etcd, tmp_path: Path, pulses: list[Pulse]
+    _beating: None, etcd: Etcd, tmp_path: Path, daemons: list[Daemon]
 ) -> Iterator[tuple[TestClient, TestClient, Path]]:
     """A daemon: its answers to the operator and to peers, and its pool."""
     make = [str(ROOT / "provision" / "certificates"), str(tmp_path / "certs"), "node1=127.0.0.1"]
@@ -66,13 +68,26 @@ def node1(
             lease_seconds=3,
         )
         daemon = assemble(config, stopping)
-        pulses.append(daemon.pulse)
+        daemons.append(daemon)
         try:
             peers_app = as_operator(daemon.peers_app)
             with TestClient(daemon.engine_app) as operator, TestClient(peers_app) as peers:
                 yield operator, peers, root
         finally:
             stopping.set()
+
+
+@pytest.mark.usefixtures("node1")
+def test_each_route_for_other_machines_is_checked_and_listed(daemons: list[Daemon]) -> None:
+    routes = daemons[0].peers_app.routes
+    listed = {(method, route.path) for route in checked(routes) for method in route.methods}
+    assert listed == permissions.ROUTES.keys()
+
+
+def checked(routes: list[BaseRoute]) -> list[PeerRoute]:
+    found = [route for route in routes if isinstance(route, PeerRoute)]
+    assert found == routes, "something else would be answered without a check"
+    return found
 
 
 def health(operator: TestClient) -> list[str]:
@@ -193,10 +208,12 @@ def test_without_its_fence_a_node_is_not_well(
 
 
 def test_all_parts_of_a_daemon_are_at_work(
-    node1: tuple[TestClient, TestClient, Path], pulses: list[Pulse], monkeypatch: pytest.MonkeyPatch
+    node1: tuple[TestClient, TestClient, Path],
+    daemons: list[Daemon],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     operator, _, _ = node1
-    [pulse] = pulses
+    [pulse] = [each.pulse for each in daemons]
     eventually(lambda: health(operator), is_=[], within=30)
     assert pulse.limits.keys() == {"announcing", "publishing", "tidying"}
     assert pulse.hung() == []

@@ -29,13 +29,27 @@ ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 VOLUME = Volume("demo", ID, "node1", 1, "2026-11-22T19:00:00.000+00:00")
 SNAPSHOT: dict[str, Any] = {"number": 1, "identity": "identity", "epoch": 1, "held_bytes": None}
 WANTED = Snapshot(1, "identity")
-ASIDE = {"reference": "demo@node1-x", "volume_id": ID, "volume": "demo", "why": "removed", "at": ""}
+ASIDE = {
+    "reference": "demo@node1-x",
+    "volume_id": ID,
+    "volume": "demo",
+    "why": "removed",
+    "at": VOLUME.created_at,
+}
 STRAY = {"epoch": 1, "is_open": True, "number": 1, "id": ID, "name": "demo"}
 PURGED = {"purged": [], "failed": [], "kept": [], "freed_bytes": 0, "free_bytes": 0}
 DIGEST = {"sha256": "0" * 64, "entries": 1, "size_bytes": 1}
 COPY = {"node": "node1", "snapshot": 1, "result": "same", "why": "", "size_bytes": 1}
-VERIFIED = {"volume": "demo", "at": "", "copies": [COPY]}
+VERIFIED = {"volume": "demo", "at": VOLUME.created_at, "copies": [COPY]}
 RECORD = {"name": "demo", "id": ID, "owner": "node1", "epoch": 1, "size_bytes": None}
+
+TAKEN = {
+    "volume": "demo",
+    "number": 1,
+    "taken_at": VOLUME.created_at,
+    "label": "",
+    "nodes": ["node1"],
+}
 
 RESIZE = ResizeRequest(volume="demo", size_bytes=None)
 
@@ -51,21 +65,42 @@ QUESTIONS: dict[str, tuple[Question, Any]] = {
     "digest": (lambda peers: peers.digest(ID, "node1", WANTED, 1), DIGEST),
     "snapshots": (lambda peers: peers.snapshots(ID, "node1"), [SNAPSHOT]),
     "bytes": (lambda peers: peers.stream_bytes(ID, "node1", WANTED, None), {"bytes": 1}),
-    "operate": (lambda peers: peers.operate("node1", RESIZE), {"volume": RECORD}),
+    "operate": (
+        lambda peers: peers.operate("node1", RESIZE),
+        {"volume": RECORD, "snapshots": [TAKEN]},
+    ),
+    "standing": (lambda peers: peers.retired_at("node1"), {"retired_at": VOLUME.created_at}),
 }
 
 WRONG = {
     "prepare": [{**SNAPSHOT, "number": each} for each in ("../../x", "1", -1, 1.5, True, None)]
     + [{**SNAPSHOT, "held_bytes": -1}, {**SNAPSHOT, "identity": "x" * 300}, [SNAPSHOT], "x"],
     "release": [{**SNAPSHOT, "epoch": -1}, {}],
-    "asides": [[{**ASIDE, "volume_id": ID.upper()}], [{**ASIDE, "why": "\x1b[2J"}], {}],
-    "strays": [[{**STRAY, "id": "../../x"}], [{**STRAY, "is_open": "yes"}]],
+    "asides": [[{**ASIDE, "volume_id": ID.upper()}], [{**ASIDE, "why": "\x1b[2J"}], {}]
+    + [[{**ASIDE, "at": each}] for each in ("", "soon", "2026-11-22T19:00:00", "2026-13-01Z")]
+    + [[{**ASIDE, "volume": each}] for each in ("", "a\x1b[2J", "a\n", "../x", "a\u202e")],
+    "strays": [
+        [{**STRAY, "id": "../../x"}],
+        [{**STRAY, "is_open": "yes"}],
+        [{**STRAY, "name": "a\x1b[2J"}],
+    ],
     "purge": [{**PURGED, "freed_bytes": -1}, {**PURGED, "purged": "all"}, {**PURGED, "kept": [1]}],
-    "verify": [{**VERIFIED, "copies": [{**COPY, "result": "perfect"}]}],
+    "verify": [
+        {**VERIFIED, "copies": [{**COPY, "result": "perfect"}]},
+        {**VERIFIED, "at": "soon"},
+        {**VERIFIED, "volume": "a\x1b[2J"},
+    ],
     "digest": [{**DIGEST, "sha256": "x" * 64}, {**DIGEST, "size_bytes": -1}],
     "snapshots": [[{**SNAPSHOT, "number": "../../x"}], {"0": SNAPSHOT}, None],
     "bytes": [{"bytes": -1}, {"bytes": "1"}, {}],
-    "operate": [{"volume": {**RECORD, "size_bytes": -1}}, {"volume": "demo"}, []],
+    "operate": [
+        {"volume": {**RECORD, "size_bytes": -1}},
+        {"volume": {**RECORD, "name": "a\x1b[2J"}},
+        {"volume": "demo"},
+        {"snapshots": [{**TAKEN, "taken_at": "soon"}]},
+        [],
+    ],
+    "standing": [{"retired_at": each} for each in ("soon", "", 1)],
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 from starlette.routing import Route
 
 from flocker.api import permissions
+from flocker.api.peer_route import PeerRoute
 from flocker.base.records import Node, Removed, Volume
 from tests.contract.flocker.peer_caller import Ask, asking, shown
 from tests.contract.flocker.peer_certificates import Authority
@@ -33,6 +34,12 @@ NO_ROLE = {
     "a name more": "/O=flocker/OU=node/CN=node2/CN=node3",
     "no name": "/O=flocker/OU=node",
 }
+
+
+AT = "2026-11-22T19:00:00.000+00:00"
+FORGED = Removed(
+    Volume("a\x1b[2J", "0f8fad5b-d9cb-469f-a165-70867728950e", "node2", 1, AT), AT
+).to_json()
 
 
 @pytest.fixture
@@ -67,6 +74,7 @@ def node3(port: int, authority: Authority) -> Ask:
 
 def test_each_route_says_who_may_ask_it(cluster: MemoryCluster) -> None:
     app = peers_app(cluster["node1"], lambda _: None)
+    assert all(isinstance(route, PeerRoute) for route in app.routes), "each is checked"
     routes = {(m, r.path) for r in app.routes if isinstance(r, Route) for m in r.methods or ()}
     assert routes == permissions.ROUTES.keys()
 
@@ -203,7 +211,10 @@ def spellings(volume_id: str) -> dict[str, str]:
 
 
 def removed_as(volume: Volume, volume_id: str) -> dict[str, Any]:
-    return {**Removed(volume, "").to_json(), "volume": {**volume.to_json(), "id": volume_id}}
+    return {
+        **Removed(volume, volume.created_at).to_json(),
+        "volume": {**volume.to_json(), "id": volume_id},
+    }
 
 
 def test_a_purge_of_a_volume_that_is_there_takes_nothing(
@@ -280,6 +291,8 @@ def test_a_node_hears_whether_it_was_retired(
         ("/verification/digest", {"volume_id": "../../x", "number": "../../x", "identity": ""}),
         ("/maintenance/purge", {"removed": [{"volume": "mine"}], "references": []}),
         ("/maintenance/purge", {"removed": [], "references": [1]}),
+        ("/maintenance/purge", {"removed": [FORGED], "references": []}),
+        ("/maintenance/purge", {"removed": [{**FORGED, "removed_at": "soon"}], "references": []}),
     ],
 )
 def test_what_cannot_be_a_request_is_refused_in_one_line(

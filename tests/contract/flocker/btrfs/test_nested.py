@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from starlette.responses import JSONResponse
 
 from flocker.base.errors import LeavesBehind
 from flocker.base.records import Claim, Snapshot
@@ -114,6 +115,18 @@ def test_a_snapshot_that_must_hold_all_is_refused_and_names_the_folder(pool: Btr
     nested.delete(pool.writable_path(claim) / "kept")
     assert pool.problem(claim.volume_id) is None
     pool.take_snapshot(claim, is_whole=True)
+
+
+def test_no_name_that_a_container_chose_forges_or_breaks_an_answer(pool: BtrfsPool) -> None:
+    claim = a_claim()
+    pool.create(claim)
+    for name in (b"\xff", b"gone\x1b[2J\nflocker: all is well"):
+        folder = pool.writable_path(claim) / os.fsdecode(name)
+        btrfs("create", folder)
+        problem = str(pool.problem(claim.volume_id))
+        assert problem.isprintable()
+        assert JSONResponse({"problem": problem}).status_code == 200
+        nested.delete(folder)
 
 
 def test_a_volume_without_them_any_more_arrives_as_it_is(make_btrfs_pool: MakeBtrfsPool) -> None:

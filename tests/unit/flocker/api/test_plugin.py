@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from flocker.api.operator_api import add_operator_routes
 from flocker.api.plugin import refuse_engine, serve_engine
 from flocker.api.plugin_call import LARGEST_BODY_BYTES, MEDIA_TYPE
-from flocker.base.errors import PoolError
+from flocker.base.errors import PoolError, Refused
 from tests.unit.flocker.cluster import MemoryCluster
 
 Call = Any
@@ -232,6 +232,26 @@ def test_a_get_that_fails_is_not_answered(
         "/VolumeDriver.Get", json={"Name": "demo"}
     )
     assert waiter.was_hung_up_on
+
+
+def test_what_docker_prints_cannot_be_forged(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder's name comes from a container, a node's name from etcd."""
+    forged = "a\nb\x1b[2J\u202e\udcff"
+    driver = cluster["node1"].driver
+    driver.create("demo", {})
+
+    def refuse(*_: object) -> None:
+        raise Refused(forged)
+
+    monkeypatch.setattr(driver, "remove", refuse)
+    monkeypatch.setattr(driver, "status", lambda _: {"problem": forged, "replicas": {forged: ""}})
+    node1 = client(cluster, "node1", [])
+    refused = node1.post("/VolumeDriver.Remove", json={"Name": "demo"}).json()["Err"]
+    shown = node1.post("/VolumeDriver.Get", json={"Name": "demo"}).json()["Volume"]["Status"]
+    [node] = shown["replicas"]
+    assert all(text.isprintable() for text in (refused, shown["problem"], node))
 
 
 @pytest.mark.parametrize("call", ["Plugin.Activate", "VolumeDriver.List", "VolumeDriver.Mount"])

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from flocker.base.errors import FlockerError, InUse, LeavesBehind
 from flocker.base.printable import printable, printable_json, printable_parts
 
 UNFIT = [
@@ -48,3 +49,16 @@ def test_all_parts_of_an_answer_are_made_printable() -> None:
         "node\\x1b": True,
         "none": None,
     }
+
+
+@pytest.mark.parametrize("character", [*UNFIT, "\udcff"])
+def test_no_error_takes_a_name_to_a_terminal_as_it_is(character: str) -> None:
+    """Docker prints it as it comes; a container may have given the folder its name."""
+    for error in (
+        FlockerError(f"a{character}b"),
+        LeavesBehind([f"a{character}b"]),
+        InUse("demo", f"a{character}b", []),
+    ):
+        assert str(error).isprintable()
+        assert f"{FlockerError(f'why: {error}')}" == f"why: {error}", "escaped once"
+        str(error).encode()

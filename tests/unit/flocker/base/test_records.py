@@ -167,6 +167,17 @@ def test_what_is_not_known_is_kept_in_a_mirrors_file() -> None:
     assert written["base"]["invented"] == NEWER["invented"]
 
 
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\nb", "../x", "", "x" * 256, "a\u202eb"])
+def test_a_name_that_no_volume_can_have_reaches_no_terminal(name: str) -> None:
+    """Docker prints the names that it is told; any node can write a record to etcd."""
+    forged = replace(VOLUME, name=name)
+    tables = Tables()
+    tables.put("volumes/demo", json.dumps(VOLUME.to_json()))
+    tables.put(f"volumes/{name}", json.dumps(forged.to_json()))
+    tables.put("removed/x", json.dumps(Removed(forged, "2026-01-02").to_json()))
+    assert tables.state() == ClusterState(volumes={"demo": VOLUME})
+
+
 def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
     tables = Tables()
     copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")

@@ -640,6 +640,34 @@ def test_what_others_wrote_cannot_forge_what_is_printed(operator: Operator, run:
     assert json.loads(as_json)["events"][0]["why"] == FORGED
 
 
+def forged(answer: Any) -> Any:
+    """The answer with all its text forged that is neither a time nor one of few words."""
+    if isinstance(answer, list):
+        return [forged(each) for each in answer]
+    if isinstance(answer, dict):
+        return {
+            key: each if key in ("why", "pool") or each in (LONG_AGO, ago(1)) else forged(each)
+            for key, each in answer.items()
+        }
+    return FORGED if isinstance(answer, str) else answer
+
+
+@pytest.mark.parametrize(("typed", "call", "answer"), COMMANDS, ids=lambda each: str(each)[:30])
+def test_no_command_prints_what_others_forge(
+    operator: Operator, run: Run, typed: list[str], call: tuple[Any, ...], answer: dict[str, Any]
+) -> None:
+    full = volume("demo", copies=[copy("node2", None)], move=move(5), problem="full")
+    plain_status = status(full, problems=["away"], pool_problem="full", is_connected=False)
+    operator.answers |= {call[0]: answer, "status": plain_status}
+    plain = run(*typed).output
+    forged_status = forged(plain_status)
+    forged_status["volumes"][0]["name"] = "demo"  # or nobody would look for its owner
+    operator.answers |= {call[0]: forged(answer), "status": forged_status}
+    shown = run(*typed).output
+    assert shown.replace("\n", "").isprintable()
+    assert len(shown.splitlines()) == len(plain.splitlines())
+
+
 def test_a_refusal_cannot_forge_what_is_printed(operator: Operator, run: Run) -> None:
     operator.answers["history"] = BadRequest(FORGED)
     [line] = run("history").stderr.splitlines()
