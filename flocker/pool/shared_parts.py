@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flocker.base import private
 from flocker.base.errors import HoldsMore, PoolError, StillWanted
 from flocker.base.records import Claim
 from flocker.base.volume_id import check_id
@@ -63,7 +64,7 @@ class SharedParts:
             if folder.epoch() is not None:
                 raise PoolError(f"volume {claim.volume_id} is here already")
             try:
-                folder.path.mkdir(exist_ok=True)
+                folder.path.mkdir(mode=private.FOLDER_MODE, exist_ok=True)
                 self._build(folder, source, size_bytes)
                 folder.next.rename(folder.live(claim.epoch))
             except OSError as error:

@@ -62,13 +62,15 @@ class Network:
 class Server:
     """One of three servers, each with a network of its own."""
 
-    def __init__(self, network: Network, folder: Path, name: str) -> None:
+    def __init__(
+        self, network: Network, folder: Path, name: str, address: str, members: list[str]
+    ) -> None:
         self._network = network
         self._data = folder / name
         self._settings = {
             "name": name,
-            "address": ADDRESSES[name],
-            "members": ",".join(MEMBERS),
+            "address": address,
+            "members": ",".join(members),
             "certs": str(folder / "certs" / name),
             "member_certs": str(folder / "certs" / name / "member"),
             "etcd_data": str(self._data),
@@ -133,7 +135,8 @@ def servers(networks: list[Network], tmp_path: Path) -> Iterator[list[Server]]:
     certificates = [ROOT / "provision" / "certificates", tmp_path / "certs", *MEMBERS]
     subprocess.run(certificates, check=True)
     servers = [
-        Server(network, tmp_path, name) for network, name in zip(networks, ADDRESSES, strict=True)
+        Server(network, tmp_path, name, address, MEMBERS)
+        for network, (name, address) in zip(networks, ADDRESSES.items(), strict=True)
     ]
     try:
         alone = f'settings "$(first_members)" new\n{START}'
@@ -227,6 +230,30 @@ def test_who_is_refused_reaches_neither_port_and_leads_nobody(servers: list[Serv
         three.run(elsewhere)
     one.etcdctl("put", "demo", "changed")
     assert one.etcdctl("get", "demo", "--print-value-only") == "changed\n"
+
+
+def test_a_successor_of_another_name_takes_a_retired_members_place(
+    servers: list[Server], networks: list[Network], tmp_path: Path
+) -> None:
+    one, two, three = servers
+    for each in (two, three):
+        each.run(JOIN)
+    three.end()
+    [listed] = [line for line in one.etcdctl("member", "list").splitlines() if "node3" in line]
+    one.etcdctl("member", "remove", listed.split(",")[0])  # as `flocker forget node3` does
+    for each in (one, two):
+        each.refuse(three)
+    members = [*MEMBERS[:2], f"node4={ADDRESSES['node3']}"]
+    subprocess.run([ROOT / "provision" / "certificates", tmp_path / "certs", *members], check=True)
+    four = Server(networks[2], tmp_path, "node4", ADDRESSES["node3"], members)
+    try:
+        four.run(JOIN)
+        assert one.members() == [f"{name} started false" for name in ("node1", "node2", "node4")]
+        two.end()
+        assert _succeeds(one, "put", "demo", "changed"), "it votes"
+        assert four.etcdctl("get", "demo", "--print-value-only") == "changed\n"
+    finally:
+        four.end()
 
 
 def test_the_refusal_of_a_member_without_a_vote_is_no_answer(servers: list[Server]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from judge import history
 from judge.checker import judge
+from judge.history import Volume
 from judge.page.picture import COLOURS, MOST_DOTS, Picture, draw
 from judge.page.render import MOST_FINDINGS, render
 from judge.results import KEPT, keep
@@ -19,6 +20,15 @@ def picture() -> Picture:
     events = busy()
     [first, _] = draw(events, judge(events).findings)
     return first
+
+
+def test_no_name_in_a_run_is_markup() -> None:
+    story = Story(Volume(name="<script>alert(1)</script>", options={"size": "<b>"}))
+    story.run("r1", "node1", 5)
+    events = story.finish("node1", 1, r1=4)
+    html = render(events, judge(events))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html
 
 
 def test_owners_are_bars_on_their_lanes_one_after_the_other() -> None:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from acceptance.base.waiting import eventually
-from flocker.api import peer_door, peer_route
+from flocker.api import peer_door, peer_models, peer_route
 from flocker.certificates.tls import Tls
 from tests.contract.flocker.peer_caller import asking, version_of
 from tests.contract.flocker.peer_certificates import ADDRESS, Authority
@@ -78,6 +78,18 @@ def test_a_node_asks_by_tls_1_3_only(authority: Authority) -> None:
     with pytest.raises(ssl.SSLError) as refused:
         server.wrap_bio(to_server, to_client, server_side=True).do_handshake()
     assert refused.value.reason == "UNSUPPORTED_PROTOCOL"
+
+
+def test_the_limits_are_those_that_are_promised() -> None:
+    """By SECURITY.md and decision 35; the tests below shorten them."""
+    assert peer_door.HANDSHAKE_SECONDS <= 5
+    assert peer_door.REQUEST_SECONDS <= 10
+    assert peer_route.BODY_SECONDS <= 20
+    assert peer_route.LARGEST_BODY_BYTES <= 16 << 20
+    assert peer_models.LARGEST_ANSWER_BYTES <= 32 << 20
+    assert peer_door.HANDSHAKES_OF_ADDRESS <= 128
+    assert peer_door.HANDSHAKES <= 512
+    assert peer_door.CONNECTIONS_OF_NAME <= 256
 
 
 def test_a_connection_that_says_nothing_is_ended(

@@ -96,9 +96,13 @@ class Cluster:
     def leave(self, node: str) -> None:
         eventually(lambda: node in self.ownership.state().nodes, is_=False, within=30)
 
-    def lets_in(self) -> list[str]:
-        """The nodes that can ask etcd something, with a connection of their own."""
-        return [node for node in NODES if self._is_let_in(node)]
+    def lets_in(self, *nodes: str) -> list[str]:
+        """Those of the nodes that can ask etcd something, with a connection of their own.
+
+        Args:
+            nodes: the three of the cluster by default.
+        """
+        return [node for node in nodes or NODES if self._is_let_in(node)]
 
     def _is_let_in(self, node: str) -> bool:
         try:
@@ -124,6 +128,22 @@ def test_a_retired_node_is_let_in_no_more_and_the_others_are(cluster: Cluster) -
     cluster.ownership.forget_node("node2")
     cluster.refusals.look()
     assert cluster.lets_in() == ["node1", "node3"]
+
+
+def test_its_successor_has_another_name_and_is_let_in(cluster: Cluster, certs: Path) -> None:
+    """It is enrolled as any node is; what the retired one can still sign stays out."""
+    cluster.leave("node2")
+    cluster.ownership.forget_node("node2")
+    cluster.refusals.look()
+    names = [f"{node}={ADDRESS}" for node in (*NODES, "node4")]
+    subprocess.run([ROOT / "provision" / "certificates", certs, *names], check=True)
+    cluster.join("node4")
+    assert cluster.lets_in("node4") == ["node4"]
+    _, for_etcd, _ = leaves.leaves(certs / "node2", certs / "node2" / "member")
+    for_etcd.make("node4", ADDRESS)
+    assert cluster.lets_in(*NODES, "node4") == ["node1", "node3", "node4"]
+    cluster.refusals.look()
+    assert cluster.lets_in("node4") == ["node4"]
 
 
 def test_a_certificate_that_it_signs_afterwards_is_refused_too(

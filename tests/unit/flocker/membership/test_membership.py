@@ -219,6 +219,21 @@ def test_a_name_that_was_forgotten_is_nobodys(demo: MemoryCluster, tmp_path: Pat
     assert "node1" not in demo.state.nodes
 
 
+def test_a_successor_of_another_name_takes_the_place_of_a_node_that_was_forgotten(
+    demo: MemoryCluster, tmp_path: Path
+) -> None:
+    demo.lose("node1")
+    demo["node2"].failover.promote("demo")
+    demo.ownership.forget_node("node1")
+    node4 = demo.machines["node4"] = Machine("node4", demo, tmp_path / "node4")
+    node4.start()
+    demo.replicate()
+    assert set(demo.state.copies_of(demo.volume("demo"))) == {"node2", "node3", "node4"}
+    node4.operations.moves.move("demo", None)
+    assert node4.read("demo") == "hello"
+    assert node4.operations.overview.status()["problems"] == []
+
+
 def test_a_copy_takes_the_place_of_a_machine_that_is_gone(
     demo: MemoryCluster, tmp_path: Path
 ) -> None:
