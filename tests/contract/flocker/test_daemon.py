@@ -113,6 +113,24 @@ def test_a_node_is_well_and_watches_its_pool_and_its_etcd(
         assert f"flocker_{name} " in metrics()
 
 
+@pytest.fixture
+def _ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People are told of authorities that end within twenty years."""
+    monkeypatch.setattr("flocker.certificates.renewal.WARN_OF_AUTHORITY_SECONDS", 20 * 365 * 86400)
+
+
+def test_a_certificate_that_ends_is_in_health_status_and_metrics(
+    _ending: None, node1: tuple[TestClient, TestClient, Path]
+) -> None:
+    operator, monitor, _ = node1
+    told = "the certificate of the node's authority ends at"
+    eventually(lambda: told in "".join(health(operator)), is_=True, within=30)
+    assert told in "".join(monitor.get("/health").json()["problems"])
+    assert told in "".join(operator.get("/flocker/status").json()["problems"])
+    ends = 'flocker_certificate_ends_timestamp_seconds{certificate="node\'s authority"} '
+    assert ends in monitor.get("/metrics").text
+
+
 def test_a_volume_whose_record_is_lost_is_shown_and_comes_back(
     node1: tuple[TestClient, TestClient, Path],
     etcd: Etcd,
