@@ -319,7 +319,17 @@ class Event(Record):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return super().from_json({"by": "", **value})
+        """Read a record, as above.
+
+        Raises:
+            ValueError: `at` is no time, or another field no text: nobody could list it.
+        """
+        event = super().from_json({"by": "", **value})
+        texts = (event.volume_id, event.volume, event.node, event.what, event.why, event.by)
+        if not all(isinstance(each, str) for each in texts):
+            raise ValueError("the fields of an event are texts")
+        _check_time(event.at)
+        return event
 
 
 @dataclass(frozen=True)
@@ -331,7 +341,14 @@ class Removed(Record):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return super().from_json({**value, "volume": Volume.from_json(value["volume"])})
+        """Read a record, as above.
+
+        Raises:
+            ValueError: no volume can have that name, or `removed_at` is no time.
+        """
+        removed = super().from_json({**value, "volume": Volume.from_json(value["volume"])})
+        _check_time(removed.removed_at)
+        return removed
 
 
 @dataclass(frozen=True)
@@ -401,6 +418,10 @@ def now() -> str:
 def ago(seconds: float) -> str:
     """The time so many seconds before now, to be compared with what records hold."""
     return _told(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def _check_time(text: str) -> None:
+    datetime.fromisoformat(text)
 
 
 def _told(time: datetime) -> str:

@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 
 from flocker.base.config import Certificates
 from flocker.base.errors import BadRequest, ControlPlaneAway
+from flocker.base.json_text import read_json
 
 log = logging.getLogger(__name__)
 
@@ -182,9 +183,9 @@ class Entry(NamedTuple):
     def of(cls, stored: Mapping[str, str]) -> Entry:
         key = key_of(stored)
         try:
-            value = json.loads(value_of(stored))
+            value = read_json(value_of(stored))
         except ValueError:
-            log.warning("%s%s in etcd is not JSON", ROOT, key)
+            log.warning("%s%s in etcd is no JSON that can be shown", ROOT, key)
             value = None
         return cls(key, value, int(stored["mod_revision"]), int(stored.get("lease", 0)))
 

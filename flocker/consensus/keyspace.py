@@ -23,12 +23,12 @@ Records keep what a newer version has added to them: nodes are updated one after
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from flocker.base.json_text import read_json
 from flocker.base.records import (
     Claim,
     ClusterState,
@@ -144,7 +144,7 @@ KINDS = tuple(_READERS)  # what a ClusterState is made of
 @lru_cache(maxsize=4096)
 def _record(kind: str, value: str) -> Any:
     """A record, which never changes and so can be shared: mostly, what is read was read before."""
-    return _READERS[kind](json.loads(value))
+    return _READERS[kind](read_json(value))
 
 
 class Tables:

@@ -424,7 +424,10 @@ def test_what_a_newer_version_has_changed_meanwhile_is_not_overwritten(
     assert ownership.volume(volume.name) == replace(volume, unknown={"invented": 1})
 
 
-@pytest.mark.parametrize("broken", ["not JSON", "[]", '{"name": "incomplete"}', '"text"', "null"])
+BROKEN = ["not JSON", "[]", '{"name": "incomplete"}', '"text"', "null", '"\\udcff"']
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_record_hides_no_other(etcd: Etcd, broken: str) -> None:
     ownership = view(etcd)
     volume = made(ownership)
@@ -454,6 +457,21 @@ def test_a_broken_record_stands_in_the_way_of_no_other(etcd: Etcd, broken: str) 
     assert sorted(each.volume for each in ownership.history(None)) == sorted(
         [volume.name, other.name]
     )
+
+
+@pytest.mark.parametrize(
+    "broken", [*BROKEN, {"at": 5}, {"at": "soon"}, {"why": None}, {"why": "\udcff"}]
+)
+def test_a_broken_event_hides_no_other(session_etcd: Etcd, broken: str | dict[str, object]) -> None:
+    """Or any node could hide from all others who did what."""
+    ownership = view(session_etcd)
+    volume = made(ownership)
+    before = ownership.history(volume.id)
+    wrong = broken
+    if isinstance(broken, dict):
+        wrong = json.dumps(event(volume, "moved").to_json() | broken)
+    session_etcd.store(f"flocker/history/{volume.id}/broken", str(wrong))
+    assert ownership.history(volume.id) == before != []
 
 
 # Members that fail.

@@ -178,6 +178,15 @@ def test_a_name_that_no_volume_can_have_reaches_no_terminal(name: str) -> None:
     assert tables.state() == ClusterState(volumes={"demo": VOLUME})
 
 
+def test_text_that_cannot_be_sent_is_in_no_state() -> None:
+    """Half a pair of surrogates: each answer with it, on each node, would fail."""
+    tables = Tables()
+    for name, problem in (("node1", "half: \udcff"), ("node2", "a pair: 😀")):
+        node = Node(name, "127.0.0.1", "1", 1, 2, problems=(problem,))
+        tables.put(f"nodes/{name}", json.dumps(node.to_json()))
+    assert [node.problems for node in tables.state().nodes.values()] == [("a pair: 😀",)]
+
+
 def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
     tables = Tables()
     copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")
