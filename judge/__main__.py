@@ -14,6 +14,7 @@ from pathlib import Path
 
 from judge import history
 from judge.checker import judge
+from judge.terminal import one_line
 from judge.verdict import Judgement, Verdict, worst
 
 STATUS = {
@@ -59,7 +60,7 @@ def as_text(judgement: Judgement, name: str) -> str:
         f"{judgement.promotions} promotions, requests: {asked or 'none'}",
         *(f"  {finding}" for finding in judgement.findings),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def as_json(judgement: Judgement) -> str:

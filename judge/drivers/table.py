@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from judge.drivers.behaviours import BEHAVIOURS, BY_NUMBER
 from judge.drivers.verdicts import BehaviourVerdict, TrialOutcome, Verdict
+from judge.terminal import one_line
 
 MARKS = {
     Verdict.HELD: "✓",
@@ -18,7 +19,7 @@ MARKS = {
 def progress(outcome: TrialOutcome) -> str:
     """One line about a trial."""
     behaviour = BY_NUMBER[outcome.behaviour]
-    reason = f": {outcome.reason}" if outcome.reason else ""
+    reason = f": {one_line(outcome.reason)}" if outcome.reason else ""
     return (
         f"level {int(outcome.level)} {MARKS[outcome.verdict]} {behaviour.number:2} "
         f"{behaviour.sentence}{reason}"
@@ -35,7 +36,7 @@ def table(title: str, findings: Mapping[int, BehaviourVerdict]) -> str:
             f"{finding.verdict}"
         )
         if finding.verdict in (Verdict.FAILED, Verdict.NOT_TRIED):
-            lines.append(f"     {finding.reason}")
+            lines.append(f"     {one_line(finding.reason)}")
     counts = {
         verdict: sum(found.verdict is verdict for found in findings.values()) for verdict in Verdict
     }

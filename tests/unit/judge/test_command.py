@@ -86,3 +86,16 @@ def test_a_file_that_is_no_history_is_named(
     told = capsys.readouterr().err
     assert wrong in told
     assert "build/judge/*/history.jsonl" in told
+
+
+def test_a_name_in_a_history_does_nothing_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = lost_in_a_move().events
+    text = "".join(f"{each.model_dump_json()}\n" for each in events)
+    file = tmp_path / "forged.jsonl"
+    file.write_text(text.replace('"node1"', '"node1\\u001b[2J\\nvalid\\u202e"'))
+    assert main([str(file)]) == 1
+    printed = capsys.readouterr().out
+    assert "node1\\x1b[2J\\nvalid\\u202e" in printed
+    assert printed.replace("\n", "").isprintable()

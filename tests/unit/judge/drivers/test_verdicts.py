@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from judge.drivers.behaviours import BY_NUMBER, Claim, Level
+from judge.drivers.table import progress, table
 from judge.drivers.verdicts import BehaviourVerdict, TrialOutcome, Verdict, join
 
 MOVE = BY_NUMBER[14]
@@ -48,3 +49,12 @@ def test_a_behaviour_that_is_not_claimed_is_not_judged() -> None:
 def test_trials_of_other_behaviours_do_not_count() -> None:
     outcomes = [outcome(Verdict.FAILED, "lost it", number=10), outcome(Verdict.HELD)]
     assert join(WRITE, EVERYTHING, outcomes).verdict is Verdict.HELD
+
+
+def test_the_words_of_a_driver_do_nothing_to_a_terminal() -> None:
+    failed = outcome(Verdict.FAILED, "no\x1b[2J\nall held\u202e")
+    findings = {number: BehaviourVerdict(Verdict.HELD) for number in BY_NUMBER}
+    shown = table("x", {**findings, 9: join(WRITE, EVERYTHING, [failed])})
+    assert shown.replace("\n", "").isprintable()
+    assert len(shown.splitlines()) == len(table("x", findings).splitlines()) + 1
+    assert progress(failed).isprintable()
