@@ -17,9 +17,10 @@ from starlette.routing import Route
 from flocker.api import permissions
 from flocker.api.peer_route import PeerRoute
 from flocker.base.records import Node, Removed, Volume
+from flocker.moving.increments import Wanted
 from tests.contract.flocker.peer_caller import Ask, asking, shown
 from tests.contract.flocker.peer_certificates import Authority
-from tests.contract.flocker.peer_server import peers_app, served
+from tests.contract.flocker.peer_server import peers_app, peers_of_node2, served
 from tests.unit.flocker.cluster import MemoryCluster
 
 pytestmark = pytest.mark.contract
@@ -177,6 +178,24 @@ def test_a_node_does_not_read_what_it_neither_copies_nor_receives(
         answer = ask("POST", "/increments", json={"wanted": [wanted]})
         assert refusal.encode() in answer.content
     assert cluster["node1"].retention.numbers(cluster.volume("other"), cluster.state) == {1}
+
+
+def test_no_increment_of_what_a_node_may_not_read_is_in_the_stream_of_all_it_lacks(
+    cluster: MemoryCluster, port: int, authority: Authority
+) -> None:
+    node1 = cluster["node1"]
+    wanted = []
+    for name in ("other", "mine"):
+        node1.write(name, "secret")
+        node1.operations.snapshots.snapshot([name], "")
+        volume_id = cluster.volume(name).id
+        *here, newest = node1.pool.snapshots(volume_id)
+        wanted.append(Wanted(volume_id, newest, tuple(here)))
+    node2 = peers_of_node2(cluster, port, authority)
+    refused, sent = node2.increments("node1", wanted)
+    assert refused.volume_id == cluster.volume("other").id
+    assert (refused.stream, "neither copies nor receives" in refused.error) == (None, True)
+    assert (sent.volume_id, sent.error) == (cluster.volume("mine").id, "")
 
 
 def test_a_node_reads_what_is_on_its_way_to_it(cluster: MemoryCluster, node3: Ask) -> None:
