@@ -29,7 +29,7 @@ def write(file: Path, text: str, *, is_flushed: bool = False) -> None:
         OSError: it could not be written; what was there is still there.
     """
     fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)  # a crash left it, perhaps of a version that let others read
+    fresh.unlink(missing_ok=True)  # a crash left it, perhaps with another mode
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(text)

@@ -41,7 +41,7 @@ class Record:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read a record; what an older version did not write has its default."""
+        """Read a record; a field that it lacks has its default."""
         names = _names(cls)
         known = {name: value[name] for name in names if name in value}
         if len(known) == len(value):

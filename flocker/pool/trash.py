@@ -111,9 +111,8 @@ class Trash:
         """
         if entry.content.is_dir():
             _delete(entry.content)
-        if entry.folder.is_dir():  # one of an older version is its own content
-            (entry.folder / _NOTE).unlink(missing_ok=True)
-            entry.folder.rmdir()
+        (entry.folder / _NOTE).unlink(missing_ok=True)
+        entry.folder.rmdir()
         with self._lock:
             self._references.discard(entry.aside.reference)
 
@@ -128,13 +127,8 @@ class Trash:
 
     def _all(self, volume_id: str = "") -> Iterator[Entry]:
         for folder in sorted(self._root.glob(f"{volume_id}*")):
-            if _NAME.fullmatch(folder.name) is None or not folder.is_dir():
-                continue
-            if not subvolume.exists(folder) and (folder / _NOTE).is_symlink():
+            if _NAME.fullmatch(folder.name) and (folder / _NOTE).is_symlink():
                 yield self._noted(folder)
-            elif subvolume.exists(folder) or (folder / "snapshots").exists():
-                why = "conflict" if subvolume.exists(folder) else "removed"
-                yield Entry(_without_note(folder, why), folder, folder)
 
     def _noted(self, folder: Path) -> Entry:
         copy, volume = folder / "copy", folder / "volume"
@@ -149,23 +143,15 @@ class Trash:
 
 
 def _without_note(folder: Path, why: str) -> Aside:
-    """Describe an entry without a note, or with a damaged one.
-
-    Such a version named it <volume id>-<time>.
-    """
+    """Describe an entry whose note is damaged."""
     name = _NAME.fullmatch(folder.name)
     assert name is not None
-    try:
-        named = datetime.strptime(name["rest"], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-        at = named.isoformat(timespec="milliseconds")
-    except ValueError:
-        at = _changed_at(folder)
     return Aside(
         reference=f"{name['volume_id']}@{os.uname().nodename}-{name['rest']}",
         volume_id=name["volume_id"],
         volume=name["volume_id"],
         why=why,
-        at=at,
+        at=_changed_at(folder),
     )
 
 

@@ -161,24 +161,18 @@ def test_only_root_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
     assert done.stderr.count("Permission denied") == 2
 
 
-@pytest.mark.parametrize("verb", ["start", "protect"])
-def test_what_others_could_read_is_mended(tmp_path: Path, verb: str) -> None:
+def test_what_others_could_read_is_mended(tmp_path: Path) -> None:
     done = run(
         tmp_path,
-        f"""
+        """
         pool start >/dev/null; pool stop
         chmod 0755 disk; chmod 0644 disk/pool.img
-        pool {verb}
+        pool start
         stat --format='%a %n' disk disk/pool.img
         """,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "700 disk\n600 disk/pool.img\n"
-
-
-def test_there_may_be_nothing_to_protect(tmp_path: Path) -> None:
-    done = run(tmp_path, "umount /var/lib/flocker-disk; rmdir /var/lib/flocker-disk; pool protect")
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_it_is_used_while_a_container_has_a_volume(tmp_path: Path) -> None:
@@ -201,4 +195,4 @@ def test_it_is_used_while_a_container_has_a_volume(tmp_path: Path) -> None:
 
 def test_it_says_what_can_be_typed(tmp_path: Path) -> None:
     done = run(tmp_path, "pool restart")
-    assert (done.returncode, done.stderr) == (2, f"usage: {POOL} start|stop|used|protect\n")
+    assert (done.returncode, done.stderr) == (2, f"usage: {POOL} start|stop|used\n")

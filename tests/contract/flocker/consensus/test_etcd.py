@@ -353,11 +353,11 @@ def test_old_events_that_cannot_be_deleted_make_no_change_fail(session_etcd: Etc
 # Records that another version has written.
 
 
-def test_a_record_of_an_older_version_is_read_and_changed(session_etcd: Etcd) -> None:
+def test_a_field_that_a_record_lacks_has_its_default(session_etcd: Etcd) -> None:
     ownership = view(session_etcd)
     volume = a_volume()
-    old = {name: getattr(volume, name) for name in ("created_at", "epoch", "id", "name", "owner")}
-    session_etcd.store(f"flocker/volumes/{volume.name}", json.dumps(old))
+    short = {name: getattr(volume, name) for name in ("created_at", "epoch", "id", "name", "owner")}
+    session_etcd.store(f"flocker/volumes/{volume.name}", json.dumps(short))
     assert ownership.volume(volume.name) == volume
     assert ownership.state().volumes[volume.name] == volume
     resized = replace(volume, size_bytes=5)

@@ -286,26 +286,6 @@ def test_a_place_that_was_never_filled_is_no_entry(
     assert list((pool.root / "trash").iterdir()) == []
 
 
-def test_what_an_older_version_put_aside_is_listed(make_btrfs_pool: MakeBtrfsPool) -> None:
-    pool = make_btrfs_pool()
-    lost, _ = volume_with_snapshot(pool, "lost")
-    gone, _ = volume_with_snapshot(pool, "gone")
-    trash = pool.root / "trash"
-    folder_of(pool, lost).live.rename(trash / f"{lost.volume_id}-20260101T120000.000001Z")
-    folder_of(pool, gone).path.rename(trash / f"{gone.volume_id}-20260102T120000.000001Z")
-    (trash / "notes-of-the-operator").mkdir()
-    one, other = pool.asides()
-    assert (one.volume_id, one.why, one.at) == (
-        lost.volume_id, "conflict", "2026-01-01T12:00:00.000+00:00",
-    )  # fmt: skip
-    assert (other.volume_id, other.why) == (gone.volume_id, "removed")
-    assert [content_of(pool, each) for each in (one, other)] == ["lost", "gone"]
-    assert pool.reclaim(gone.volume_id, SURE.confirm)
-    assert text_of(pool, gone) == "gone"
-    pool.purge_aside(one.reference)
-    assert [path.name for path in trash.iterdir()] == ["notes-of-the-operator"]
-
-
 @pytest.mark.parametrize("damaged", [" ", "{", '{"reference": "x"}', "[]"])
 def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
     make_btrfs_pool: MakeBtrfsPool, damaged: str
@@ -317,6 +297,7 @@ def test_a_note_that_cannot_be_read_does_not_hide_the_copy(
     pool.discard(claim.volume_id, "demo", "node1", SURE)
     for path in (pool.root / "trash").iterdir():
         note.write(path / "note", damaged)
+    (pool.root / "trash" / "notes-of-the-operator").mkdir()
     assert {aside.why for aside in pool.asides()} == {"conflict", "removed"}
     assert {content_of(pool, aside) for aside in pool.asides()} == {"second", "saved"}
     assert pool.reclaim(claim.volume_id, SURE.confirm)

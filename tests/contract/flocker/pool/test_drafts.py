@@ -283,16 +283,3 @@ def test_an_identity_that_is_no_uuid_names_no_file(make_btrfs_pool: MakeBtrfsPoo
     with pytest.raises(TransferFailed, match="no UUID"):
         target.stage(claim.volume_id, wrong, first, stream)
     assert sorted(folder.iterdir()) == before
-
-
-def test_a_name_from_before_copies_had_identities_is_read(make_btrfs_pool: MakeBtrfsPool) -> None:
-    """The kernel alone knew them then."""
-    source, target = make_btrfs_pool(), make_btrfs_pool()
-    claim, first = both_hold(source, target)
-    folder = folder_of(target, claim)
-    folder.give_identity(first.number)
-    folder.write_snapshot_epoch(first.number, first.epoch)
-    target = BtrfsPool(target.root)
-    assert target.snapshots(claim.volume_id) == [first]
-    second = follow(source, target, claim, first, "second")
-    assert content(target, claim, second) == "second"
