@@ -1,13 +1,14 @@
 """How a whale is written."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moby_counter.whales import MAX_COORDINATE, MAX_WHALE_BYTES, BadWhale, Whale, parse_whale
 
 coordinates = st.integers(min_value=0, max_value=MAX_COORDINATE)
 
 
+@settings(deadline=None)
 @given(coordinates, coordinates)
 def test_a_whale_reads_back_as_it_was_written(x: int, y: int) -> None:
     written = str(Whale(x, y)).encode()
@@ -15,6 +16,7 @@ def test_a_whale_reads_back_as_it_was_written(x: int, y: int) -> None:
     assert len(written) <= MAX_WHALE_BYTES
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=MAX_WHALE_BYTES))
 def test_what_is_read_is_listed_byte_for_byte(text: bytes) -> None:
     try:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -84,6 +84,7 @@ def test_events_are_written_in_the_order_of_time(tmp_path: Path) -> None:
     assert written == sorted(written)
 
 
+@settings(deadline=None)
 @given(times)
 def test_a_time_is_the_same_after_any_number_of_turns(at: float) -> None:
     once = history.from_line(history.to_line(End(at=at)))

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flocker.base.errors import BadRequest
@@ -95,11 +95,13 @@ def test_sizes_are_written_short_and_exact(size_bytes: int, text: str) -> None:
     assert format_size(size_bytes) == text
 
 
+@settings(deadline=None)
 @given(st.integers(SMALLEST_BYTES, LARGEST_BYTES))
 def test_a_written_size_reads_back_as_the_same_number(size_bytes: int) -> None:
     assert read_size(format_size(size_bytes)) == size_bytes
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_reading_any_text_gives_a_size_in_range_or_a_refusal(text: str) -> None:
     with suppress(BadRequest):
