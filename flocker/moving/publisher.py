@@ -233,7 +233,7 @@ class Publisher:
         """
         before = "" if self._look is None else self._look.at
         known = {} if self._look is None else self._look.behind
-        behind = {volume.id for volume in due} | self._freezing.keys()
+        behind = {volume.id for volume in due}
         behind |= {each for each in mine if self._pool.is_held_back(each)}
         found = {each: known.get(each, before) for each in behind}
         return found | dict.fromkeys(self._pool.writable_ids() ^ set(mine), "")

@@ -113,6 +113,29 @@ def test_what_a_round_could_not_tell_of_is_left_out_of_what_it_says(
     eventually(lambda: cluster["node1"].publish() or look(cluster).behind, is_={}, within=10)
 
 
+def test_a_volume_whose_pruned_snapshots_are_still_being_deleted_is_left_out(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool does not name it among those that have changed."""
+    cluster.replicate()
+    node1, held_back, first = cluster["node1"], cluster.volume("demo"), look(cluster)
+    changed = node1.pool.changed_volumes
+    with monkeypatch.context() as patch:
+        patch.setattr(node1.pool, "is_held_back", lambda each: each == held_back.id)
+        patch.setattr(
+            node1.pool,
+            "changed_volumes",
+            lambda claims: changed([each for each in claims if each != held_back.claim]),
+        )
+        node1.write("demo", "two")
+        node1.publish()
+    assert said(cluster, "demo") == 1
+    assert look(cluster).behind == {held_back.id: first.at}
+    node1.publish()
+    assert said(cluster, "demo") == 2
+    assert look(cluster).behind == {}
+
+
 @pytest.mark.parametrize("trouble", [PoolError("the disk is full"), KeyError("surprise")])
 def test_a_volume_that_cannot_be_frozen_is_left_out_too(
     cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, trouble: Exception
