@@ -9,11 +9,11 @@ from typing import Protocol
 from flocker.base.answered_records import volume_record
 from flocker.base.answers import AsideEntry, Changed, Conflicts, RemovedVolume, TrashList
 from flocker.base.asking import ask_all
-from flocker.base.belief import Belief
 from flocker.base.errors import Refused
 from flocker.base.records import ClusterState, Removed, Volume
 from flocker.node.context import NodeContext
 from flocker.pool.protocol import Aside
+from flocker.volumes.gone import belief_that_gone
 from flocker.volumes.moves import PeerOperations
 from flocker.volumes.requests import UndeleteRequest
 
@@ -29,6 +29,7 @@ class Recovery:
     """Removed data that can be restored, from one node. Each call returns what can be JSON."""
 
     def __init__(self, context: NodeContext, peers: PeerRecovery) -> None:
+        self._context = context
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
@@ -104,7 +105,7 @@ class Recovery:
         except Refused:
             there = self._ownership.volume(name)
             if there is None or there.id != volume_id:  # the name was taken meanwhile
-                belief = Belief(partial(self._refuse_if_recorded, volume), volume.epoch)
+                belief = belief_that_gone(self._context, volume)
                 pool.discard(volume_id, name, self._node, belief)
             raise
         return volume
@@ -119,11 +120,6 @@ class Recovery:
                 f"volume '{removed.volume.name}' was brought back or purged this moment; "
                 "`flocker status` and `flocker trash` tell which"
             )
-
-    def _refuse_if_recorded(self, volume: Volume) -> None:
-        there = self._ownership.volume(volume.name)
-        if there is not None and there.id == volume.id:
-            raise Refused(f"volume '{volume.name}' is there again")
 
     def _asides(self) -> tuple[list[tuple[str, Aside]], list[str]]:
         """Node and saved copy, of all nodes, oldest first; and the nodes that did not answer."""

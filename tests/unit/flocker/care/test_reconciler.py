@@ -519,6 +519,20 @@ def test_a_volume_that_came_back_meanwhile_is_left_alone(deaf: MemoryCluster) ->
     assert node1.pool.has_writable(behind.id)
 
 
+def test_a_volume_that_a_backup_of_etcd_gives_back_is_not_put_away(demo: MemoryCluster) -> None:
+    """It is restored while the containers of the former owner are being stopped."""
+    node1, backup = demo["node1"], demo.ownership.etcd.backup()
+    node1.run("demo", "app-redis-1")
+    demo.ownership.expire("node1")
+    demo["node2"].failover.promote("demo")
+    lost = demo.volume("demo")
+    node1.containers.on_stop = lambda _: demo.go_back(backup)
+    with pytest.raises(StaleEpoch, match="volume 'demo' came to node1 meanwhile"):
+        node1.demotion.demote(lost)
+    assert node1.read("demo") == "hello"
+    assert node1.pool.asides() == []
+
+
 # Tidying
 
 

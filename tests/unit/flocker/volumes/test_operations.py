@@ -558,6 +558,23 @@ def test_a_name_that_is_taken_meanwhile_leaves_the_removed_one_in_the_trash(
     assert node1.read("demo") == "hello"
 
 
+def test_what_a_backup_of_etcd_gives_back_meanwhile_is_not_put_aside(demo: MemoryCluster) -> None:
+    """The name was taken, so its data is to go into the trash again."""
+    node1, volume = demo["node1"], demo.volume("demo")
+    backup = demo.ownership.etcd.backup()
+    node1.driver.remove("demo")
+
+    def name_is_taken() -> None:
+        demo["node2"].driver.create("demo", {})
+        node1.etcd.after["volume"] = lambda: demo.go_back(backup)
+
+    node1.etcd.before["undelete"] = name_is_taken
+    with pytest.raises(PoolError, match="volume 'demo' is there again"):
+        node1.operations.recovery.undelete("demo")
+    assert demo.volume("demo") == volume
+    assert node1.pool.has_writable(volume.id)
+
+
 @pytest.mark.parametrize("call", ["removed", "undelete"])
 def test_what_is_purged_meanwhile_does_not_come_back(demo: MemoryCluster, call: str) -> None:
     """Before its data is taken from the trash, and after its epoch was raised."""

@@ -536,6 +536,18 @@ def test_a_removed_volume_comes_back_on_any_node(ledger: MemoryCluster) -> None:
     assert ledger["node3"].read("ledger") == "hello"
 
 
+def test_a_volume_that_is_had_back_before_its_data_is_put_aside_stays(
+    ledger: MemoryCluster,
+) -> None:
+    """Another node was faster than the one that removes it."""
+    node1, node2 = ledger["node1"], ledger["node2"]
+    node1.etcd.after["remove"] = lambda: node2.operations.recovery.undelete("ledger")
+    node1.driver.remove("ledger")
+    assert ledger.volume("ledger").owner == "node2"
+    assert way(ledger, "node2").asides() == []
+    assert node2.read("ledger") == "hello"
+
+
 def test_a_removal_that_ceph_did_not_answer_is_done_later(ledger: MemoryCluster) -> None:
     volume = ledger.volume("ledger")
     way(ledger, "node1").is_away = True
