@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flocker.base.errors import ControlPlaneAway, PoolError
-from flocker.care.purging import APART_SECONDS
+from flocker.care.purging import APART_SECONDS, Purging
+from flocker.node.retention import Retention
 from tests.unit.flocker.cluster import RETENTION_SECONDS, Machine, MemoryCluster
 
 MONTH_SECONDS = 30 * 86400
@@ -76,6 +79,21 @@ def test_the_first_look_purges_nothing_however_old_it_says_it_is(
     assert names(node1) == removed_names(cluster) == ["old"]
     cluster.live(120)
     node1.purging.purge_old()
+    assert names(node1) == removed_names(cluster) == []
+
+
+def test_a_short_retention_does_not_bring_the_two_looks_closer_together(
+    node1: Machine, cluster: MemoryCluster
+) -> None:
+    context = replace(node1.context, retention=Retention(60, node1.observed))
+    purging = Purging(context)
+    node1.driver.remove("old")
+    purging.purge_old()
+    cluster.live(APART_SECONDS - 60)
+    purging.purge_old()
+    assert names(node1) == removed_names(cluster) == ["old"]
+    cluster.live(120)
+    purging.purge_old()
     assert names(node1) == removed_names(cluster) == []
 
 

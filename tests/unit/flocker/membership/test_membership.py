@@ -71,6 +71,19 @@ def test_nothing_is_mounted_on_a_second_machine(demo: MemoryCluster, tmp_path: P
     assert "other" not in demo.state.volumes
 
 
+def test_a_second_machine_has_no_other_node_change_anything(
+    demo: MemoryCluster, tmp_path: Path
+) -> None:
+    """What its engine asks for would be done by the owner, who may."""
+    second = copy_of(demo["node1"], tmp_path / "second")
+    demo["node2"].write("demo", "node2's now")
+    with pytest.raises(NotAdmitted):
+        second.driver.remove("demo")
+    with pytest.raises(NotAdmitted):
+        second.driver.create("other", {"from": "demo"})
+    assert demo.state.volumes.keys() == {"demo"}
+
+
 @pytest.mark.parametrize("failover", ["manual", "auto"])
 def test_a_second_machine_stops_what_uses_volumes(
     demo: MemoryCluster, tmp_path: Path, failover: str
