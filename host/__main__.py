@@ -3,7 +3,6 @@
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ from host import (
     venv,
 )
 from host import deb as driver
+from host.commands import to_its_end
 from host.problem import Problem
 from host.progress import StepFailed
 
@@ -83,7 +83,7 @@ def up() -> None:
     chosen = provider.chosen()
     for command in provider.builds(chosen):
         # Each shows its own progress, and says itself what went wrong.
-        if subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode != 0:
+        if to_its_end([sys.executable, "-m", *command], cwd=ROOT):
             raise StepFailed(f"not started: `python3 -m {' '.join(command)}` failed")
     progress.run(
         "Starting the nodes and their Ceph" if provider.with_ceph() else "Starting the nodes",
@@ -108,7 +108,7 @@ def _run(command: Callable[[], None]) -> int:
     os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     try:
         command()
-    except (Problem, StepFailed) as error:
+    except (Problem, StepFailed, OSError) as error:  # OSError: of a full or read-only disk
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

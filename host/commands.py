@@ -1,7 +1,11 @@
 """Running other programs, whose failure is an answer too."""
 
+from __future__ import annotations
+
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
 
 ANSWER_SECONDS = 20
 
@@ -15,6 +19,36 @@ def attempt(*command: str) -> str | None:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return answer.stdout if answer.returncode == 0 else None
+
+
+def to_its_end(
+    command: Sequence[str | Path],
+    *,
+    output: IO[bytes] | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a program that reads nothing, and return its exit status; Ctrl-C does not cut it short.
+
+    The terminal interrupts the program, too. `subprocess.run` would kill it a quarter of a second
+    later: apt in the middle of a package, or Vagrant with half a node.
+
+    Args:
+        output: takes what the program prints; None for the terminal.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+        KeyboardInterrupt: somebody typed Ctrl-C; the program has ended.
+    """
+    errors = None if output is None else subprocess.STDOUT
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=cwd, env=env
+    ) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
 
 
 def docker_lines(*arguments: str) -> Sequence[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from host.commands import to_its_end
 
 TICK_SECONDS = 1.0
 QUIET_TICK_SECONDS = 15.0  # where the line cannot be rewritten (CI logs), say less often
@@ -56,22 +57,14 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     with step(title), log.open("wb") as output:
         try:
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env=env,
-                check=True,
-            )
+            status = to_its_end(command, output=output, cwd=cwd, env=env)
         except FileNotFoundError as error:
             raise StepFailed(f"{title}: {command[0]} is not installed") from error
-        except subprocess.CalledProcessError as error:
+        if status:
             raise StepFailed(
-                f"{title}: {command[0]} ended with status {error.returncode}; the end of {log}:\n"
+                f"{title}: {command[0]} ended with status {status}; the end of {log}:\n"
                 + last_lines(log)
-            ) from error
+            )
 
 
 def last_lines(log: Path, count: int = LOG_LINES_SHOWN) -> str:
