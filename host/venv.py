@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from pathlib import Path
 
 from host import LOGS, ROOT, progress
 
@@ -10,9 +11,12 @@ LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "made-from"
 
 
-def wanted_stamp(lock: bytes, python: str) -> str:
-    """The inputs of .venv: this lock file and this interpreter."""
-    return hashlib.sha256(lock).hexdigest() + f" {python}\n"
+def wanted_stamp(lock: bytes, python: str, folder: Path) -> str:
+    """The inputs of .venv: this lock file, this interpreter, and the folder that its programs name.
+
+    A checkout that was moved or copied has programs that name the .venv of another one.
+    """
+    return hashlib.sha256(lock).hexdigest() + f" {python} {folder}\n"
 
 
 def is_current() -> bool:
@@ -54,4 +58,4 @@ def _make_checkout_importable() -> None:
 
 
 def _wanted() -> str:
-    return wanted_stamp(LOCK.read_bytes(), f"{sys.executable} {sys.version}")
+    return wanted_stamp(LOCK.read_bytes(), f"{sys.executable} {sys.version}", VENV.resolve())

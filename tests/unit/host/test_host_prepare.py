@@ -71,13 +71,14 @@ def test_only_services_that_came_just_now_are_stopped() -> None:
     assert packages.unwanted_services((vagrant,)) == []
 
 
-def test_the_stamp_changes_with_the_lock_file_and_with_the_interpreter() -> None:
+def test_the_stamp_changes_with_the_lock_file_the_interpreter_and_the_folder() -> None:
     stamps = {
-        venv.wanted_stamp(lock, python)
+        venv.wanted_stamp(lock, python, Path(folder))
         for lock in (b"a==1", b"a==2")
         for python in ("3.11", "3.12")
+        for folder in ("/here/.venv", "/moved/.venv")
     }
-    assert len(stamps) == 4
+    assert len(stamps) == 8
 
 
 def test_the_last_line_of_a_log_skips_blank_ones(tmp_path: Path) -> None:
