@@ -4,22 +4,23 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from host import BUILD, LOGS, ROOT, engine, frozen, libvirt, loops, nodes, progress, provider, turn
+from host import (
+    BUILD,
+    LOGS,
+    ROOT,
+    engine,
+    files,
+    frozen,
+    libvirt,
+    loops,
+    nodes,
+    progress,
+    provider,
+    turn,
+)
 from host.commands import attempt, docker_lines
 from host.nodes import Container
 from host.problem import Problem
-
-GENERATED = (
-    "build",
-    ".venv",
-    ".vagrant",
-    "report/node_modules",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".hypothesis",
-)
-"""Made here, from the checkout's root; Python's caches and *.egg-info are looked for instead."""
 
 ASKED_FOR = ("NODES", "CEPH", "VAGRANT_DEFAULT_PROVIDER")
 """What a person may have set for nodes to come; those that are there are as they are."""
@@ -45,8 +46,11 @@ def down() -> None:
 def clean() -> None:
     """As `down`; then leave the checkout as after a fresh clone, and no image or box of ours.
 
+    Of an engine or libvirt that stays up for others the note stays, too: the next try needs it.
+
     Raises:
         StepFailed, Problem: as `down`; then the files stay, for the next try needs them.
+        OSError: a file could not be removed.
     """
     turn.refuse_if_taken()
     if (nodes.machine_files("docker") or (BUILD / "box").exists()) and shutil.which("dockerd"):
@@ -57,19 +61,10 @@ def clean() -> None:
         for image in docker_lines("image", "ls", "--format={{.Repository}}:{{.Tag}}", name):
             attempt("docker", "image", "rm", image)
     engine.stop()
-    _remove_files()
-
-
-def _remove_files() -> None:
-    """The boxes, and all that was made in this checkout."""
     # Not by `vagrant box remove`: for libvirt's that wants a libvirt that runs, and it is stopped.
-    shutil.rmtree(provider.box_folder(), ignore_errors=True)
-    for name in GENERATED:
-        shutil.rmtree(ROOT / name, ignore_errors=True)
-    for leftover in (*ROOT.rglob("__pycache__"), *ROOT.glob("*.egg-info")):
-        shutil.rmtree(leftover)
-    for box in ROOT.glob("box/vagrant*.box"):
-        box.unlink()
+    files.remove(provider.box_folder())
+    records = (engine.RECORD, libvirt.RECORD)
+    files.remove_made(ROOT, keep=[record for record in records if record.exists()])
 
 
 def _remove_machines() -> None:

@@ -65,8 +65,11 @@ def wait_until(
 
 
 def end(daemon: Daemon, *, within: float) -> bool:
-    """Ask a daemon that is alive to end; whether it has after so many seconds."""
-    handle = os.pidfd_open(daemon.pid)
+    """Ask a daemon to end; whether it has after so many seconds."""
+    try:
+        handle = os.pidfd_open(daemon.pid)
+    except ProcessLookupError:  # it was faster
+        return True
     try:
         signal.pidfd_send_signal(handle, signal.SIGTERM)
         ended, _, _ = select.select([handle], [], [], within)

@@ -9,6 +9,7 @@ from pathlib import Path
 from host import BUILD, LOGS, daemons, firewall, progress
 from host.commands import attempt, docker_lines
 from host.daemons import Daemon
+from host.files import write_whole
 from host.packages import SYSTEMD
 from host.problem import Problem
 from host.progress import StepFailed
@@ -75,7 +76,10 @@ def stop() -> None:
     if daemon.is_alive():
         strangers = docker_lines("ps", "--format", "{{.Names}}")
         if strangers:
-            print(f"The engine stays up: {', '.join(strangers)} of others runs in it.")
+            print(
+                f"The engine stays up: {', '.join(strangers)} of others runs in it. "
+                "Once that has ended, type: make down"
+            )
             return
         with progress.step("Stopping Docker's engine"):
             _stop_process(daemon)
@@ -126,7 +130,8 @@ def _start_process() -> None:
     process = daemons.spawn(["dockerd"], LOG)
     daemon = daemons.started(process)
     if daemon is not None:
-        RECORD.write_text(json.dumps(asdict(Started(daemon.pid, daemon.start_ticks, *before))))
+        ours = Started(daemon.pid, daemon.start_ticks, *before)
+        write_whole(RECORD, json.dumps(asdict(ours)))
     try:
         daemons.wait_until(answers, process, within=START_SECONDS)
     except daemons.Ended:

@@ -14,6 +14,7 @@ from subprocess import Popen
 from host import BUILD, LOGS, daemons, firewall, progress
 from host.commands import attempt
 from host.daemons import Daemon
+from host.files import write_whole
 from host.packages import SYSTEMD
 from host.problem import Problem
 from host.progress import StepFailed
@@ -148,7 +149,10 @@ def stop() -> None:
     if "libvirtd" in alive:
         strangers = _lines("list", "--name")
         if strangers:
-            print(f"libvirt stays up: {', '.join(strangers)} of others runs in it.")
+            print(
+                f"libvirt stays up: {', '.join(strangers)} of others runs in it. "
+                "Once that has ended, type: make down"
+            )
             return
         _remove_networks(started.interfaces)
         if not started.had_pool:
@@ -205,7 +209,7 @@ def _start_processes() -> None:
         daemon = daemons.started(process)
         if daemon is not None:
             running[program] = daemon
-            RECORD.write_text(json.dumps(asdict(replace(before, daemons=running))))
+            write_whole(RECORD, json.dumps(asdict(replace(before, daemons=running))))
         _wait_until_it_listens(program, process)
 
 

@@ -64,7 +64,7 @@ def read_containers(inspected: str) -> tuple[Container, ...]:
     found = []
     for entry in json.loads(inspected):
         name = entry["Name"].lstrip("/")
-        if not NAME.match(name):
+        if not NAME.fullmatch(name):
             continue
         mounts = entry["Mounts"]
         folders = [Path(m["Source"]) for m in mounts if m["Destination"] == FOLDER_ON_NODE]

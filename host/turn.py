@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host import ROOT, daemons
+from host.files import write_whole
 from host.problem import Problem
 
 LOCK = ROOT / ".vagrant" / "scenarios.lock"
@@ -47,9 +48,7 @@ def begin() -> None:
     """
     refuse_if_taken()
     RUN.parent.mkdir(parents=True, exist_ok=True)
-    fresh = RUN.with_suffix(".new")  # a full disk must not leave half a note
-    fresh.write_text(f"{os.getppid()} {daemons.start_ticks(os.getppid())}")
-    fresh.replace(RUN)
+    write_whole(RUN, f"{os.getppid()} {daemons.start_ticks(os.getppid())}")
 
 
 def refuse_if_taken() -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from host.files import write_whole
 from report.figure import APP_AWAY, LAG, TAKEOVER, Figure
 from report.promises import Promises, Verdict
 from report.results import Result
@@ -53,5 +54,5 @@ def remember(run: Run, file: Path) -> list[Run]:
     runs[run.started] = run
     kept = [runs[started] for started in sorted(runs)][-KEPT_RUNS:]
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{json.dumps(asdict(each))}\n" for each in kept), encoding="utf-8")
+    write_whole(file, "".join(f"{json.dumps(asdict(each))}\n" for each in kept))
     return kept

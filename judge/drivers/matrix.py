@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from host.files import write_whole
 from judge.drivers.behaviours import BEHAVIOURS
 from judge.drivers.verdicts import BehaviourVerdict
 
@@ -42,6 +43,4 @@ def add(file: Path, name: str, new: Mapping[str, Any]) -> None:
         "drivers": {**known, name: new},
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")  # a run that is killed must not leave half a file
-    fresh.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    fresh.replace(file)
+    write_whole(file, json.dumps(content, indent=2))

@@ -36,6 +36,7 @@ def test_node_containers_are_told_from_others_by_name_and_from_each_other_by_che
             inspected("volume-plugins-demo-node2", "/home/you/demo"),
             inspected("shop-volume-plugins-demo-node1", str(HERE)),
             inspected("volume-plugins-demo-nodes", str(HERE)),
+            inspected("volume-plugins-demo-node1-backup", str(HERE)),
         ]
     )
     found = nodes.read_containers(printed)
