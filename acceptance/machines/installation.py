@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -15,6 +16,7 @@ from acceptance.machines.preflight import Check, Wanted
 from acceptance.machines.protocol import NOTES, NodesNotUp
 from acceptance.machines.remote import Remote, on_all
 from host import ROOT
+from host.commands import to_its_end
 from host.progress import step
 
 ETCD_MEMBERS = 3  # any one of them may die; more would only make every decision slower
@@ -102,17 +104,16 @@ class Installation:
     def _make_on_this_machine(self) -> None:
         """Build the driver's package and the story's images, unless they are up to date."""
         for what in (("host", "deb"), ("box", "story")):
-            try:
-                subprocess.run(
-                    [sys.executable, "-m", *what], cwd=ROOT, env=self._environment, check=True
-                )
-            except subprocess.CalledProcessError as error:
-                raise NodesNotUp(f"`python3 -m {' '.join(what)}` failed; see above") from error
+            _run_here([sys.executable, "-m", *what], self._environment)
 
     def _make_certificates(self) -> None:
         pairs = [f"{remote.name}={remote.address}" for remote in self._remotes]
-        subprocess.run([ROOT / "provision" / "certificates", self._keys, *pairs], check=True)
-        subprocess.run([ROOT / "provision" / "app-password", self._keys / "app"], check=True)
+        keys = self._keys.absolute()
+        for command in (
+            ["provision/certificates", str(keys), *pairs],
+            ["provision/app-password", str(keys / "app")],
+        ):
+            _run_here(command, os.environ)
 
     def _upload(self, remote: Remote) -> None:
         remote.run_as_root(f"mkdir -p {NOTES} && touch {FOLDER_MARK}")
@@ -136,6 +137,16 @@ class Installation:
 
     def _wait_for_cluster(self, remote: Remote) -> None:
         remote.run_as_root(f"{FOLDER}/provision/ready.sh cluster {len(self._remotes)}")
+
+
+def _run_here(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a program in this checkout, which shows what goes wrong.
+
+    Raises:
+        NodesNotUp: it failed.
+    """
+    if to_its_end(command, cwd=ROOT, env=environment):
+        raise NodesNotUp(f"`{shlex.join(command)}` failed; see above")
 
 
 def _list(remotes: Iterable[Remote]) -> str:

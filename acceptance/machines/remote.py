@@ -19,6 +19,9 @@ from acceptance.nodes.shell import Shell
 from host import LOGS, ROOT
 from host.progress import last_lines
 
+GONE = (OSError, EOFError, SSHException)
+"""Raised when a server goes away while something is done on it."""
+
 
 class Remote:
     """The server that plays the node `name`.
@@ -92,6 +95,8 @@ class Remote:
                     f"{self.name}: `{command}` ended with status {error.result.exited}; "
                     f"the end of {log.relative_to(ROOT)}:\n{last_lines(log)}"
                 ) from error
+            except GONE as error:
+                raise NodesNotUp(f"{self.name}: `{command}` was cut off: {error!r}") from error
 
     def mirror(self, files: Mapping[str, Path], folder: str) -> None:
         """Make a folder there hold these files and no others; see upload."""
@@ -106,6 +111,13 @@ class Remote:
             do()
         except upload.UploadFailed as error:
             raise NodesNotUp(f"{self.name}: files could not be put on it: {error}") from error
+        except UnexpectedExit as error:
+            said = (error.result.stderr.strip().splitlines() or ["nothing"])[-1]
+            raise NodesNotUp(
+                f"{self.name}: files could not be put on it; it said: {said}"
+            ) from error
+        except GONE as error:
+            raise NodesNotUp(f"{self.name}: files could not be put on it: {error!r}") from error
 
 
 def on_all(do: Callable[[Remote], None], remotes: Iterable[Remote]) -> None:

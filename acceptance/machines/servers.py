@@ -23,6 +23,16 @@ from acceptance.nodes.watchful import CONNECT_SECONDS
 from host import routes
 
 BACK_SECONDS = 300
+SWITCH_SECONDS = 120  # a machine's own controller may be slow, and may hang
+
+
+class SwitchFailed(Exception):
+    """A command of the inventory that switches a server failed."""
+
+    def __init__(self, node: str, how: str) -> None:
+        super().__init__(
+            f"a command of {node}'s `power` in the inventory {how}; type it to see why"
+        )
 
 
 class Servers:
@@ -130,7 +140,16 @@ class Servers:
 
     def _switch(self, name: str, command: str | None) -> None:
         assert command is not None, f"the inventory has no such switch for {name}; see abilities"
-        subprocess.run(["bash", "-c", command], check=True, capture_output=True, text=True)
+        # Neither the command nor its output goes into the report: it may have a password in it.
+        try:
+            done = subprocess.run(
+                ["bash", "-c", command],
+                stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SWITCH_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise SwitchFailed(name, f"took longer than {SWITCH_SECONDS} s") from None
+        if done.returncode:
+            raise SwitchFailed(name, f"ended with status {done.returncode}")
 
     def _interfaces_now(self) -> dict[str, str | None]:
         """Node -> the interface by which packets for it leave."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
 
 from acceptance.machines.protocol import Ability
-from acceptance.machines.servers import Servers
+from acceptance.machines.servers import Servers, SwitchFailed
 from acceptance.machines.upload import below
 
 POWER = ", power: {off: 'true', on: 'true'}"
@@ -41,9 +42,20 @@ def test_keys_lie_beside_the_inventory(tmp_path: Path) -> None:
 
 
 def test_a_switch_that_fails_is_an_error(tmp_path: Path) -> None:
-    broken = servers(tmp_path, ", power: {off: 'false', on: 'false'}", POWER)
-    with pytest.raises(Exception, match="non-zero exit status 1"):
+    broken = servers(tmp_path, ", power: {off: 'exit 3 # s3cret', on: 'false'}", POWER)
+    with pytest.raises(SwitchFailed, match=r"node1's .* ended with status 3") as failed:
         broken.power_off("node1")
+    assert "s3cret" not in "".join(traceback.format_exception(failed.value))
+
+
+def test_a_switch_that_hangs_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = servers(tmp_path, ", power: {off: 'read answer', on: 'exec sleep 60'}", POWER)
+    with pytest.raises(SwitchFailed, match="ended with status 1"):
+        hanging.power_off("node1")  # nobody is there who would type an answer
+    monkeypatch.setattr("acceptance.machines.servers.SWITCH_SECONDS", 0.2)
+    with pytest.raises(SwitchFailed, match=r"took longer than 0\.2 s") as failed:
+        hanging.power_on("node1")
+    assert "sleep" not in "".join(traceback.format_exception(failed.value))
 
 
 def test_what_python_compiled_is_not_uploaded(tmp_path: Path) -> None:
