@@ -130,15 +130,20 @@ class Operator:
 
     def ask_as_node(self, asker: str, node: str, volume: str) -> Typed:
         """Have `asker`, with its own certificate, ask another node for a volume's snapshots."""
-        known = self._cluster.node(asker).run(
-            f"docker volume inspect -f {{{{.Status.id}}}} {volume}"
-        )
         files = "/etc/flocker/certs/"
+        address = self._cluster.node(node).address
         return self.type(
             asker,
             f"sudo curl {CURL} --cacert {files}ca.pem --cert {files}cert.pem --key {files}key.pem "
-            f"https://{self._cluster.node(node).address}:{DRIVER_PORT}/copies/{known.strip()}/snapshots",
+            f"https://{address}:{DRIVER_PORT}/{self.snapshots_route(asker, volume)}",
         )
+
+    def snapshots_route(self, node: str, volume: str) -> str:
+        """Where a driver tells of the snapshots of a volume, whose id `node` tells."""
+        known = self._cluster.node(node).run(
+            f"docker volume inspect -f {{{{.Status.id}}}} {volume}"
+        )
+        return f"copies/{known.strip()}/snapshots"
 
     def _ask(self, node: str, port: int, what: str, options: str) -> Typed:
         authority = self._cluster.machines.certificates / "ca.pem"

@@ -45,6 +45,17 @@ Feature: Each role can do what it needs, and nothing else
       Then it is refused because a monitor may not ask this
       And the volume "ledger" still says "hello"
 
+  Rule: An operator's certificate opens everything except the content of volumes
+
+    Scenario: An operator on another machine asks for copies that were put aside
+      When a program of the operator asks "node1" for its copies that were put aside
+      Then it succeeds
+
+    Scenario: An operator on another machine asks for what a volume holds
+      Given "node1" has written "hello" to the volume "ledger"
+      When a program of the operator asks "node1" for the snapshots of the volume "ledger"
+      Then it is refused because an operator may not ask this
+
   Rule: A node reads only volumes that it copies or receives
 
     Scenario: A node asks for a volume that stays on another node

@@ -38,6 +38,12 @@ def remove_as_monitor(context: Context, node: str, volume: str) -> None:
     context.typed = context.operator.ask_driver(node, removal, role="monitor", method="POST")
 
 
+@when('a program of the operator asks "{node}" for the snapshots of the volume "{volume}"')
+def ask_for_snapshots(context: Context, node: str, volume: str) -> None:
+    route = context.operator.snapshots_route(node, volume)
+    context.typed = context.operator.ask_driver(node, route, role="operator")
+
+
 @when('"{asker}" asks "{node}" for the snapshots of the volume "{volume}"')
 def ask_as_node(context: Context, asker: str, node: str, volume: str) -> None:
     context.typed = context.operator.ask_as_node(asker, node, volume)
@@ -83,7 +89,7 @@ def check_metrics(context: Context) -> None:
 @then("no engine of a node listens on a network")
 def check_engines(context: Context) -> None:
     for node in context.cluster.nodes:
-        listening = node.run("sudo ss --tcp --listening --numeric --processes")
+        listening = node.run("sudo ss --tcp --udp --listening --numeric --processes")
         assert "sshd" in listening, f"{node.name} names no programs: {listening}"
         open_ports = [line for line in listening.splitlines() if f'"{ENGINE}"' in line]
         assert not open_ports, f"on {node.name}: {open_ports}"

@@ -123,3 +123,8 @@ def test_the_engine_listens_on_no_network(node: str) -> None:
     programs = {program for _, _, program in ports(node)}
     assert "dockerd" not in programs
     assert on(node, "ls /etc/docker").split() == ["daemon.json"], "no keys for it"
+
+
+def test_nobody_takes_datagrams_for_the_driver_etcd_or_the_engine(node: str) -> None:
+    listening = on(node, "ss -Hlunp").splitlines()
+    assert [line for line in listening if re.search(r'"(dockerd|etcd|python3)"', line)] == []
