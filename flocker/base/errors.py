@@ -26,7 +26,7 @@ FlockerError
 │   ├── PoolHangs       its disk or the kernel has done nothing for too long
 │   └── LostWrites      the disk below it refused writes that had been accepted
 ├── ControlPlaneAway    etcd does not answer
-│   └── NotAdmitted     another machine has this node's name
+│   └── NotAdmitted     another machine has this node's name, or flocker is too old
 └── EngineAway          the node's Docker engine does not answer
 """
 
@@ -225,7 +225,7 @@ class ControlPlaneAway(FlockerError):
 
 
 class NotAdmitted(ControlPlaneAway):
-    """This machine is not the node that it is named after, so it may change nothing."""
+    """This machine, or this version of flocker, may not join, so it may change nothing."""
 
 
 class EngineAway(FlockerError):

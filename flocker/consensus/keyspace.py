@@ -17,8 +17,10 @@
     removed/<id>          a Removed        until undeleted or purged
     history/<id>/...      an Event         until purged; not part of a ClusterState
     creations             the last one     for good; not part of a ClusterState
+    format                number           for good; absent: 1. Not part of a ClusterState
 
-Records keep what a newer version has added to them: nodes are updated one after the other.
+Records keep what a newer version has added to them: nodes are updated one after the other. A
+version that changes what is there already raises the format, once all nodes know the new one.
 """
 
 from __future__ import annotations
@@ -114,6 +116,10 @@ def root_key(node: str) -> str:
 
 # Each creation changes it, so that none is made that was asked for before another one.
 CREATIONS = "creations"
+
+
+# Of all records. No node joins that does not know it (docs/decisions/0055).
+FORMAT, FORMAT_KEY = 1, "format"
 
 
 def removed_key(volume_id: str) -> str:

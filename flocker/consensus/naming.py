@@ -1,9 +1,10 @@
-"""Say why a machine may not join under its name: it belongs to another one, or was retired."""
+"""Say why a machine may not join: its name is another's or was retired, or flocker is too old."""
 
 from __future__ import annotations
 
 from flocker.base.errors import NotAdmitted
 from flocker.base.records import Node
+from flocker.consensus.keyspace import FORMAT
 
 IDENTITY = "/var/lib/flocker-node/machine.json"  # see identity.py
 
@@ -31,4 +32,13 @@ def was_retired(node: str, at: str) -> NotAdmitted:
         f"{node} was retired with `flocker forget {node}` at {at}, so nobody trusts that "
         "name any more, and nothing may use a volume here. To have this machine in the cluster "
         "again, give it another name (docs/operations.md)"
+    )
+
+
+def too_old(node: Node, number: int) -> NotAdmitted:
+    """The refusal of a daemon that does not know the format of the cluster's records."""
+    return NotAdmitted(
+        f"flocker {node.version} on {node.name} knows the cluster's records up to format {FORMAT}, "
+        f"and the records have format {number}, so nothing may use a volume here. Type `flocker "
+        "status` to see the version of the other nodes, and install that version here"
     )

@@ -8,6 +8,8 @@ from flocker.base.errors import ControlPlaneAway, Refused
 from flocker.base.records import Look, Node
 from flocker.consensus.etcd_wire import Entry, Json, Members, delete, put, voters
 from flocker.consensus.keyspace import (
+    FORMAT,
+    FORMAT_KEY,
     look_key,
     machine_key,
     node_key,
@@ -15,8 +17,8 @@ from flocker.consensus.keyspace import (
     retired_key,
     seen_key,
 )
-from flocker.consensus.naming import not_admitted, was_retired
-from flocker.consensus.transactions import COPIES_AT_ONCE, Transactions, authority_of
+from flocker.consensus.naming import not_admitted, too_old, was_retired
+from flocker.consensus.transactions import COPIES_AT_ONCE, Transactions, as_record, authority_of
 
 
 class NodeRecords(Transactions):
@@ -25,13 +27,14 @@ class NodeRecords(Transactions):
     def __init__(self, members: Members, lease_seconds: int) -> None:
         super().__init__(members, lease_seconds)
         self._announced: int | None = None  # the lease of the last announcement
-        self._name: Entry | None = None  # says that the node's name belongs to this machine
+        # Say that the node's name belongs to this machine, and that it knows the others' records.
+        self._admission: tuple[Entry, ...] = ()
         self._announcing = threading.Lock()
 
     def announce(self, node: Node, look: Look | None = None, *, may_replace: bool = False) -> bool:
         with self._announcing:
             while True:
-                name = self._name or self._take_name(node, may_replace=may_replace)
+                admission = self._admission or self._join(node, may_replace=may_replace)
                 if self._lease is None or not self._renew(self._lease):
                     question = {"TTL": self._lease_seconds}
                     self._lease = int(self._members.ask("/lease/grant", question)["ID"])
@@ -39,13 +42,22 @@ class NodeRecords(Transactions):
                 seen = put(seen_key(node.name), {"at": self._now()})
                 # A look that comes late says less than the newest, and nothing that is not so.
                 looked = [] if look is None else [put(look_key(look.node), look.to_json())]
-                if self._commit([name], [alive, seen, *looked]):
+                if self._commit(admission, [alive, seen, *looked]):
                     break
-                self._name = None  # the node was forgotten, or another machine has replaced it
-            self._name = name
+                self._admission = ()  # the node was forgotten or replaced, or is too old by now
+            self._admission = admission
             is_new = self._lease != self._announced
             self._announced = self._lease
             return is_new
+
+    def _join(self, node: Node, *, may_replace: bool) -> tuple[Entry, ...]:
+        """The records by which this machine is part of the cluster; made if they may be."""
+        [form] = self._read(FORMAT_KEY)
+        number = as_record(lambda value: int(value["number"]), form)
+        if number is not None and number > FORMAT:
+            self._lease = None
+            raise too_old(node, number)
+        return self._take_name(node, may_replace=may_replace), form
 
     def _take_name(self, node: Node, *, may_replace: bool) -> Entry:
         """The record by which the node's name belongs to this machine; made if it may be."""

@@ -243,8 +243,8 @@ class AgreedNodes(Protocol):
             Whether the lease is a new one: then the mounts recorded before are gone.
 
         Raises:
-            NotAdmitted: the name belongs to another machine, or was forgotten; nothing was
-                recorded.
+            NotAdmitted: the name belongs to another machine, or was forgotten, or the records are
+                of a format that this version does not know; nothing was recorded.
         """
 
     def forget_node(self, name: str) -> None:

@@ -71,7 +71,7 @@ class Membership:
         """See Ownership.announce.
 
         Raises:
-            NotAdmitted: the name belongs to another machine; nothing uses a volume here any more.
+            NotAdmitted: this machine may not join; nothing uses a volume here any more.
         """
         mine = replace(node, machine=self._identity.machine, authority=self._authority)
         try:

@@ -10,6 +10,8 @@ import pytest
 from flocker.api.metrics import health
 from flocker.base.admitted import OnlyWhenAdmitted
 from flocker.base.errors import ControlPlaneAway, NotAdmitted, Refused
+from flocker.consensus.etcd_wire import put
+from flocker.consensus.keyspace import FORMAT, FORMAT_KEY
 from tests.unit.flocker.cluster import PATIENCE_SECONDS, Machine, MemoryCluster
 
 CHANGES = (
@@ -267,6 +269,36 @@ def test_nothing_is_changed_before_it_is_known_whose_the_name_is(
     node1.start()
     with pytest.raises(ControlPlaneAway, match="not joined the cluster yet"):
         node1.driver.create("demo", {})
+
+
+def record_format(cluster: MemoryCluster, number: int) -> None:
+    change = put(FORMAT_KEY, {"number": number})
+    cluster.ownership.etcd.ask("/kv/txn", {"compare": [], "success": [change]})
+
+
+def test_a_node_that_is_too_old_for_the_records_does_not_join(
+    demo: MemoryCluster, tmp_path: Path
+) -> None:
+    running = demo["node1"]
+    record_format(demo, FORMAT)
+    running.announce()
+    running.run("demo", "writer")
+    before = demo.state
+    record_format(demo, FORMAT + 1)
+    started = Machine("node4", demo, tmp_path / "node4")
+    for machine in (running, started):
+        with pytest.raises(NotAdmitted, match="knows the cluster's records up to format 1"):
+            machine.announce()
+        with pytest.raises(NotAdmitted, match="install that version here"):
+            machine.driver.create("other", {})
+        [problem] = machine.operations.overview.status()["problems"]
+        assert "the records have format 2" in problem
+    assert demo.state == before
+    assert running.containers.stopped == ["writer"]
+    record_format(demo, FORMAT)
+    for machine in (running, started):
+        machine.announce()
+        assert machine.operations.overview.status()["problems"] == []
 
 
 def test_what_is_free_is_not_checked() -> None:
