@@ -51,7 +51,9 @@ class BtrfsAsides(BtrfsParts):
                     make_ordinary(folder.live)
                 with self._trash.place(volume_id, volume, node, "removed") as entry:
                     folder.path.rename(entry.content)
-                subvolume.sync(self._folders.top)
+                # Nobody waits for the data any more, so a loss is no error of the removal. But it
+                # is counted, and shown as the pool's trouble.
+                self._writeback.write_out()
             else:  # only an epoch to remember
                 shutil.rmtree(folder.path)
 

@@ -15,7 +15,7 @@ import pytest
 from flocker.base.errors import LostWrites
 from flocker.base.records import Claim, Snapshot
 from flocker.pool.btrfs_pool import BtrfsPool
-from tests.contract.flocker.conftest import MakeBtrfsPool
+from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
 from tests.contract.flocker.pool.test_pool import a_claim, put_away, text_of, written
 
 pytestmark = pytest.mark.contract
@@ -171,6 +171,16 @@ def test_a_copy_is_not_replaced_before_the_disk_has_it(small_disk: SmallDisk) ->
         pool.adopt(Claim(claim.volume_id, 2), first)
     assert text_of(pool, claim) == "saved"
     small_disk.free()
+
+
+def test_a_volume_is_removed_without_what_the_disk_lost_and_the_loss_is_shown(
+    small_disk: SmallDisk,
+) -> None:
+    pool, claim, _ = saved_on_a_disk_that_takes_no_more(small_disk)
+    pool.discard(claim.volume_id, "demo", "node1", SURE)
+    assert "No space left on device" in str(pool.trouble())
+    small_disk.free()
+    assert [aside.why for aside in pool.asides()] == ["removed"]
 
 
 def test_the_last_loss_is_remembered(small_disk: SmallDisk) -> None:
