@@ -29,13 +29,15 @@ help: ## list the targets
 ifneq ($(shell id -u),0)
 
 PROXIES := http_proxy,https_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY
-KEPT := $(PROXIES),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK,SIGNING_KEY,GNUPGHOME
+DATABASE := PIP_AUDIT_VULNERABILITY_SERVICE,PIP_AUDIT_OSV_URL
+KEPT := $(PROXIES),$(DATABASE),VAGRANT_DEFAULT_PROVIDER,DEMO_BOX,DEMO_BOX_URL,SSH_AUTH_SOCK,SIGNING_KEY,GNUPGHOME
+ASKED := PROVIDER TAGS NODES CEPH INVENTORY RELEASE HOURS MINUTES SEED DRIVER
 
 # Without sudo the preflight says what to do.
 $(TARGETS):
 	@command -v sudo >/dev/null || exec python3 -m host check
 	@exec sudo --preserve-env=$(KEPT) $(MAKE) $@ \
-		$(foreach name,TAGS NODES CEPH INVENTORY RELEASE HOURS MINUTES SEED DRIVER,$(if $($(name)),$(name)='$($(name))'))
+		$(foreach name,$(ASKED),$(if $($(name)),$(name)='$($(name))'))
 
 else
 
