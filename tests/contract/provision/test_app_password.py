@@ -46,6 +46,18 @@ def test_only_root_gets_at_the_files_which_containers_may_read(tmp_path: Path) -
     assert modes == {"password": 0o444, "redis.conf": 0o444}
 
 
+def test_without_a_program_that_makes_one_it_fails_and_leaves_no_empty_password(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "openssl").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "openssl").chmod(0o755)
+    secrets = tmp_path / "secrets"
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = subprocess.run([SCRIPT, secrets], check=False, timeout=60, env={"PATH": path})
+    assert done.returncode != 0
+    assert list(secrets.iterdir()) == []
+
+
 def test_several_at_once_make_one_password(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as workers:
         list(workers.map(make, [tmp_path / "secrets"] * 8))
