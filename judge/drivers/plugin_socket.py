@@ -29,10 +29,18 @@ class Answer:
     def fields(self) -> dict[str, Any]:
         """The answer's JSON object; empty if it is none."""
         try:
-            found = json.loads(self.text)
-        except ValueError:
+            return _object(json.loads(self.text))
+        except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+
+    def object_in(self, name: str) -> dict[str, Any]:
+        """The JSON object in a field; empty if it is none."""
+        return _object(self.fields.get(name))
+
+    def list_in(self, name: str) -> list[Any]:
+        """The JSON list in a field; empty if it is none."""
+        found = self.fields.get(name)
+        return found if isinstance(found, list) else []
 
     @property
     def error(self) -> str:
@@ -101,3 +109,7 @@ class UnixConnection(HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self._connect_seconds)
         self.sock.connect(str(self._path))
+
+
+def _object(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}

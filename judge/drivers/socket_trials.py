@@ -77,7 +77,9 @@ class SocketStage:
         """The names in the driver's list."""
         answer = self.plugin.ask("List")
         require(answer.error == "", f"List was refused: {answer.error}")
-        return {str(each.get("Name")) for each in answer.fields.get("Volumes") or []}
+        return {
+            str(each.get("Name")) for each in answer.list_in("Volumes") if isinstance(each, dict)
+        }
 
     @contextmanager
     def volume(self, *, name: str = "") -> Iterator[str]:
@@ -105,9 +107,9 @@ class SocketStage:
 def introduces_itself(stage: SocketStage) -> None:
     """Row 1."""
     answer = stage.plugin.activate()
-    implements = answer.fields.get("Implements") or []
+    implements = answer.list_in("Implements")
     require("VolumeDriver" in implements, f"Plugin.Activate answered {answer.text!r}")
-    scope = (stage.plugin.ask("Capabilities").fields.get("Capabilities") or {}).get("Scope")
+    scope = stage.plugin.ask("Capabilities").object_in("Capabilities").get("Scope")
     require(
         scope is None or str(scope).lower() in ("local", "global"),
         f"the scope {scope!r} is neither local nor global",
@@ -192,7 +194,7 @@ def keeps_names_apart(stage: SocketStage) -> None:
     """Row 5."""
     for name in ODD_NAMES:
         if stage.create(name).error == "":
-            found = stage.plugin.ask("Get", Name=name).fields.get("Volume") or {}
+            found = stage.plugin.ask("Get", Name=name).object_in("Volume")
             stage.plugin.ask("Remove", Name=name)
             require(found.get("Name") == name, f"{name!r} was created, and is {found} now")
     with stage.volume(name="Judged") as upper, stage.volume(name="judged") as lower:
@@ -208,7 +210,7 @@ def lists_what_there_is(stage: SocketStage) -> None:
         require(not missing, f"List leaves out {', '.join(sorted(missing))}")
         for name in (first, second):
             answer = stage.plugin.ask("Get", Name=name)
-            found = answer.fields.get("Volume") or {}
+            found = answer.object_in("Volume")
             require(found.get("Name") == name, f"Get of {name} answered {answer.text!r}")
     left = {first, second} & stage.listed()
     require(not left, f"List still has {', '.join(sorted(left))} after Remove")
@@ -219,8 +221,7 @@ def lists_what_there_is(stage: SocketStage) -> None:
 def says_a_status(stage: SocketStage) -> None:
     """Row 8."""
     with stage.volume() as name:
-        found = stage.plugin.ask("Get", Name=name).fields.get("Volume") or {}
-        status = found.get("Status")
+        status = stage.plugin.ask("Get", Name=name).object_in("Volume").get("Status")
         require(isinstance(status, dict) and bool(status), f"the Status is {status!r}")
 
 
