@@ -235,16 +235,29 @@ start_or_restart() {
 
 # A docker archive says its image's id in its first member.
 load_images() {
-    local archives=("$source"/build/box/images/*.tar) archive id
+    local archives=("$source"/build/box/images/*.tar) archive described id tag
     if [ ! -e "${archives[0]}" ]; then
         echo "$name: no images in build/box/images; on the host, run python3 -m box images" >&2
         exit 1
     fi
     for archive in "${archives[@]}"; do
-        id=$(tar --occurrence=1 -xOf "$archive" manifest.json |
-            sed -E 's/.*"Config": "([0-9a-f]+)\.json".*/\1/')
-        docker image inspect "sha256:$id" >/dev/null 2>&1 || docker load --quiet --input "$archive"
+        described=$(tar --occurrence=1 -xOf "$archive" manifest.json)
+        id=$(sed -E 's/.*"Config": "([0-9a-f]+)\.json".*/\1/' <<<"$described")
+        tag=$(sed -E 's/.*"RepoTags": \["([^"]+)"\].*/\1/' <<<"$described")
+        if docker image inspect "sha256:$id" >/dev/null 2>&1; then continue; fi
+        if is_of_others "$tag"; then
+            echo "$name: $tag is not the demo's image, and stays"
+            continue
+        fi
+        docker load --quiet --input "$archive"
     done
+}
+
+# Somebody has pulled an image of that name. Loaded over it, ours would be what their app starts next.
+is_of_others() { # TAG
+    local labels
+    labels=$(docker image inspect --format '{{json .Config.Labels}}' "$1" 2>/dev/null) || return 1
+    [[ $labels != *'"volume-plugins-demo.inputs"'* ]]
 }
 
 main
