@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from judge.history import (
@@ -44,11 +44,16 @@ class Noted:
 
 @dataclass(frozen=True)
 class Pending:
-    """A request under way, and the lines that its volume had to have when it began."""
+    """A request under way, and the lines that its volume had to have when it began.
+
+    Attributes:
+        promotions: of its volume meanwhile: up to when each has everything, and when it was.
+    """
 
     asked: Asked
     lineage: Lineage
     must: State
+    promotions: list[tuple[Seconds, Seconds]] = field(default_factory=list)
 
 
 class NothingLost(Oracle):
@@ -198,6 +203,9 @@ class NothingLost(Oracle):
         until = inf if event.complete_until is None else event.complete_until
         until = max(until, self._claims.of_copy(event)) - self.begin.promises.slack
         self._lineages[event.volume].promote(until, event.at)
+        for pending in self._pending.values():
+            if pending.asked.volume == event.volume:
+                pending.promotions.append((until, event.at))
         for name in list(self._of_volume[event.volume]):
             run = self._runs[name]
             if run.node != event.node or run.acknowledged:
@@ -256,7 +264,7 @@ class NothingLost(Oracle):
     def _restored(self, pending: Pending, event: Answered) -> None:
         noted = self._noted.get(pending.asked.detail)
         now = {} if noted is None else noted.must
-        if event.outcome is Outcome.UNKNOWN:
+        if event.outcome is Outcome.UNKNOWN or pending.promotions:
             now = meet(pending.lineage.must, now)
         pending.lineage.replace(now, pending.asked.at, event.at)
 
@@ -271,6 +279,8 @@ class NothingLost(Oracle):
             self._is_gone.add(asked.volume)
         elif asked.action is Action.UNDELETE and self._removed[asked.volume]:
             self._lineages[asked.volume] = back = self._removed[asked.volume].pop()
+            for until, at in pending.promotions:  # it was there again before its client heard of it
+                back.promote(until, at)
             back.replaced(event.at)
         elif asked.action is Action.CREATE and asked.volume in self._is_gone:
             self._begin_anew(asked.volume, {})

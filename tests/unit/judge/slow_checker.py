@@ -100,9 +100,15 @@ def go_back(moments: Moments, event: Promoted) -> None:
 
 
 def restore(moments: Moments, asked: Asked, answered: Answered, earlier: Events) -> None:
-    """Nobody knows when it happens between question and answer: both contents may be there."""
+    """Nobody knows when it happens between question and answer: both contents may be there.
+
+    Also after a done one, if a promotion came between: that may have left the restore behind.
+    """
     noted = lines_of_snapshot(asked.detail, earlier)
-    now = noted if answered.outcome is Outcome.DONE else noted & moments.now
+    meanwhile = earlier[earlier.index(asked) :]
+    is_promoted = any(isinstance(each, Promoted) for each in meanwhile)
+    is_sure = answered.outcome is Outcome.DONE and not is_promoted
+    now = noted if is_sure else noted & moments.now
     before = [state for state in moments.states if state[0] < asked.at]
     since = [(at, lines & now) for at, lines in moments.states if at >= asked.at]
     moments.states = [*before, (asked.at, before[-1][1] & now), *since, (answered.at, now)]

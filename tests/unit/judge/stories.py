@@ -103,7 +103,7 @@ class Story:
         outcome: Outcome | None = Outcome.DONE,
         **answer: Any,
     ) -> None:
-        """A client asks; None: it gets no answer."""
+        """A client asks; None: it gets no answer yet."""
         self._calls += 1
         self.add(
             Asked(
@@ -112,7 +112,11 @@ class Story:
             )
         )  # fmt: skip
         if outcome is not None:
-            self.add(Answered(at=self.tick(0.5), call=self._calls, outcome=outcome, **answer))
+            self.answer(outcome, **answer)
+
+    def answer(self, outcome: Outcome = Outcome.DONE, **answer: Any) -> None:
+        """The client that asked last gets its answer."""
+        self.add(Answered(at=self.tick(0.5), call=self._calls, outcome=outcome, **answer))
 
     def promote(
         self,

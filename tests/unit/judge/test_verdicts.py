@@ -101,6 +101,23 @@ def restored_and_promoted_before_a_replica_had_it() -> list[AnyEvent]:
     return story.finish("node2", 2, r1=6)
 
 
+def restored_and_promoted_at_once() -> list[AnyEvent]:
+    """The client hears of its restore only after the promotion, whose copy is older than both."""
+    story = Story()
+    story.start("r1", "node1")
+    told = story.write("r1", 3)
+    story.write("r1", 2)
+    story.ask(Action.SNAPSHOT, reference="a@1")
+    story.stop("r1")
+    story.ask(Action.RESTORE, detail="a@1", outcome=None)
+    story.promote("node2", told + 1)
+    story.answer()
+    story.settle()
+    aside(story, "node1", r1=5)
+    story.all_see("node2", 2, r1=3)
+    return story.end()
+
+
 def restored_or_not() -> list[AnyEvent]:
     story, _ = written_around_a_snapshot()
     story.ask(Action.RESTORE, detail="a@1", outcome=Outcome.UNKNOWN)
@@ -131,6 +148,29 @@ def removed_and_had_back() -> list[AnyEvent]:
     story.ask(Action.REMOVE)
     story.ask(Action.UNDELETE)
     return story.finish("node1", 1, r1=3)
+
+
+def had_back_and_promoted_at_once() -> list[AnyEvent]:
+    """The client hears of its undelete only after the promotion."""
+    story = removed_and_promoted_while_it_is_had_back()
+    story.answer()
+    story.settle()
+    aside(story, "node1", r1=5)
+    story.all_see("node2", 3, r1=3)
+    return story.end()
+
+
+def removed_and_promoted_while_it_is_had_back() -> Story:
+    """Five lines, of which the promotion promises three; the undelete is not answered yet."""
+    story = Story()
+    story.start("r1", "node1")
+    told = story.write("r1", 3)
+    story.write("r1", 2)
+    story.stop("r1")
+    story.ask(Action.REMOVE)
+    story.ask(Action.UNDELETE, outcome=None)
+    story.promote("node2", told + 1, epoch=3)
+    return story
 
 
 def purged() -> list[AnyEvent]:
@@ -270,8 +310,9 @@ def refused_for_a_while() -> list[AnyEvent]:
     "history",
     [
         quiet, promoted_with_what_it_said, line_that_nobody_was_told_of, lost_without_fsync,
-        restored_and_promoted_before_a_replica_had_it, restored_or_not, removed_and_had_back,
-        pruned_after_a_restore,
+        restored_and_promoted_before_a_replica_had_it, restored_and_promoted_at_once,
+        restored_or_not, removed_and_had_back,
+        had_back_and_promoted_at_once, pruned_after_a_restore,
         purged, disk_replaced, cloned, cloned_or_not, name_that_comes_again,
         name_of_a_purged_volume, manual_owner_that_could_not_hear, wrote_while_waking_up,
         data_that_stays, refused_for_a_while,
@@ -511,6 +552,22 @@ def undeleted_without_its_last_lines() -> Wrong:
     story.ask(Action.REMOVE)
     story.ask(Action.UNDELETE)
     return Wrong(story.finish("node1", 1, r1=2), Verdict.VIOLATION, "nothing lost", ("line 3",))
+
+
+def had_back_with_less_than_its_promotion_said() -> Wrong:
+    story = removed_and_promoted_while_it_is_had_back()
+    story.answer()
+    story.settle()
+    aside(story, "node1", r1=5)
+    story.all_see("node2", 3, r1=2)
+    return Wrong(story.end(), Verdict.VIOLATION, "nothing lost", ("r1", "up to line 3"))
+
+
+def had_back_after_another_of_its_name_was_promoted() -> Wrong:
+    story = removed_and_promoted_while_it_is_had_back()
+    story.answer(Outcome.REFUSED)  # what was promoted had its name
+    story.ask(Action.UNDELETE)
+    return Wrong(story.finish("node1", 2, r1=3), Verdict.VIOLATION, "nothing lost", ("line 4",))
 
 
 def removed_volume_lacks_lines() -> Wrong:
@@ -773,7 +830,9 @@ WRONG = [
     lost_later, seen_and_lost, fsynced_and_lost_with_the_power, without_fsync_and_lost_in_a_move,
     came_back, gap, twice, damaged, unknown_writer, another_volumes_line,
     restored_to_something_else, snapshot_lacks_lines, snapshot_changes, clone_lacks_lines,
-    undeleted_without_its_last_lines, removed_volume_lacks_lines, old_lines_in_a_new_volume,
+    undeleted_without_its_last_lines, had_back_with_less_than_its_promotion_said,
+    had_back_after_another_of_its_name_was_promoted, removed_volume_lacks_lines,
+    old_lines_in_a_new_volume,
     thrown_away_with_a_removed_volume, thrown_away_after_a_promotion,
     thrown_away_by_a_restore, thrown_away_by_pruning_another_snapshot,
     claims_more_than_the_copy_had, claims_the_future,
