@@ -138,7 +138,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
     safeguards = _safeguards(context, ports, clocks)
     copies = _copies(context, ports, safeguards, clocks, counters)
     typed_options = TypedOptions(ports.engine.volume_options)
-    care = _care(config, context, ports, copies, typed_options)
+    care = _care(config, context, ports, safeguards, copies, typed_options)
     glance = Glance()
     condition = Condition(
         [
@@ -183,7 +183,7 @@ def build(config: Config, ports: Ports, own: OwnReport, clocks: Clocks) -> NodeP
     services = Services(
         admitted(driver, check, DRIVER_CALLS_THAT_CHANGE_NOTHING),
         admitted(Departures(context, copies.demotion), ports.membership.check_known),
-        _operations(context, ports, copies, creation, overview),
+        _operations(context, ports, safeguards, copies, creation, overview),
         admitted(maintenance, check, ("strays_here",)),
     )
     return NodeParts(context, counters, safeguards, copies, care, condition, services)
@@ -242,8 +242,9 @@ def _copies(
 
 
 def _care(
-    config: Config, context: NodeContext, ports: Ports, copies: Copies, typed_options: TypedOptions
-) -> Care:
+    config: Config, context: NodeContext, ports: Ports, safeguards: Safeguards, copies: Copies,
+    typed_options: TypedOptions,
+) -> Care:  # fmt: skip
     check_known = ports.membership.check_known
     removed_copies = RemovedCopies(context, copies.demotion, typed_options)
     reconciler = Reconciler(
@@ -257,7 +258,7 @@ def _care(
     return Care(
         removed_copies,
         admitted(reconciler, check_known, ("end_unbacked_uses",)),
-        Strays(context, ports.peers),
+        Strays(context, ports.peers, safeguards.giving_up.refuse),
         purging,
         Verification(context, ports.peers, config.pool / "verified.json"),
         _shared_care(context, ports, removed_copies, purging),
@@ -278,17 +279,19 @@ def _shared_care(
 
 
 def _operations(
-    context: NodeContext, ports: Ports, copies: Copies, creation: Creation, overview: Overview
-) -> Operations:
+    context: NodeContext, ports: Ports, safeguards: Safeguards, copies: Copies,
+    creation: Creation, overview: Overview,
+) -> Operations:  # fmt: skip
     check, peers = ports.membership.check, ports.peers
     moves = Moves(context, arrivals=copies.arrivals, failover=copies.failover, peers=peers)
     snapshots = Snapshots(
         context, publisher=copies.publisher, peers=peers, paused=ports.engine.paused
     )
+    recovery = Recovery(context, peers, safeguards.giving_up.refuse)
     return Operations(
         overview,
         admitted(moves, check),
         admitted(snapshots, check, ("snapshots",)),
-        admitted(Recovery(context, peers), check, ("conflicts", "trash", "asides")),
+        admitted(recovery, check, ("conflicts", "trash", "asides")),
         admitted(Changes(context, creation, peers), check),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -66,9 +66,15 @@ class Stray(Record):
 
 
 class Strays:
-    """Looks after the strays of one node."""
+    """Looks after the strays of one node.
 
-    def __init__(self, context: NodeContext, peers: PeerStrays) -> None:
+    Args:
+        refuse: raises Refused if this node may not own a volume; called with the volume locked.
+    """
+
+    def __init__(
+        self, context: NodeContext, peers: PeerStrays, refuse: Callable[[Volume], None]
+    ) -> None:
         self._node = context.node
         self._ownership = context.ownership
         self._mirror = context.mirror
@@ -78,6 +84,7 @@ class Strays:
         self._use = context.use
         self._troubles = context.troubles
         self._peers = peers
+        self._refuse = refuse
         self._since: dict[str, float] = {}
         self._kept: dict[str, tuple[Volume, float]] = {}  # by id: the record last kept, and when
 
@@ -117,7 +124,8 @@ class Strays:
             name: for the volume; None for the name it had.
 
         Raises:
-            Refused: there is none, another node has a newer state, or the name is taken.
+            Refused: there is none, another node has a newer state, the name is taken, or other
+                nodes would take the volume over at once, with less in it.
         """
         state = self._ownership.state()
         stray = self._meant(reference, state)
@@ -143,6 +151,7 @@ class Strays:
         held = self._pool.snapshots(stray.id)
         base = held[-1] if held else None
         volume = replace(record, owner=self._node, epoch=stray.epoch + 1, base=base)
+        self._refuse(volume)
         for each in held:  # first: once the volume has a record, old ones are deleted
             self._retention.asked_for(volume.id, each.number)
         if stray.is_open:

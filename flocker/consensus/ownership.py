@@ -45,7 +45,7 @@ class AgreedVolumes(Protocol):
         """Record a volume unless the name is taken or it has a record; return the one there is.
 
         Raises:
-            Refused: it was removed.
+            Refused: it was removed, or others would take an imported one over at once.
         """
 
     def end_creations(self) -> None:
@@ -69,6 +69,7 @@ class AgreedVolumes(Protocol):
         Raises:
             InUse: another node than the newer record's owner has it mounted.
             MoveUnderWay: it is on its way somewhere.
+            Refused: others would take it over at once.
             StaleEpoch: the record is not the one given any more.
         """
 
@@ -87,7 +88,8 @@ class AgreedVolumes(Protocol):
         """Put a volume in the place of a Removed.
 
         Raises:
-            Refused: the name is taken by now, or it is not removed any more.
+            Refused: the name is taken by now, or it is not removed any more, or others would take
+                it over at once: its owner has no lease or gives it up, and failover is auto.
         """
 
     def purge(self, removed: Removed) -> None:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from flocker.base.errors import ControlPlaneAway, InUse, MoveUnderWay, StaleEpoch
+from flocker.base.errors import ControlPlaneAway, InUse, MoveUnderWay, Refused, StaleEpoch
 from flocker.base.records import ClusterState, Copy, Event, Move, Volume, now
 from flocker.consensus import etcd_watch
 from flocker.consensus.etcd_wire import (
@@ -204,6 +204,26 @@ def check_same(record: Entry, volume: Volume) -> None:
     there = as_record(Volume.from_json, record)
     if there is None or (there.id, there.epoch) != (volume.id, volume.epoch):
         raise StaleEpoch(f"volume '{volume.name}' has changed; try again")
+
+
+def check_stays(owner: Entry, volume: Volume) -> None:
+    """Refuse if others would take the volume over at once, and continue from their own copies.
+
+    Args:
+        owner: the record of the volume's owner.
+    """
+    if not volume.is_fenced:
+        return
+    if owner.value is None:
+        why = "whose lease has ended"
+    elif owner.value.get("gives_up"):
+        why = "which gives up such volumes"
+    else:
+        return
+    raise Refused(
+        f"volume '{volume.name}' has failover=auto, and other nodes would take it over from "
+        f"{volume.owner}, {why}; try again in a few seconds"
+    )
 
 
 def check_unused(mount: Entry, volume: Volume) -> None:

@@ -21,6 +21,7 @@ from flocker.consensus.transactions import (
     Transactions,
     as_record,
     check_current,
+    check_stays,
     check_unmoved,
     check_unused,
     put_copies,
@@ -50,16 +51,21 @@ class VolumeRecords(Transactions):
     def create(self, volume: Volume, event: Event) -> Volume:
         with self._creating:
             while True:
-                record, left, last = self._read(
-                    volume_key(volume.name), removed_key(volume.id), CREATIONS
+                record, left, last, owner = self._read(
+                    volume_key(volume.name),
+                    removed_key(volume.id),
+                    CREATIONS,
+                    node_key(volume.owner),
                 )
                 there = as_record(Volume.from_json, record) or self._twin(volume)
                 if there is not None:
                     return there
                 if left.value is not None:
                     raise Refused(f"volume '{volume.name}' was removed; `flocker trash` lists it")
+                if not _is_new(volume):
+                    check_stays(owner, volume)
                 changes = [put(record.key, volume.to_json()), put(last.key, {"id": volume.id})]
-                if self._commit([record, left, last], changes, event):
+                if self._commit([record, left, last, owner], changes, event):
                     return volume
 
     def end_creations(self) -> None:
@@ -72,7 +78,7 @@ class VolumeRecords(Transactions):
 
     def _twin(self, volume: Volume) -> Volume | None:
         """The record that the volume has under another name; a new volume has none."""
-        if volume.epoch == 1:
+        if _is_new(volume):
             return None
         volumes = self.state().volumes.values()
         return next((each for each in volumes if each.id == volume.id), None)
@@ -88,8 +94,11 @@ class VolumeRecords(Transactions):
 
     def advance(self, volume: Volume, newer: Volume, event: Event) -> None:
         while True:
-            record, mount, move = self._read(
-                volume_key(volume.name), mount_key(volume.id), move_key(volume.id)
+            record, mount, move, owner = self._read(
+                volume_key(volume.name),
+                mount_key(volume.id),
+                move_key(volume.id),
+                node_key(newer.owner),
             )
             if as_record(Volume.from_json, record) == newer:
                 return
@@ -97,7 +106,9 @@ class VolumeRecords(Transactions):
             if mount.value is not None and mount.value["node"] != newer.owner:
                 check_unused(mount, volume)
             check_unmoved(move, volume)
-            if self._commit([record, mount, move], [put(record.key, newer.to_json())], event):
+            check_stays(owner, newer)
+            seen = [record, mount, move, owner]
+            if self._commit(seen, [put(record.key, newer.to_json())], event):
                 return
 
     def remove(self, volume: Volume, event: Event) -> None:
@@ -120,7 +131,9 @@ class VolumeRecords(Transactions):
 
     def undelete(self, removed: Removed, volume: Volume, event: Event) -> None:
         while True:
-            record, left = self._read(volume_key(volume.name), removed_key(removed.volume.id))
+            record, left, owner = self._read(
+                volume_key(volume.name), removed_key(removed.volume.id), node_key(volume.owner)
+            )
             if left.value is None and as_record(Volume.from_json, record) == volume:
                 return
             if as_record(Removed.from_json, left) != removed:
@@ -132,8 +145,9 @@ class VolumeRecords(Transactions):
                 raise Refused(
                     f"there is a volume '{volume.name}' already; remove that first, then try again"
                 )
+            check_stays(owner, volume)
             changes = [put(record.key, volume.to_json()), delete(left.key)]
-            if self._commit([record, left], changes, event):
+            if self._commit([record, left, owner], changes, event):
                 return
 
     def purge(self, removed: Removed) -> None:
@@ -210,3 +224,8 @@ class VolumeRecords(Transactions):
             no_other = none_newer(f"copies/{volume.id}/", revision)
             if self._commit([record, owner], changes, event, also=[no_other]):
                 return
+
+
+def _is_new(volume: Volume) -> bool:
+    """Tell whether nobody can have a copy of it yet."""
+    return volume.epoch == 1

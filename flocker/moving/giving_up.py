@@ -95,7 +95,7 @@ class GivingUp:
         if volume.is_fenced and why is not None:
             raise Refused(
                 f"volume '{volume.name}' has failover=auto and cannot be used on {self._node}: "
-                f"{why}; start its container on another node"
+                f"{why}; start its container on another node, or try again when that has ended"
             )
 
     def problems(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -26,9 +27,15 @@ class PeerRecovery(PeerOperations, Protocol):
 
 
 class Recovery:
-    """Removed data that can be restored, from one node. Each call returns what can be JSON."""
+    """Removed data that can be restored, from one node. Each call returns what can be JSON.
 
-    def __init__(self, context: NodeContext, peers: PeerRecovery) -> None:
+    Args:
+        refuse: raises Refused if this node may not own a volume; called with the volume locked.
+    """
+
+    def __init__(
+        self, context: NodeContext, peers: PeerRecovery, refuse: Callable[[Volume], None]
+    ) -> None:
         self._context = context
         self._node = context.node
         self._ownership = context.ownership
@@ -38,6 +45,7 @@ class Recovery:
         self._use = context.use
         self._retention = timedelta(seconds=context.retention.seconds)
         self._peers = peers
+        self._refuse = refuse
 
     def conflicts(self) -> Conflicts:
         """The copies, on all nodes, of owners that were replaced."""
@@ -67,7 +75,8 @@ class Recovery:
         """Bring a removed volume back, as it was when it was removed.
 
         Raises:
-            Refused: there is none, or the name is taken by now.
+            Refused: there is none, the name is taken by now, or other nodes would take the volume
+                over at once, with less in it.
         """
         state = self._ownership.state()
         candidates = [each for each in by_time(state) if each.volume.name == name]
@@ -80,6 +89,7 @@ class Recovery:
             return self._peers.operate(removed.volume.owner, UndeleteRequest(name=name))
         # Locked: whoever still takes it for removed puts what is here of it aside.
         with self._use.locked(removed.volume):
+            self._refuse(removed.volume)
             volume = self._have_back(removed)
         self._mirror.settle(lambda known: name in known.volumes)
         return {"volume": volume_record(volume)}
@@ -104,7 +114,7 @@ class Recovery:
             self._ownership.undelete(removed, volume, event)
         except Refused:
             there = self._ownership.volume(name)
-            if there is None or there.id != volume_id:  # the name was taken meanwhile
+            if there is None or there.id != volume_id:  # it stays removed
                 belief = belief_that_gone(self._context, volume)
                 pool.discard(volume_id, name, self._node, belief)
             raise

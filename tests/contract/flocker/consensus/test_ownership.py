@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -560,6 +561,37 @@ def test_a_removed_volume_can_be_had_back(join: Join) -> None:
     assert volume.id not in state.removed
     assert node1.removed(volume.id) is None
     assert said(node1, volume) == ["created", "removed", "undeleted"]
+
+
+@pytest.mark.parametrize("way", ["undeleted", "imported", "imported over an older record"])
+def test_no_auto_volume_comes_back_to_a_node_that_others_take_it_from(join: Join, way: str) -> None:
+    """They would continue from their own copies, which may have less."""
+    name = f"node-{uuid.uuid4()}"
+    view = join()
+    auto, manual = (replace(a_volume(name), failover=failover) for failover in ("auto", "manual"))
+    bring_auto_back, bring_manual_back = (coming_back(view, each, way) for each in (auto, manual))
+    with pytest.raises(Refused, match=f"take it over from {name}, whose lease has ended"):
+        bring_auto_back()
+    view.announce(Node(name, "127.0.0.1", "0", 0, 1, gives_up=True))
+    with pytest.raises(Refused, match=f"take it over from {name}, which gives up"):
+        bring_auto_back()
+    bring_manual_back()
+    view.announce(Node(name, "127.0.0.1", "0", 0, 1))
+    bring_auto_back()
+    for volume in (auto, manual):
+        assert view.volume(volume.name) == replace(volume, epoch=2)
+
+
+def coming_back(view: Ownership, volume: Volume, way: str) -> Callable[[], object]:
+    """Have all ready for a volume to come back with its next epoch, and return the last step."""
+    back, told = replace(volume, epoch=2), event(volume, way)
+    if way == "imported":
+        return lambda: view.create(back, told)
+    view.create(volume, event(volume, "created"))
+    if way == "imported over an older record":
+        return lambda: view.advance(volume, back, told)
+    view.remove(volume, event(volume, "removed"))
+    return lambda: view.undelete(view.state().removed[volume.id], back, told)
 
 
 def test_a_removed_volume_is_not_put_over_another_of_its_name(join: Join) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from flocker.base.errors import BadRequest, ControlPlaneAway, InUse, Refused, St
 from flocker.base.records import Claim
 from flocker.care import strays
 from tests.twins.memory_ownership import MemoryOwnership
+from tests.twins.memory_pool import MemoryPool
 from tests.unit.flocker.cluster import MemoryCluster
 
 
@@ -240,6 +241,23 @@ def test_a_volume_that_etcd_has_an_older_record_of_goes_on_where_it_is(
     node2.stop("demo")
     assert gone_back["node1"].read("demo") == "third"
     assert [each.pool.asides() for each in gone_back.machines.values()] == [[], [], []]
+
+
+def test_an_auto_volume_is_imported_once_nobody_takes_it_over(cluster: MemoryCluster) -> None:
+    node1 = cluster["node1"]
+    node1.driver.create("demo", {"failover": "auto"})
+    node1.write("demo", "hello")
+    cluster.replicate()
+    node1.strays.look()
+    lose_etcd(cluster)
+    cast(MemoryPool, node1.pool).is_read_only = True
+    node1.look_at_pool()
+    cast(MemoryPool, node1.pool).is_read_only = False
+    with pytest.raises(Refused, match="cannot be used on node1: the pool cannot be written to"):
+        node1.maintenance.bring_back("demo", None)
+    node1.look_at_pool()
+    node1.maintenance.bring_back("demo", None)
+    assert node1.read("demo") == "hello"
 
 
 def test_nobody_waits_for_a_volume_while_other_nodes_are_asked(

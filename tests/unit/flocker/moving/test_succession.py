@@ -335,6 +335,28 @@ def test_a_pool_that_writes_again_keeps_what_nobody_has_taken(broken: MemoryClus
     assert node1.operations.overview.status()["problems"] == []
 
 
+def test_a_removed_volume_comes_back_once_nobody_takes_it_over(demo: MemoryCluster) -> None:
+    """What its owner had written last is not on the others, and is in it again."""
+    node1 = demo["node1"]
+    node1.write("auto", "not copied")
+    node1.driver.remove("auto")
+    break_pool(node1)
+    node1.look_at_pool()
+    cast(MemoryPool, node1.pool).is_read_only = False
+    with pytest.raises(Refused, match="cannot be used on node1: the pool cannot be written to"):
+        node1.operations.recovery.undelete("auto")
+    node1.pool_health.look()
+    node1.giving_up.look()
+    with pytest.raises(Refused, match="take it over from node1, which gives up"):
+        node1.operations.recovery.undelete("auto")  # its record still says so
+    assert [aside.why for aside in node1.pool.asides()] == ["removed"]
+    node1.announce()
+    node1.operations.recovery.undelete("auto")
+    demo["node3"].failover.take_over_lost(demo.state)
+    assert demo.volume("auto").owner == "node1"
+    assert node1.read("auto") == "not copied"
+
+
 def test_what_a_broken_pool_still_has_is_put_aside_when_it_writes_again(
     broken: MemoryCluster,
 ) -> None:
