@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
@@ -18,11 +18,13 @@ from flocker.base.errors import (
     StaleEpoch,
     VolumeNotFound,
 )
-from flocker.base.records import ClusterState, Copy, Volume, ago, now
+from flocker.base.records import ClusterState, Copy, Volume, now
+from flocker.moving.boot_grace import BootGrace
 from flocker.moving.demotion import Demotion
+from flocker.moving.kept_snapshots import KeptSnapshots
 from flocker.moving.owner_change import OwnerChange
 from flocker.moving.replica_choice import complete_until, copy_missing, newest_copy, owner_lost
-from flocker.moving.succession import Turns, copies_to_go_on_from, has_given_up, is_away
+from flocker.moving.succession import Turns, has_given_up, is_away
 from flocker.moving.transfer import Transfers
 from flocker.moving.workers import Workers
 from flocker.node.clocks import Clocks
@@ -31,8 +33,8 @@ from flocker.node.context import NodeContext
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-BOOT_GRACE_SECONDS = 120
-AT_ONCE = 4  # volumes taken over at the same time: after a node's death all of its own are due
+# Volumes taken over at the same time from one source: after a node's death all of its own are due.
+AT_ONCE = 4
 HANGS_SECONDS = 3.0  # a takeover usually takes less; this one may wait for a node that hangs
 
 
@@ -62,13 +64,14 @@ class Failover:
         self._transfers = transfers
         self._owner_change = owner_change
         self._demotion = demotion
-        self._uptime = clocks.uptime
+        self._grace = BootGrace(clocks.uptime)
         self._refuse = refuse
         self._turns = Turns(context.node, clocks.monotonic)
         self._count_promotion = count_promotion
-        self._workers = Workers(AT_ONCE, HANGS_SECONDS, "failover")
+        # By the node with the newest copy: one that hangs delays no volume of which another has it.
+        self._workers: dict[str, Workers] = {}
         self._under_way: set[str] = set()  # volume ids
-        self._kept = ThreadPoolExecutor(1, "kept-snapshots")
+        self._kept = KeptSnapshots(context, transfers)
 
     def start(self, stopping: threading.Event) -> None:
         """Watch for owners that are lost, in the background until `stopping` is set."""
@@ -92,16 +95,20 @@ class Failover:
 
         Return at once: a volume that takes long, because a source hangs, delays no other.
         """
+        self._grace.look(state)
         due = [
             volume
             for volume in self._turns.due(state)
-            if volume.id not in self._under_way
-            and not self._may_still_be_starting(volume.owner, state)
+            if volume.id not in self._under_way and not self._grace.covers(volume.owner, state)
         ]
         return [self._begin(volume, state) for volume in due]
 
     def _begin(self, volume: Volume, state: ClusterState) -> Future[None]:
-        begun = self._workers.submit(partial(self._take_over, volume, state))
+        newest = newest_copy(volume, state)
+        source = self._node if newest is None else newest.node
+        if source not in self._workers:
+            self._workers[source] = Workers(AT_ONCE, HANGS_SECONDS, f"failover-{source}")
+        begun = self._workers[source].submit(partial(self._take_over, volume, state))
         self._under_way.add(volume.id)
         begun.add_done_callback(lambda ended: self._end(volume, ended))
         return begun
@@ -111,21 +118,13 @@ class Failover:
         if defect := ended.exception():
             log.error("volume '%s' not taken over", volume.name, exc_info=defect)
 
-    def _may_still_be_starting(self, owner: str, state: ClusterState) -> bool:
-        """Tell whether this node started not long ago and has not heard of the owner since.
-
-        The power may have failed for both, and machines take differently long to come back.
-        """
-        up_for = self._uptime()
-        return up_for < BOOT_GRACE_SECONDS and state.seen.get(owner, "") < ago(up_for)
-
     def _take_over(self, volume: Volume, state: ClusterState) -> None:
         try:
             promoted, _ = self._promote(volume, state, "auto", may_be_older=True)
         except FlockerError as error:
             log.warning("volume '%s' not taken over: %s", volume.name, error)
         else:  # others may wait to be taken over
-            self._kept.submit(self._fetch_kept, promoted, state)
+            self._kept.begin(promoted, state)
 
     def promote(self, name: str, *, here: bool = False) -> tuple[Volume, str]:
         """Make this node the owner of a volume whose owner is away.
@@ -155,7 +154,7 @@ class Failover:
                 f"`flocker move {name}` brings it here with all of its data"
             )
         promoted, until = self._promote(volume, state, "manual", may_be_older=here)
-        self._fetch_kept(promoted, state)
+        self._kept.fetch(promoted, state)
         return promoted, until
 
     def _promote(
@@ -189,25 +188,6 @@ class Failover:
         self._count_promotion(kind)
         log.warning("volume '%s' promoted at epoch %d: %s", volume.name, promoted.epoch, event.why)
         return promoted, until
-
-    def _fetch_kept(self, volume: Volume, state: ClusterState) -> None:
-        """Have the snapshots that people keep here, where they can be restored from now on.
-
-        After the promotion, so that none can make it fail; only `promote` waits for them.
-        """
-        kept = {each.snapshot for each in state.named(volume)}
-        if volume.is_shared or volume.base is None:
-            return
-        for copy in copies_to_go_on_from(volume, state):
-            try:
-                missing = kept - set(self._pool.snapshots(volume.id))
-                if missing and copy.node != self._node:
-                    self._transfers.fetch(volume.id, copy.node, [*missing, volume.base])
-            except FlockerError as error:
-                log.warning(
-                    "snapshots of volume '%s' are not fetched from %s: %s",
-                    volume.name, copy.node, error,
-                )  # fmt: skip
 
     def _promote_shared(self, volume: Volume, state: ClusterState, kind: str) -> tuple[Volume, str]:
         """Own a volume that this node reaches where it is, and have its former owner kept out.

@@ -23,7 +23,8 @@ from flocker.base.errors import (
 )
 from flocker.base.records import Claim, ClusterState, Copy, Look, Snapshot, Volume
 from flocker.moving import failover
-from flocker.moving.failover import AT_ONCE, BOOT_GRACE_SECONDS
+from flocker.moving.boot_grace import BOOT_GRACE_SECONDS
+from flocker.moving.failover import AT_ONCE
 from flocker.moving.replica_choice import complete_until, is_current, newest_copy
 from flocker.volumes import mounting
 from tests.twins.moves import start_move
@@ -902,6 +903,42 @@ def test_takeovers_that_hang_hold_up_no_other(
     eventually(lambda: {cluster.volume(each).owner for each in hanging}, is_={"node3"}, within=10)
 
 
+def test_takeovers_that_wait_for_another_node_hold_up_none_that_has_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait, and for however long. All are due at once, as node2 takes nothing over."""
+    monkeypatch.setattr(failover, "HANGS_SECONDS", 600.0)
+    cluster = MemoryCluster(tmp_path)
+    node1, node3 = cluster["node1"], cluster["node3"]
+    waiting = [f"a{number}" for number in range(2 * AT_ONCE)]
+    for name in (*waiting, "zulu"):
+        node1.driver.create(name, {"failover": "auto"})
+        node1.write(name, "hello")
+    cluster.replicate()
+    for name in waiting:
+        node1.write(name, "newer")
+    node1.publish()
+    cluster["node2"].follow()
+    cluster.ownership.announce(replace(cluster.state.nodes["node2"], gives_up=True))
+    ended, snapshots = threading.Event(), node3.peers.snapshots
+
+    def hang(volume_id: str, node: str) -> list[Snapshot]:
+        assert ended.wait(30)
+        return snapshots(volume_id, node)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(node3.peers, "snapshots", hang)
+    cluster.lose("node1")
+    begun = node3.failover.begin_takeovers(cluster.state)
+    try:
+        eventually(lambda: cluster.volume("zulu").owner, is_="node3", within=10)
+        assert {cluster.volume(each).owner for each in waiting} == {"node1"}
+    finally:
+        ended.set()
+    for each in begun:
+        each.result(30)
+    assert {cluster.volume(each).owner for each in waiting} == {"node3"}
+
+
 # A container that starts meanwhile
 
 
@@ -1123,10 +1160,13 @@ def test_the_loser_is_a_replica_from_then_on(demo: MemoryCluster) -> None:
     assert demo["node1"].read("demo") == "went on"
 
 
-@pytest.fixture
-def powered_on(auto: MemoryCluster) -> MemoryCluster:
-    """The power failed an hour ago for all nodes; the owner is not back yet."""
-    auto.ownership.ahead["node1"] = -3600
+@pytest.fixture(params=[-3600, 3600])
+def powered_on(auto: MemoryCluster, request: pytest.FixtureRequest) -> MemoryCluster:
+    """The power failed for all nodes, an hour ago, and the owner is not back yet.
+
+    Or the clocks of the others begin two hours behind.
+    """
+    auto.ownership.ahead["node1"] = request.param
     auto["node1"].announce()
     auto.lose("node1")
     return auto
@@ -1150,6 +1190,9 @@ def test_a_person_need_not_wait_for_an_owner_that_may_be_starting(
 def test_an_owner_that_was_heard_of_since_this_node_started_is_not_waited_for(
     auto: MemoryCluster,
 ) -> None:
+    look_for_lost_owners(auto, uptime=1)
+    auto.ownership.ahead["node1"] += 3
+    auto["node1"].announce()
     auto.lose("node1")
     look_for_lost_owners(auto, uptime=BOOT_GRACE_SECONDS / 2)
     assert auto.volume("demo").owner != "node1"
