@@ -8,16 +8,18 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from flocker.base import audit
+from flocker.base.field_types import field_types
 from flocker.base.volume_name import is_name
 
 Failover = Literal["manual", "auto"]
 PoolKind = Literal["btrfs", "shared"]
 DEFAULT_REPLICAS = 2
+YEARS = range(1970, 9000)  # of a clock; time that is counted from the last ones has an end
 CUTS_KEPT = 500  # of one volume; a node that missed more promotions may take too much for its part
 
 
@@ -41,23 +43,20 @@ class Record:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read a record; a field that it lacks has its default."""
-        names = _names(cls)
-        known = {name: value[name] for name in names if name in value}
+        """Read a record; a field that it lacks has its default.
+
+        Raises:
+            ValueError: a field is of another type.
+        """
+        types = field_types(cls)
+        known = {name: value[name] for name in types if name in value}
+        for name, each in known.items():
+            if not types[name].fits(each):
+                raise ValueError(f"{name} of a {cls.__name__} cannot be {str(each)[:80]!r}")
         if len(known) == len(value):
             return cls(**known)
-        unknown = {name: value[name] for name in value if name not in names}
+        unknown = {name: value[name] for name in value if name not in types}
         return cls(**known, unknown=unknown)
-
-
-_NAMES: dict[type[Record], tuple[str, ...]] = {}
-
-
-def _names(kind: type[Record]) -> tuple[str, ...]:
-    """The fields that a kind of record knows; dataclasses would collect them anew each time."""
-    if kind not in _NAMES:
-        _NAMES[kind] = tuple(each.name for each in fields(kind) if each.name != "unknown")
-    return _NAMES[kind]
 
 
 def _plain(value: Any) -> Any:
@@ -183,7 +182,8 @@ class Volume(Record):
         """Read a record, as above.
 
         Raises:
-            ValueError: no volume can have that name; Docker would print it as it is.
+            ValueError: no volume can have that name, which Docker would print as it is; or
+                `created_at` is no time.
         """
         name = value.get("name")
         if not isinstance(name, str) or not is_name(name):
@@ -191,7 +191,9 @@ class Volume(Record):
         base = value.get("base")
         known = None if base is None else Snapshot.from_json(base)
         cuts = tuple(Cut.from_json(cut) for cut in value.get("cuts", ()))
-        return super().from_json({**value, "base": known, "cuts": cuts})
+        volume = super().from_json({**value, "base": known, "cuts": cuts})
+        check_time(volume.created_at)
+        return volume
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,14 @@ class Copy(Record):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
+        """Read a record, as above.
+
+        Raises:
+            ValueError: `taken_at` is no time.
+        """
+        copy = super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
+        check_time(copy.taken_at)
+        return copy
 
 
 @dataclass(frozen=True)
@@ -280,6 +289,18 @@ class Look(Record):
     node: str
     at: str
     behind: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read a record, as above.
+
+        Raises:
+            ValueError: `at`, or a text in `behind` that is not empty, is no time.
+        """
+        look = super().from_json(value)
+        for each in (look.at, *filter(None, look.behind.values())):
+            check_time(each)
+        return look
 
     def covers(self, volume: Volume) -> str:
         """Up to when all that was written to a volume is in what its owner has said it holds."""
@@ -302,7 +323,14 @@ class NamedSnapshot(Record):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
+        """Read a record, as above.
+
+        Raises:
+            ValueError: `taken_at` is no time.
+        """
+        named = super().from_json({**value, "snapshot": Snapshot.from_json(value["snapshot"])})
+        check_time(named.taken_at)
+        return named
 
 
 @dataclass(frozen=True)
@@ -322,13 +350,10 @@ class Event(Record):
         """Read a record, as above.
 
         Raises:
-            ValueError: `at` is no time, or another field no text: nobody could list it.
+            ValueError: `at` is no time: nobody could list it.
         """
         event = super().from_json({"by": "", **value})
-        texts = (event.volume_id, event.volume, event.node, event.what, event.why, event.by)
-        if not all(isinstance(each, str) for each in texts):
-            raise ValueError("the fields of an event are texts")
-        _check_time(event.at)
+        check_time(event.at)
         return event
 
 
@@ -347,7 +372,7 @@ class Removed(Record):
             ValueError: no volume can have that name, or `removed_at` is no time.
         """
         removed = super().from_json({**value, "volume": Volume.from_json(value["volume"])})
-        _check_time(removed.removed_at)
+        check_time(removed.removed_at)
         return removed
 
 
@@ -420,8 +445,16 @@ def ago(seconds: float) -> str:
     return _told(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
-def _check_time(text: str) -> None:
-    datetime.fromisoformat(text)
+def check_time(text: str) -> str:
+    """The same text, if it is a time that can be compared with others and counted from.
+
+    Raises:
+        ValueError: it is none.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None or time.year not in YEARS:
+        raise ValueError(f"{text[:80]!r} is no time with a zone")
+    return text
 
 
 def _told(time: datetime) -> str:

@@ -43,6 +43,7 @@ from flocker.base.records import (
     Removed,
     Snapshot,
     Volume,
+    check_time,
 )
 
 log = logging.getLogger(__name__)
@@ -131,15 +132,21 @@ def event_key(event: Event) -> str:
     return f"history/{event.volume_id}/{event.at}-{event.node}-{event.what}"
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
 _READERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "volumes": Volume.from_json,
-    "mounts": lambda value: value["node"],
+    "mounts": lambda value: _text(value["node"]),
     "moves": Move.from_json,
     "nodes": Node.from_json,
-    "seen": lambda value: value["at"],
+    "seen": lambda value: check_time(value["at"]),
     "looks": Look.from_json,
-    "retired": lambda value: value["at"],
-    "refused": lambda value: value["node"],
+    "retired": lambda value: check_time(value["at"]),
+    "refused": lambda value: _text(value["node"]),
     "copies": Copy.from_json,
     "snapshots": NamedSnapshot.from_json,
     "removed": Removed.from_json,

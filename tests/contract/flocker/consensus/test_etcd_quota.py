@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[4]
 QUOTA_BYTES = 4 << 20
 # Each copy that a node tells of takes as much; real ones are smaller, and fill it in days.
 COPY_BYTES = 20_000
+AT = "2026-11-22T19:00:00.000+00:00"
 THIS_NODE = Node("node1", "127.0.0.1", "0", 0, 1)
 
 
@@ -48,13 +49,12 @@ def leader_of(members: list[Etcd]) -> Etcd:
 
 def publish_until(is_enough: Callable[[], bool], ownership: EtcdOwnership) -> None:
     """Say again and again what a node holds, as a volume does that changes every second."""
-    number, volume = 0, Volume("busy", str(uuid.uuid4()), "node1", 1, "2026-11-22")
-    volume = ownership.create(volume, Event(volume.id, "busy", "2026-11-22", "node1", "created"))
+    number, volume = 0, Volume("busy", str(uuid.uuid4()), "node1", 1, AT)
+    volume = ownership.create(volume, Event(volume.id, "busy", AT, "node1", "created"))
     while not is_enough():
         for _ in range(5):
             number += 1
-            at = "2026-11-22T19:00:00.000+00:00"
-            copy = Copy(volume.id, "node1", Snapshot(number, f"{number}" + "x" * COPY_BYTES, 1), at)
+            copy = Copy(volume.id, "node1", Snapshot(number, f"{number}" + "x" * COPY_BYTES, 1), AT)
             ownership.publish([(volume, copy)])
 
 

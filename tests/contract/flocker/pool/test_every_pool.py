@@ -10,7 +10,7 @@ import pytest
 
 from flocker.base.belief import Belief
 from flocker.base.errors import PoolError, Refused, StaleEpoch, StillWanted
-from flocker.base.records import Claim, Cut, Snapshot, Volume
+from flocker.base.records import Claim, Cut, Snapshot, Volume, now
 from flocker.pool.protocol import Aside, Pool
 from flocker.pool.references import Names
 from tests.contract.flocker.conftest import SURE
@@ -187,7 +187,7 @@ def test_a_record_is_kept_beside_the_data(make_any_pool: MakeAnyPool) -> None:
     pool, claim = make_any_pool(), a_claim()
     assert pool.record(claim.volume_id) is None
     pool.create(claim)
-    volume = Volume("demo", claim.volume_id, "node1", 1, "2026-01-01", size_bytes=5)
+    volume = Volume("demo", claim.volume_id, "node1", 1, now(), size_bytes=5)
     pool.keep_record(volume)
     assert pool.record(claim.volume_id) == volume
     later = replace(volume, epoch=2, cuts=tuple(Cut(n, n) for n in range(50)))

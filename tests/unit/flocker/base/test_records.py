@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from flocker.base.records import (
     Copy,
     Cut,
     Event,
+    Look,
     Move,
     NamedSnapshot,
     Node,
@@ -24,7 +26,8 @@ from flocker.base.records import (
 from flocker.consensus.keyspace import Tables, keyed
 from flocker.pool.protocol import Aside
 
-VOLUME = Volume("demo", "id", "node1", 1, "2026-01-01")
+AT = "2026-01-01T00:00:00.000+00:00"
+VOLUME = Volume("demo", "id", "node1", 1, AT)
 
 
 def snapshot(number: int, epoch: int) -> Snapshot:
@@ -139,12 +142,12 @@ NEWER = {"invented": {"by": "a newer version"}}
     "record",
     [
         replace(VOLUME, base=replace(snapshot(3, 1), unknown=NEWER), cuts=(Cut(2, 3),)),
-        Removed(replace(VOLUME, unknown=NEWER), "2026-01-02"),
+        Removed(replace(VOLUME, unknown=NEWER), AT),
         Move("id", "node1", "node2", "token"),
         Node("node1", "127.0.0.1", "1", 1, 2, 1, ("volume 'demo': stuck",)),
-        Copy("id", "node2", replace(snapshot(3, 1), unknown=NEWER), "2026-01-01"),
-        NamedSnapshot("id", snapshot(3, 1), "2026-01-01", "label"),
-        Event("id", "demo", "2026-01-01", "node1", "made"),
+        Copy("id", "node2", replace(snapshot(3, 1), unknown=NEWER), AT),
+        NamedSnapshot("id", snapshot(3, 1), AT, "label"),
+        Event("id", "demo", AT, "node1", "made"),
         Aside("demo@node1-20260101T000000Z", "id", "demo", "removed", "2026-01-01"),
     ],
 )
@@ -174,7 +177,7 @@ def test_a_name_that_no_volume_can_have_reaches_no_terminal(name: str) -> None:
     tables = Tables()
     tables.put("volumes/demo", json.dumps(VOLUME.to_json()))
     tables.put(f"volumes/{name}", json.dumps(forged.to_json()))
-    tables.put("removed/x", json.dumps(Removed(forged, "2026-01-02").to_json()))
+    tables.put("removed/x", json.dumps(Removed(forged, AT).to_json()))
     assert tables.state() == ClusterState(volumes={"demo": VOLUME})
 
 
@@ -187,14 +190,62 @@ def test_text_that_cannot_be_sent_is_in_no_state() -> None:
     assert [node.problems for node in tables.state().nodes.values()] == [("a pair: 😀",)]
 
 
+SNAPSHOT = snapshot(3, 1).to_json()
+COPY = Copy("id", "node1", snapshot(3, 1), AT).to_json()
+NAMED = NamedSnapshot("id", snapshot(3, 1), AT, "label").to_json()
+NODE = Node("node1", "127.0.0.1", "1", 1, 2).to_json()
+LOOK = Look("node1", AT, {"id": "", "other": AT}).to_json()
+NO_TIMES = ("soon", "", "2026-01-01T00:00:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00+14:00", 5)
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        *(("copies/id/node1", COPY, {"taken_at": each}) for each in (*NO_TIMES, None)),
+        *(("snapshots/id/1-3", NAMED, {"taken_at": each}) for each in NO_TIMES),
+        *(("looks/node1", LOOK, {"at": each}) for each in NO_TIMES),
+        *(("looks/node1", LOOK, {"behind": {"id": each}}) for each in NO_TIMES if each != ""),
+        *(("seen/node1", {"at": AT}, {"at": each}) for each in NO_TIMES),
+        *(("retired/node1", {"at": AT}, {"at": each}) for each in NO_TIMES),
+        *(("volumes/demo", VOLUME.to_json(), {"created_at": each}) for each in NO_TIMES),
+        ("copies/id/node1", COPY, {"node": ["node1"]}),
+        ("copies/id/node1", COPY, {"snapshot": SNAPSHOT | {"number": "3"}}),
+        ("copies/id/node1", COPY, {"snapshot": SNAPSHOT | {"epoch": "1"}}),
+        ("snapshots/id/1-3", NAMED, {"snapshot": SNAPSHOT | {"held_bytes": "many"}}),
+        ("snapshots/id/1-3", NAMED, {"label": 5}),
+        ("looks/node1", LOOK, {"behind": ["id"]}),
+        ("nodes/node1", NODE, {"pool_used_bytes": "1"}),
+        ("nodes/node1", NODE, {"pool_total_bytes": 1 << 1100}),
+        ("nodes/node1", NODE, {"problems": [5]}),
+        ("nodes/node1", NODE, {"stuck": {"id": None}}),
+        ("volumes/demo", VOLUME.to_json(), {"owner": ["node1"]}),
+        ("volumes/demo", VOLUME.to_json(), {"size_bytes": "1GiB"}),
+        ("volumes/demo", VOLUME.to_json(), {"cuts": [{"epoch": 2, "number": "3"}]}),
+        ("moves/id", Move("id", "node1", "node2", "token").to_json(), {"bytes_done": "1"}),
+        ("mounts/id", {"node": "node1"}, {"node": ["node1"]}),
+        ("refused/1", {"node": "node1"}, {"node": None}),
+    ],
+)
+def test_a_record_that_nobody_could_compare_or_list_is_passed_over(
+    key: str, right: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    """Any node can write it, and each status, list and metric with it would fail on all of them."""
+    tables = Tables()
+    tables.put(key, json.dumps(right))
+    before = tables.state()
+    assert before != ClusterState()
+    tables.put(key, json.dumps(right | wrong))
+    assert tables.state() == before
+
+
 def test_a_state_stays_as_it_is_and_shares_what_does_not_change() -> None:
     tables = Tables()
-    copy = Copy(VOLUME.id, "node1", snapshot(3, 1), "")
+    copy = Copy(VOLUME.id, "node1", snapshot(3, 1), AT)
     state = ClusterState(volumes={"demo": VOLUME}, copies={VOLUME.id: {"node1": copy}})
     for key, value in keyed(state).items():
         tables.put(key, json.dumps(value))
     first = tables.state()
-    tables.put("seen/node1", '{"at": "now"}')
+    tables.put("seen/node1", json.dumps({"at": AT}))
     second = tables.state()
     assert (first.volumes, first.copies, first.seen) == (state.volumes, state.copies, {})
     assert second.volumes is first.volumes and second.copies is first.copies
