@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ NODES_DATA = {
     "virtualbox": Path("~/VirtualBox VMs").expanduser(),
 }
 GIB = 1024**3
+TYPED_FROM = ("app", "bench")
+"""Folders with compose files; a node that is a container sees them as they are in the checkout."""
+NODES_USER = 1000  # box/customise/node makes it
 
 # Measured after a first `make up`: 1.5 GiB in the engine (the node image and three nodes), 1.2 GiB
 # in the checkout (layers, .venv, report generator). The rest is for what scenarios write, and for
@@ -60,6 +64,8 @@ class Facts:
     wanted_size: str
     made_size: str | None
     """How many nodes are asked for, and how many this cluster was made for, if it was."""
+    closed: tuple[Path, ...]
+    """Folders and compose files of the checkout that the user of the nodes may not read."""
     wanted_ceph: str
     with_ceph: bool
     """The value of CEPH, and whether the cluster runs a Ceph or is going to."""
@@ -94,6 +100,7 @@ def read(chosen: str) -> Facts:
         nodes_of=frozenset(file.parent.name for file in nodes.machine_files()),
         wanted_size=provider.wanted_size(),
         made_size=provider.made_size(),
+        closed=read_closed(ROOT),
         wanted_ceph=provider.wanted_ceph(),
         with_ceph=provider.with_ceph(),
     )
@@ -103,6 +110,19 @@ def read_free_memory(table: str) -> int:
     """Bytes that can be had without swapping, by /proc/meminfo. Source: proc(5), MemAvailable."""
     fields = dict(line.split(":") for line in table.splitlines())
     return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def read_closed(checkout: Path) -> tuple[Path, ...]:
+    """The folders and compose files that the nodes' user may not read, as after `umask 077`."""
+    folders = [checkout / name for name in TYPED_FROM if (checkout / name).is_dir()]
+    paths = [path for folder in folders for path in (folder, *sorted(folder.glob("*.yml")))]
+    return tuple(path for path in paths if not _nodes_user_may_read(path.stat()))
+
+
+def _nodes_user_may_read(status: os.stat_result) -> bool:
+    rights = status.st_mode >> (6 if status.st_uid == NODES_USER else 0)
+    wanted = 0o5 if stat.S_ISDIR(status.st_mode) else 0o4
+    return rights & wanted == wanted
 
 
 def read_disks(chosen: str, *, with_ceph: bool = False) -> tuple[Disk, ...]:

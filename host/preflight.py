@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network
 
 from host import nodes, provider
-from host.facts import GIB, Facts
+from host.facts import GIB, TYPED_FROM, Facts
 from host.libvirt import Machine
 from host.nodes import Container
 
@@ -140,6 +140,17 @@ def little_disk(facts: Facts) -> str | None:
     return None
 
 
+def closed_checkout(facts: Facts) -> str | None:
+    """Compose files that only their owner can read; another user types on the nodes."""
+    if facts.provider != "docker" or not facts.closed:
+        return None
+    folders = (shlex.quote(str(facts.checkout / name)) for name in TYPED_FROM)
+    return (
+        f"nodes could not read {facts.closed[0]}, which was made with a strict umask; "
+        f"type: chmod -R o+rX {' '.join(folders)}"
+    )
+
+
 def browser_missing(facts: Facts) -> str | None:
     """The visitor's browser or its driver is not on PATH."""
     if not facts.missing_programs:
@@ -197,6 +208,7 @@ BEFORE_NODES: tuple[Check, ...] = (
     other_provider,
     engine_down,
     virtualbox_missing,
+    closed_checkout,
     browser_missing,
     stale_cluster,
     subnet_taken,

@@ -1,5 +1,6 @@
 """The room that nodes have on this machine is read as it is."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,20 @@ def test_one_file_system_has_to_hold_what_both_folders_need(
 def test_free_memory_is_read_from_the_kernels_table() -> None:
     table = "MemTotal:       24660016 kB\nMemFree:  1 kB\nMemAvailable:   2097152 kB\n"
     assert facts.read_free_memory(table) == 2 * GIB
+
+
+def test_what_a_strict_umask_keeps_from_the_nodes_user_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "NODES_USER", os.getuid() + 1)
+    app = tmp_path / "app"
+    app.mkdir(mode=0o755)
+    for file in ("docker-compose.yml", "other.yml"):
+        (app / file).touch(mode=0o644)
+    assert facts.read_closed(tmp_path) == ()
+    (app / "other.yml").chmod(0o600)
+    assert facts.read_closed(tmp_path) == (app / "other.yml",)
+    app.chmod(0o700)
+    assert facts.read_closed(tmp_path) == (app, app / "other.yml")
+    monkeypatch.setattr(facts, "NODES_USER", os.getuid())
+    assert facts.read_closed(tmp_path) == ()

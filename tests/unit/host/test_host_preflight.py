@@ -33,6 +33,7 @@ GOOD = Facts(
     nodes_of=frozenset(),
     wanted_size="3",
     made_size=None,
+    closed=(),
     wanted_ceph="",
     with_ceph=False,
 )
@@ -229,3 +230,10 @@ def test_several_problems_get_a_line_each() -> None:
 
 def test_an_engine_need_not_answer_who_is_not_root() -> None:
     assert "root" in only_problem(replace(GOOD, is_root=False, engine_answers=False))
+
+
+def test_a_checkout_that_nodes_cannot_read_is_said_with_what_to_type() -> None:
+    closed = replace(GOOD, checkout=Path("/my demo"), closed=(Path("/my demo/app"),))
+    said = only_problem(closed)
+    assert said.endswith("type: chmod -R o+rX '/my demo/app' '/my demo/bench'")
+    assert preflight.problems(replace(VIRTUAL, closed=closed.closed), ALL) == []
