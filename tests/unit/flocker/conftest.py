@@ -2,15 +2,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import disk_usage
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 import pytest
 
 from flocker.volumes import mounting
 from tests.unit.flocker.clocks import Clock
 from tests.unit.flocker.cluster import MemoryCluster
+from tests.unit.flocker.own_folder import own_folder
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+MEMORY = Path("/dev/shm")  # noqa: S108 - own_folder makes the folder in it
 NEEDED_BYTES = 256 << 20  # all tests together leave 50 MB there
 
 
@@ -18,9 +19,8 @@ NEEDED_BYTES = 256 << 20  # all tests together leave 50 MB there
 def memory() -> Iterator[Path]:
     """A folder in memory; it outlives each test, as threads of a test may still write."""
     has_room = MEMORY.is_dir() and disk_usage(MEMORY).free >= NEEDED_BYTES
-    folder = MEMORY if has_room else None
-    with TemporaryDirectory(prefix="flocker-", dir=folder, ignore_cleanup_errors=True) as path:
-        yield Path(path)
+    with own_folder(MEMORY if has_room else Path(gettempdir())) as folder:
+        yield folder
 
 
 @pytest.fixture
