@@ -18,7 +18,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -133,9 +133,10 @@ class Trash:
     def _noted(self, folder: Path) -> Entry:
         copy, volume = folder / "copy", folder / "volume"
         try:
-            aside = Aside.from_json(json.loads(note.read(folder / _NOTE)))
-            if not _is_time(aside.at):
-                aside = replace(aside, at=_changed_at(folder))
+            noted = json.loads(note.read(folder / _NOTE))
+            if not _is_time(noted.get("at")):
+                noted["at"] = _changed_at(folder)
+            aside = Aside.from_json(noted)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             log.warning("the note of %s cannot be read: %s", folder, error)
             aside = _without_note(folder, "removed" if volume.is_dir() else "conflict")
