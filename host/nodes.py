@@ -98,4 +98,6 @@ def read_networks(inspected: str) -> tuple[Network, ...]:
 
 
 def _inspect(kind: str, ids: Sequence[str]) -> str:
-    return (attempt("docker", kind, "inspect", *ids) if ids else None) or "[]"
+    # One by one: a question about several fails as a whole when one of them has gone meanwhile.
+    printed = [attempt("docker", kind, "inspect", each) for each in ids]
+    return json.dumps([entry for each in printed if each for entry in json.loads(each)])

@@ -49,6 +49,21 @@ def test_node_containers_are_told_from_others_by_name_and_from_each_other_by_che
     )
 
 
+def test_somebody_elses_container_that_goes_away_meanwhile_hides_no_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = {"1": inspected("volume-plugins-demo-node1", str(HERE)), "3": inspected("shop", "/x")}
+
+    def docker(*command: str) -> str | None:
+        ids = command[3:]
+        gone = not set(ids) <= set(there)  # then docker prints the others, and fails
+        return None if gone else json.dumps([there[each] for each in ids])
+
+    monkeypatch.setattr(nodes, "docker_lines", lambda *_: ["1", "2", "3"])
+    monkeypatch.setattr(nodes, "attempt", docker)
+    assert [each.name for each in nodes.containers()] == ["volume-plugins-demo-node1"]
+
+
 def test_a_node_container_without_a_checkout_is_nobodys() -> None:
     printed = json.dumps(
         [{"Name": "/volume-plugins-demo-node1", "State": {"Pid": 0}, "Mounts": []}]
