@@ -21,7 +21,7 @@ from flocker.pool.btrfs_pool import BtrfsPool
 from flocker.pool.btrfs_shipping import SNAPSHOTS_KEPT
 from flocker.pool.volume_folder import live_of
 from tests.contract.flocker.conftest import SURE, MakeBtrfsPool
-from tests.contract.flocker.pool.test_pool import moved, put_away, written
+from tests.contract.flocker.pool.test_pool import copied, moved, put_away, written
 
 pytestmark = pytest.mark.contract
 
@@ -192,9 +192,7 @@ def test_an_increment_on_the_wrong_parent_is_not_kept(
     source.create(claim)
     first = written(source, claim, "first")
     second = written(source, claim, "second")
-    for snapshot in (first, second):
-        stream = source.send(claim.volume_id, snapshot.number, None)
-        target.receive(claim.volume_id, snapshot, None, stream)
+    copied(source, target, claim, first, second)
     third = written(source, claim, "third")
     with pytest.raises(TransferFailed, match="another parent"):
         built_on_first = source.send(claim.volume_id, third.number, first.number)

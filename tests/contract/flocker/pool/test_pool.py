@@ -38,6 +38,12 @@ def put_away(pool: LocalPool, claim: Claim, base: Snapshot | None, *cuts: Cut) -
     return pool.put_away(owned, "node1", SURE.confirm)
 
 
+def copied(source: LocalPool, target: LocalPool, claim: Claim, *snapshots: Snapshot) -> None:
+    for snapshot in snapshots:
+        stream = source.send(claim.volume_id, snapshot.number, None)
+        target.receive(claim.volume_id, snapshot, None, stream)
+
+
 def moved(
     source: LocalPool, target: LocalPool, claim: Claim, parent: Snapshot | None = None
 ) -> Claim:
@@ -202,9 +208,7 @@ def test_what_was_adopted_has_not_changed(make_pool: MakePool) -> None:
     source.create(claim)
     first = written(source, claim, "first")
     second = written(source, claim, "second")
-    for snapshot in (first, second):
-        stream = source.send(claim.volume_id, snapshot.number, None)
-        target.receive(claim.volume_id, snapshot, None, stream)
+    copied(source, target, claim, first, second)
     target.adopt(Claim(claim.volume_id, 2), second)
     assert target.changed_volumes([Claim(claim.volume_id, 2)]) == []
     # An older state is not what the newest snapshot holds: those who follow have to be told.

@@ -18,19 +18,20 @@ from tests.contract.flocker.pool.test_every_pool import (
     check_removed_and_back,
     content_of,
 )
-from tests.contract.flocker.pool.test_pool import a_claim, moved, put_away, text_of, written
+from tests.contract.flocker.pool.test_pool import (
+    a_claim,
+    copied,
+    moved,
+    put_away,
+    text_of,
+    written,
+)
 
 pytestmark = pytest.mark.contract
 
 
 def later(claim: Claim, by: int = 1) -> Claim:
     return Claim(claim.volume_id, claim.epoch + by)
-
-
-def copied(source: LocalPool, target: LocalPool, claim: Claim, *snapshots: Snapshot) -> None:
-    for snapshot in snapshots:
-        stream = source.send(claim.volume_id, snapshot.number, None)
-        target.receive(claim.volume_id, snapshot, None, stream)
 
 
 def an_owner_and_a_replica(
