@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from acceptance.nodes.node import Node
 
@@ -23,7 +23,9 @@ def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
     The private keys live in the nodes' memory (/run).
     """
     known_hosts = "".join(_known_host(node) for node in nodes)
-    try:
+    with ExitStack() as cleanup:  # a node that is away must not keep the keys on the others
+        for node in nodes:
+            cleanup.callback(_forget, node)
         for node in nodes:
             node.run(
                 f"sudo rm -rf {FOLDER} && sudo install -d -m 0700 {FOLDER} "
@@ -35,9 +37,10 @@ def ssh_between(nodes: Sequence[Node]) -> Iterator[None]:
                 if other is not node:
                     other.run(f"echo '{public}' >> ~/.ssh/authorized_keys")
         yield
-    finally:
-        for node in nodes:
-            node.type(f"sudo rm -rf {FOLDER}; sed -i '/ {MARK}$/d' ~/.ssh/authorized_keys")
+
+
+def _forget(node: Node) -> None:
+    node.type(f"sudo rm -rf {FOLDER}; sed -i '/ {MARK}$/d' ~/.ssh/authorized_keys")
 
 
 def _known_host(node: Node) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+import pytest
+
 from bench import keys
 
 
@@ -21,6 +23,24 @@ class Node:
 
     def type(self, command: str) -> None:
         self.typed.append(command)
+
+
+class Away(Node):
+    """Is there at first, and does not answer at the end."""
+
+    def type(self, command: str) -> None:
+        raise ConnectionError(command)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_node_that_is_away_at_the_end_leaves_no_key_on_another(place: int) -> None:
+    here, away = Node("172.16.78.250"), Away("172.16.78.251")
+    nodes: list[Node] = [here]
+    nodes.insert(place, away)
+    with pytest.raises(ConnectionError), keys.ssh_between(nodes):
+        pass
+    assert "authorized_keys" in here.typed[-1]
+    assert f"/ {keys.MARK}$/d" in here.typed[-1]
 
 
 def test_each_node_knows_the_host_keys_of_all_and_accepts_no_other() -> None:
