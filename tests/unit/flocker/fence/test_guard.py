@@ -17,7 +17,8 @@ from tests.twins.memory_ownership import MemoryOwnership
 from tests.unit.flocker.borders import Etcd
 from tests.unit.flocker.heartbeats import beating
 
-DEMO = Volume("demo", "id", "node1", 1, "", failover="auto")
+AT = "2026-01-01T00:00:00.000+00:00"
+DEMO = Volume("demo", "id", "node1", 1, AT, failover="auto")
 
 
 class Node:
@@ -123,8 +124,8 @@ def test_a_volume_leaves_the_list_when_nothing_uses_it_and_others_own_it(node: N
 @pytest.mark.usefixtures("fence")
 def test_auto_volumes_of_this_node_are_listed_before_they_are_used(node: Node) -> None:
     node.create(DEMO)
-    node.create(Volume("elsewhere", "id2", "node2", 1, "", failover="auto"))
-    node.create(Volume("plain", "id3", "node1", 1, ""))
+    node.create(Volume("elsewhere", "id2", "node2", 1, AT, failover="auto"))
+    node.create(Volume("plain", "id3", "node1", 1, AT))
     node.guard.refresh()
     assert node.listed() == ["demo"]
     version = node.files.read_auto().version
@@ -194,7 +195,7 @@ def test_no_more_volumes_are_used_than_the_fence_can_stop(
 ) -> None:
     monkeypatch.setattr(guard, "POLL_SECONDS", 0.001)
     for number in range(VOLUMES_AT_MOST):
-        node.use(Volume(f"v{number}", f"id{number}", "node1", 1, "", failover="auto"))
+        node.use(Volume(f"v{number}", f"id{number}", "node1", 1, AT, failover="auto"))
     with pytest.raises(
         Refused,
         match=r"volume 'demo' \(failover=auto\) is not mounted: 200 such volumes are in use on "
@@ -202,7 +203,7 @@ def test_no_more_volumes_are_used_than_the_fence_can_stop(
         "another node, or stop others here",
     ):
         node.use(DEMO)
-    node.use(Volume("v1", "id1", "node1", 1, "", failover="auto"))  # once more
+    node.use(Volume("v1", "id1", "node1", 1, AT, failover="auto"))  # once more
     node.used.discard("id1")
     node.use(DEMO)
 
@@ -210,6 +211,6 @@ def test_no_more_volumes_are_used_than_the_fence_can_stop(
 @pytest.mark.usefixtures("fence")
 def test_volumes_that_are_only_owned_take_no_room(node: Node) -> None:
     for number in range(VOLUMES_AT_MOST + 1):
-        node.create(Volume(f"v{number}", f"id{number}", "node1", 1, "", failover="auto"))
+        node.create(Volume(f"v{number}", f"id{number}", "node1", 1, AT, failover="auto"))
     node.guard.refresh()
     node.use(DEMO)
