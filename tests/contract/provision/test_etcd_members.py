@@ -89,9 +89,9 @@ class Server:
     def etcdctl(self, *command: str) -> str:
         folder = "$certs/etcd"
         certificates = f"--cacert={folder}/ca.pem --cert={folder}/cert.pem --key={folder}/key.pem"
-        return self.run(
-            f"etcdctl --endpoints=https://$address:2379 {certificates} {' '.join(command)}"
-        )
+        # The others choose a leader when one has ended, which takes seconds on a busy machine.
+        options = f"--endpoints=https://$address:2379 --command-timeout=60s {certificates}"
+        return self.run(f"etcdctl {options} {' '.join(command)}")
 
     def members(self) -> list[str]:
         """Name, status and whether it is without a vote, of each member."""
