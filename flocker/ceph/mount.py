@@ -75,7 +75,7 @@ class Mounted:
         try:
             record(self.address)
             self._write_down()
-        except Exception:
+        except Exception:  # whatever it was: a client that nobody could block must not stay
             _end(self)
             raise
 

@@ -17,8 +17,8 @@ from flocker.pool.protocol import Pool
 class RecordedSessions(Protocol):
     """The addresses of clients of the storage; they outlive every lease.
 
-    Those of volumes are all nodes'. A root is this node's own client, of the folder that all
-    volumes are in: it may have in use whatever another node needs after this node's death.
+    The clients of volumes are those of all nodes. A root is this node's own client, of the folder
+    that all volumes are in: it may have in use whatever another node needs after this node's death.
     """
 
     def begin(self, claim: Claim, address: str) -> None:

@@ -124,7 +124,7 @@ def play(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def read_results(folder: Path, stdout: str) -> dict[str, Played]:
-    """What the run left, by the act of sabotage."""
+    """The results that the run left, by the act of sabotage."""
     printed = {part.partition("\n")[0]: part for part in stdout.split("Feature: ")[1:]}
     played = {}
     for file in folder.glob("*-result.json"):

@@ -31,7 +31,7 @@ PULLED = ("null", "{}", '{"maintainer": "somebody"}')
 
 
 def load(folder: Path, *, labels: str, is_there: bool = False) -> str:
-    """What the function prints: `labels` are those of the image redis:latest; empty for none."""
+    """The output of the function: `labels` are those of the image redis:latest; empty for none."""
     images = folder / "build/box/images"
     images.mkdir(parents=True)
     (layer := folder / "layer.tar").touch()

@@ -63,7 +63,7 @@ class Cluster:
         eventually(lambda: node in self.ownership.state().nodes, is_=False, within=30)
 
     def lets_in(self, *nodes: str) -> list[str]:
-        """Those of the nodes that can ask etcd something, with a connection of their own.
+        """The nodes that can ask etcd something, with a connection of their own.
 
         Args:
             nodes: the three of the cluster by default.

@@ -719,7 +719,7 @@ def test_a_copy_that_is_asked_for_again_is_not_given_up(surplus: MemoryCluster) 
 
 
 def test_a_copy_is_not_given_up_once_another_node_owns_the_volume(surplus: MemoryCluster) -> None:
-    """Those that counted as newer may not be part of it any more."""
+    """Copies that counted as newer may not be part of it any more."""
     node2, volume = surplus["node2"], surplus.volume("demo")
     before = node2.pool.snapshots(volume.id)
     node2.etcd.before["move"] = lambda: surplus["node3"].run("demo")

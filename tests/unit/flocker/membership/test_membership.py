@@ -76,7 +76,7 @@ def test_nothing_is_mounted_on_a_second_machine(demo: MemoryCluster, tmp_path: P
 def test_a_second_machine_has_no_other_node_change_anything(
     demo: MemoryCluster, tmp_path: Path
 ) -> None:
-    """What its engine asks for would be done by the owner, who may."""
+    """A request of its engine would be done by the owner, who may."""
     second = copy_of(demo["node1"], tmp_path / "second")
     demo["node2"].write("demo", "node2's now")
     with pytest.raises(NotAdmitted):

@@ -23,7 +23,7 @@ def taken_over(name: str) -> Volume:
 
 
 def agreed(copies: dict[str, list[str]]) -> ClusterState:
-    """What the nodes agree about, given the nodes that hold each volume."""
+    """The state that the nodes agree about, given the nodes that hold each volume."""
     nodes = ("node1", "node2", "node3")
     return ClusterState(
         nodes={node: Node(node, "127.0.0.1", "0", 0, 1) for node in nodes},

@@ -336,7 +336,7 @@ def test_a_pool_that_writes_again_keeps_what_nobody_has_taken(broken: MemoryClus
 
 
 def test_a_removed_volume_comes_back_once_nobody_takes_it_over(demo: MemoryCluster) -> None:
-    """What its owner had written last is not on the others, and is in it again."""
+    """The last writes of its owner are not on the others, and are in it again."""
     node1 = demo["node1"]
     node1.write("auto", "not copied")
     node1.driver.remove("auto")

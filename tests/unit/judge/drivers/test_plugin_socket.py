@@ -1,4 +1,4 @@
-"""Whatever a driver answers is a verdict on the driver, and no defect of the judge."""
+"""Any answer of a driver leads to a verdict on the driver, and is no defect of the judge."""
 
 from __future__ import annotations
 
